@@ -1,0 +1,30 @@
+# Two commands do everything on a machine that has nothing but Python 3.10 to 3.12:
+#   make quickstart   raw text -> vocabulary -> data -> pretraining -> hub modules (about ten minutes)
+#   make test         formatter, linter and the test suite
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: quickstart test lint clean
+.DELETE_ON_ERROR:
+
+$(INSTALLED): setup.py pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else "albert_tf needs Python 3.10 to 3.12. Received %d.%d. Name another one: make PYTHON=python3.11" % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+quickstart: $(INSTALLED)
+	$(BIN)/albert-tf quickstart
+
+test: $(INSTALLED) lint
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,31 @@
+"""ALBERT in TensorFlow 2: encoder, pretraining, conversion and TF-Hub export.
+
+The public names below are loaded at first use, so that `import albert_tf` costs nothing and
+`albert-tf --help` answers without TensorFlow.
+"""
+
+import importlib
+from typing import Any
+
+from albert_tf.version import __version__
+
+_PUBLIC = {
+    "AlbertConfig": "albert_tf.config",
+    "AlbertEncoder": "albert_tf.modeling.encoder",
+    "AlbertPretrainer": "albert_tf.modeling.pretrainer",
+    "AlbertTokenizer": "albert_tf.tokenization.tokenizer",
+    "presets": "albert_tf.presets",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'albert_tf' has no attribute {name!r}")
+    module = importlib.import_module(_PUBLIC[name])
+    return module if name == "presets" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

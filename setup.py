@@ -1,0 +1,56 @@
+"""Packaging of albert_tf; tool settings stand in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "albert_tf/version.py").read_text()).group(1)
+
+# export/ and experiments/ stand at the top of the checkout, where users look for them, and are
+# installed inside albert_tf, so that nothing else lands at the top of site-packages.
+MAPPED = {"albert_tf.export": "export", "albert_tf.experiments": "experiments"}
+
+REQUIRES = [
+    "absl-py",
+    "gin-config>=0.5.0",
+    "matplotlib",
+    "numpy",
+    "sentencepiece>=0.2",
+    "setuptools<81",  # tensorflow-hub 0.16.1 imports pkg_resources, which later versions dropped.
+    "tensorflow>=2.20,<2.21",
+    "tensorflow-hub>=0.16.1",
+    "tensorflow-text>=2.20,<2.21",
+    "tf-keras>=2.20,<2.21",
+    "tf-models-official>=2.20,<2.21",
+    "tqdm",
+]
+EXTRAS = {
+    "test": ["build", "hypothesis", "pytest", "pytest-xdist", "ruff"],
+}
+
+setup(
+    name="albert-tf",
+    version=VERSION,
+    description="ALBERT in TensorFlow 2: pretrain, fine-tune, convert, export to TF-Hub.",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.13",
+    packages=[
+        *find_packages(include=["albert_tf", "albert_tf.*"]),
+        *MAPPED,
+        *(
+            f"albert_tf.experiments.{p.name}"
+            for p in (ROOT / "experiments").iterdir()
+            if p.is_dir()
+        ),
+    ],
+    package_dir=MAPPED,
+    package_data={"": ["*.gin", "*.json"]},
+    install_requires=REQUIRES,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["albert-tf = albert_tf.cli.main:main"]},
+    zip_safe=False,
+)
