@@ -1,0 +1,93 @@
+"""One Transformer block: attention, then the feed-forward part, each with residual and norm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from official.modeling import tf_utils
+
+from albert_tf.modeling import activations
+from albert_tf.modeling.attention import FusedProjection, SelfAttention
+from albert_tf.modeling.building import build_parts
+from albert_tf.modeling.layer_norm import layer_norm
+
+
+class TransformerBlock(tf_keras.layers.Layer):
+    """Post-norm block of the original, or pre-norm with `norm_first`.
+
+    Dense parts run on [B*S, H], where TensorFlow on a CPU fuses product, bias and activation.
+    Input: [B, S, H]. Output: [B, Q, H] with Q = S or `output_range`, and the attention
+    probabilities [B, N, Q, S]. Source: original modeling.py:attention_ffn_block.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        num_attention_heads: int,
+        intermediate_size: int,
+        activation: str | activations.Activation,
+        dropout_rate: float,
+        attention_dropout_rate: float,
+        initializer: Any,
+        norm_first: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.hidden_size, self.intermediate_size = hidden_size, intermediate_size
+        self.norm_first = norm_first
+
+        # === Layers ===
+        self.attention = SelfAttention(
+            hidden_size, num_attention_heads, attention_dropout_rate, initializer, name="attention"
+        )
+        self.attention_norm = layer_norm("attention_layer_norm")
+        self.intermediate = tf_keras.layers.Dense(
+            intermediate_size,
+            activation=activations.get(activation),
+            kernel_initializer=tf_utils.clone_initializer(initializer),
+            name="intermediate",
+        )
+        self.feed_forward_output = tf_keras.layers.Dense(
+            hidden_size, kernel_initializer=tf_utils.clone_initializer(initializer), name="output"
+        )
+        self.output_norm = layer_norm("output_layer_norm")
+        self.dropout = tf_keras.layers.Dropout(dropout_rate)
+
+    def build(self, input_shape: Any) -> None:
+        build_parts(
+            (self.attention, self.hidden_size),
+            (self.attention_norm, self.hidden_size),
+            (self.intermediate, self.hidden_size),
+            (self.feed_forward_output, self.intermediate_size),
+            (self.output_norm, self.hidden_size),
+        )
+        super().build(input_shape)
+
+    def call(
+        self,
+        x: tf.Tensor,
+        bias: tf.Tensor,
+        fused: FusedProjection,
+        output_range: int | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        batch = tf.shape(x)[0]
+        residual = tf.reshape(x[:, :output_range], [-1, self.hidden_size])  # [B*Q, H]
+        if self.norm_first:
+            x = self._normalize(self.attention_norm, x)
+        y, probabilities = self.attention(x, bias, fused, output_range, training=training)
+        y = residual + self.dropout(y, training=training)  # [B*Q, H]
+        if not self.norm_first:
+            y = self._normalize(self.attention_norm, y)
+        z = self._normalize(self.output_norm, y) if self.norm_first else y
+        z = self.feed_forward_output(self.intermediate(z))  # [B*Q, H]
+        y = y + self.dropout(z, training=training)
+        if not self.norm_first:
+            y = self._normalize(self.output_norm, y)
+        length = tf.shape(x[:, :output_range])[1]
+        return tf.reshape(y, [batch, length, self.hidden_size]), probabilities  # [B, Q, H]
+
+    def _normalize(self, norm: tf_keras.layers.Layer, x: tf.Tensor) -> tf.Tensor:
+        return tf.cast(norm(x), self.compute_dtype)

@@ -1,0 +1,149 @@
+"""Factorised embeddings (Lan et al. 2020, section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from official.modeling import tf_utils
+
+from albert_tf.errors import InputError
+from albert_tf.modeling.building import build_parts
+from albert_tf.modeling.checks import checked
+from albert_tf.modeling.layer_norm import layer_norm
+
+
+class Table(tf_keras.layers.Layer):
+    """A table of vectors, looked up by row.
+
+    Input: int32 [...]. Output: [..., width] in the compute dtype. With `one_hot`, the lookup is a
+    product with one-hot rows, whose gradient is dense; meant for tables of a few rows.
+    A row outside the table is an error (`checks.checked`).
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        width: int,
+        what: str,
+        initializer: Any,
+        one_hot: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.rows, self.width = rows, width
+        self._what, self._initializer, self._one_hot = what, initializer, one_hot
+
+    def build(self, input_shape: Any) -> None:
+        self.embeddings = self.add_weight(
+            "embeddings", [self.rows, self.width], initializer=self._initializer
+        )
+        super().build(input_shape)
+
+    def call(self, ids: tf.Tensor) -> tf.Tensor:
+        ids = checked(
+            ids,
+            tf.reduce_all((ids >= 0) & (ids < self.rows)),
+            f"{self._what} must lie in [0, {self.rows}). Check that ids and model come from the "
+            "same vocabulary. Received smallest and largest:",
+            tf.reduce_min(ids),
+            tf.reduce_max(ids),
+        )
+        table = tf.cast(self.embeddings, self.compute_dtype)
+        if self._one_hot:
+            flat = tf.one_hot(tf.reshape(ids, [-1]), self.rows, dtype=table.dtype)  # [B*S, rows]
+            return tf.reshape(flat @ table, tf.concat([tf.shape(ids), [self.width]], 0))
+        return tf.gather(table, ids)
+
+
+class AlbertEmbeddings(tf_keras.layers.Layer):
+    """Word, position and type vectors, summed, normalised, and projected to the hidden size.
+
+    Inputs: the dict of `inputs.standardize`. Output: [B, S, H] in the compute dtype.
+    Padding is not masked here: padded positions have vectors too.
+    The projection stands only where `embedding_width` differs from `hidden_size`, as in the
+    original (modeling.py:embedding_lookup_factorized, embedding_postprocessor, transformer_model).
+
+    Raises:
+      InputError: the sequence is longer than the position table; where the length is known only
+        when the graph runs, as `checks.checked`.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        embedding_width: int,
+        hidden_size: int,
+        max_sequence_length: int,
+        type_vocab_size: int,
+        dropout_rate: float,
+        initializer: Any,
+        word_embeddings: tf_keras.layers.Layer | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.width = embedding_width
+
+        def table(rows: int, what: str, name: str, one_hot: bool = False) -> Table:
+            clone = tf_utils.clone_initializer(initializer)
+            return Table(rows, embedding_width, what, clone, one_hot=one_hot, name=name)
+
+        # === Layers ===
+        self.word_embeddings = word_embeddings or table(
+            vocab_size, "input_word_ids", "word_embeddings"
+        )
+        self.position_embeddings = table(max_sequence_length, "Positions", "position_embeddings")
+        # One-hot: every update then sees a dense gradient, whose norm is the true one.
+        self.type_embeddings = table(
+            type_vocab_size, "input_type_ids", "type_embeddings", one_hot=True
+        )
+        self.norm = layer_norm("layer_norm")
+        self.dropout = tf_keras.layers.Dropout(dropout_rate)
+        self.projection = None
+        if embedding_width != hidden_size:
+            self.projection = tf_keras.layers.Dense(
+                hidden_size,
+                kernel_initializer=tf_utils.clone_initializer(initializer),
+                name="projection",
+            )
+
+    def build(self, input_shape: Any) -> None:
+        parts = (
+            self.word_embeddings,
+            self.position_embeddings,
+            self.type_embeddings,
+            self.norm,
+            self.projection,
+        )
+        build_parts(*((part, self.width) for part in parts))
+        super().build(input_shape)
+
+    def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        words = inputs.get("input_word_embeddings")
+        if words is None:
+            words = self.word_embeddings(inputs["input_word_ids"])  # [B, S, E]
+        types = inputs["input_type_ids"]
+        if "dense_inputs" in inputs:
+            words = tf.concat([words, tf.cast(inputs["dense_inputs"], words.dtype)], axis=1)
+            types = tf.concat([types, inputs["dense_type_ids"]], axis=1)
+        x = tf.cast(words, self.compute_dtype) + self._positions(words)
+        x += self.type_embeddings(types)  # [B, S, E]
+        batch, length = tf.shape(x)[0], tf.shape(x)[1]
+        x = tf.reshape(x, [-1, self.width])  # [B*S, E]
+        x = self.dropout(tf.cast(self.norm(x), self.compute_dtype), training=training)
+        if self.projection is not None:
+            x = self.projection(x)  # [B*S, H]
+        return tf.reshape(x, [batch, length, x.shape[-1]])  # [B, S, H]
+
+    def _positions(self, words: tf.Tensor) -> tf.Tensor:
+        longest, length = self.position_embeddings.rows, tf.shape(words)[1]
+        rule = (
+            f"A sequence must not be longer than the position table, {longest} rows. Truncate it, "
+            "or use a model with a larger max_sequence_length. Received length"
+        )
+        if words.shape[1] is not None and words.shape[1] > longest:
+            raise InputError(f"{rule} {words.shape[1]}.")
+        length = checked(length, length <= longest, rule, length)
+        return tf.cast(self.position_embeddings.embeddings, self.compute_dtype)[:length]  # [S, E]

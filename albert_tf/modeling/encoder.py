@@ -1,0 +1,263 @@
+"""`AlbertEncoder`: token ids to vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from official.modeling import tf_utils
+
+from albert_tf.config import AlbertConfig
+from albert_tf.modeling import activations, inputs
+from albert_tf.modeling.building import build_parts
+from albert_tf.modeling.embeddings import AlbertEmbeddings, Table
+from albert_tf.modeling.stack import SharedStack
+
+
+@tf_keras.utils.register_keras_serializable(package="albert_tf")
+class AlbertEncoder(tf_keras.layers.Layer):
+    """ALBERT encoder (Lan et al. 2020) with the arguments of Model Garden's encoders.
+
+    ```python
+    encoder = AlbertEncoder(vocab_size=30000)
+    outputs = encoder({"input_word_ids": tf.constant([[2, 48, 25, 3]])})
+    outputs["pooled_output"]  # [1, 768]
+    ```
+
+    Inputs: a dict of `input_word_ids`, `input_mask`, `input_type_ids`, int32 [B, S]; mask and type
+    ids may be left out (all ones, all zeros); `input_ids` and `segment_ids` are aliases; the list
+    of the three works too. Optional entries: `input_word_embeddings` [B, S, E] in place of ids.
+
+    Outputs: a dict of `sequence_output` [B, S, H], `pooled_output` [B, H] (tanh of a dense layer on
+    the first position), `encoder_outputs`, a list of [B, S, H], one for each block application, and
+    `attention_scores`, likewise [B, N, S, S], if asked for. Without `dict_outputs` a list of
+    sequence output and pooled output.
+
+    Args:
+      vocab_size: rows of the word table.
+      embedding_width: E; a projection to `hidden_size` follows where they differ.
+      hidden_size: H, a multiple of `num_attention_heads`.
+      num_layers: layer applications.
+      num_attention_heads: N.
+      max_sequence_length: rows of the position table.
+      type_vocab_size: rows of the type table; ALBERT has 2 (Model Garden's default is 16).
+      intermediate_size: width of the feed-forward part.
+      activation: of the feed-forward part, a function or a name; "gelu" is the tanh form, which all
+        released models were trained with.
+      dropout_rate: after the embedding norm, the attention output and the feed-forward part; 0 as
+        in the released v2 models.
+      attention_dropout_rate: on attention probabilities.
+      initializer: of kernels and tables; truncated normal of 0.02 as in the original.
+      dict_outputs: a dict if True, else a list.
+      num_hidden_groups: groups with weights of their own.
+      inner_group_num: blocks in a group; a layer runs all of them.
+      output_range: compute only that many first positions in the last block.
+      embedding_layer: a layer to use in place of the word table; it has `embeddings` [V, E].
+      norm_first: normalise before attention and feed-forward part instead of after.
+      with_dense_inputs: `inputs` also declares `dense_inputs` [B, T, E], `dense_mask`,
+        `dense_type_ids` [B, T], vectors that are appended to the embedded words.
+      return_attention_scores: whether to give `attention_scores`.
+
+    Raises:
+      InputError: a size breaks a rule of `AlbertConfig`, or an input has an unknown name.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        embedding_width: int | None = 128,
+        hidden_size: int = 768,
+        num_layers: int = 12,
+        num_attention_heads: int = 12,
+        max_sequence_length: int = 512,
+        type_vocab_size: int = 2,
+        intermediate_size: int = 3072,
+        activation: str | activations.Activation = "gelu",
+        dropout_rate: float = 0.0,
+        attention_dropout_rate: float = 0.0,
+        initializer: Any = None,
+        dict_outputs: bool = True,
+        num_hidden_groups: int = 1,
+        inner_group_num: int = 1,
+        output_range: int | None = None,
+        embedding_layer: tf_keras.layers.Layer | None = None,
+        norm_first: bool = False,
+        with_dense_inputs: bool = False,
+        return_attention_scores: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        embedding_width = embedding_width or hidden_size
+        activation = activations.deserialize(activation)
+        # AlbertConfig holds the rules on sizes; a function stands in for no name there.
+        AlbertConfig(
+            vocab_size=vocab_size,
+            embedding_size=embedding_width,
+            hidden_size=hidden_size,
+            num_hidden_layers=num_layers,
+            num_hidden_groups=num_hidden_groups,
+            inner_group_num=inner_group_num,
+            num_attention_heads=num_attention_heads,
+            intermediate_size=intermediate_size,
+            hidden_act=activation if isinstance(activation, str) else "linear",
+            hidden_dropout_prob=dropout_rate,
+            attention_probs_dropout_prob=attention_dropout_rate,
+            max_position_embeddings=max_sequence_length,
+            type_vocab_size=type_vocab_size,
+        )
+        initializer = tf_keras.initializers.get(
+            tf_keras.initializers.TruncatedNormal(stddev=0.02)
+            if initializer is None
+            else initializer
+        )
+        self._dict_outputs = dict_outputs
+        self._return_attention_scores = return_attention_scores
+
+        # === Layers ===
+        self.embeddings_layer = AlbertEmbeddings(
+            vocab_size,
+            embedding_width,
+            hidden_size,
+            max_sequence_length,
+            type_vocab_size,
+            dropout_rate,
+            initializer,
+            word_embeddings=embedding_layer,
+            name="embeddings",
+        )
+        self.stack = SharedStack(
+            num_layers,
+            num_hidden_groups,
+            inner_group_num,
+            output_range,
+            dict(
+                hidden_size=hidden_size,
+                num_attention_heads=num_attention_heads,
+                intermediate_size=intermediate_size,
+                activation=activation,
+                dropout_rate=dropout_rate,
+                attention_dropout_rate=attention_dropout_rate,
+                initializer=initializer,
+                norm_first=norm_first,
+            ),
+            name="stack",
+        )
+        self._pooler_layer = tf_keras.layers.Dense(
+            hidden_size,
+            activation="tanh",
+            kernel_initializer=tf_utils.clone_initializer(initializer),
+            name="pooler",
+        )
+
+        # === Config ===
+        self._config = dict(
+            vocab_size=vocab_size,
+            embedding_width=embedding_width,
+            hidden_size=hidden_size,
+            num_layers=num_layers,
+            num_attention_heads=num_attention_heads,
+            max_sequence_length=max_sequence_length,
+            type_vocab_size=type_vocab_size,
+            intermediate_size=intermediate_size,
+            activation=activations.serialize(activation),
+            dropout_rate=dropout_rate,
+            attention_dropout_rate=attention_dropout_rate,
+            initializer=tf_keras.initializers.serialize(initializer),
+            dict_outputs=dict_outputs,
+            num_hidden_groups=num_hidden_groups,
+            inner_group_num=inner_group_num,
+            output_range=output_range,
+            embedding_layer=embedding_layer,
+            norm_first=norm_first,
+            with_dense_inputs=with_dense_inputs,
+            return_attention_scores=return_attention_scores,
+        )
+        self.inputs = _symbolic_inputs(embedding_width, with_dense_inputs)
+        build_parts((self, None))
+
+    @classmethod
+    def from_albert_config(cls, config: AlbertConfig, **kwargs: Any) -> AlbertEncoder:
+        """Returns a new encoder of the sizes and rates of `config`.
+
+        Args:
+          config: the model.
+          **kwargs: further arguments of the constructor.
+        """
+        return cls(
+            vocab_size=config.vocab_size,
+            embedding_width=config.embedding_size,
+            hidden_size=config.hidden_size,
+            num_layers=config.num_hidden_layers,
+            num_attention_heads=config.num_attention_heads,
+            max_sequence_length=config.max_position_embeddings,
+            type_vocab_size=config.type_vocab_size,
+            intermediate_size=config.intermediate_size,
+            activation=config.hidden_act,
+            dropout_rate=config.hidden_dropout_prob,
+            attention_dropout_rate=config.attention_probs_dropout_prob,
+            initializer=tf_keras.initializers.TruncatedNormal(stddev=config.initializer_range),
+            num_hidden_groups=config.num_hidden_groups,
+            inner_group_num=config.inner_group_num,
+            **kwargs,
+        )
+
+    def build(self, input_shape: Any) -> None:
+        parts = (self.embeddings_layer, self.stack, self._pooler_layer)
+        build_parts(*((part, self.hidden_size) for part in parts))
+        super().build(input_shape)
+
+    # === Call ===
+    def call(self, inputs_: Any, training: bool = False) -> Any:
+        features = inputs.standardize(inputs_)
+        x = self.embeddings_layer(features, training=training)  # [B, S, H]
+        mask = features["input_mask"]
+        if "dense_mask" in features:
+            mask = tf.concat([mask, features["dense_mask"]], axis=1)
+        outputs, scores = self.stack(x, mask, training=training)
+        pooled = self._pooler_layer(outputs[-1][:, 0])  # [B, H]
+        if not self._dict_outputs:
+            return [outputs[-1], pooled]
+        result = dict(sequence_output=outputs[-1], pooled_output=pooled, encoder_outputs=outputs)
+        if self._return_attention_scores:
+            result["attention_scores"] = scores
+        return result
+
+    # === Parts, by Model Garden's names ===
+    @property
+    def hidden_size(self) -> int:
+        """H."""
+        return self._pooler_layer.units
+
+    def get_embedding_table(self) -> tf.Variable:
+        """Returns the word table, [V, E]."""
+        return self.embeddings_layer.word_embeddings.embeddings
+
+    def get_embedding_layer(self) -> Table | tf_keras.layers.Layer:
+        """Returns the layer that owns the word table."""
+        return self.embeddings_layer.word_embeddings
+
+    @property
+    def transformer_layers(self) -> list[tf_keras.layers.Layer]:
+        """The block of each application; shared blocks stand in it several times."""
+        return self.stack.applications
+
+    @property
+    def pooler_layer(self) -> tf_keras.layers.Dense:
+        """The dense layer behind `pooled_output`."""
+        return self._pooler_layer
+
+    # === Config ===
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._config}
+
+
+def _symbolic_inputs(embedding_width: int, with_dense_inputs: bool) -> dict[str, Any]:
+    """What Model Garden's models read from `.inputs` to build themselves around an encoder."""
+    ids = [*inputs.NAMES, *(inputs.DENSE_NAMES if with_dense_inputs else ())]
+    result = {name: tf_keras.Input([None], dtype=tf.int32, name=name) for name in ids}
+    if with_dense_inputs:
+        result["dense_inputs"] = tf_keras.Input(
+            [None, embedding_width], dtype=tf.float32, name="dense_inputs"
+        )
+    return result

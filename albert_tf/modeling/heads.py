@@ -1,0 +1,84 @@
+"""Heads on the encoder; training and export use the same ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from official.modeling import tf_utils
+
+from albert_tf.modeling import activations
+from albert_tf.modeling.building import build_parts
+from albert_tf.modeling.layer_norm import layer_norm
+
+
+class MaskedLMHead(tf_keras.layers.Layer):
+    """Logits over the vocabulary at chosen positions, tied to the factorised word table.
+
+    Inputs: `sequence_output` [B, S, H] and `positions` int32 [B, P]. Output: float32 [B, P, V].
+    A dense layer to the embedding width, the activation, a layer norm, then the product with the
+    transposed table and a bias. Source: original run_pretraining.py:get_masked_lm_output.
+    """
+
+    def __init__(
+        self,
+        embedding_table: tf.Variable,
+        hidden_size: int,
+        activation: str | activations.Activation = "gelu",
+        initializer: Any = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._table = embedding_table
+        self._hidden_size = hidden_size
+        self._vocab_size, self._width = embedding_table.shape
+
+        # === Layers ===
+        self.transform = tf_keras.layers.Dense(
+            self._width,
+            activation=activations.get(activation),
+            kernel_initializer=tf_utils.clone_initializer(tf_keras.initializers.get(initializer)),
+            name="transform",
+        )
+        self.norm = layer_norm("layer_norm")
+
+    def build(self, input_shape: Any) -> None:
+        build_parts((self.transform, self._hidden_size), (self.norm, self._width))
+        self.output_bias = self.add_weight("output_bias", [self._vocab_size], initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, sequence_output: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+        x = tf.gather(sequence_output, positions, batch_dims=1)  # [B, P, H]
+        rows = tf.reshape(x, [-1, self._hidden_size])  # [B*P, H]
+        rows = tf.cast(self.norm(self.transform(rows)), self.compute_dtype)  # [B*P, E]
+        table = tf.cast(self._table, self.compute_dtype)
+        logits = tf.cast(tf.matmul(rows, table, transpose_b=True), tf.float32)  # [B*P, V]
+        logits += tf.cast(self.output_bias, tf.float32)
+        return tf.reshape(logits, [tf.shape(positions)[0], -1, self._vocab_size])  # [B, P, V]
+
+
+class SentenceOrderHead(tf_keras.layers.Layer):
+    """Logits for the order of two segments: 0 in order, 1 swapped (Lan et al. 2020, section 3.1).
+
+    Input: `pooled_output` [B, H]. Output: float32 [B, 2].
+    Source: original run_pretraining.py:get_sentence_order_output.
+    """
+
+    def __init__(
+        self, hidden_size: int, initializer: Any = "glorot_uniform", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self._hidden_size = hidden_size
+        self.classifier = tf_keras.layers.Dense(
+            2,
+            kernel_initializer=tf_utils.clone_initializer(tf_keras.initializers.get(initializer)),
+            name="classifier",
+        )
+
+    def build(self, input_shape: Any) -> None:
+        build_parts((self.classifier, self._hidden_size))
+        super().build(input_shape)
+
+    def call(self, pooled_output: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self.classifier(pooled_output), tf.float32)

@@ -1,0 +1,68 @@
+"""`AlbertPretrainer`: the encoder with the two heads of pretraining."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from albert_tf.config import AlbertConfig
+from albert_tf.modeling import inputs
+from albert_tf.modeling.building import build_parts
+from albert_tf.modeling.encoder import AlbertEncoder
+from albert_tf.modeling.heads import MaskedLMHead, SentenceOrderHead
+
+
+@tf_keras.utils.register_keras_serializable(package="albert_tf")
+class AlbertPretrainer(tf_keras.Model):
+    """Masked language model and sentence order on one encoder.
+
+    Inputs: the encoder's dict and `masked_lm_positions` int32 [B, P]; other entries, such as labels
+    of the same batch, are left alone. Outputs: the encoder's dict with `mlm_logits` float32
+    [B, P, V], if positions are given, and `sop_logits` float32 [B, 2].
+
+    Args:
+      config: the model. Heads use its activation and initializer range, as the original does.
+    """
+
+    def __init__(self, config: AlbertConfig | Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(config, AlbertConfig):
+            config = AlbertConfig.from_dict(config)
+        self.albert_config = config
+        initializer = tf_keras.initializers.TruncatedNormal(stddev=config.initializer_range)
+        self.encoder = AlbertEncoder.from_albert_config(config, name="encoder")
+        self.masked_lm = MaskedLMHead(
+            self.encoder.get_embedding_table(),
+            config.hidden_size,
+            config.hidden_act,
+            initializer,
+            name="masked_lm",
+        )
+        self.sentence_order = SentenceOrderHead(
+            config.hidden_size, initializer, name="sentence_order"
+        )
+        build_parts((self.masked_lm, None), (self.sentence_order, None))
+
+    @property
+    def checkpoint_items(self) -> dict[str, Any]:
+        """What a checkpoint holds besides the whole model, by Model Garden's names."""
+        return dict(
+            encoder=self.encoder, masked_lm=self.masked_lm, sentence_order=self.sentence_order
+        )
+
+    def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
+        known = (*inputs.NAMES, *inputs.ALIASES, *inputs.OPTIONAL_NAMES)
+        encoder_inputs = {name: features[name] for name in known if name in features}
+        outputs = dict(self.encoder(encoder_inputs, training=training))
+        if "masked_lm_positions" in features:
+            outputs["mlm_logits"] = self.masked_lm(
+                outputs["sequence_output"], features["masked_lm_positions"]
+            )
+        outputs["sop_logits"] = self.sentence_order(outputs["pooled_output"])
+        return outputs
+
+    def get_config(self) -> dict[str, Any]:
+        return {"config": self.albert_config.to_dict()}

@@ -1,0 +1,81 @@
+"""Cross-layer parameter sharing (Lan et al. 2020, section 3.1): which weights each layer uses.
+
+A group is a set of weights; an inner block is one Transformer block of a group. Layer i uses group
+`layer_to_group(i)` and runs all inner blocks of it in turn.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from albert_tf.modeling.attention import mask_to_bias
+from albert_tf.modeling.block import TransformerBlock
+from albert_tf.modeling.building import build_parts
+
+
+def layer_to_group(layer: int, num_layers: int, num_groups: int) -> int:
+    """Returns the group of a layer, in integers: the original's floats miss it for 22 of 22."""
+    return layer * num_groups // num_layers
+
+
+class SharedStack(tf_keras.layers.Layer):
+    """Applies `num_layers` layers that share the weights of `num_hidden_groups` groups.
+
+    Inputs: [B, S, H] and a mask int32 [B, S]. Outputs: a list of [B, S, H] and a list of attention
+    probabilities [B, N, S, S], one for each block application (num_layers * inner_group_num).
+    With `output_range` the last application gives only that many first positions.
+    """
+
+    def __init__(
+        self,
+        num_layers: int,
+        num_hidden_groups: int,
+        inner_group_num: int,
+        output_range: int | None,
+        block_arguments: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.num_layers, self.output_range = num_layers, output_range
+        self.groups = [
+            [
+                TransformerBlock(**block_arguments, name=f"group_{g}_inner_{i}")
+                for i in range(inner_group_num)
+            ]
+            for g in range(num_hidden_groups)
+        ]
+
+    def build(self, input_shape: Any) -> None:
+        build_parts(*((block, block.hidden_size) for block in self.blocks))
+        super().build(input_shape)
+
+    @property
+    def blocks(self) -> list[TransformerBlock]:
+        """The blocks that own weights, group by group."""
+        return [block for group in self.groups for block in group]
+
+    @property
+    def applications(self) -> list[TransformerBlock]:
+        """The block of each application, in the order in which they run."""
+        layers = range(self.num_layers)
+        order = [layer_to_group(i, self.num_layers, len(self.groups)) for i in layers]
+        return [block for g in order for block in self.groups[g]]
+
+    def call(
+        self, x: tf.Tensor, mask: tf.Tensor, training: bool = False
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        bias = mask_to_bias(mask, x.dtype)  # [B, 1, 1, S]
+        fused = {block.name: block.attention.fused_projection() for block in self.blocks}
+        outputs, probabilities = [], []
+        applications = self.applications
+        for i, block in enumerate(applications):
+            last = i + 1 == len(applications)
+            x, scores = block(
+                x, bias, fused[block.name], self.output_range if last else None, training=training
+            )
+            outputs.append(x)
+            probabilities.append(scores)
+        return outputs, probabilities
