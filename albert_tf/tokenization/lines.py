@@ -1,0 +1,61 @@
+"""Lines of text files for vocabulary training, with a count of what had to be replaced."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from albert_tf.errors import InputError
+from albert_tf.files import open_text
+
+_ESCAPED = re.compile("[\udc80-\udcff]")
+
+
+class TextLines:
+    """An iterable over the lines of files, plain or gzip.
+
+    Args:
+      files: the files, read in this order.
+      replace_invalid: bytes that are not UTF-8 become U+FFFD and are counted; else an error.
+
+    Attributes:
+      count: lines that were read so far.
+      replaced: bytes that were replaced so far.
+    """
+
+    def __init__(self, files: Sequence[Path], replace_invalid: bool = False) -> None:
+        self.files = list(files)
+        self.replace_invalid = replace_invalid
+        self.count = 0
+        self.replaced = 0
+
+    def __iter__(self) -> Iterator[str]:
+        """Yields the lines.
+
+        Raises:
+          InputError: a file cannot be read, or holds invalid UTF-8 where that is an error.
+        """
+        for file in self.files:
+            try:
+                yield from self._lines_of(file)
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"Text must be UTF-8. Received '{file}' with {error.reason} "
+                    f"(byte {error.object[error.start]:#04x}) after line {self.count} of all "
+                    "input. Convert it, or replace such bytes with --invalid_utf8 replace."
+                ) from error
+            except (OSError, EOFError) as error:
+                raise InputError(f"Text must be readable. Received '{file}': {error}.") from error
+
+    def _lines_of(self, file: Path) -> Iterator[str]:
+        with open_text(file) as stream:
+            if self.replace_invalid:
+                # The escapes keep one character for each byte, so that they can be counted.
+                stream.reconfigure(errors="surrogateescape")
+            for line in stream:
+                self.count += 1
+                if self.replace_invalid and not line.isascii():
+                    line, replaced = _ESCAPED.subn("\ufffd", line)
+                    self.replaced += replaced
+                yield line

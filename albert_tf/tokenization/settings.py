@@ -1,0 +1,106 @@
+"""How text becomes ids beside the SentencePiece model: `Preprocessing`, and the file it lies in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from albert_tf.errors import InputError, closest
+from albert_tf.files import existing, replacing
+
+RULES = ("original", "hugging_face")
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """The settings that travel with a SentencePiece model, with data and with exports.
+
+    Defaults are those of the released English models.
+
+    Attributes:
+      lower_case: lower the text before SentencePiece sees it.
+      keep_accents: keep combining marks; languages such as Turkish or German need them.
+      rules: "original", what the released models were trained on, or "hugging_face", equal to
+        that library's slow tokenizer. They differ after digits before a comma, for `` and '',
+        in the order of lower-casing, and for text such as "[MASK]", which only the second turns
+        into the special id.
+    """
+
+    lower_case: bool = True
+    keep_accents: bool = False
+    rules: str = "original"
+
+    def __post_init__(self) -> None:
+        """Raises `InputError` for the first rule that is broken."""
+        for name in ("lower_case", "keep_accents"):
+            if type(getattr(self, name)) is not bool:
+                raise InputError(f"{name} must be true or false. Received {getattr(self, name)!r}.")
+        if self.rules not in RULES:
+            raise InputError(
+                f"rules must name a rule set. Received {self.rules!r}. "
+                f"{closest(str(self.rules), RULES)}"
+            )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """Returns the settings with the given keys; absent ones have their default.
+
+        Raises:
+          InputError: a key is unknown, or a value breaks a rule.
+        """
+        fields = {field.name for field in dataclasses.fields(cls)}
+        for key in values:
+            if key not in fields:
+                raise InputError(
+                    "Preprocessing settings must hold known keys only. "
+                    f"Received {key!r}. {closest(key, fields)}"
+                )
+        return cls(**values)
+
+    @classmethod
+    def from_json_file(cls, path: str | os.PathLike) -> Preprocessing:
+        """Reads a preprocess.json.
+
+        Raises:
+          InputError: the file is missing, is not a JSON object, or breaks a rule of `from_dict`.
+        """
+        path = existing(path, "A preprocessing description")
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(
+                f"A preprocessing description must be JSON. Received '{path}': {error}."
+            ) from error
+        if not isinstance(values, dict):
+            raise InputError(
+                f"A preprocessing description must be a JSON object. Received '{path}'."
+            )
+        return cls.from_dict(values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns all keys with their values."""
+        return dataclasses.asdict(self)
+
+    def to_json_file(self, path: str | os.PathLike) -> None:
+        """Writes a preprocess.json."""
+        with replacing(path) as temporary:
+            Path(temporary).write_text(json.dumps(self.to_dict(), indent=2) + "\n")
+
+    def check_same(self, other: Preprocessing, ours: str, theirs: str) -> None:
+        """Raises `InputError` if `other` differs; `ours` and `theirs` say where each comes from."""
+        if self != other:
+            raise InputError(
+                "Text must be preprocessed in one way from vocabulary to export. Received "
+                f"{self.to_dict()} for {ours}, but {other.to_dict()} for {theirs}. "
+                "Use the same settings, or build the data again."
+            )
+
+
+def path_beside(model_file: str | os.PathLike) -> Path:
+    """Returns where the settings of a SentencePiece model lie: `<model stem>.preprocess.json`."""
+    model_file = Path(model_file)
+    return model_file.with_name(f"{model_file.stem}.preprocess.json")

@@ -1,0 +1,292 @@
+"""`AlbertTokenizer`: text to ids and back in Python, by the original's rules.
+
+It does not import TensorFlow, so that data workers start fast. GraphTokenizer gives the same ids
+inside a graph.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sentencepiece
+
+from albert_tf.errors import InputError
+from albert_tf.files import existing
+from albert_tf.tokenization import digit_comma, packing, special_ids, word_starts
+from albert_tf.tokenization.normalization import normalize
+from albert_tf.tokenization.settings import Preprocessing, path_beside
+
+
+class AlbertTokenizer:
+    """Turns text into the ids of a SentencePiece model.
+
+    Normalises the text (see normalization.py), runs SentencePiece, and takes pieces such as "1,"
+    apart (see digit_comma.py). Text such as "[MASK]" is text, unless the rules are
+    "hugging_face". A tokenizer can be pickled.
+
+    Example:
+      tokenizer = AlbertTokenizer("30k-clean.model")
+      tokenizer.tokenize("Hello, world")            # ["▁hello", ",", "▁world"]
+      tokenizer(["one text", "another"])            # {"input_word_ids": int32 [2, S], ...}
+
+    Args:
+      model_file: a SentencePiece model. `<stem>.preprocess.json` beside it, if there is one, says
+        how its text was prepared.
+      lower_case: None for what that file says, or True without one, as in the released models.
+      keep_accents: None for what that file says, or False without one.
+      rules: None for what that file says, or "original" without one; see `Preprocessing`.
+
+    Raises:
+      InputError: the file is missing or not a SentencePiece model, its special ids are not
+        ALBERT's, or an argument differs from what the file beside it says.
+    """
+
+    def __init__(
+        self,
+        model_file: str | os.PathLike,
+        lower_case: bool | None = None,
+        keep_accents: bool | None = None,
+        rules: str | None = None,
+    ) -> None:
+        self.model_file = existing(model_file, "A SentencePiece model")
+        given = {"lower_case": lower_case, "keep_accents": keep_accents, "rules": rules}
+        self.preprocessing = _settings(self.model_file, given)
+        self.processor = _load(self.model_file)
+        self.special_ids = special_ids.read(self.processor, f"'{self.model_file}'")
+        self._parts = digit_comma.table(self.processor, self.preprocessing.rules)
+        self._expansions = {
+            index: self.processor.piece_to_id([part.piece for part in parts])
+            for index, parts in self._parts.items()
+        }
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of ids."""
+        return self.processor.get_piece_size()
+
+    @property
+    def pad_id(self) -> int:
+        """The id of <pad>."""
+        return self.special_ids.pad
+
+    @property
+    def unk_id(self) -> int:
+        """The id of <unk>."""
+        return self.special_ids.unk
+
+    @property
+    def cls_id(self) -> int:
+        """The id of [CLS]."""
+        return self.special_ids.cls
+
+    @property
+    def sep_id(self) -> int:
+        """The id of [SEP]."""
+        return self.special_ids.sep
+
+    @property
+    def mask_id(self) -> int:
+        """The id of [MASK]."""
+        return self.special_ids.mask
+
+    @property
+    def model_proto(self) -> bytes:
+        """The SentencePiece model, serialised."""
+        return self.processor.serialized_model_proto()
+
+    @functools.cached_property
+    def pieces(self) -> list[str]:
+        """The piece of every id."""
+        return self.processor.id_to_piece(list(range(self.vocab_size)))
+
+    @functools.cached_property
+    def word_starts(self) -> np.ndarray:
+        """A flag for every id, bool [V]: true where its piece begins a word."""
+        return word_starts.word_starts(self.pieces, self.special_ids)
+
+    def tokenize(self, text: str) -> list[str]:
+        """Returns the pieces of a text, without special tokens; an unknown one is its text."""
+        return self._by_segment(_as_text(text), self._pieces_of, lambda special: [special])
+
+    def encode(self, text: str) -> list[int]:
+        """Returns the ids of a text, without special tokens; a call on the object adds them."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Iterable[str], num_threads: int = 1) -> list[list[int]]:
+        """Returns the ids of each text, without special tokens.
+
+        Args:
+          texts: str, or bytes in UTF-8, whose invalid parts become U+FFFD.
+          num_threads: threads of SentencePiece; 1 by default, as data workers are processes.
+
+        Raises:
+          InputError: an element is not text; the message has its index.
+        """
+        texts = [_as_text(text, index) for index, text in enumerate(_as_list(texts))]
+        if self.preprocessing.rules == "hugging_face":
+            return [self._encode_with_specials(text, num_threads) for text in texts]
+        return self._encode_plain(texts, num_threads)
+
+    def __call__(
+        self,
+        texts: str | Iterable[str],
+        text_pairs: str | Iterable[str] | None = None,
+        *,
+        max_length: int | None = None,
+        truncation: str = "longest_first",
+        padding: str = "longest",
+        num_threads: int = 1,
+    ) -> dict[str, np.ndarray]:
+        """Returns the inputs of the encoder: [CLS] A [SEP], or [CLS] A [SEP] B [SEP].
+
+        Args:
+          texts: first segments, B of them; a single text is a batch of one.
+          text_pairs: second segments, as many, or None.
+          max_length: the longest sequence, special tokens counted; None cuts nothing.
+          truncation: what is cut, see `packing.truncate`.
+          padding: "longest" pads to the longest row of the batch, "max_length" to `max_length`.
+          num_threads: threads of SentencePiece.
+
+        Returns:
+          "input_word_ids", "input_mask", "input_type_ids", int32 [B, S] each.
+
+        Raises:
+          InputError: an argument breaks a rule; the message says which.
+        """
+        if padding not in ("longest", "max_length"):
+            raise InputError(f"padding must be 'longest' or 'max_length'. Received {padding!r}.")
+        firsts = self.encode_batch(_as_list(texts), num_threads)
+        seconds = None
+        if text_pairs is not None:
+            seconds = self.encode_batch(_as_list(text_pairs), num_threads)
+        pad_to_length = padding == "max_length"
+        return packing.pack(
+            firsts, seconds, self.special_ids, max_length, truncation, pad_to_length
+        )
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
+        """Returns the text of ids, <pad>, [CLS], [SEP] and [MASK] left out unless told otherwise.
+
+        Case, accents and runs of white space that the rules dropped do not come back.
+
+        Raises:
+          InputError: an id lies outside the vocabulary.
+        """
+        pieces = self.ids_to_pieces(ids)
+        special = set(special_ids.PIECES)
+        if skip_special_tokens:
+            dropped = special - {"<unk>"}
+            return self.processor.decode([piece for piece in pieces if piece not in dropped])
+        groups = itertools.groupby(pieces, key=special.__contains__)
+        parts = (
+            list(g) if is_special else [self.processor.decode(list(g))] for is_special, g in groups
+        )
+        return " ".join(itertools.chain.from_iterable(parts))
+
+    def ids_to_pieces(self, ids: Iterable[int]) -> list[str]:
+        """Returns the piece of each id.
+
+        Raises:
+          InputError: an id lies outside the vocabulary.
+        """
+        ids = [int(i) for i in ids]
+        for i in ids:
+            if not 0 <= i < self.vocab_size:
+                raise InputError(
+                    f"An id must lie in [0, {self.vocab_size}), the vocabulary. Received {i}."
+                )
+        return [self.pieces[i] for i in ids]
+
+    def pieces_to_ids(self, pieces: Iterable[str]) -> list[int]:
+        """Returns the id of each piece, that of <unk> for pieces outside the vocabulary."""
+        return self.processor.piece_to_id(list(pieces))
+
+    def _encode_plain(self, texts: Sequence[str], num_threads: int = 1) -> list[list[int]]:
+        """Encodes texts in which nothing is a special token."""
+        settings = self.preprocessing
+        normalized = [normalize(text, settings) for text in texts]
+        batch = self.processor.encode(normalized, out_type=int, num_threads=num_threads)
+        # Few rows hold such a piece, and finding out costs less than going through all ids.
+        rare = self._expansions.keys()
+        return [ids if rare.isdisjoint(ids) else self._expand(ids) for ids in batch]
+
+    def _expand(self, ids: Iterable[int]) -> list[int]:
+        expanded: list[int] = []
+        for i in ids:
+            expanded.extend(self._expansions.get(i, (i,)))
+        return expanded
+
+    def _encode_with_specials(self, text: str, num_threads: int) -> list[int]:
+        def encode(segment: str) -> list[int]:
+            return self._encode_plain([segment], num_threads)[0]
+
+        return self._by_segment(text, encode, lambda special: self.pieces_to_ids([special]))
+
+    def _pieces_of(self, text: str) -> list[str]:
+        rules = self.preprocessing.rules
+        pieces: list[str] = []
+        for piece in self.processor.encode(normalize(text, self.preprocessing), out_type=str):
+            if digit_comma.applies(piece):
+                pieces.extend(digit_comma.split(self.processor, piece, rules))
+            else:
+                pieces.append(piece)
+        return pieces
+
+    def _by_segment(self, text: str, plain: Callable, special: Callable) -> list[Any]:
+        """Joins `plain` of the text between special tokens and `special` of these."""
+        if self.preprocessing.rules != "hugging_face":
+            return plain(text)
+        result, begin = [], 0
+        for match in re.finditer(special_ids.text_pattern(self.preprocessing.lower_case), text):
+            piece = match.group() if match.group() in special_ids.PIECES else match.group().lower()
+            result += plain(text[begin : match.start()]) + special(piece)
+            begin = match.end()
+        return result + plain(text[begin:])
+
+
+def _settings(model_file: Path, given: dict[str, Any]) -> Preprocessing:
+    """Returns the settings beside the model; explicit arguments must agree with them."""
+    given = {key: value for key, value in given.items() if value is not None}
+    stored = path_beside(model_file)
+    if not stored.exists():
+        return Preprocessing(**given)
+    settings = Preprocessing.from_json_file(stored)
+    wanted = Preprocessing(**{**settings.to_dict(), **given})
+    settings.check_same(wanted, f"'{stored}'", "the arguments of AlbertTokenizer")
+    return settings
+
+
+def _load(model_file: Path) -> sentencepiece.SentencePieceProcessor:
+    try:
+        # As bytes: an empty file is then an error too.
+        processor = sentencepiece.SentencePieceProcessor()
+        processor.LoadFromSerializedProto(model_file.read_bytes())
+        processor.get_piece_size()
+        return processor
+    except RuntimeError as error:
+        raise InputError(
+            f"A SentencePiece model must be the file that training wrote as *.model. "
+            f"Received '{model_file}', which SentencePiece cannot read: {error}"
+        ) from error
+
+
+def _as_list(texts: str | Iterable[str]) -> list[Any]:
+    return [texts] if isinstance(texts, (str, bytes)) else list(texts)
+
+
+def _as_text(text: Any, index: int = 0) -> str:
+    if isinstance(text, str):
+        return text
+    if isinstance(text, bytes):
+        return text.decode("utf-8", errors="replace")
+    raise InputError(
+        f"Each text must be a str, or bytes in UTF-8. Received {text!r} of type "
+        f"{type(text).__name__} at index {index}. Convert or drop it."
+    )
