@@ -1,0 +1,70 @@
+"""Spreading a pure function over processes, with results in the order of the items.
+
+The order and the results do not depend on the number of workers, so neither does any file made
+from them. Processes are spawned, not forked: a fork of a process in which TensorFlow runs its
+threads can hang. A spawned worker imports the function's module, so modules that workers use must
+not import TensorFlow.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import itertools
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Items handed out beyond those being worked on; bounds the memory of a stream without end.
+AHEAD_PER_WORKER = 3
+
+_function: Callable[[Any], Any] | None = None
+
+
+def ordered_map(
+    make_function: Callable[..., Callable[[Item], Result]],
+    arguments: tuple,
+    items: Iterable[Item],
+    workers: int = 1,
+) -> Iterator[Result]:
+    """Yields `make_function(*arguments)(item)` for each item, in order.
+
+    Args:
+      make_function: called once in each process, for what is costly to send or to make, such as a
+        tokenizer; a module-level function.
+      arguments: what `make_function` is called with; picklable.
+      items: picklable; read only as far ahead as the workers need.
+      workers: processes; 1 works in this process.
+    """
+    if workers <= 1:
+        function = make_function(*arguments)
+        yield from (function(item) for item in items)
+        return
+    items = iter(items)
+    pool = concurrent.futures.ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start,
+        initargs=(make_function, arguments),
+    )
+    try:
+        first = itertools.islice(items, workers * (1 + AHEAD_PER_WORKER))
+        pending = collections.deque(pool.submit(_work, item) for item in first)
+        while pending:
+            result = pending.popleft().result()
+            pending.extend(pool.submit(_work, item) for item in itertools.islice(items, 1))
+            yield result
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start(make_function: Callable, arguments: tuple) -> None:
+    global _function
+    _function = make_function(*arguments)
+
+
+def _work(item: Any) -> Any:
+    return _function(item)
