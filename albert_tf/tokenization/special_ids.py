@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import sentencepiece
@@ -29,6 +30,13 @@ def text_pattern(lower_case: bool) -> str:
     """
     angled = "<pad>|<unk>"
     return r"\[CLS\]|\[SEP\]|\[MASK\]|" + (f"(?i:{angled})" if lower_case else angled)
+
+
+def of_text(text: str, lower_case: bool) -> str | None:
+    """Returns the special piece that `text` is by `text_pattern`, or None."""
+    if not re.fullmatch(text_pattern(lower_case), text):
+        return None
+    return text if text in PIECES else text.lower()
 
 
 def read(processor: sentencepiece.SentencePieceProcessor, name: str) -> SpecialIds:

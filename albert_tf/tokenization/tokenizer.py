@@ -10,7 +10,7 @@ import functools
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import sentencepiece
 
 from albert_tf.errors import InputError
 from albert_tf.files import existing
-from albert_tf.tokenization import digit_comma, packing, special_ids, word_starts
+from albert_tf.tokenization import digit_comma, offsets, packing, special_ids, word_starts
 from albert_tf.tokenization.normalization import normalize
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
@@ -113,11 +113,31 @@ class AlbertTokenizer:
 
     def tokenize(self, text: str) -> list[str]:
         """Returns the pieces of a text, without special tokens; an unknown one is its text."""
-        return self._by_segment(_as_text(text), self._pieces_of, lambda special: [special])
+        return [
+            piece
+            for segment, _ in self._segments(_as_text(text))
+            for piece in self._pieces_of(segment)
+        ]
 
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without special tokens; a call on the object adds them."""
         return self.encode_batch([text])[0]
+
+    def tokenize_with_offsets(self, text: str) -> offsets.TokenSpans:
+        """Returns the tokens of a text, without special ones, and where each stands in it.
+
+        `text[start:end]`, normalised, is the piece without its "▁"; a character that becomes
+        several, such as "½", belongs to each token that has a part of it.
+        """
+        text = _as_text(text)
+        rows = [
+            (piece, begin + start, begin + end)
+            for segment, begin in self._segments(text)
+            for piece, start, end in self._spans_of(segment)
+        ]
+        pieces, starts, ends = [[row[i] for row in rows] for i in range(3)]
+        words = offsets.words(text, starts)
+        return offsets.TokenSpans(self.pieces_to_ids(pieces), pieces, starts, ends, words)
 
     def encode_batch(self, texts: Iterable[str], num_threads: int = 1) -> list[list[int]]:
         """Returns the ids of each text, without special tokens.
@@ -224,31 +244,49 @@ class AlbertTokenizer:
         return expanded
 
     def _encode_with_specials(self, text: str, num_threads: int) -> list[int]:
-        def encode(segment: str) -> list[int]:
-            return self._encode_plain([segment], num_threads)[0]
+        result: list[int] = []
+        for segment, _ in self._segments(text):
+            special = self._special_of(segment)
+            result += (
+                self._encode_plain([segment], num_threads)[0]
+                if special is None
+                else self.pieces_to_ids([special])
+            )
+        return result
 
-        return self._by_segment(text, encode, lambda special: self.pieces_to_ids([special]))
+    def _segments(self, text: str) -> list[tuple[str, int]]:
+        """Returns the parts of a text, special tokens and what lies between, and their starts."""
+        if self.preprocessing.rules != "hugging_face":
+            return [(text, 0)]
+        # The group makes `split` keep the special tokens.
+        pattern = f"({special_ids.text_pattern(self.preprocessing.lower_case)})"
+        parts = re.split(pattern, text)
+        begins = itertools.accumulate(map(len, parts), initial=0)
+        return [(part, begin) for part, begin in zip(parts, begins) if part]
 
-    def _pieces_of(self, text: str) -> list[str]:
-        rules = self.preprocessing.rules
+    def _special_of(self, segment: str) -> str | None:
+        if self.preprocessing.rules != "hugging_face":
+            return None
+        return special_ids.of_text(segment, self.preprocessing.lower_case)
+
+    def _pieces_of(self, segment: str) -> list[str]:
+        special = self._special_of(segment)
+        if special is not None:
+            return [special]
         pieces: list[str] = []
-        for piece in self.processor.encode(normalize(text, self.preprocessing), out_type=str):
+        normalized = normalize(segment, self.preprocessing)
+        for piece in self.processor.encode(normalized, out_type=str):
             if digit_comma.applies(piece):
-                pieces.extend(digit_comma.split(self.processor, piece, rules))
+                pieces += digit_comma.split(self.processor, piece, self.preprocessing.rules)
             else:
                 pieces.append(piece)
         return pieces
 
-    def _by_segment(self, text: str, plain: Callable, special: Callable) -> list[Any]:
-        """Joins `plain` of the text between special tokens and `special` of these."""
-        if self.preprocessing.rules != "hugging_face":
-            return plain(text)
-        result, begin = [], 0
-        for match in re.finditer(special_ids.text_pattern(self.preprocessing.lower_case), text):
-            piece = match.group() if match.group() in special_ids.PIECES else match.group().lower()
-            result += plain(text[begin : match.start()]) + special(piece)
-            begin = match.end()
-        return result + plain(text[begin:])
+    def _spans_of(self, segment: str) -> Iterable[tuple[str, int, int]]:
+        special = self._special_of(segment)
+        if special is not None:
+            return [(special, 0, len(segment))]
+        return zip(*offsets.spans(self.processor, segment, self.preprocessing, self._parts))
 
 
 def _settings(model_file: Path, given: dict[str, Any]) -> Preprocessing:

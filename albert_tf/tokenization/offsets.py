@@ -1,0 +1,117 @@
+"""Where tokens stand in the original text, through every step that text goes through.
+
+SentencePiece tells where a piece stands in the normalised text; `normalization.align` tells where
+that came from. Offsets count characters (Unicode code points) of the original.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import sentencepiece
+from sentencepiece import sentencepiece_pb2
+
+from albert_tf.tokenization import normalization
+from albert_tf.tokenization.digit_comma import Part
+from albert_tf.tokenization.settings import Preprocessing
+
+# What SentencePiece's nmt_nfkc turns into a space or deletes, as ranges of code points. A token
+# does not include such characters at its front.
+BLANKS = (
+    (0x01, 0x20), (0x7F, 0x7F), (0x8F, 0x8F), (0x9F, 0xA0), (0x61C, 0x61C), (0x1680, 0x1680),
+    (0x2000, 0x200C), (0x200E, 0x200F), (0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F),
+    (0x2581, 0x2581), (0x3000, 0x3000), (0xFEFF, 0xFEFF), (0xFFFD, 0xFFFD),
+)  # fmt: skip
+_BLANK = re.compile("[" + "".join(f"{chr(a)}-{chr(b)}" for a, b in BLANKS) + "]")
+
+
+class TokenSpans(NamedTuple):
+    """The tokens of a text, all lists of one length.
+
+    Attributes:
+      ids: as `encode` gives them.
+      pieces: the piece of each.
+      starts: for each token, where it begins in the text, in characters.
+      ends: likewise, where it ends; equal to the start for a "▁" of its own.
+      words: for each token, the index of the word of `text.split()` that it belongs to.
+    """
+
+    ids: list[int]
+    pieces: list[str]
+    starts: list[int]
+    ends: list[int]
+    words: list[int]
+
+
+class _Span(NamedTuple):
+    piece: str
+    begin: int
+    end: int
+
+
+def spans(
+    processor: sentencepiece.SentencePieceProcessor,
+    text: str,
+    settings: Preprocessing,
+    parts: dict[int, list[Part]],
+) -> tuple[list[str], list[int], list[int]]:
+    """Returns pieces, starts and ends of the tokens of a text without special tokens.
+
+    Args:
+      processor: the model.
+      text: the original text.
+      settings: how it is prepared.
+      parts: the table of the digit-comma rule.
+    """
+    aligned = normalization.align(text, settings)
+    proto = sentencepiece_pb2.SentencePieceText()
+    proto.ParseFromString(processor.encode(aligned.text, out_type="serialized_proto"))
+    # SentencePiece counts bytes of UTF-8; this finds the character that a byte belongs to.
+    bytes_before = [0, *itertools.accumulate(len(c.encode()) for c in aligned.text)]
+    pieces, starts, ends = [], [], []
+    for token in proto.pieces:
+        begin = bisect.bisect_left(bytes_before, token.begin)
+        end = bisect.bisect_left(bytes_before, token.end)
+        while begin < end and _BLANK.match(aligned.text[begin]):
+            begin += 1
+        for span in _taken_apart(token.piece, begin, end, parts.get(token.id)):
+            pieces.append(span.piece)
+            start, limit = _source(aligned, span.begin, span.end, len(text))
+            starts.append(start)
+            ends.append(limit)
+    return pieces, starts, ends
+
+
+def _taken_apart(piece: str, begin: int, end: int, parts: Sequence[Part] | None) -> list[_Span]:
+    """Returns the spans of the parts that replace a piece, measured from its end."""
+    if parts is None:
+        return [_Span(piece, begin, end)]
+    found = []
+    for part in reversed(parts):
+        start = max(begin, end - part.length)
+        found.append(_Span(part.piece, start, end))
+        end = start
+    return found[::-1]
+
+
+def _source(
+    aligned: normalization.Aligned, begin: int, end: int, text_length: int
+) -> tuple[int, int]:
+    """Returns where characters `begin` to `end` of the normalised text came from."""
+    if begin < end:
+        # Not the first and the last: NFKD may have sorted marks.
+        return min(aligned.starts[begin:end]), max(aligned.ends[begin:end])
+    start = aligned.starts[begin] if begin < len(aligned.starts) else text_length
+    return start, start
+
+
+def words(text: str, starts: Sequence[int]) -> list[int]:
+    """Returns the index of the word of `text.split()` at or before each start."""
+    begins = [
+        i for i, c in enumerate(text) if not c.isspace() and (i == 0 or text[i - 1].isspace())
+    ]
+    return [max(0, bisect.bisect_right(begins, start) - 1) for start in starts]
