@@ -60,10 +60,10 @@ class AlbertTokenizer:
         self.preprocessing = _settings(self.model_file, given)
         self.processor = _load(self.model_file)
         self.special_ids = special_ids.read(self.processor, f"'{self.model_file}'")
-        self._parts = digit_comma.table(self.processor, self.preprocessing.rules)
+        self.digit_comma_parts = digit_comma.table(self.processor, self.preprocessing.rules)
         self._expansions = {
             index: self.processor.piece_to_id([part.piece for part in parts])
-            for index, parts in self._parts.items()
+            for index, parts in self.digit_comma_parts.items()
         }
 
     @property
@@ -286,7 +286,9 @@ class AlbertTokenizer:
         special = self._special_of(segment)
         if special is not None:
             return [(special, 0, len(segment))]
-        return zip(*offsets.spans(self.processor, segment, self.preprocessing, self._parts))
+        return zip(
+            *offsets.spans(self.processor, segment, self.preprocessing, self.digit_comma_parts)
+        )
 
 
 def _settings(model_file: Path, given: dict[str, Any]) -> Preprocessing:

@@ -1,0 +1,150 @@
+"""`normalization.align` as TensorFlow operations: normalised text, and where it came from in bytes.
+
+It works on single characters, so it is slower than graph_normalization.py, whose text it equals.
+
+Shapes: B texts; C characters of all texts together, N after normalisation.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from albert_tf.tokenization import combining_marks, graph_normalization
+from albert_tf.tokenization.settings import Preprocessing
+
+
+class Aligned(NamedTuple):
+    """Normalised texts with the source of each of their characters.
+
+    Attributes:
+      texts: string [B].
+      codes: code points of the normalised texts, int32 [N].
+      row_splits: int64 [B + 1], over N.
+      starts: for each character, the byte of the original text where its source begins, int64 [N].
+      limits: likewise, where its source ends.
+    """
+
+    texts: tf.Tensor
+    codes: tf.Tensor
+    row_splits: tf.Tensor
+    starts: tf.Tensor
+    limits: tf.Tensor
+
+
+class _Chars(NamedTuple):
+    """Characters of all texts; an empty one is gone."""
+
+    text: tf.Tensor  # string [C]
+    row: tf.Tensor  # int64 [C]
+    start: tf.Tensor  # int64 [C]
+    limit: tf.Tensor  # int64 [C]
+
+
+def align(texts: tf.Tensor, settings: Preprocessing) -> Aligned:
+    """Returns the normalised texts and the source of each of their characters."""
+    batch = tf.size(texts, out_type=tf.int64)
+    hugging_face = settings.rules == "hugging_face"
+    chars = _characters(texts)
+    if hugging_face and settings.lower_case:
+        chars = chars._replace(text=graph_normalization.lower_each(chars.text))
+    chars = _join_on_space(chars, batch)
+    if hugging_face:
+        chars = _join_quotes(chars)
+    decompose = not (hugging_face and settings.keep_accents)
+    if decompose:
+        chars = chars._replace(text=tf_text.normalize_utf8(chars.text, "NFKD"))
+    if not settings.keep_accents:
+        chars = _drop_marks(chars)
+    rows = tf.RaggedTensor.from_value_rowids(chars.text, chars.row, batch, validate=False)
+    result = tf.strings.reduce_join(rows, axis=1)  # [B]
+    if decompose and settings.keep_accents:
+        result = tf_text.normalize_utf8(result, "NFKD")  # Sorts the marks.
+    if settings.lower_case:
+        result = graph_normalization.lower(result)
+    codes = tf.strings.unicode_decode(result, "UTF-8")
+    counts = tf.strings.length(chars.text, unit="UTF8_CHAR")  # [C]
+    return Aligned(
+        result,
+        codes.values,
+        codes.row_splits,
+        tf.repeat(chars.start, counts),
+        tf.repeat(chars.limit, counts),
+    )
+
+
+def _characters(texts: tf.Tensor) -> _Chars:
+    """Splits the texts; each invalid part of UTF-8 is one U+FFFD."""
+    codes, begins = tf.strings.unicode_decode_with_offsets(texts, "UTF-8")
+    row, start = codes.value_rowids(), begins.values
+    lengths = tf.gather(tf.cast(tf.strings.length(texts), tf.int64), row)
+    limit = tf.where(row == _next(row, -1), _next(start, 0), lengths)
+    text = tf.strings.unicode_encode(codes.values[:, tf.newaxis], "UTF-8")  # [C]
+    return _Chars(text, row, start, limit)
+
+
+def _next(values: tf.Tensor, last: int) -> tf.Tensor:
+    return tf.concat([values[1:], tf.fill([tf.minimum(tf.size(values), 1)], _of(values, last))], 0)
+
+
+def _previous(values: tf.Tensor, first: int) -> tf.Tensor:
+    return tf.concat(
+        [tf.fill([tf.minimum(tf.size(values), 1)], _of(values, first)), values[:-1]], 0
+    )
+
+
+def _of(values: tf.Tensor, number: int) -> tf.Tensor:
+    return tf.cast(number, values.dtype)
+
+
+def _join_on_space(chars: _Chars, batch: tf.Tensor) -> _Chars:
+    """Makes one space of each run of white space between other characters, none elsewhere."""
+    space = tf.strings.regex_full_match(chars.text, graph_normalization.WHITE_SPACE)
+    index = tf.range(tf.size(space, out_type=tf.int64))
+    last = tf.math.unsorted_segment_max(tf.where(space, _of(index, -1), index), chars.row, batch)
+    follows = tf.logical_and(
+        chars.row == _previous(chars.row, -1), tf.logical_not(_previous(space, False))
+    )
+    kept = tf.logical_and(follows, index < tf.gather(last, chars.row))
+    return chars._replace(
+        text=tf.where(space, tf.where(kept, " ", ""), chars.text),
+        # The space stands for its run: it ends where the next character begins.
+        limit=chars.limit,
+    )
+
+
+def _join_quotes(chars: _Chars) -> _Chars:
+    """Makes a double quote of each pair `` or '', counted from the left of a run."""
+    quote = tf.logical_or(chars.text == "`", chars.text == "'")
+    new = tf.logical_or(
+        chars.text != _previous(chars.text, ""), chars.row != _previous(chars.row, -1)
+    )
+    run = tf.cumsum(tf.cast(new, tf.int64)) - 1
+    index = tf.range(tf.size(run, out_type=tf.int64))
+    place = index - tf.gather(tf.where(new)[:, 0], run)
+    second = tf.logical_and(quote, place % 2 == 1)
+    first = tf.logical_and(_next(second, False), quote)
+    first = tf.logical_and(first, tf.logical_not(second))
+    return chars._replace(
+        text=tf.where(first, '"', tf.where(second, "", chars.text)),
+        limit=tf.where(first, _next(chars.limit, 0), chars.limit),
+    )
+
+
+def _drop_marks(chars: _Chars) -> _Chars:
+    """Drops combining marks; the character before them takes over their place."""
+    text = tf.strings.regex_replace(chars.text, combining_marks.RE2_PATTERN, "")
+    kept = text != ""
+    mark = tf.logical_and(chars.text != "", tf.logical_not(kept))
+    owner = tf.maximum(tf.cumsum(tf.cast(kept, tf.int64)) - 1, 0)  # [C]
+    places = tf.where(kept)[:, 0]
+    owner_row = tf.gather(tf.concat([tf.gather(chars.row, places), [-1]], 0), owner)
+    counts = tf.logical_or(kept, tf.logical_and(mark, owner_row == chars.row))
+    reach = tf.math.unsorted_segment_max(
+        tf.where(counts, chars.limit, _of(chars.limit, 0)),
+        owner,
+        tf.size(places, out_type=tf.int64) + 1,
+    )
+    return chars._replace(text=text, limit=tf.where(kept, tf.gather(reach, owner), chars.limit))

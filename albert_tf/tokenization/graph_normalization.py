@@ -1,0 +1,96 @@
+"""The rules of normalization.py as TensorFlow operations, with the same result.
+
+Shapes: B texts; C characters of all texts together.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from albert_tf.tokenization import combining_marks
+from albert_tf.tokenization.settings import Preprocessing
+
+# What str.split takes for white space, without and with the space itself.
+_ASCII_SPACES = r"\t-\r\x1c-\x1f"
+_SPACES = (
+    _ASCII_SPACES + r"\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
+)
+WHITE_SPACE = f"[ {_SPACES}]"
+_ASCII = r"[\x00-\x7f]*"
+
+# Letters that ICU lowers by the language of the machine (Turkish, Lithuanian); here they lower as
+# str.lower does, wherever the graph runs. ASCII letters are the rest of them.
+_LOWERED_BY_LANGUAGE = {"İ": "i̇", "Ì": "ì", "Í": "í", "Ĩ": "ĩ", "Į": "į"}
+
+# tf.strings.lower ends a text at NUL. This stands for it meanwhile: a code point that will never
+# be assigned, and that no vocabulary has.
+_NUL = "\U0010ffff"
+
+
+def normalize(texts: tf.Tensor, settings: Preprocessing) -> tf.Tensor:
+    """Returns the texts that SentencePiece gets, string [B]; invalid UTF-8 becomes U+FFFD."""
+    # Most batches of English are ASCII, for which half of the steps do nothing.
+    ascii_only = tf.reduce_all(tf.strings.regex_full_match(texts, _ASCII))
+    return tf.cond(
+        ascii_only,
+        lambda: _normalize_ascii(texts, settings),
+        lambda: _normalize_unicode(texts, settings),
+    )
+
+
+def _normalize_ascii(texts: tf.Tensor, settings: Preprocessing) -> tf.Tensor:
+    texts = _join_on_space(texts, _ASCII_SPACES)
+    if settings.rules == "hugging_face":
+        texts = _quotes(texts)
+    return tf.strings.lower(texts) if settings.lower_case else texts
+
+
+def _normalize_unicode(texts: tf.Tensor, settings: Preprocessing) -> tf.Tensor:
+    hugging_face = settings.rules == "hugging_face"
+    texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
+    if hugging_face and settings.lower_case:
+        texts = lower_each(texts)
+    texts = _join_on_space(texts, _SPACES)
+    if hugging_face:
+        texts = _quotes(texts)
+    if not (hugging_face and settings.keep_accents):
+        texts = tf_text.normalize_utf8(texts, "NFKD")
+    if not settings.keep_accents:
+        texts = tf.strings.regex_replace(texts, combining_marks.RE2_PATTERN, "")
+    return lower(texts) if settings.lower_case else texts
+
+
+def lower(texts: tf.Tensor) -> tf.Tensor:
+    """Lowers whole texts as str.lower does: sigma by its place in the word.
+
+    No text may hold a letter of `_LOWERED_BY_LANGUAGE`: `lower_each` or NFKD comes before.
+    """
+    return show_nul(tf.strings.lower(hide_nul(tf.strings.lower(texts)), encoding="utf-8"))
+
+
+def lower_each(texts: tf.Tensor) -> tf.Tensor:
+    """Lowers one character at a time, as str.lower does with each."""
+    for upper, lowered in {"Σ": "σ", **_LOWERED_BY_LANGUAGE}.items():
+        texts = tf.strings.regex_replace(texts, upper, lowered)
+    return lower(texts)
+
+
+def hide_nul(texts: tf.Tensor) -> tf.Tensor:
+    """Puts another character where NUL stands, for operations that end a text there."""
+    return tf.strings.regex_replace(texts, r"\x00", _NUL)
+
+
+def show_nul(texts: tf.Tensor) -> tf.Tensor:
+    """Undoes `hide_nul`."""
+    return tf.strings.regex_replace(texts, _NUL, "\0")
+
+
+def _join_on_space(texts: tf.Tensor, spaces: str) -> tf.Tensor:
+    # In two steps: single spaces, by far the most, then cost nothing.
+    texts = tf.strings.regex_replace(texts, f"[{spaces}]", " ")
+    return tf.strings.strip(tf.strings.regex_replace(texts, "  +", " "))
+
+
+def _quotes(texts: tf.Tensor) -> tf.Tensor:
+    return tf.strings.regex_replace(texts, "``|''", '"')

@@ -1,0 +1,78 @@
+"""Where tokens stand in the original text, as TensorFlow operations: offsets.py in bytes.
+
+Shapes: N characters of all normalised texts together; T tokens, U after the digit-comma rule.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from albert_tf.tokenization.graph_alignment import Aligned
+from albert_tf.tokenization.graph_digit_comma import Expanded
+from albert_tf.tokenization.offsets import BLANKS
+
+_LOWEST, _HIGHEST = np.array(BLANKS, np.int32).T
+
+
+def locate(
+    texts: tf.Tensor,
+    aligned: Aligned,
+    starts: tf.RaggedTensor,
+    limits: tf.RaggedTensor,
+    expanded: Expanded,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns where tokens begin and end in the original texts, int64 [U] each, in bytes.
+
+    Args:
+      texts: the original texts, string [B].
+      aligned: the normalised texts.
+      starts: what SentencePiece says of the normalised texts, in bytes, int64 [B, (T)].
+      limits: likewise.
+      expanded: the tokens after the digit-comma rule.
+    """
+    row = tf.cast(starts.value_rowids(), tf.int32)  # [T]
+    begin, end = _characters(aligned, starts.values, limits.values, row)
+    begin = tf.minimum(tf.gather(_next_visible(aligned.codes), begin), end)
+    begin, end, row = (tf.gather(values, expanded.source) for values in (begin, end, row))  # [U]
+    apart = expanded.from_start >= 0
+    begin, end = (
+        tf.where(apart, tf.maximum(begin, end - expanded.from_start), begin),
+        tf.where(apart, tf.maximum(begin, end - expanded.from_end), end),
+    )
+    return _sources(texts, aligned, begin, end, row)
+
+
+def _characters(
+    aligned: Aligned, starts: tf.Tensor, limits: tf.Tensor, row: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Turns bytes of the normalised texts into indices of their characters, int32 [T] each."""
+    codes = aligned.codes
+    size = 1 + sum(tf.cast(codes > top, tf.int64) for top in (0x7F, 0x7FF, 0xFFFF))  # [N]
+    before = tf.concat([[0], tf.cumsum(size)], 0)  # [N + 1], over all texts
+    row_begin = tf.gather(tf.gather(before, aligned.row_splits), row)  # [T]
+    return tuple(tf.searchsorted(before, row_begin + byte) for byte in (starts, limits))
+
+
+def _next_visible(codes: tf.Tensor) -> tf.Tensor:
+    """Returns for each character the first that is no blank, from it on, int32 [N + 1]."""
+    codes = codes[:, tf.newaxis]
+    blank = tf.reduce_any(tf.logical_and(codes >= _LOWEST, codes <= _HIGHEST), 1)  # [N]
+    count = tf.size(blank)
+    visible = tf.cast(tf.where(tf.logical_not(blank))[:, 0], tf.int32)
+    index = tf.searchsorted(visible, tf.range(count + 1))
+    return tf.gather(tf.concat([visible, [count]], 0), index)
+
+
+def _sources(
+    texts: tf.Tensor, aligned: Aligned, begin: tf.Tensor, end: tf.Tensor, row: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns where characters `begin` to `end` of the normalised texts came from."""
+    size = tf.cast(tf.strings.length(texts), tf.int64)
+    in_text = tf.cast(begin, tf.int64) < tf.gather(aligned.row_splits, row + 1)
+    # One more element, so that an index past the last character can be looked up.
+    start = tf.gather(tf.concat([aligned.starts, [0]], 0), begin)
+    start = tf.where(in_text, start, tf.gather(size, row))
+    limit = tf.gather(tf.concat([[0], aligned.limits], 0), end)
+    # Never before the start: marks that NFKD sorted may lie the other way round.
+    return start, tf.where(begin < end, tf.maximum(start, limit), start)

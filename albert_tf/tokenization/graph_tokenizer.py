@@ -1,0 +1,92 @@
+"""`GraphTokenizer`: the ids of AlbertTokenizer from inside a TensorFlow graph."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from albert_tf.tokenization import graph_offsets, graph_segments
+from albert_tf.tokenization.graph_alignment import align
+from albert_tf.tokenization.graph_digit_comma import DigitComma
+from albert_tf.tokenization.graph_normalization import normalize
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+
+class GraphTokenizer(tf.Module):
+    """Gives the ids of an AlbertTokenizer in a `tf.function`, in `tf.data` and in a SavedModel.
+
+    The SentencePiece model lies in the graph. The operations run on CPUs only; make the object
+    outside of a strategy's scope.
+
+    Two things can differ from Python: a tie between two ways to split a text, which the
+    SentencePiece library inside tensorflow_text may break the other way, and letters that the
+    Unicode tables of only one of the two know.
+
+    Args:
+      tokenizer: gives the model and the settings.
+    """
+
+    def __init__(self, tokenizer: AlbertTokenizer) -> None:
+        super().__init__(name="graph_tokenizer")
+        self.preprocessing = tokenizer.preprocessing
+        self.special_ids = tokenizer.special_ids
+        self.vocab_size = tokenizer.vocab_size
+        self._digit_comma = DigitComma(tokenizer)
+        self._sentencepiece = tf_text.SentencepieceTokenizer(
+            model=tokenizer.model_proto, out_type=tf.int32
+        )
+
+    def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Returns the ids, int32 [B, (tokens)], of texts, string [B], without special tokens."""
+        if self.preprocessing.rules != "hugging_face":
+            return self._ids(texts)
+        segments = self._segments(texts)
+        return graph_segments.join(segments, self._ids(segments.texts), segments.special)
+
+    def tokenize_with_offsets(
+        self, texts: tf.Tensor
+    ) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
+        """Returns ids and where each stands in the text, in bytes.
+
+        The bytes from start to limit, normalised, are the piece without its "▁". A "▁" of its own
+        has no bytes.
+
+        Args:
+          texts: string [B].
+
+        Returns:
+          Ids int32, starts int64 and limits int64, [B, (tokens)] each.
+        """
+        if self.preprocessing.rules != "hugging_face":
+            return self._ids_with_offsets(texts)
+        segments = self._segments(texts)
+        ids, starts, limits = self._ids_with_offsets(segments.texts)
+        begin = segments.starts[:, tf.newaxis]
+        return (
+            graph_segments.join(segments, ids, segments.special),
+            graph_segments.join(segments, starts + begin, segments.starts),
+            graph_segments.join(segments, limits + begin, segments.limits),
+        )
+
+    def _segments(self, texts: tf.Tensor) -> graph_segments.Segments:
+        return graph_segments.split(texts, self.special_ids, self.preprocessing.lower_case)
+
+    def _ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        tokens = self._sentencepiece.tokenize(normalize(texts, self.preprocessing))
+        expanded = self._digit_comma.expand(tokens.values, tokens.row_splits)
+        return _rows(expanded.ids, expanded.row_splits, texts)
+
+    def _ids_with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
+        aligned = align(texts, self.preprocessing)
+        tokens, starts, limits = self._sentencepiece.tokenize_with_offsets(aligned.texts)
+        starts, limits = (tf.cast(values, tf.int64) for values in (starts, limits))
+        expanded = self._digit_comma.expand(tokens.values, tokens.row_splits)
+        start, limit = graph_offsets.locate(texts, aligned, starts, limits, expanded)
+        return tuple(_rows(v, expanded.row_splits, texts) for v in (expanded.ids, start, limit))
+
+
+def _rows(values: tf.Tensor, row_splits: tf.Tensor, texts: tf.Tensor) -> tf.RaggedTensor:
+    """Returns [B, (tokens)] with the batch size that the texts have, static if theirs is."""
+    static = texts.shape[0]
+    row_splits = tf.ensure_shape(row_splits, [None if static is None else static + 1])
+    return tf.RaggedTensor.from_row_splits(values, row_splits, validate=False)
