@@ -18,8 +18,15 @@ import numpy as np
 import sentencepiece
 
 from albert_tf.errors import InputError
-from albert_tf.files import existing
-from albert_tf.tokenization import digit_comma, offsets, packing, special_ids, word_starts
+from albert_tf.files import existing, replacing
+from albert_tf.tokenization import (
+    digit_comma,
+    offsets,
+    packing,
+    pretrained,
+    special_ids,
+    word_starts,
+)
 from albert_tf.tokenization.normalization import normalize
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
@@ -65,6 +72,40 @@ class AlbertTokenizer:
             index: self.processor.piece_to_id([part.piece for part in parts])
             for index, parts in self.digit_comma_parts.items()
         }
+
+    @classmethod
+    def from_pretrained(cls, source: str | os.PathLike) -> AlbertTokenizer:
+        """Reads a tokenizer from a folder or a SentencePiece model; see `pretrained.find`.
+
+        Raises:
+          InputError: there is no model, or more than one, or as the constructor.
+        """
+        model_file, settings = pretrained.find(source)
+        return cls(model_file, **(settings.to_dict() if settings else {}))
+
+    def save(self, directory: str | os.PathLike) -> Path:
+        """Writes the model and its settings into a folder, which `from_pretrained` reads.
+
+        Returns:
+          The path of the model.
+
+        Raises:
+          InputError: another model or other settings lie there under the same names.
+        """
+        model_file = Path(directory).expanduser() / self.model_file.name
+        settings_file = path_beside(model_file)
+        if settings_file.exists():
+            stored = Preprocessing.from_json_file(settings_file)
+            self.preprocessing.check_same(stored, "this tokenizer", f"'{settings_file}'")
+        if model_file.exists() and model_file.read_bytes() != self.model_proto:
+            raise InputError(
+                f"Saving must not replace another vocabulary. Received '{directory}', where "
+                f"'{model_file.name}' differs from this tokenizer's. Name another folder."
+            )
+        with replacing(model_file) as temporary:
+            temporary.write_bytes(self.model_proto)
+        self.preprocessing.to_json_file(settings_file)
+        return model_file
 
     @property
     def vocab_size(self) -> int:
