@@ -1,0 +1,80 @@
+"""What a build of pretraining data depends on: `BuildSettings`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from albert_tf.data.masking import Masking
+from albert_tf.data.packing import SPECIAL_TOKENS
+from albert_tf.errors import InputError
+
+SINGLE_SENTENCE = ("drop", "split")
+
+
+@dataclasses.dataclass(frozen=True)
+class BuildSettings:
+    """Settings of a build; the same settings, text and vocabulary give the same bytes.
+
+    Attributes:
+      max_seq_length: S, tokens of an instance with its three special tokens.
+      max_predictions_per_seq: P, the width of the masked features. None takes `masked_lm_prob` of
+        S, rounded, so that no instance is cut short; the original's default of 20 fits S = 128.
+      masked_lm_prob: share of the tokens to predict.
+      ngram: the longest run of words masked together.
+      favor_longer_ngram: make long runs the most frequent.
+      short_seq_prob: share of shorter sequences, so that the model sees them before fine-tuning.
+      dupe_factor: copies of the text, each with pairs and masks of its own. The original has 40,
+        for a million steps; 10 is for runs of the sizes that one machine trains.
+      single_sentence: "drop" documents of one sentence, or "split" them at a token boundary.
+      seed: of all random choices.
+      shards: ranges of documents. Each gives one file a copy: shards x dupe_factor files.
+    """
+
+    max_seq_length: int = 512
+    max_predictions_per_seq: int | None = None
+    masked_lm_prob: float = 0.15
+    ngram: int = 3
+    favor_longer_ngram: bool = False
+    short_seq_prob: float = 0.1
+    dupe_factor: int = 10
+    single_sentence: str = "drop"
+    seed: int = 12345
+    shards: int = 1
+
+    def __post_init__(self) -> None:
+        """Fills in P; raises `InputError` for the first rule that is broken."""
+        if self.max_seq_length < SPECIAL_TOKENS + 2:
+            raise InputError(
+                f"max_seq_length must be at least {SPECIAL_TOKENS + 2}: [CLS], two [SEP] and a "
+                f"token in each segment. Received {self.max_seq_length!r}. Usual: 64 to 512."
+            )
+        for name in ("dupe_factor", "shards"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1. Received {getattr(self, name)!r}.")
+        if self.seed < 0:
+            raise InputError(f"seed must not be negative. Received {self.seed!r}.")
+        if not 0.0 <= self.short_seq_prob <= 1.0:
+            raise InputError(
+                f"short_seq_prob must lie in [0, 1]. Received {self.short_seq_prob!r}."
+            )
+        if self.single_sentence not in SINGLE_SENTENCE:
+            raise InputError(
+                f"single_sentence must be one of {', '.join(SINGLE_SENTENCE)}. "
+                f"Received {self.single_sentence!r}."
+            )
+        if self.max_predictions_per_seq is None:
+            full = max(1, round(self.max_seq_length * self.masked_lm_prob))
+            object.__setattr__(self, "max_predictions_per_seq", full)
+        _ = self.masking  # its rules hold too
+
+    @property
+    def masking(self) -> Masking:
+        """The settings of masking alone."""
+        return Masking(
+            self.masked_lm_prob, self.max_predictions_per_seq, self.ngram, self.favor_longer_ngram
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns all settings with their values."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,139 @@
+"""A block of documents to serialised instances: tokens, pairs, packing, masks, records.
+
+`InstanceMaker` is what each worker runs; it depends on the block and the settings only, and imports
+no TensorFlow.
+
+Axes: N instances, S positions, P predictions, T tokens of the block.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+from albert_tf.data import examples, features, masking, statistics
+from albert_tf.data.blocks import Block
+from albert_tf.data.build_settings import BuildSettings
+from albert_tf.data.mask_units import unit_starts
+from albert_tf.data.packing import SPECIAL_TOKENS, Instances, pack
+from albert_tf.data.sentence_pairs import document_pairs
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+
+class BlockRecords(NamedTuple):
+    """What a block gives: the records of each copy of the text, and counts for the report."""
+
+    block: Block
+    copies: list[list[bytes]]
+    counts: Counter
+
+
+class InstanceMaker:
+    """Turns blocks into records.
+
+    Args:
+      vocab: a SentencePiece model.
+      settings: of the build.
+    """
+
+    def __init__(self, vocab: str | os.PathLike, settings: BuildSettings) -> None:
+        self.settings = settings
+        self.tokenizer = AlbertTokenizer(vocab)
+        self._unit_starts = unit_starts(self.tokenizer.pieces, self.tokenizer.word_starts)  # [V]
+        special = set(self.tokenizer.special_ids)
+        ordinary = [i for i in range(self.tokenizer.vocab_size) if i not in special]
+        self._random_ids = np.array(ordinary, np.int32)
+
+    def __call__(self, block: Block) -> BlockRecords:
+        """Returns the records of all copies of a block."""
+        tokens, lengths, counts = self._tokenize(block)
+        copies = []
+        for copy in range(self.settings.dupe_factor):
+            rng = np.random.default_rng([self.settings.seed, block.first, copy])
+            arrays, ngrams = self._arrays(tokens, lengths, rng)
+            copies.append(list(examples.serialize(features.PRETRAINING, arrays)))
+            mask_id, unk_id = self.tokenizer.mask_id, self.tokenizer.unk_id
+            counts += statistics.of_instances(arrays, mask_id, unk_id)
+            counts += Counter({f"ngram/{n}": int(c) for n, c in enumerate(ngrams, 1) if c})
+        # The text went in and is not needed again; what is sent back stays small.
+        return BlockRecords(block._replace(documents=[]), copies, counts)
+
+    def _tokenize(self, block: Block) -> tuple[np.ndarray, list[list[int]], Counter]:
+        """Returns the tokens, int32 [T], the lengths of the sentences of each document, counts."""
+        encoded = iter(self.tokenizer.encode_batch([s for d in block.documents for s in d]))
+        flat: list[int] = []
+        lengths: list[list[int]] = []
+        counts = Counter(documents=len(block.documents), text_bytes=block.text_bytes)
+        for document in block.documents:
+            sentences = [ids for ids in (next(encoded) for _ in document) if ids]
+            lengths.append([len(ids) for ids in sentences])
+            for ids in sentences:
+                flat += ids
+            total = sum(lengths[-1])
+            counts["sentences"] += len(sentences)
+            counts["text_tokens"] += total
+            if total < 2:
+                counts["dropped/fewer than two tokens"] += 1
+            elif len(sentences) == 1:
+                split = self.settings.single_sentence == "split"
+                counts["one sentence, split" if split else "dropped/one sentence"] += 1
+        return np.array(flat, np.int32), lengths, counts
+
+    def _arrays(
+        self, tokens: np.ndarray, lengths: list[list[int]], rng: np.random.Generator
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Returns the features of one copy, in random order, and its n-gram counts."""
+        settings, tokenizer = self.settings, self.tokenizer
+        pairs, offset = [], 0
+        for sentences in lengths:
+            if sum(sentences) > 1:
+                found = document_pairs(
+                    sentences,
+                    settings.max_seq_length - SPECIAL_TOKENS,
+                    rng,
+                    settings.short_seq_prob,
+                    settings.single_sentence == "split",
+                )
+                shift = np.array([offset, offset, offset, offset, 0])
+                pairs += [shift + pair for pair in found]
+            offset += sum(sentences)
+        pairs = np.array(pairs, np.int64).reshape(-1, 5)
+        packed = pack(
+            np.append(tokens, np.int32(tokenizer.pad_id)),  # never empty
+            rng.permutation(pairs),
+            settings.max_seq_length,
+            tokenizer.cls_id,
+            tokenizer.sep_id,
+            tokenizer.pad_id,
+        )
+        begins_unit = self._unit_starts[packed.input_ids]  # [N, S]
+        masked = masking.mask(
+            packed.input_ids,
+            packed.maskable,
+            begins_unit,
+            settings.masking,
+            tokenizer.mask_id,
+            self._random_ids,
+            rng,
+        )
+        return _features(packed, masked, begins_unit), masked.ngrams
+
+
+def _features(
+    packed: Instances, masked: masking.Masked, begins_unit: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Returns the arrays by the names of the table; special tokens are boundaries too."""
+    boundary = packed.input_mask & (begins_unit | ~packed.maskable)
+    return {
+        "input_ids": masked.input_ids,
+        "input_mask": packed.input_mask.astype(np.int32),
+        "segment_ids": packed.segment_ids,
+        "token_boundary": boundary.astype(np.int32),
+        "masked_lm_positions": masked.positions,
+        "masked_lm_ids": masked.labels,
+        "masked_lm_weights": masked.weights,
+        "next_sentence_labels": packed.labels[:, None],
+    }

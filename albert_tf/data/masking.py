@@ -1,0 +1,196 @@
+"""Masking of whole-word n-grams, a batch at a time.
+
+Axes: N instances, S positions, P predictions, U units of an instance (see mask_units.py).
+
+Each instance masks `rate` of its tokens, by visiting its units in random order. At a unit it draws
+an n-gram length n with p(n) proportional to 1/n, shortens the n-gram until it fits what is left of
+the budget, and takes it if no unit in it is masked yet. Of the masked tokens 80 % become [MASK],
+10 % a random piece, 10 % stay. The rules are those of the original; the loop runs over visits, all
+instances at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from albert_tf.errors import InputError
+
+MASK_SHARE = 0.8
+RANDOM_SHARE = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Masking:
+    """How much is masked, and in what runs; the defaults are the original's.
+
+    Attributes:
+      rate: share of the tokens of an instance, special tokens counted, to predict.
+      max_predictions: P, the most predictions of an instance.
+      max_ngram: the longest run of units masked together.
+      favor_longer: turn p(n) around, so that the longest n-grams are the most frequent.
+    """
+
+    rate: float = 0.15
+    max_predictions: int = 77
+    max_ngram: int = 3
+    favor_longer: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises `InputError` for the first rule that is broken."""
+        if not 0.0 < self.rate < 1.0:
+            raise InputError(f"The masking rate must lie in (0, 1). Received {self.rate!r}.")
+        for name in ("max_predictions", "max_ngram"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1. Received {getattr(self, name)!r}.")
+
+    def ngram_probabilities(self) -> np.ndarray:
+        """Returns p(1) .. p(max_ngram), float64 [max_ngram]."""
+        weights = 1.0 / np.arange(1, self.max_ngram + 1)
+        if self.favor_longer:
+            weights = weights[::-1]
+        return weights / weights.sum()
+
+
+class Masked(NamedTuple):
+    """Masked instances.
+
+    Attributes:
+      input_ids: int32 [N, S], with the replacements.
+      positions: int32 [N, P], ascending, 0 where unused.
+      labels: int32 [N, P], the ids that stood there, 0 where unused.
+      weights: float32 [N, P], 1 for a prediction, 0 where unused.
+      ngrams: int64 [max_ngram], how many runs of 1, 2, ... units were masked.
+    """
+
+    input_ids: np.ndarray
+    positions: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    ngrams: np.ndarray
+
+
+def mask(
+    input_ids: np.ndarray,
+    maskable: np.ndarray,
+    begins_unit: np.ndarray,
+    masking: Masking,
+    mask_id: int,
+    random_ids: np.ndarray,
+    rng: np.random.Generator,
+) -> Masked:
+    """Returns the instances with n-grams of whole units masked.
+
+    Args:
+      input_ids: int32 [N, S].
+      maskable: bool [N, S], true for text; the two or three special tokens and padding are not.
+      begins_unit: bool [N, S], true where the piece begins a unit.
+      masking: the settings.
+      mask_id: the id of [MASK].
+      random_ids: the ids that a random replacement is drawn from.
+      rng: the only source of randomness.
+    """
+    budget = budgets(maskable, masking)
+    chosen, ngrams = choose(maskable, begins_unit, budget, masking, rng)
+    replaced = replace(input_ids, chosen, mask_id, random_ids, rng)
+    return Masked(replaced, *predictions(input_ids, chosen, masking.max_predictions), ngrams)
+
+
+def budgets(maskable: np.ndarray, masking: Masking) -> np.ndarray:
+    """Returns the most tokens to mask in each instance, int [N]: its share, and at least one.
+
+    The share counts [CLS] and each [SEP], as the original does: one before the first token of text
+    and one after each run of it.
+    """
+    ends = maskable & ~np.pad(maskable[:, 1:], ((0, 0), (0, 1)))  # [N, S]
+    tokens = maskable.sum(1) + ends.sum(1) + 1  # [N]
+    share = np.rint(tokens * masking.rate).astype(np.int64)
+    return np.minimum(np.maximum(share, 1), masking.max_predictions)
+
+
+def choose(
+    maskable: np.ndarray,
+    begins_unit: np.ndarray,
+    budget: np.ndarray,
+    masking: Masking,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns which tokens are masked, bool [N, S], and the n-grams taken, int64 [max_ngram]."""
+    unit, sizes = _units(maskable, begins_unit)  # [N, S], [N, U]
+    rows, width = sizes.shape
+    longest = masking.max_ngram
+    counts = (sizes > 0).sum(1)  # [N]
+    # tokens before unit u; after the last unit it stays, so that n-grams may reach over the end
+    before = np.pad(np.cumsum(sizes, 1), ((0, 0), (1, longest)), mode="edge")  # [N, U + 1 + n]
+    before[:, 0] = 0
+    keys = np.where(sizes > 0, rng.random((rows, width)), 2.0)  # [N, U]
+    order = np.argsort(keys, axis=1, kind="stable")
+    bounds = np.cumsum(masking.ngram_probabilities())[:-1]
+    drawn = 1 + np.searchsorted(bounds, rng.random((rows, width)), side="right")  # [N, U]
+    covered = np.zeros((rows, width + longest), bool)
+    filled = np.zeros(rows, np.int64)
+    ngrams = np.zeros(longest, np.int64)
+    active = np.arange(rows)
+    for visit in range(width):
+        active = active[(filled[active] < budget[active]) & (visit < counts[active])]
+        if not active.size:
+            break
+        first, n = order[active, visit], drawn[active, visit]
+        room = budget[active] - filled[active]
+        start = before[active, first]
+        size = before[active, first + n] - start
+        for _ in range(longest - 1):
+            n = n - ((size > room) & (n > 1))
+            size = before[active, first + n] - start
+        free = size <= room
+        for offset in range(longest):
+            free &= ~(covered[active, first + offset] & (offset < n))
+        taken, first, n = active[free], first[free], n[free]
+        for offset in range(longest):
+            inside = offset < n
+            covered[taken[inside], first[inside] + offset] = True
+        filled[taken] += size[free]
+        n = np.minimum(n, counts[taken] - first)
+        ngrams += np.bincount(n - 1, minlength=longest)
+    return maskable & np.take_along_axis(covered, unit, 1), ngrams
+
+
+def replace(
+    input_ids: np.ndarray,
+    chosen: np.ndarray,
+    mask_id: int,
+    random_ids: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Returns the ids with 80 % of the chosen ones [MASK], 10 % random, 10 % as they were."""
+    replaced = input_ids.copy()
+    old = input_ids[chosen]  # [chosen tokens]
+    draw = rng.random(old.size)
+    new = np.where(draw < MASK_SHARE + RANDOM_SHARE, rng.choice(random_ids, old.size), old)
+    replaced[chosen] = np.where(draw < MASK_SHARE, mask_id, new)
+    return replaced
+
+
+def predictions(
+    input_ids: np.ndarray, chosen: np.ndarray, max_predictions: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns positions, labels (int32 [N, P]) and weights (float32 [N, P]) of the chosen."""
+    missing = max(0, max_predictions - chosen.shape[1])
+    chosen = np.pad(chosen, ((0, 0), (0, missing)))
+    positions = np.argsort(~chosen, axis=1, kind="stable")[:, :max_predictions]  # [N, P]
+    used = np.take_along_axis(chosen, positions, 1)
+    positions = np.where(used, positions, 0)
+    labels = np.where(used, np.take_along_axis(input_ids, positions, 1), 0)
+    return positions.astype(np.int32), labels.astype(np.int32), used.astype(np.float32)
+
+
+def _units(maskable: np.ndarray, begins_unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the unit of each token, int [N, S], and the tokens in each unit, int [N, U]."""
+    after_special = ~np.pad(maskable[:, :-1], ((0, 0), (1, 0)))  # a cut word begins a unit too
+    starts = maskable & (begins_unit | after_special)
+    unit = np.maximum(np.cumsum(starts, 1) - 1, 0)
+    rows, width = len(unit), int(unit.max(initial=0)) + 1
+    flat = (unit + width * np.arange(rows)[:, None])[maskable]
+    return unit, np.bincount(flat, minlength=rows * width).reshape(rows, width)
