@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from typing import NamedTuple
 
@@ -49,6 +50,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def parse(argv: list[str]) -> argparse_flags.argparse.Namespace:
     """Returns the parsed arguments; `argv[0]` is the program."""
+    argv = [re.sub(r"^--gin\.", "--gin=", argument) for argument in argv]
     name = next((a for a in argv[1:] if not a.startswith("-")), None)
     parser = argparse_flags.ArgumentParser(
         prog="albert-tf",

@@ -1,0 +1,42 @@
+"""Metrics on labels that carry weights, and the baselines that need no model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+
+class MajorityShare(tf_keras.metrics.Metric):
+    """The share of the most frequent label: what a model scores that always says that one.
+
+    For masked tokens this is the unigram baseline, for sentence order the majority class. It is
+    taken on the labels seen here, so a model must know more than their frequencies to pass it.
+
+    Args:
+      num_classes: labels lie in [0, num_classes).
+    """
+
+    def __init__(self, num_classes: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._num_classes = num_classes
+        self.counts = self.add_weight("counts", [num_classes], initializer="zeros")
+
+    def update_state(self, labels: tf.Tensor, weights: tf.Tensor | None = None) -> None:
+        """Counts int labels of any shape, each as often as its weight says."""
+        labels = tf.reshape(labels, [-1])
+        weights = None if weights is None else tf.reshape(tf.cast(weights, tf.float32), [-1])
+        self.counts.assign_add(
+            tf.math.bincount(
+                tf.cast(labels, tf.int32),
+                weights=tf.ones_like(labels, tf.float32) if weights is None else weights,
+                minlength=self._num_classes,
+                maxlength=self._num_classes,
+                dtype=tf.float32,
+            )
+        )
+
+    def result(self) -> tf.Tensor:
+        """Returns the share of the most frequent label in [0, 1]; 0 before any label."""
+        return tf.math.divide_no_nan(tf.reduce_max(self.counts), tf.reduce_sum(self.counts))

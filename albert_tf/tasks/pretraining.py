@@ -1,0 +1,123 @@
+"""Pretraining: masked language model and sentence order (Lan et al. 2020, section 3.1)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from official.core import base_task, config_definitions, task_factory
+
+from albert_tf.data import pretraining_input
+from albert_tf.modeling.pretrainer import AlbertPretrainer
+from albert_tf.tasks.label_metrics import MajorityShare
+from albert_tf.tasks.model_config import ModelConfig
+
+Tensors = Mapping[str, tf.Tensor]
+
+
+@dataclasses.dataclass
+class PretrainingDataConfig(config_definitions.DataConfig):
+    """Records to read; `input_path` is a glob or a list of globs.
+
+    Attributes:
+      seq_length: tokens in a record, [CLS] and [SEP] included.
+      max_predictions_per_seq: masked positions in a record, padding included.
+    """
+
+    seq_length: int = 512
+    max_predictions_per_seq: int = 76
+    is_training: bool = True
+
+
+@dataclasses.dataclass
+class PretrainingConfig(config_definitions.TaskConfig):
+    """What `PretrainingTask` needs."""
+
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    train_data: PretrainingDataConfig = dataclasses.field(default_factory=PretrainingDataConfig)
+    validation_data: PretrainingDataConfig = dataclasses.field(
+        default_factory=lambda: PretrainingDataConfig(is_training=False, drop_remainder=False)
+    )
+
+
+@task_factory.register_task_cls(PretrainingConfig)
+class PretrainingTask(base_task.Task):
+    """Masked language model and sentence order on `AlbertPretrainer`.
+
+    The loss is the original's (run_pretraining.py): the weighted sum over real predictions divided
+    by their number + 1e-5, plus the mean sentence-order loss.
+    Metrics: mlm_loss, mlm_accuracy, sop_loss, sop_accuracy; in evaluation also the baselines
+    mlm_unigram_accuracy and sop_majority_accuracy. The baseline of mlm_loss is ln(vocab_size).
+    """
+
+    def build_model(self) -> tf_keras.Model:
+        """Returns the pretrainer with new weights."""
+        return AlbertPretrainer(self.task_config.model.to_albert_config(), name="pretrainer")
+
+    def build_inputs(
+        self,
+        params: PretrainingDataConfig,
+        input_context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
+        """Returns batches of the features of `data.features`."""
+        return pretraining_input.dataset(params, input_context)
+
+    def build_losses(
+        self, labels: Tensors, model_outputs: Tensors, aux_losses: Any = None
+    ) -> tf.Tensor:
+        """Returns the scalar loss; see the class."""
+        mlm, sop = _masked_lm_losses(labels, model_outputs), _order_losses(labels, model_outputs)
+        weights = labels["masked_lm_weights"]
+        loss = tf.reduce_sum(mlm * weights) / (tf.reduce_sum(weights) + 1e-5) + tf.reduce_mean(sop)
+        return loss + (tf.add_n(aux_losses) if aux_losses else 0.0)
+
+    def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
+        """Returns the metrics that `process_metrics` updates, by name."""
+        names = ("mlm_loss", "mlm_accuracy", "sop_loss", "sop_accuracy")
+        metrics = [tf_keras.metrics.Mean(name=name) for name in names]
+        if not training:
+            vocab_size = self.task_config.model.vocab_size
+            metrics.append(MajorityShare(vocab_size, name="mlm_unigram_accuracy"))
+            metrics.append(MajorityShare(2, name="sop_majority_accuracy"))
+            metrics.append(tf_keras.metrics.Sum(name="sop_examples"))
+        return metrics
+
+    def process_metrics(
+        self,
+        metrics: Sequence[tf_keras.metrics.Metric],
+        labels: Tensors,
+        model_outputs: Tensors,
+        **kwargs: Any,
+    ) -> None:
+        """Updates the metrics with one batch."""
+        tokens, weights = labels["masked_lm_ids"], labels["masked_lm_weights"]
+        order = tf.reshape(labels["next_sentence_labels"], [-1])
+        updates = {
+            "mlm_loss": (_masked_lm_losses(labels, model_outputs), weights),
+            "mlm_accuracy": (_hits(tokens, model_outputs["mlm_logits"]), weights),
+            "sop_loss": (_order_losses(labels, model_outputs),),
+            "sop_accuracy": (_hits(order, model_outputs["sop_logits"]),),
+            "mlm_unigram_accuracy": (tokens, weights),
+            "sop_majority_accuracy": (order,),
+            "sop_examples": (tf.ones_like(order),),
+        }
+        for metric in metrics:
+            metric.update_state(*updates[metric.name])
+
+
+def _masked_lm_losses(labels: Tensors, outputs: Tensors) -> tf.Tensor:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels["masked_lm_ids"], outputs["mlm_logits"]
+    )  # [B, P]
+
+
+def _order_losses(labels: Tensors, outputs: Tensors) -> tf.Tensor:
+    order = tf.reshape(labels["next_sentence_labels"], [-1])
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(order, outputs["sop_logits"])  # [B]
+
+
+def _hits(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    return tf.cast(labels == tf.argmax(logits, -1, output_type=labels.dtype), tf.float32)

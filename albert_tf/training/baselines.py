@@ -1,0 +1,35 @@
+"""Metrics beside what a model without any knowledge scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+
+def interval95(share: float, examples: float) -> float:
+    """Returns the half width of the 95 % interval of a share measured on so many examples."""
+    return 1.96 * math.sqrt(max(share * (1.0 - share), 0.0) / max(examples, 1.0))
+
+
+def pretraining_table(metrics: Mapping[str, float], vocab_size: int) -> str:
+    """Returns the pretraining metrics as lines of text, each beside its baseline.
+
+    Args:
+      metrics: those of `tasks.pretraining.PretrainingTask` in evaluation.
+      vocab_size: of the model.
+    """
+    half = interval95(metrics["sop_accuracy"], metrics["sop_examples"])
+    rows = [
+        ("mlm_loss", metrics["mlm_loss"], math.log(vocab_size), "ln(vocabulary)"),
+        ("mlm_accuracy", metrics["mlm_accuracy"], metrics["mlm_unigram_accuracy"], "unigram"),
+        ("sop_loss", metrics["sop_loss"], math.log(2.0), "ln(2)"),
+        (
+            "sop_accuracy",
+            metrics["sop_accuracy"],
+            metrics["sop_majority_accuracy"],
+            f"majority class; 95 % interval of sop_accuracy +/- {half:.4f}",
+        ),
+    ]
+    lines = [f"{'metric':<14}{'model':>9}{'baseline':>10}  what the baseline is"]
+    lines += [f"{n:<14}{value:>9.4f}{base:>10.4f}  {what}" for n, value, base, what in rows]
+    return "\n".join(lines)

@@ -1,0 +1,129 @@
+"""Our optimizers and schedule inside Model Garden's optimizer factory.
+
+Importing this module registers them, so that Model Garden's own driver builds them too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from official.modeling import optimization
+from official.modeling.hyperparams import base_config
+from official.modeling.optimization import optimizer_factory
+from official.modeling.optimization.configs import optimizer_config
+
+from albert_tf.errors import InputError, closest
+from albert_tf.training.optimizers import EXCLUDED, AdamWeightDecay, Lamb
+from albert_tf.training.schedules import WarmupPolynomialDecay
+
+_OPTIMIZERS = {"lamb": ("albert_lamb", Lamb), "adamw": ("albert_adamw", AdamWeightDecay)}
+_SCHEDULE = "albert_polynomial"
+
+
+@dataclasses.dataclass
+class WeightDecayConfig(optimizer_config.BaseOptimizerConfig):
+    """Arguments of `optimizers.AdamWeightDecay` and `optimizers.Lamb`."""
+
+    name: str = "optimizer"
+    weight_decay_rate: float = 0.01
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-6
+    exclude_from_weight_decay: list[str] = dataclasses.field(default_factory=lambda: [*EXCLUDED])
+    global_clipnorm: float | None = 1.0
+
+
+@dataclasses.dataclass
+class ScheduleConfig(base_config.Config):
+    """Arguments of `schedules.WarmupPolynomialDecay`."""
+
+    initial_learning_rate: float = 0.00176
+    decay_steps: int = 125_000
+    warmup_steps: int = 3125
+    end_learning_rate: float = 0.0
+    power: float = 1.0
+
+
+@dataclasses.dataclass
+class OptimizerConfig(optimization.OptimizerConfig):
+    """Model Garden's choice of optimizers, and ours."""
+
+    albert_lamb: WeightDecayConfig = dataclasses.field(default_factory=WeightDecayConfig)
+    albert_adamw: WeightDecayConfig = dataclasses.field(default_factory=WeightDecayConfig)
+
+
+@dataclasses.dataclass
+class LrConfig(optimization.LrConfig):
+    """Model Garden's choice of schedules, and ours."""
+
+    albert_polynomial: ScheduleConfig = dataclasses.field(default_factory=ScheduleConfig)
+
+
+@dataclasses.dataclass
+class OptimizationConfig(optimization.OptimizationConfig):
+    """Model Garden's optimization config with our optimizers and schedule among its types."""
+
+    optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
+    learning_rate: LrConfig = dataclasses.field(default_factory=LrConfig)
+
+
+def config(
+    optimizer: str = "lamb",
+    *,
+    learning_rate: float,
+    train_steps: int,
+    warmup_steps: int,
+    weight_decay_rate: float = 0.01,
+    epsilon: float = 1e-6,
+    global_clipnorm: float = 1.0,
+) -> OptimizationConfig:
+    """Returns the whole optimization of a run.
+
+    Args:
+      optimizer: "lamb" or "adamw".
+      learning_rate: the rate at the end of the warm-up.
+      train_steps: where the rate reaches 0.
+      warmup_steps: updates with a rising rate.
+      weight_decay_rate: 0.01 as in the original.
+      epsilon: 1e-6 as in the original.
+      global_clipnorm: largest global norm of the gradients.
+
+    Raises:
+      InputError: the optimizer is unknown, or a number is out of its range.
+    """
+    if optimizer not in _OPTIMIZERS:
+        raise InputError(
+            f"optimizer must be a known name. Received {optimizer!r}. "
+            f"{closest(optimizer, _OPTIMIZERS)}"
+        )
+    if train_steps < 1 or not 0 <= warmup_steps <= train_steps or learning_rate <= 0:
+        raise InputError(
+            "train_steps must be at least 1, warmup_steps lie in [0, train_steps] and "
+            f"learning_rate be positive. Received train_steps={train_steps}, "
+            f"warmup_steps={warmup_steps}, learning_rate={learning_rate}."
+        )
+    key = _OPTIMIZERS[optimizer][0]
+    arguments = WeightDecayConfig(
+        name=optimizer,
+        weight_decay_rate=weight_decay_rate,
+        epsilon=epsilon,
+        global_clipnorm=global_clipnorm,
+    )
+    schedule = ScheduleConfig(
+        initial_learning_rate=learning_rate, decay_steps=train_steps, warmup_steps=warmup_steps
+    )
+    return OptimizationConfig(
+        optimizer=OptimizerConfig(type=key, **{key: arguments}),
+        learning_rate=LrConfig(type=_SCHEDULE, albert_polynomial=schedule),
+    )
+
+
+def _register() -> None:
+    for key, cls in _OPTIMIZERS.values():
+        if key not in optimizer_factory.LEGACY_OPTIMIZERS_CLS:
+            optimizer_factory.register_optimizer_cls(key, cls)
+    # Model Garden has no call to register a schedule.
+    optimizer_factory.LR_CLS.setdefault(_SCHEDULE, WarmupPolynomialDecay)
+
+
+_register()

@@ -1,0 +1,108 @@
+"""LAMB and AdamW in the form ALBERT was trained with.
+
+Both keep first and second moments without bias correction, add the weight decay to the update, not
+to the gradient, and leave layer norms and biases out of it (original optimization.py and
+lamb_optimizer.py; LAMB: You et al. 2020). Model Garden's and Keras's optimizers of these names
+correct the bias, which gives other numbers in the first thousands of steps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+# Layer norms and biases, by our variable names and by the original's.
+EXCLUDED = ("layer_norm", "LayerNorm", "bias")
+
+
+class AdamWeightDecay(tf_keras.optimizers.legacy.Optimizer):
+    """Adam with decoupled weight decay and no bias correction.
+
+    Args:
+      learning_rate: number or schedule of the step, which counts from 0.
+      weight_decay_rate: 0.01 as in the original.
+      beta_1: decay of the first moment.
+      beta_2: decay of the second moment.
+      epsilon: added to the root of the second moment; 1e-6 as in the original.
+      exclude_from_weight_decay: patterns searched for in variable names.
+      name: of the optimizer.
+      **kwargs: `global_clipnorm` clips aggregated gradients by their global norm; the original
+        clips at 1.0.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | tf_keras.optimizers.schedules.LearningRateSchedule = 0.001,
+        weight_decay_rate: float = 0.01,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-6,
+        exclude_from_weight_decay: Sequence[str] = EXCLUDED,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name or type(self).__name__, **kwargs)
+        self._set_hyper("learning_rate", learning_rate)
+        self._set_hyper("decay", self._initial_decay)
+        self.weight_decay_rate = weight_decay_rate
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.exclude_from_weight_decay = list(exclude_from_weight_decay)
+
+    def decays(self, name: str) -> bool:
+        """Whether the variable of this name is decayed (and, by LAMB, scaled)."""
+        return not any(re.search(pattern, name) for pattern in self.exclude_from_weight_decay)
+
+    def _create_slots(self, var_list: Sequence[tf.Variable]) -> None:
+        for slot in ("m", "v"):
+            for variable in var_list:
+                self.add_slot(variable, slot)
+
+    def _resource_apply_dense(
+        self, grad: tf.Tensor, var: tf.Variable, apply_state: Any = None
+    ) -> tf.Operation:
+        rate = (apply_state or {}).get((var.device, var.dtype.base_dtype), {}).get("lr_t")
+        rate = self._decayed_lr(var.dtype.base_dtype) if rate is None else rate
+        m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
+        next_m = m.assign(self.beta_1 * m + (1.0 - self.beta_1) * grad)
+        next_v = v.assign(self.beta_2 * v + (1.0 - self.beta_2) * tf.square(grad))
+        update = next_m / (tf.sqrt(next_v) + self.epsilon)
+        if self.decays(var.name):
+            update += self.weight_decay_rate * var
+        return var.assign_sub(rate * self._trust_ratio(var, update) * update)
+
+    def _resource_apply_sparse(
+        self, grad: tf.Tensor, var: tf.Variable, indices: tf.Tensor, apply_state: Any = None
+    ) -> tf.Operation:
+        # Rows without a gradient still move: their moments decay, as in the original.
+        dense = tf.scatter_nd(indices[:, tf.newaxis], grad, tf.shape(var, indices.dtype))
+        return self._resource_apply_dense(dense, var, apply_state)
+
+    def _trust_ratio(self, var: tf.Variable, update: tf.Tensor) -> tf.Tensor | float:
+        return 1.0
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor."""
+        names = ("weight_decay_rate", "beta_1", "beta_2", "epsilon", "exclude_from_weight_decay")
+        return {
+            **super().get_config(),
+            "learning_rate": self._serialize_hyperparameter("learning_rate"),
+            **{name: getattr(self, name) for name in names},
+        }
+
+
+class Lamb(AdamWeightDecay):
+    """AdamW whose update has, for every decayed variable, the norm of that variable.
+
+    Arguments: those of `AdamWeightDecay`.
+    """
+
+    def _trust_ratio(self, var: tf.Variable, update: tf.Tensor) -> tf.Tensor | float:
+        if not self.decays(var.name):
+            return 1.0
+        weight_norm, update_norm = tf.norm(var), tf.norm(update)
+        usable = (weight_norm > 0.0) & (update_norm > 0.0)
+        return tf.where(usable, tf.math.divide_no_nan(weight_norm, update_norm), 1.0)
