@@ -83,6 +83,8 @@ def _build_missing_shards(
     progress: Callable[[Counter, int], None] | None,
 ) -> None:
     """Writes the shards that the manifest lacks, and the manifest after each."""
+    import tensorflow as tf  # noqa: F401  (takes seconds; before the clock of the progress starts)
+
     shards = manifest["shards"]
     text_bytes = sum(file["text_bytes"] for file in manifest["input"])
     documents = sum(file["documents"] for file in manifest["input"])
@@ -90,6 +92,8 @@ def _build_missing_shards(
     blocks = read_blocks(paths, documents, settings.shards, skip=finished)
     results = ordered_map(InstanceMaker, (vocab, settings), blocks, workers)
     done = manifests.total(shards.values())
+    if progress:
+        progress(done, text_bytes)
     manifests.save(output_dir, manifest)
     for shard, group in itertools.groupby(results, key=lambda result: result.block.shard):
         watched = _watch(group, done, progress, text_bytes)

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
-from google.protobuf import message
 
 from albert_tf.data.features import PRETRAINING, Feature
+from albert_tf.data.records import first_record
 from albert_tf.errors import InputError
 from albert_tf.files import expand
 
@@ -102,23 +102,6 @@ def check_records(paths: Sequence[str], max_seq_length: int, max_predictions_per
             f"Record files must hold records. Received {len(paths)} empty files, the first "
             f"'{paths[0]}'. Build the data again."
         )
-
-
-def first_record(path: str | os.PathLike) -> tf.train.Example | None:
-    """Returns the first record of a file; None if it holds none.
-
-    Raises:
-      InputError: the file does not hold records of features.
-    """
-    try:
-        for serialized in tf.data.TFRecordDataset(os.fspath(path)).take(1):
-            return tf.train.Example.FromString(serialized.numpy())
-    except (tf.errors.DataLossError, message.DecodeError) as error:
-        raise InputError(
-            f"A record file must hold tf.train.Example records. Received '{path}', whose first "
-            "record is not one. Name files that `albert-tf data build` wrote."
-        ) from error
-    return None
 
 
 def _check_record(path: str, record: tf.train.Example, lengths: dict[str, int]) -> None:

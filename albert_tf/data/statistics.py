@@ -34,7 +34,7 @@ def of_instances(arrays: Mapping[str, np.ndarray], mask_id: int, unk_id: int) ->
             "tokens": int(lengths.sum()),
             "full": int((lengths == width).sum()),
             "boundaries": int(arrays["token_boundary"].sum()),
-            "unknown": int((input_ids == unk_id).sum() + (old == unk_id).sum()),
+            "unknown": int((input_ids == unk_id).sum() + ((old == unk_id) & (new != old)).sum()),
             "masked": int(used.sum()),
             "masked/[MASK]": int((new == mask_id).sum()),
             "masked/kept": int((new == old).sum()),
