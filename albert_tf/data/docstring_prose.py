@@ -31,7 +31,8 @@ DROPPED_FIELDS = frozenset({"type", "rtype", "meta", "vartype", "noindex"})
 
 _FENCE = re.compile(r"\s*(```|~~~)")
 _RULE = re.compile(r"\s*([=\-~^\"'#*+_.:`])\1{2,}\s*$")
-_TABLE = re.compile(r"\s*[|+].*[|+]\s*$|\s*=+( +=+)+\s*$|\s*-+( +-+)+\s*$")
+_TABLE_ROW = re.compile(r"\s*[|+].*[|+]\s*$")
+_TABLE_COLUMNS = re.compile(r"\s*(=+( +=+)+|-+( +-+)+)\s*$")
 _DIRECTIVE = re.compile(r"\s*\.\.(?: *([\w:-]+?)::\s*(.*)|\s.*|)$")
 _FIELD = re.compile(r"\s*:(\w+)\b[^:]*:\s*(.*)$")
 _BULLET = re.compile(r"\s*(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+(.*)$")
@@ -67,7 +68,7 @@ def sentences(docstring: str) -> list[str]:
 def prose_lines(docstring: str) -> list[str]:
     """Returns the lines with an empty one in the place of each that holds no prose."""
     lines = docstring.split("\n")
-    for step in (_blank_fences, _blank_prompts, _blank_blocks, _blank_sections):
+    for step in (_blank_fences, _blank_prompts, _blank_tables, _blank_blocks, _blank_sections):
         lines = step(lines)
     return lines
 
@@ -87,6 +88,15 @@ def _blank_prompts(lines: list[str]) -> list[str]:
     kept, inside = [], False
     for line in lines:
         inside = bool(line.strip()) and (inside or line.lstrip().startswith((">>>", "In [")))
+        kept.append("" if inside else line)
+    return kept
+
+
+def _blank_tables(lines: list[str]) -> list[str]:
+    """Blanks tables whose columns are ruled by `=` or `-`, up to an empty line."""
+    kept, inside = [], False
+    for line in lines:
+        inside = bool(line.strip()) and (inside or _TABLE_COLUMNS.match(line) is not None)
         kept.append("" if inside else line)
     return kept
 
@@ -121,7 +131,7 @@ def _blank_sections(lines: list[str]) -> list[str]:
         if line and not rule and _RULE.match(following):
             dropped = _heading(line) in DROPPED_SECTIONS
             line = ""
-        elif rule or dropped or _TABLE.match(line) or _heading(line) in HEADINGS:
+        elif rule or dropped or _TABLE_ROW.match(line) or _heading(line) in HEADINGS:
             line = ""
         kept.append(line)
     return kept

@@ -1,0 +1,44 @@
+import itertools
+import os
+
+import pytest
+
+from albert_tf.data.workers import ordered_map
+
+
+def make_adder(offset):
+    def add(item):
+        return item + offset, os.getpid()
+
+    return add
+
+
+def make_failing():
+    def fail(item):
+        if item == 3:
+            raise ValueError(f"item {item} is bad")
+        return item
+
+    return fail
+
+
+def test_order_does_not_depend_on_workers():
+    one = list(ordered_map(make_adder, (100,), range(37), workers=1))
+    two = list(ordered_map(make_adder, (100,), range(37), workers=2))
+    assert [value for value, _ in one] == [value for value, _ in two] == list(range(100, 137))
+    assert {process for _, process in one} == {os.getpid()}
+    assert os.getpid() not in {process for _, process in two}
+
+
+def test_reads_an_endless_stream_only_as_far_as_needed():
+    taken = []
+    items = (taken.append(i) or i for i in itertools.count())
+    results = ordered_map(make_adder, (0,), items, workers=2)
+    assert [next(results)[0] for _ in range(5)] == [0, 1, 2, 3, 4]
+    results.close()
+    assert len(taken) < 20
+
+
+def test_an_error_in_a_worker_is_raised_here():
+    with pytest.raises(ValueError, match="item 3 is bad"):
+        list(ordered_map(make_failing, (), range(5), workers=2))
