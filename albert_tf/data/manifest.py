@@ -17,7 +17,7 @@ from typing import Any
 from albert_tf.data.build_settings import BuildSettings
 from albert_tf.data.documents import FileCounts
 from albert_tf.errors import InputError
-from albert_tf.files import check_new_directory, existing, replacing
+from albert_tf.files import check_new_directory, existing, expand, replacing
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 NAME = "manifest.json"
@@ -94,3 +94,30 @@ def total(shards: Iterable[Mapping[str, Any]]) -> Counter:
     for shard in shards:
         counts.update(shard["counts"])
     return counts
+
+
+def check_vocabulary(input_files: str | Sequence[str], tokenizer: AlbertTokenizer) -> None:
+    """Checks that the records beside a manifest were made with this vocabulary.
+
+    Folders without a manifest, such as those of the original script, pass.
+
+    Raises:
+      InputError: vocabulary or preprocessing settings differ.
+    """
+    digest = hashlib.sha256(tokenizer.model_proto).hexdigest()
+    for folder in sorted({path.parent for path in expand(input_files)}):
+        if not (folder / NAME).is_file():
+            continue
+        found = read(folder)
+        if found["vocabulary"]["sha256"] != digest:
+            raise InputError(
+                "Records must be made with the vocabulary of the run. Received records in "
+                f"'{folder}' made with another one of {found['vocabulary']['size']} pieces. Name "
+                "that vocabulary, or build the data again."
+            )
+        if found["preprocessing"] != tokenizer.preprocessing.to_dict():
+            raise InputError(
+                "Records must be made with the preprocessing of the run. Received "
+                f"{found['preprocessing']} in '{folder}' and {tokenizer.preprocessing.to_dict()} "
+                "here. Mend the vocabulary's settings, or build the data again."
+            )

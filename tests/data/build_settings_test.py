@@ -1,0 +1,29 @@
+import pytest
+
+from albert_tf.data.build_settings import BuildSettings
+from albert_tf.errors import InputError
+
+
+def test_predictions_follow_the_sequence_length():
+    assert BuildSettings(max_seq_length=512).max_predictions_per_seq == 77
+    assert BuildSettings(max_seq_length=128, masked_lm_prob=0.2).max_predictions_per_seq == 26
+    assert BuildSettings(max_predictions_per_seq=9).masking.max_predictions == 9
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"max_seq_length": 4}, "max_seq_length must be at least 5.*Received 4. Usual"),
+        ({"dupe_factor": 0}, "dupe_factor must be at least 1. Received 0"),
+        ({"shards": 0}, "shards must be at least 1. Received 0"),
+        ({"seed": -1}, "seed must not be negative. Received -1"),
+        ({"short_seq_prob": 1.1}, r"short_seq_prob must lie in \[0, 1\]. Received 1.1"),
+        ({"single_sentence": "keep"}, "must be one of drop, split. Received 'keep'"),
+        ({"masked_lm_prob": 0.0}, r"rate must lie in \(0, 1\). Received 0.0"),
+        ({"max_predictions_per_seq": 0}, "max_predictions must be at least 1. Received 0"),
+        ({"ngram": 0}, "max_ngram must be at least 1. Received 0"),
+    ],
+)
+def test_bad_settings(arguments, message):
+    with pytest.raises(InputError, match=message):
+        BuildSettings(**arguments)
