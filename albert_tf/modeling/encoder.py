@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 from official.modeling import tf_utils
 
+from albert_tf import presets
 from albert_tf.config import AlbertConfig
-from albert_tf.modeling import activations, inputs
+from albert_tf.modeling import activations, inputs, pretrained
 from albert_tf.modeling.building import build_parts
 from albert_tf.modeling.embeddings import AlbertEmbeddings, Table
 from albert_tf.modeling.stack import SharedStack
@@ -201,6 +203,45 @@ class AlbertEncoder(tf_keras.layers.Layer):
             inner_group_num=config.inner_group_num,
             **kwargs,
         )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path_or_handle: str | os.PathLike,
+        config: AlbertConfig | None = None,
+        allow_partial: bool = False,
+        **kwargs: Any,
+    ) -> AlbertEncoder:
+        """Returns the encoder that lies there, in any format of `albert_tf.convert`.
+
+        Args:
+          path_or_handle: a folder or checkpoint, or a handle such as hf://owner/name.
+          config: for folders without one, in place of the one that lies there.
+          allow_partial: whether names may be left over on either side.
+          **kwargs: further arguments of the constructor.
+
+        Raises:
+          InputError: nothing readable lies there, or it does not fit.
+        """
+        return pretrained.from_pretrained(
+            lambda found: cls.from_albert_config(found, **kwargs),
+            path_or_handle,
+            config,
+            allow_partial,
+        )
+
+    @classmethod
+    def from_preset(cls, name: str, **kwargs: Any) -> AlbertEncoder:
+        """Returns a new encoder, its weights random, of the sizes and rates of a released model.
+
+        Args:
+          name: such as "albert_base_v2" (`albert_tf.presets`).
+          **kwargs: further arguments of the constructor.
+
+        Raises:
+          InputError: there is no such preset; the message lists the closest.
+        """
+        return cls.from_albert_config(presets.get(name).config, **kwargs)
 
     def build(self, input_shape: Any) -> None:
         parts = (self.embeddings_layer, self.stack, self._pooler_layer)

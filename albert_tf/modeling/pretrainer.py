@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from albert_tf.config import AlbertConfig
-from albert_tf.modeling import inputs
+from albert_tf.modeling import inputs, pretrained
 from albert_tf.modeling.building import build_parts
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.heads import MaskedLMHead, SentenceOrderHead
@@ -45,6 +46,16 @@ class AlbertPretrainer(tf_keras.Model):
             config.hidden_size, initializer, name="sentence_order"
         )
         build_parts((self.masked_lm, None), (self.sentence_order, None))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path_or_handle: str | os.PathLike,
+        config: AlbertConfig | None = None,
+        allow_partial: bool = False,
+    ) -> AlbertPretrainer:
+        """Returns the model that lies there, heads included (`AlbertEncoder.from_pretrained`)."""
+        return pretrained.from_pretrained(cls, path_or_handle, config, allow_partial)
 
     @property
     def checkpoint_items(self) -> dict[str, Any]:

@@ -1,0 +1,48 @@
+"""`load(path_or_handle)` finds out what lies there and reads it; `assign` puts it into a model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import ModuleType
+
+from albert_tf.config import AlbertConfig
+from albert_tf.convert import checkpoint, tf1
+from albert_tf.convert.assign import Report, assign
+from albert_tf.convert.source import Source
+from albert_tf.errors import InputError
+
+__all__ = ["FORMATS", "Report", "Source", "assign", "load"]
+
+# A SavedModel folder also holds a checkpoint, so the order matters only within a kind.
+FORMATS: dict[str, ModuleType] = {module.NAME: module for module in (tf1, checkpoint)}
+
+
+def load(path_or_handle: str | os.PathLike, config: AlbertConfig | None = None) -> Source:
+    """Returns the model that lies there; its weights are read when they are asked for.
+
+    Args:
+      path_or_handle: a folder, the prefix of a checkpoint, or a handle.
+      config: for folders without one, in place of the one that lies there.
+
+    Raises:
+      InputError: nothing lies there, it has no known format, or it breaks a rule of its format.
+    """
+    path = Path(path_or_handle).expanduser()
+    for module in FORMATS.values():
+        if module.matches(path):
+            return module.read(path, config)
+    raise _unknown(path)
+
+
+def _unknown(path: Path) -> InputError:
+    if path.is_dir():
+        found = sorted(entry.name for entry in path.iterdir())
+        received = f"'{path}', which holds {found[:20]}"
+    else:
+        received = f"'{path}', which is no folder and no prefix of a checkpoint"
+    needs = "; ".join(f"{name}: {module.NEEDS}" for name, module in FORMATS.items())
+    return InputError(
+        f"A model must lie in a folder of a known format. Received {received}. "
+        f"Each format needs: {needs}."
+    )

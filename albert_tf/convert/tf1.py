@@ -1,0 +1,70 @@
+"""TF1 checkpoint folders as released: albert_config.json, model.ckpt-best.*, 30k-clean.model."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from albert_tf.config import AlbertConfig
+from albert_tf.convert import mapping
+from albert_tf.convert.source import Source
+from albert_tf.convert.tf_checkpoint import TensorFlowCheckpoint, find_prefix
+from albert_tf.convert.vocabulary_files import find_model_file, find_preprocessing
+
+NAME = "tf1"
+NEEDS = "albert_config.json, model.ckpt-*.index and .data-* (names such as bert/...), *.model"
+CONFIG = "albert_config.json"
+STEP = "global_step"
+# What the original's optimizers and TensorFlow's own add to a training checkpoint.
+_SLOT = re.compile(r"/(adam_m|adam_v|lamb_m|lamb_v|Adam|Adam_1)$|^beta[12]_power$")
+
+
+def matches(path: Path) -> bool:
+    """Whether a name-based checkpoint lies there, as a folder or a prefix."""
+    prefix = find_prefix(path)
+    if prefix is None or (path / "saved_model.pb").exists():
+        return False
+    return not TensorFlowCheckpoint(prefix).is_object_based
+
+
+def read(path: Path, config: AlbertConfig | None = None) -> Source:
+    """Reads a checkpoint by the names of the original graph.
+
+    Args:
+      path: the folder, or the prefix of a checkpoint in it.
+      config: in place of the folder's albert_config.json.
+
+    Raises:
+      InputError: the config is missing or breaks a rule, a shape does not fit it, files are broken.
+    """
+    prefix = find_prefix(path)
+    folder = prefix.parent
+    config = config or AlbertConfig.from_json_file(folder / CONFIG)
+    return read_variables(NAME, path, folder, TensorFlowCheckpoint(prefix), config)
+
+
+def read_variables(
+    format_name: str,
+    path: Path,
+    folder: Path,
+    checkpoint: TensorFlowCheckpoint,
+    config: AlbertConfig,
+) -> Source:
+    """Returns the source for variables by TF1 names; `folder` is where the vocabulary lies."""
+    slots = [key for key in checkpoint.shapes if _SLOT.search(key)]
+    keys = set(checkpoint.shapes) - set(slots) - {STEP}
+    stored = {key: checkpoint.stored(key) for key in keys}
+    found = mapping.to_ours("tf1", stored, config, path)
+    model_file = find_model_file(folder)
+    has_step = STEP in checkpoint.shapes
+    return Source(
+        format=format_name,
+        path=path,
+        config=config,
+        weights=found.weights,
+        unread=found.unread,
+        skipped={"optimizer slots": len(slots), "step counters": int(has_step)},
+        model_file=model_file,
+        preprocessing=find_preprocessing(model_file),
+        step=int(checkpoint.read(STEP)) if has_step else None,
+    )
