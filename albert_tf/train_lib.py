@@ -51,14 +51,16 @@ def run(
     tf_keras.utils.set_random_seed(seed)
     distribution = runner.strategy(experiment.runtime)
     task = task_factory.get_task(experiment.task, logging_dir=str(folder))
+    task.check()
     if only_describe:
         print(dry_run.describe(task, experiment, distribution))
         return {}
     config = experiment.task.model.to_albert_config()
-    run_folder.prepare(folder, config, task.vocabulary_files())
+    run_folder.prepare(folder, config, task.folder_files())
     metrics = runner.run(
         task, experiment, mode, str(folder), distribution, train_actions, eval_actions
     )
     run_folder.write_gin(folder / run_folder.OPERATIVE_CONFIG, gin.operative_config_str())
-    print(task.report(metrics))
+    if mode != "train":
+        print(task.report(metrics))
     return metrics

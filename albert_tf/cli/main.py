@@ -13,7 +13,7 @@ import re
 import sys
 from typing import NamedTuple
 
-from absl import app, logging
+from absl import app, flags, logging
 from absl.flags import argparse_flags
 
 from albert_tf.errors import InputError, closest
@@ -83,6 +83,8 @@ def parse(argv: list[str]) -> argparse_flags.argparse.Namespace:
 
 def run(args: argparse_flags.argparse.Namespace) -> int:
     """Runs the parsed command and returns the exit status: 0, or 2 after an `InputError`."""
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)  # --verbosity=0 shows TensorFlow's and Orbit's notes
     try:
         args.run(args)
     except InputError as error:

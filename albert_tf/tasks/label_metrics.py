@@ -37,6 +37,10 @@ class MajorityShare(tf_keras.metrics.Metric):
             )
         )
 
+    def reset_state(self) -> None:
+        """Forgets all labels; Keras's own would assign a scalar to the counts."""
+        self.counts.assign(tf.zeros_like(self.counts))
+
     def result(self) -> tf.Tensor:
         """Returns the share of the most frequent label in [0, 1]; 0 before any label."""
         return tf.math.divide_no_nan(tf.reduce_max(self.counts), tf.reduce_sum(self.counts))

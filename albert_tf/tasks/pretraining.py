@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 from official.core import base_task, config_definitions, task_factory
 
-from albert_tf.data import pretraining_input
+from albert_tf.data import manifest, pretraining_input
+from albert_tf.errors import InputError
 from albert_tf.modeling.pretrainer import AlbertPretrainer
+from albert_tf.tasks import pretraining_report
 from albert_tf.tasks.label_metrics import MajorityShare
 from albert_tf.tasks.model_config import ModelConfig
+from albert_tf.tokenization.settings import path_beside
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -34,8 +39,14 @@ class PretrainingDataConfig(config_definitions.DataConfig):
 
 @dataclasses.dataclass
 class PretrainingConfig(config_definitions.TaskConfig):
-    """What `PretrainingTask` needs."""
+    """What `PretrainingTask` needs.
 
+    Attributes:
+      vocab_file: the SentencePiece model that the records were made with, with its preprocessing
+        settings beside it; a run keeps a copy beside its checkpoints.
+    """
+
+    vocab_file: str = ""
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     train_data: PretrainingDataConfig = dataclasses.field(default_factory=PretrainingDataConfig)
     validation_data: PretrainingDataConfig = dataclasses.field(
@@ -63,7 +74,48 @@ class PretrainingTask(base_task.Task):
         input_context: tf.distribute.InputContext | None = None,
     ) -> tf.data.Dataset:
         """Returns batches of the features of `data.features`."""
-        return pretraining_input.dataset(params, input_context)
+        return pretraining_input.dataset(
+            params.input_path,
+            max_seq_length=params.seq_length,
+            max_predictions_per_seq=params.max_predictions_per_seq,
+            global_batch_size=params.global_batch_size,
+            is_training=params.is_training,
+            seed=params.seed,
+            input_context=input_context,
+            drop_remainder=params.drop_remainder,
+        )
+
+    def check(self) -> None:
+        """Checks config, vocabulary and records against each other, before a run writes anything.
+
+        Raises:
+          InputError: they do not fit.
+        """
+        config = self.task_config
+        model = config.model.to_albert_config()
+        tokenizer = AlbertTokenizer(config.vocab_file)
+        if tokenizer.vocab_size != model.vocab_size:
+            raise InputError(
+                "The model must have a row for each piece of the vocabulary. Received "
+                f"vocab_size={model.vocab_size} for '{config.vocab_file}' with "
+                f"{tokenizer.vocab_size} pieces. Set VOCAB_SIZE to that."
+            )
+        for data in (config.train_data, config.validation_data):
+            if data.seq_length > model.max_position_embeddings:
+                raise InputError(
+                    "Records must not be longer than the position table. Received seq_length="
+                    f"{data.seq_length}, max_position_embeddings={model.max_position_embeddings}."
+                )
+            manifest.check_vocabulary(data.input_path, tokenizer)
+
+    def folder_files(self) -> dict[str, Path]:
+        """Returns the files that make a folder of checkpoints a model, by their name there."""
+        model = Path(self.task_config.vocab_file)
+        return {path.name: path for path in (model, path_beside(model)) if path.is_file()}
+
+    def report(self, metrics: Mapping[str, float]) -> str:
+        """Returns the metrics of an evaluation as lines of text, beside their baselines."""
+        return pretraining_report.table(metrics, self.task_config.model.vocab_size)
 
     def build_losses(
         self, labels: Tensors, model_outputs: Tensors, aux_losses: Any = None

@@ -7,13 +7,14 @@ configure (`from __gin__ import dynamic_registration`), and recipes name the mac
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util  # noqa: F401  gin 0.5.0 uses it without importing it.
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import gin
-from absl import logging
 
 from albert_tf.errors import InputError, closest
 
@@ -67,11 +68,10 @@ def parse(files: Sequence[str], overrides: Sequence[str]) -> None:
         gin.add_config_file_search_path(str(root))
     paths = [str(resolve(name)) for name in files]
     try:
-        includes = gin.parse_config_files_and_bindings(paths, [], finalize_config=False)
-        for parsed in includes.includes if hasattr(includes, "includes") else []:
-            logging.info("gin file: %s", parsed)
-        bindings = [_binding(override) for override in overrides]
-        gin.parse_config(bindings)
+        gin.parse_config_files_and_bindings(paths, [], finalize_config=False)
+        gin.parse_config([_binding(override) for override in overrides])
+    except InputError:
+        raise
     except (ValueError, TypeError, SyntaxError, OSError, AttributeError, ImportError) as error:
         raise InputError(
             f"Gin files and overrides must name what exists. Received {list(files)} with "
@@ -89,12 +89,21 @@ def configured(function: Callable) -> Callable:
       InputError: no file binds it.
     """
     try:
-        return gin.get_configurable(function)
+        configurable = gin.get_configurable(function)
     except ValueError as error:
         raise InputError(
             f"Gin files must configure {function.__module__}.{function.__name__}. Received files "
             "that do not. Include one of experiments/runs/."
         ) from error
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return configurable(*args, **kwargs)
+        except InputError as error:  # without the lines that gin adds about itself
+            raise InputError(str(error).split("\n  In call to configurable")[0]) from error
+
+    return call
 
 
 def macros() -> dict[str, object]:

@@ -35,19 +35,19 @@ def check(path: str | os.PathLike) -> Path:
     return files.check_writable(path, "--model_dir")
 
 
-def prepare(path: Path, config: AlbertConfig, vocabulary: list[Path]) -> None:
+def prepare(path: Path, config: AlbertConfig, extra_files: dict[str, Path]) -> None:
     """Writes what makes the folder a model: config, vocabulary and the gin it ran with.
 
     Args:
       path: the folder.
       config: of the model.
-      vocabulary: files to copy beside it: the SentencePiece model and its preprocessing settings.
+      extra_files: files to copy beside them, by their name in the folder: the vocabulary.
     """
     path.mkdir(parents=True, exist_ok=True)
     write_gin(path / CONFIG, gin.config_str())
     config.to_json_file(path / ALBERT_CONFIG)
-    for source in vocabulary:
-        with files.replacing(path / source.name) as temporary:
+    for name, source in extra_files.items():
+        with files.replacing(path / name) as temporary:
             shutil.copyfile(source, temporary)
 
 

@@ -1,4 +1,4 @@
-"""Metrics beside what a model without any knowledge scores."""
+"""Pretraining metrics beside what a model without any knowledge scores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def interval95(share: float, examples: float) -> float:
     return 1.96 * math.sqrt(max(share * (1.0 - share), 0.0) / max(examples, 1.0))
 
 
-def pretraining_table(metrics: Mapping[str, float], vocab_size: int) -> str:
+def table(metrics: Mapping[str, float], vocab_size: int) -> str:
     """Returns the pretraining metrics as lines of text, each beside its baseline.
 
     Args:
