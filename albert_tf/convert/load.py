@@ -7,15 +7,25 @@ from pathlib import Path
 from types import ModuleType
 
 from albert_tf.config import AlbertConfig
-from albert_tf.convert import checkpoint, tf1
+from albert_tf.convert import (
+    checkpoint,
+    hugging_face,
+    keras_hub,
+    model_garden,
+    tf1,
+    tf1_hub,
+)
 from albert_tf.convert.assign import Report, assign
 from albert_tf.convert.source import Source
 from albert_tf.errors import InputError
 
 __all__ = ["FORMATS", "Report", "Source", "assign", "load"]
 
-# A SavedModel folder also holds a checkpoint, so the order matters only within a kind.
-FORMATS: dict[str, ModuleType] = {module.NAME: module for module in (tf1, checkpoint)}
+FORMATS: dict[str, ModuleType] = {
+    module.NAME: module
+    # Presets of KerasHub have a config.json too, so they are asked before Hugging Face folders.
+    for module in (tf1, tf1_hub, keras_hub, hugging_face, model_garden, checkpoint)
+}
 
 
 def load(path_or_handle: str | os.PathLike, config: AlbertConfig | None = None) -> Source:

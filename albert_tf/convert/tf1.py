@@ -5,16 +5,24 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import tensorflow as tf
+
 from albert_tf.config import AlbertConfig
 from albert_tf.convert import mapping
+from albert_tf.convert.epsilons import check_epsilon
+from albert_tf.convert.groups import check_groups
 from albert_tf.convert.source import Source
 from albert_tf.convert.tf_checkpoint import TensorFlowCheckpoint, find_prefix
 from albert_tf.convert.vocabulary_files import find_model_file, find_preprocessing
+from albert_tf.errors import InputError
 
 NAME = "tf1"
 NEEDS = "albert_config.json, model.ckpt-*.index and .data-* (names such as bert/...), *.model"
 CONFIG = "albert_config.json"
 STEP = "global_step"
+_PREFIX = "model.ckpt-best"
+# Functions of the original modeling.py:get_activation; its gelu is the tanh form.
+_ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
 # What the original's optimizers and TensorFlow's own add to a training checkpoint.
 _SLOT = re.compile(r"/(adam_m|adam_v|lamb_m|lamb_v|Adam|Adam_1)$|^beta[12]_power$")
 
@@ -43,6 +51,34 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
     return read_variables(NAME, path, folder, TensorFlowCheckpoint(prefix), config)
 
 
+def write(source: Source, folder: Path) -> tuple[str, ...]:
+    """Writes a checkpoint that the original graph restores, into an empty `folder`; returns notes.
+
+    Raises:
+      InputError: the original code cannot build such a model.
+    """
+    check_groups(NAME, source.config)
+    notes = check_epsilon(NAME, source)
+    if source.config.hidden_act not in _ACTIVATIONS:
+        raise InputError(
+            f"hidden_act must be one of {_ACTIVATIONS}, which the original code has. Received "
+            f"{source.config.hidden_act!r}. Convert to hugging_face, which has more."
+        )
+    arrays = {STEP: tf.constant(source.step or 0, tf.int64)}
+    arrays.update((name, tf.constant(array)) for name, array in mapping.to_theirs(NAME, source))
+    keys = sorted(arrays)
+    tf.raw_ops.SaveV2(
+        prefix=str(folder / _PREFIX),
+        tensor_names=keys,
+        shape_and_slices=[""] * len(keys),
+        tensors=[arrays[key] for key in keys],
+    )
+    state = f'model_checkpoint_path: "{_PREFIX}"\nall_model_checkpoint_paths: "{_PREFIX}"\n'
+    (folder / "checkpoint").write_text(state)
+    source.config.to_json_file(folder / CONFIG)
+    return notes
+
+
 def read_variables(
     format_name: str,
     path: Path,
@@ -51,6 +87,7 @@ def read_variables(
     config: AlbertConfig,
 ) -> Source:
     """Returns the source for variables by TF1 names; `folder` is where the vocabulary lies."""
+    check_groups("tf1", config)
     slots = [key for key in checkpoint.shapes if _SLOT.search(key)]
     keys = set(checkpoint.shapes) - set(slots) - {STEP}
     stored = {key: checkpoint.stored(key) for key in keys}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+from albert_tf.convert.source import Source
 from albert_tf.errors import InputError
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
@@ -35,3 +37,17 @@ def find_preprocessing(model_file: Path | None) -> Preprocessing | None:
         return None
     path = path_beside(model_file)
     return Preprocessing.from_json_file(path) if path.is_file() else Preprocessing()
+
+
+def copy_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
+    """Copies the SentencePiece model of a source under its name, with settings; returns notes."""
+    if source.model_file is None:
+        return ("no SentencePiece model lies with the source: none is written",)
+    # KerasHub's name does not say what it is; elsewhere a SentencePiece model ends in .model.
+    target = folder / source.model_file.with_suffix(".model").name
+    shutil.copyfile(source.model_file, target)
+    listing = source.model_file.with_suffix(".vocab")
+    if listing.is_file():
+        shutil.copyfile(listing, target.with_suffix(".vocab"))
+    (source.preprocessing or Preprocessing()).to_json_file(path_beside(target))
+    return ()
