@@ -1,0 +1,150 @@
+"""`HubEncoder`: what an encoder SavedModel holds, token ids in and vectors out.
+
+    module(inputs, training=False)         a dict of three int32 [B, S], by either family of names
+    module.mlm(inputs, training=False)     with positions int32 [B, P]: adds "mlm_logits" [B, P, V]
+    module.signatures()                    for clients that call by name; see signatures.py
+
+`variables`, `trainable_variables` and `regularization_losses` are lists on the object, because a
+SavedModel drops properties and `hub.KerasLayer` then finds nothing to train. Letters: B batch, S
+sequence, P predictions a sequence, H hidden size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from albert_tf.serving import signatures
+from albert_tf.serving.shared_model import SharedModel, Tensors
+from albert_tf.serving.signatures import FAMILIES, TF1_HUB, Family
+
+
+class _Reusable(tf.__internal__.tracking.AutoTrackable):
+    """The variables of a callable object, by the TF-Hub API for reusable SavedModels."""
+
+    def __init__(self, variables: Iterable[tf.Variable]) -> None:
+        super().__init__()
+        self.variables = list(variables)
+        self.trainable_variables = [v for v in self.variables if v.trainable]
+        self.regularization_losses = []  # ALBERT has none.
+
+
+class HubEncoder(_Reusable):
+    """The encoder with the heads of pretraining, for `tf.saved_model.save`.
+
+    Outputs of a call: `pooled_output` [B, H], `default`, the same, `sequence_output` [B, S, H] and
+    `encoder_outputs`, a list of [B, S, H], one for each block application. All are float32.
+
+    Args:
+      model: the encoder and its heads, whose weights are exported as they are when the module is
+        saved. Without a head, the signature that needs it is left out.
+      lower_case: whether text is lowered before SentencePiece, which `tokenization_info` tells.
+      assets: files by the name of the attribute that holds them; `sp_model_file`, the
+        SentencePiece model, must be among them. They must exist until the module is saved.
+
+    Attributes:
+      mlm: a `HubMaskedLM`. Absent without the head.
+      variables: those of the encoder alone, so that who trains the module trains no head that
+        gives no output.
+      trainable_variables: likewise.
+      regularization_losses: an empty list.
+      sentence_order_variables: of the head. Absent without it.
+      do_lower_case: bool variable, as TF-Hub's TF2 encoders have it.
+    """
+
+    def __init__(
+        self, model: SharedModel, lower_case: bool, assets: Mapping[str, str | os.PathLike]
+    ) -> None:
+        super().__init__(model.encoder.variables)
+        self._model = model
+        if model.masked_lm is not None:
+            self.mlm = HubMaskedLM(model)
+        if model.sentence_order is not None:
+            self.sentence_order_variables = list(model.sentence_order.variables)
+        self.do_lower_case = tf.Variable(lower_case, trainable=False, name="do_lower_case")
+        for name, path in assets.items():
+            setattr(self, name, tf.saved_model.Asset(os.fspath(path)))
+        _trace(self.__call__, [family.encoder_specs for family in FAMILIES])
+
+    @tf.function(autograph=False)
+    def __call__(self, inputs: Tensors, training: bool = False) -> dict[str, Any]:
+        """Returns the outputs of the encoder; see the class."""
+        return self._model.encode(inputs, _family(inputs), training)
+
+    def signatures(self) -> dict[str, Callable[..., Any]]:
+        """Returns the signatures of `signatures.ENCODER` that the heads allow, by name.
+
+        Each is a concrete function of keyword arguments.
+        """
+        tokens = _signature("tokens", lambda **inputs: self._model.encode(inputs, TF1_HUB))
+        found = {"serving_default": tokens, "tokens": tokens}
+        if self._model.masked_lm is not None:
+            found["mlm"] = _signature("mlm", self._flat_masked_lm)
+        if self._model.sentence_order is not None:
+            found["sop"] = _signature(
+                "sop", lambda **inputs: self._model.predict_order(inputs, TF1_HUB)
+            )
+        return {**found, "tokenization_info": _signature("tokenization_info", self._tokenization)}
+
+    def _flat_masked_lm(self, **inputs: tf.Tensor) -> dict[str, Any]:
+        outputs = self._model.predict_masked(inputs, TF1_HUB)
+        logits = outputs["mlm_logits"]  # [B, P, V]
+        return {**outputs, "mlm_logits": tf.reshape(logits, [-1, logits.shape[-1]])}  # [B*P, V]
+
+    def _tokenization(self) -> dict[str, tf.Tensor]:
+        return {
+            "vocab_file": tf.identity(self.sp_model_file.asset_path),
+            "do_lower_case": self.do_lower_case.read_value(),
+        }
+
+
+class HubMaskedLM(_Reusable):
+    """The masked language model of a `HubEncoder`, callable by itself.
+
+    Outputs of a call: those of the encoder and `mlm_logits` float32 [B, P, V].
+
+    Args:
+      model: with the head.
+
+    Attributes:
+      variables: those of the encoder and the head.
+      trainable_variables: likewise.
+      regularization_losses: an empty list.
+    """
+
+    def __init__(self, model: SharedModel) -> None:
+        super().__init__([*model.encoder.variables, *model.masked_lm.variables])
+        self._model = model
+        _trace(self.__call__, [family.masked_lm_specs for family in FAMILIES])
+
+    @tf.function(autograph=False)
+    def __call__(self, inputs: Tensors, training: bool = False) -> dict[str, Any]:
+        """Returns the outputs of encoder and head; see the class."""
+        return self._model.predict_masked(inputs, _family(inputs), training)
+
+
+def _family(inputs: Tensors) -> Family:
+    return next(family for family in FAMILIES if family.ids in inputs)
+
+
+def _trace(function: Any, inputs: Iterable[Mapping[str, tf.TensorSpec]]) -> None:
+    """Traces a call for both values of `training`: a SavedModel holds only what was traced."""
+    for specs in inputs:
+        for training in (False, True):
+            function.get_concrete_function(dict(specs), training=training)
+
+
+def _signature(name: str, function: Callable[..., Mapping[str, Any]]) -> Callable[..., Any]:
+    """Returns a concrete function with the inputs and outputs that the table gives `name`."""
+    inputs, outputs = signatures.ENCODER[name]
+
+    @tf.function(autograph=False)
+    def signature(**received: tf.Tensor) -> dict[str, tf.Tensor]:
+        given = function(**received)
+        return {key: given[key] for key in outputs}
+
+    specs = {key: spec.named_tensor_spec(key) for key, spec in inputs.items()}
+    return signature.get_concrete_function(**specs)

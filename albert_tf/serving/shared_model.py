@@ -1,0 +1,102 @@
+"""`SharedModel`: one graph of the encoder for all calls and signatures of an artefact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from albert_tf.modeling.checks import checked
+from albert_tf.modeling.encoder import AlbertEncoder
+from albert_tf.modeling.heads import MaskedLMHead, SentenceOrderHead
+from albert_tf.serving.signatures import TEXT_ENCODER, Family
+
+Tensors = Mapping[str, tf.Tensor]
+
+
+class SharedModel:
+    """An encoder with its heads; the encoder runs through a function of its own.
+
+    That function is traced once for each value of `training`. Each call and signature that is
+    exported holds a call of it instead of the whole encoder, which keeps the file small and its
+    loading fast. This class is no trackable object on purpose: a SavedModel would otherwise hold
+    the Keras layers too, with functions that nobody calls.
+
+    Methods take a dict of inputs by the names of `family`; other entries are left alone. Letters:
+    B batch, S sequence, P predictions a sequence, V vocabulary.
+
+    Args:
+      encoder: the encoder.
+      masked_lm: its head, if there is one.
+      sentence_order: its head, if there is one.
+
+    Raises:
+      tf.errors.InvalidArgumentError: by every method when the graph runs: the inputs differ in
+        shape, which would otherwise broadcast silently, or break a rule of `AlbertEncoder`.
+    """
+
+    def __init__(
+        self,
+        encoder: AlbertEncoder,
+        masked_lm: MaskedLMHead | None = None,
+        sentence_order: SentenceOrderHead | None = None,
+    ) -> None:
+        self.encoder = encoder
+        self.masked_lm = masked_lm
+        self.sentence_order = sentence_order
+        self._run = tf.function(self._run_encoder, autograph=False)
+
+    def encode(self, inputs: Tensors, family: Family, training: bool = False) -> dict[str, Any]:
+        """Returns the outputs of `AlbertEncoder` and `default`, the pooled output."""
+        ids, mask, types = (inputs[name] for name in family[:3])
+        shapes = [tf.shape(x) for x in (ids, mask, types)]
+        ids = checked(
+            ids,
+            tf.reduce_all(tf.equal(shapes[0], shapes[1:])),
+            f"{family.ids}, {family.mask} and {family.types} must have one shape. Pad or cut them "
+            "to the same length. Received:",
+            *shapes,
+        )
+        return self._run(_without_static_shape(ids), mask, types, training)
+
+    def predict_masked(
+        self, inputs: Tensors, family: Family, training: bool = False
+    ) -> dict[str, Any]:
+        """Returns the same with `mlm_logits` [B, P, V] at the positions, int32 [B, P]."""
+        outputs = self.encode(inputs, family, training)
+        positions, length = inputs[family.positions], tf.shape(inputs[family.ids])[1]
+        positions = checked(
+            positions,
+            tf.reduce_all((positions >= 0) & (positions < length)),
+            f"{family.positions} must lie inside the sequence. Pad them with 0. Received smallest, "
+            "largest and the length of the sequence:",
+            tf.reduce_min(positions),
+            tf.reduce_max(positions),
+            length,
+        )
+        logits = self.masked_lm(outputs["sequence_output"], positions)
+        return {**outputs, "mlm_logits": logits}
+
+    def predict_order(self, inputs: Tensors, family: Family) -> dict[str, Any]:
+        """Returns the outputs of `encode` with `sop_log_probs` [B, 2]: in order, swapped."""
+        outputs = self.encode(inputs, family)
+        logits = self.sentence_order(outputs["pooled_output"])
+        return {**outputs, "sop_log_probs": tf.nn.log_softmax(logits)}
+
+    def _run_encoder(
+        self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor, training: bool
+    ) -> dict[str, Any]:
+        inputs = dict(zip(TEXT_ENCODER[:3], (ids, mask, types)))
+        outputs = self.encoder(inputs, training=training)
+        return {**outputs, "default": outputs["pooled_output"]}
+
+
+def _without_static_shape(ids: tf.Tensor) -> tf.Tensor:
+    """Returns `ids` unchanged, but lets nobody infer from them how long a sequence is.
+
+    A loaded function infers shapes before it runs. For a sequence longer than the position table
+    that ends in "Dimensions must be equal" of some inner node, and the check that names the rule
+    is never reached. The type ids still carry the shape to the outputs.
+    """
+    return tf.raw_ops.PlaceholderWithDefault(input=ids, shape=[None, None])

@@ -1,0 +1,99 @@
+"""Names and keys of every signature that is exported: the one table.
+
+Exporter, verifier and the tables of export/README.md read it. Two families of input names exist.
+`TEXT_ENCODER` is that of TF-Hub's text encoders for TF2. `TF1_HUB` is that of the released TF1
+modules; the signatures have it, as clients of those modules know them by it. A call takes either.
+
+Letters: B batch, S sequence, P predictions a sequence, H hidden size, V vocabulary, N sequence
+length of a preprocessor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Spec(NamedTuple):
+    """An input or output: its type and its axes, in letters or numbers."""
+
+    dtype: tf.DType
+    axes: tuple[str, ...] = ()
+
+    @property
+    def tensor_spec(self) -> tf.TensorSpec:
+        """The spec of an input, whose axes are all unknown."""
+        return tf.TensorSpec([None] * len(self.axes), self.dtype)
+
+    def named_tensor_spec(self, name: str) -> tf.TensorSpec:
+        """The same with a name, by which a signature takes it."""
+        return tf.TensorSpec([None] * len(self.axes), self.dtype, name=name)
+
+    def __str__(self) -> str:
+        return f"{self.dtype.name} [{', '.join(self.axes)}]"
+
+
+class Signature(NamedTuple):
+    """What a signature takes and gives, by name."""
+
+    inputs: Mapping[str, Spec]
+    outputs: Mapping[str, Spec]
+
+
+class Family(NamedTuple):
+    """The names of the encoder's inputs, and of the positions to predict."""
+
+    ids: str
+    mask: str
+    types: str
+    positions: str
+
+    @property
+    def encoder_specs(self) -> dict[str, tf.TensorSpec]:
+        """What a call of the encoder takes."""
+        return {name: IDS.tensor_spec for name in self[:3]}
+
+    @property
+    def masked_lm_specs(self) -> dict[str, tf.TensorSpec]:
+        """What a call of `mlm` takes."""
+        return {**self.encoder_specs, self.positions: POSITIONS.tensor_spec}
+
+
+IDS = Spec(tf.int32, ("B", "S"))
+POSITIONS = Spec(tf.int32, ("B", "P"))
+TEXTS = Spec(tf.string, ("B",))
+
+TEXT_ENCODER = Family("input_word_ids", "input_mask", "input_type_ids", "masked_lm_positions")
+TF1_HUB = Family("input_ids", "input_mask", "segment_ids", "mlm_positions")
+FAMILIES = (TEXT_ENCODER, TF1_HUB)
+
+_ENCODER_INPUTS = {name: IDS for name in TF1_HUB[:3]}
+_ENCODER_OUTPUTS = {
+    "pooled_output": Spec(tf.float32, ("B", "H")),
+    "sequence_output": Spec(tf.float32, ("B", "S", "H")),
+}
+
+# `mlm` and `sop` need a head, which a source may lack.
+ENCODER: Mapping[str, Signature] = {
+    "serving_default": Signature(_ENCODER_INPUTS, _ENCODER_OUTPUTS),
+    "tokens": Signature(_ENCODER_INPUTS, _ENCODER_OUTPUTS),
+    "mlm": Signature(
+        {**_ENCODER_INPUTS, TF1_HUB.positions: POSITIONS},
+        # Flattened, as in the released modules; rows go through the positions of each text in turn.
+        {**_ENCODER_OUTPUTS, "mlm_logits": Spec(tf.float32, ("B*P", "V"))},
+    ),
+    "sop": Signature(
+        _ENCODER_INPUTS, {**_ENCODER_OUTPUTS, "sop_log_probs": Spec(tf.float32, ("B", "2"))}
+    ),
+    "tokenization_info": Signature(
+        {}, {"vocab_file": Spec(tf.string), "do_lower_case": Spec(tf.bool)}
+    ),
+}
+
+PREPROCESSOR: Mapping[str, Signature] = {
+    "serving_default": Signature(
+        {"texts": TEXTS}, {name: Spec(tf.int32, ("B", "N")) for name in TEXT_ENCODER[:3]}
+    ),
+}
