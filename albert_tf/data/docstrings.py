@@ -5,8 +5,8 @@ documentation string is a document, a line a sentence. Files are taken in the or
 their name: a size cap then takes an even sample, and the order is the same on every run.
 
 The split is by file, so that the methods of a class stay together. Packages copy text from each
-other and from themselves: a document is dropped when most of it stood in earlier documents, or
-when some of it stood in the other part of the split (see `near_copies`).
+other and from themselves: a document is dropped when most of it stood in earlier documents, and a
+held-out one when some of it stands anywhere in the training text (see near_copies.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TextIO
 
 from albert_tf.data.docstring_prose import sentences
-from albert_tf.data.near_copies import NearCopies, shingles
+from albert_tf.data.near_copies import SeenRuns, word_runs
 from albert_tf.data.workers import ordered_map
 from albert_tf.errors import InputError
 from albert_tf.files import replacing
@@ -38,6 +38,10 @@ SKIPPED_FOLDERS = frozenset(
 SKIPPED_ENDINGS = ("_test.py", "_pb2.py", "_pb2_grpc.py")
 # Further copies of a sentence are boilerplate: "A name for the operation (optional)."
 MAX_COPIES_OF_SENTENCE = 4
+# Shares of the runs of words that may have stood before. One half within a part: rewritten strings
+# of sibling classes pass, those with a name changed do not. Held-out text must be newer than that.
+MAX_SEEN = 0.5
+MAX_SEEN_IN_TRAINING = 0.2
 TRAIN, HELDOUT = "train", "heldout"
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -78,7 +82,7 @@ def write_corpus(
     Args:
       train_path: the larger file; it is replaced as a whole, or stays as it was.
       heldout_path: the smaller file, likewise.
-      max_bytes: stop when both together hold this much; 20 MB is more than a run of minutes reads.
+      max_bytes: about the size of both together; 20 MB is more than a run of minutes reads.
       heldout_fraction: share of the source files whose text is held out.
       roots: folders of source files; by default the standard library and the installed packages.
       workers: processes; by default one for each processor. The text does not depend on it.
@@ -102,8 +106,9 @@ def write_corpus(
                 selection.add(part, documents)
                 if progress:
                     progress(selection.counts.files, len(files))
-                if sum(selection.counts.bytes.values()) >= max_bytes:
+                if selection.counts.bytes[TRAIN] >= max_bytes * (1 - heldout_fraction):
                     break
+            selection.finish()
         _check_parts(selection.counts)
     return selection.counts
 
@@ -161,42 +166,56 @@ def _file_reader() -> Callable[[Path], list[list[str]]]:
 def _documents(path: Path) -> list[tuple[list[str], list[int]]]:
     """Returns the sentences and the runs of words of each documentation string of a file."""
     found = (sentences(text) for text in docstrings(path))
-    return [(document, shingles(document)) for document in found if document]
+    return [(document, word_runs(document)) for document in found if document]
 
 
 class _Selection:
-    """Writes the documents that are new and counts all."""
+    """Writes the documents that are new and counts all; held-out ones wait for `finish`."""
 
     def __init__(self, outputs: dict[str, TextIO]) -> None:
         self.counts = CorpusCounts()
         self._outputs = outputs
-        self._near_copies = NearCopies()
+        self._seen = {part: SeenRuns() for part in outputs}
         self._copies_of_sentence: Counter = Counter()
+        self._waiting: list[list[str]] = []
 
     def add(self, part: str, documents: list[tuple[list[str], list[int]]]) -> None:
-        """Writes what is new in the documents of one file."""
-        counts = self.counts
+        """Takes the documents of one file."""
+        counts, seen = self.counts, self._seen[part]
         counts.files += 1
         counts.docstrings += len(documents)
         for document, runs in documents:
-            if not self._near_copies.add(part, runs):
+            if seen.share(runs) > MAX_SEEN:
                 counts.near_copies += 1
                 continue
-            hashes = [_hash(sentence) for sentence in document]
-            self._copies_of_sentence.update(hashes)
-            kept = [
-                sentence
-                for sentence, key in zip(document, hashes)
-                if self._copies_of_sentence[key] <= MAX_COPIES_OF_SENTENCE
-            ]
+            seen.add(runs)
+            kept = [sentence for sentence in document if self._is_rare(sentence)]
             if len(kept) < 2:
                 counts.too_short += 1
-                continue
-            text = "\n".join(kept) + "\n\n"
-            self._outputs[part].write(text)
-            counts.documents[part] += 1
-            counts.sentences[part] += len(kept)
-            counts.bytes[part] += len(text)  # is_prose lets ASCII only through
+            elif part == HELDOUT:
+                self._waiting.append(kept)
+            else:
+                self._write(part, kept)
+
+    def finish(self) -> None:
+        """Writes the held-out documents, now that all of the training text is known."""
+        for document in self._waiting:
+            if self._seen[TRAIN].share(word_runs(document)) > MAX_SEEN_IN_TRAINING:
+                self.counts.near_copies += 1
+            else:
+                self._write(HELDOUT, document)
+
+    def _is_rare(self, sentence: str) -> bool:
+        key = _hash(sentence)
+        self._copies_of_sentence[key] += 1
+        return self._copies_of_sentence[key] <= MAX_COPIES_OF_SENTENCE
+
+    def _write(self, part: str, document: list[str]) -> None:
+        text = "\n".join(document) + "\n\n"
+        self._outputs[part].write(text)
+        self.counts.documents[part] += 1
+        self.counts.sentences[part] += len(document)
+        self.counts.bytes[part] += len(text)  # is_prose lets ASCII only through
 
 
 def _hash(text: str) -> int:

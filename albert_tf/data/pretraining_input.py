@@ -143,7 +143,7 @@ def _records(
         records = tf.data.TFRecordDataset(files)
     else:
         records = files.shuffle(len(paths), seed=seed).interleave(
-            tf.data.TFRecordDataset, cycle_length=CYCLE_LENGTH, deterministic=True
+            tf.data.TFRecordDataset, cycle_length=CYCLE_LENGTH
         )
     return records if by_file else records.shard(pipelines, index)
 

@@ -1,28 +1,29 @@
-from albert_tf.data.near_copies import NearCopies, shingles
+import pytest
+
+from albert_tf.data.near_copies import SeenRuns, word_runs
 
 WORDS = [f"word{i}" for i in range(120)]
 
 
-def text(begin, end):
-    return [" ".join(WORDS[begin:end]) + "."]
+def runs(begin, end):
+    return word_runs([" ".join(WORDS[begin:end]) + "."])
 
 
-def test_shingles_ignore_case_and_signs_and_sample():
-    assert shingles(["One, two three four FIVE six."]) == shingles(
+def test_word_runs_ignore_case_and_signs():
+    assert word_runs(["One, two three", "four FIVE six."]) == word_runs(
         ["one two (three) four five six"]
     )
-    assert shingles(["?!"]) == []
-    assert len(shingles(["Short."])) == 1
-    assert 15 < len(shingles(text(0, 120))) < 50  # a quarter of 116 runs
+    assert word_runs(["?!"]) == []
+    assert len(word_runs(["Short."])) == 1
+    assert len(runs(0, 120)) == 116
+    assert set(runs(10, 30)) < set(runs(0, 120))
 
 
-def test_copies_within_a_part_and_across():
-    copies = NearCopies(max_within=0.5, max_across=0.2)
-    assert copies.add("train", shingles(text(0, 60)))
-    assert not copies.add("train", shingles(text(0, 60)))
-    # A third of it stood before: new enough for its own part, not for the other.
-    third = shingles(text(34, 100))
-    assert 0.25 < sum(run in shingles(text(0, 60)) for run in third) / len(third) < 0.4
-    assert not copies.add("heldout", third)
-    assert copies.add("train", third)
-    assert copies.add("heldout", shingles(text(100, 120)))
+def test_share_of_seen_runs():
+    seen = SeenRuns()
+    assert seen.share(runs(0, 60)) == 0.0
+    seen.add(runs(0, 60))
+    assert seen.share(runs(0, 60)) == 1.0
+    # 60 runs, of which those that begin at words 40 to 55 stood before
+    assert seen.share(runs(40, 104)) == pytest.approx(16 / 60)
+    assert seen.share([]) == 0.0
