@@ -139,8 +139,17 @@ def _write_shard(
             for writer, records in zip(writers, result.copies):
                 for record in records:
                     writer.write(record)
-    files = {name: hashlib.sha256((output_dir / name).read_bytes()).hexdigest() for name in names}
+    files = {name: _sha256(output_dir / name) for name in names}
     return {"counts": dict(sorted(counts.items())), "sha256": files}
+
+
+def _sha256(path: Path) -> str:
+    """Returns the checksum of a file, read in parts: a file may be larger than the memory."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def _check_corpus(
