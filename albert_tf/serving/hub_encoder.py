@@ -58,12 +58,12 @@ class HubEncoder(_Reusable):
     def __init__(
         self, model: SharedModel, lower_case: bool, assets: Mapping[str, str | os.PathLike]
     ) -> None:
-        super().__init__(model.encoder.variables)
+        super().__init__(model.variables()["encoder"])
         self._model = model
         if model.masked_lm is not None:
             self.mlm = HubMaskedLM(model)
         if model.sentence_order is not None:
-            self.sentence_order_variables = list(model.sentence_order.variables)
+            self.sentence_order_variables = model.variables()["sentence_order"]
         self.do_lower_case = tf.Variable(lower_case, trainable=False, name="do_lower_case")
         for name, path in assets.items():
             setattr(self, name, tf.saved_model.Asset(os.fspath(path)))
@@ -116,7 +116,8 @@ class HubMaskedLM(_Reusable):
     """
 
     def __init__(self, model: SharedModel) -> None:
-        super().__init__([*model.encoder.variables, *model.masked_lm.variables])
+        variables = model.variables()
+        super().__init__(variables["encoder"] + variables["masked_lm"])
         self._model = model
         _trace(self.__call__, [family.masked_lm_specs for family in FAMILIES])
 

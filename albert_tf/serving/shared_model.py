@@ -47,6 +47,18 @@ class SharedModel:
         self.sentence_order = sentence_order
         self._run = tf.function(self._run_encoder, autograph=False)
 
+    def variables(self) -> dict[str, list[tf.Variable]]:
+        """Returns the variables by part; the word table that a head shares is the encoder's."""
+        parts = dict(
+            encoder=self.encoder, masked_lm=self.masked_lm, sentence_order=self.sentence_order
+        )
+        seen, found = set(), {}
+        for name, layer in parts.items():
+            if layer is not None:
+                found[name] = [v for v in layer.variables if id(v) not in seen]
+                seen.update(id(v) for v in found[name])
+        return found
+
     def encode(self, inputs: Tensors, family: Family, training: bool = False) -> dict[str, Any]:
         """Returns the outputs of `AlbertEncoder` and `default`, the pooled output."""
         ids, mask, types = (inputs[name] for name in family[:3])

@@ -53,7 +53,7 @@ class Family(NamedTuple):
     @property
     def encoder_specs(self) -> dict[str, tf.TensorSpec]:
         """What a call of the encoder takes."""
-        return {name: IDS.tensor_spec for name in self[:3]}
+        return dict.fromkeys(self[:3], IDS.tensor_spec)
 
     @property
     def masked_lm_specs(self) -> dict[str, tf.TensorSpec]:
@@ -69,7 +69,7 @@ TEXT_ENCODER = Family("input_word_ids", "input_mask", "input_type_ids", "masked_
 TF1_HUB = Family("input_ids", "input_mask", "segment_ids", "mlm_positions")
 FAMILIES = (TEXT_ENCODER, TF1_HUB)
 
-_ENCODER_INPUTS = {name: IDS for name in TF1_HUB[:3]}
+_ENCODER_INPUTS = dict.fromkeys(TF1_HUB[:3], IDS)
 _ENCODER_OUTPUTS = {
     "pooled_output": Spec(tf.float32, ("B", "H")),
     "sequence_output": Spec(tf.float32, ("B", "S", "H")),

@@ -1,0 +1,137 @@
+"""The hub encoder: reads a model of any known format, writes the SavedModel, verifies it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from absl import logging
+
+from albert_tf.config import AlbertConfig
+from albert_tf.convert import load, names
+from albert_tf.errors import InputError
+from albert_tf.files import check_new_directory
+from albert_tf.modeling.pretrainer import AlbertPretrainer
+from albert_tf.serving.hub_encoder import HubEncoder
+from albert_tf.serving.shared_model import SharedModel
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+from . import assets, encoder_cases, writer
+from .verify import verify
+
+KIND = "hub_encoder"
+
+
+def export(
+    source: str | os.PathLike,
+    dest: str | os.PathLike,
+    vocab: str | os.PathLike | None = None,
+    check: bool = True,
+) -> Path:
+    """Writes the encoder of `source`, with the heads that it has, as a TF-Hub SavedModel.
+
+    Args:
+      source: what `albert_tf.convert.load.load` reads, such as the folder of a training.
+      dest: the folder to make; new, or empty.
+      vocab: a SentencePiece model or a folder with one, in place of the one that lies in `source`.
+      check: whether to reload the artefact in another process and compare it with the source.
+
+    Returns:
+      `dest`.
+
+    Raises:
+      InputError: `dest` holds something, `source` is no model, or has no SentencePiece model or one
+        with more pieces than the model has ids; before anything is written.
+      VerificationError: the artefact does not give the numbers of its source.
+    """
+    check_new_directory(dest, writer.WHAT)
+    found = load.load(source)
+    tokenizer = _tokenizer(found, vocab)
+    return write(_model(found), found.config, tokenizer, dest, check)
+
+
+def write(
+    model: SharedModel,
+    config: AlbertConfig,
+    tokenizer: AlbertTokenizer,
+    dest: str | os.PathLike,
+    check: bool = True,
+) -> Path:
+    """Writes a model that is in memory; see `export`.
+
+    Args:
+      model: the encoder and the heads to export.
+      config: of the model.
+      tokenizer: whose model file and settings travel with the artefact.
+      dest: the folder to make; new, or empty.
+      check: as in `export`.
+
+    Raises:
+      InputError: `dest` holds something, or the vocabulary does not fit the model.
+      VerificationError: as `export`.
+    """
+    check_new_directory(dest, writer.WHAT)
+    _check_vocabulary(tokenizer, config)
+    with tempfile.TemporaryDirectory() as folder:
+        files = assets.write(Path(folder), tokenizer, config)
+        module = HubEncoder(model, tokenizer.preprocessing.lower_case, files)
+        return writer.write(
+            module,
+            dest,
+            module.signatures(),
+            _description(model, config, tokenizer),
+            (lambda path: verify(path, encoder_cases.cases(model, config))) if check else None,
+        )
+
+
+def _model(found: load.Source) -> SharedModel:
+    """Returns the encoder and those heads whose weights are all there."""
+    pretrainer = AlbertPretrainer(found.config, name="pretrainer")
+    for head in set(names.HEADS) - set(found.heads):
+        # Random weights must not be exported, and `assign` refuses variables that it cannot set.
+        delattr(pretrainer, head)
+        logging.warning("'%s' has no weights of %s; it is left out.", found.path, head)
+    load.assign(pretrainer, found)
+    return SharedModel(
+        pretrainer.encoder, *(getattr(pretrainer, head, None) for head in names.HEADS)
+    )
+
+
+def _tokenizer(found: load.Source, vocab: str | os.PathLike | None) -> AlbertTokenizer:
+    if vocab is not None:
+        return AlbertTokenizer.from_pretrained(vocab)
+    if found.model_file is None:
+        raise InputError(
+            "A hub encoder must carry its SentencePiece model. Received "
+            f"'{found.path}', which holds none. Name it by --vocab."
+        )
+    settings = found.preprocessing.to_dict() if found.preprocessing else {}
+    return AlbertTokenizer(found.model_file, **settings)
+
+
+def _check_vocabulary(tokenizer: AlbertTokenizer, config: AlbertConfig) -> None:
+    if tokenizer.vocab_size > config.vocab_size:
+        raise InputError(
+            "A SentencePiece model must not have more pieces than the model has ids. Received "
+            f"'{tokenizer.model_file}' with {tokenizer.vocab_size} pieces for a model with "
+            f"vocab_size={config.vocab_size}. Name the one that the model was trained with."
+        )
+
+
+def _description(
+    model: SharedModel, config: AlbertConfig, tokenizer: AlbertTokenizer
+) -> dict[str, Any]:
+    return {
+        "kind": KIND,
+        "config": config.to_dict(),
+        "parameters": {part: _size(variables) for part, variables in model.variables().items()},
+        "preprocessing": tokenizer.preprocessing.to_dict(),
+    }
+
+
+def _size(variables: Iterable[tf.Variable]) -> int:
+    return sum(variable.shape.num_elements() for variable in variables)

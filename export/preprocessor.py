@@ -1,0 +1,73 @@
+"""The preprocessor: reads a SentencePiece model, writes the SavedModel, verifies it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from albert_tf.files import check_new_directory
+from albert_tf.serving import signatures
+from albert_tf.serving.preprocessor import PreprocessorModule
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+from . import writer
+from .verify import Case, verify
+
+KIND = "preprocessor"
+# What the rules of the text treat in ways of their own, see the tests of the tokenizer.
+TEXTS = (
+    "Hello, world!",
+    "",
+    "Café NAÏVE: 1,000 and 2, 3",
+    "[MASK] ``quoted''  twice\t",
+    "ΣΑΣ ﬁ Ａ",
+)
+
+
+def export(
+    source: str | os.PathLike, dest: str | os.PathLike, seq_length: int = 128, check: bool = True
+) -> Path:
+    """Writes the tokenizer of `source` as a TF-Hub text preprocessor.
+
+    Args:
+      source: a folder with one SentencePiece model, such as that of a training, or the model.
+      dest: the folder to make; new, or empty.
+      seq_length: default length of the packed inputs; 128 as in the released preprocessors.
+      check: whether to reload the artefact in another process and compare it with the tokenizer
+        in Python.
+
+    Returns:
+      `dest`.
+
+    Raises:
+      InputError: `dest` holds something, `source` has no SentencePiece model, or `seq_length` is
+        too short; before anything is written.
+      VerificationError: the artefact does not give the ids of the tokenizer.
+    """
+    check_new_directory(dest, writer.WHAT)
+    tokenizer = AlbertTokenizer.from_pretrained(source)
+    module = PreprocessorModule(tokenizer, seq_length)
+    description = {
+        "kind": KIND,
+        "preprocessing": tokenizer.preprocessing.to_dict(),
+        "seq_length": seq_length,
+        "vocab_size": tokenizer.vocab_size,
+    }
+    return writer.write(
+        module,
+        dest,
+        dict.fromkeys(signatures.PREPROCESSOR, module.__call__),
+        description,
+        (lambda path: verify(path, cases(tokenizer, seq_length))) if check else None,
+    )
+
+
+def cases(tokenizer: AlbertTokenizer, seq_length: int) -> Iterator[Case]:
+    """Yields the calls with what the tokenizer in Python gives for them."""
+    texts = {"texts": np.array(TEXTS)}
+    expected = tokenizer(list(TEXTS), max_length=seq_length, padding="max_length")
+    yield Case("call", texts, expected)
+    yield Case("signatures/serving_default", texts, expected)

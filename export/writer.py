@@ -1,0 +1,48 @@
+"""Writing an artefact: the one place that calls `tf.saved_model.save`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from albert_tf.files import new_directory
+
+from . import manifest
+
+WHAT = "The export directory"
+
+
+def write(
+    module: Any,
+    dest: str | os.PathLike,
+    signatures: Mapping[str, Callable[..., Any]],
+    description: Mapping[str, Any],
+    verify: Callable[[Path], Any] | None = None,
+) -> Path:
+    """Saves a module with a manifest; the folder appears only when all of it succeeded.
+
+    Args:
+      module: a trackable object, whose assets are files that exist.
+      dest: the folder to make; new, or empty.
+      signatures: concrete functions by name.
+      description: what the manifest tells besides what it reads from the artefact.
+      verify: called with the finished folder under its temporary name, before the rename; an
+        exception that it raises leaves no artefact behind.
+
+    Returns:
+      `dest`.
+
+    Raises:
+      InputError: `dest` holds something or cannot be written; before any work.
+    """
+    dest = Path(dest).expanduser()
+    with new_directory(dest, WHAT) as temporary:
+        tf.saved_model.save(module, str(temporary), signatures=dict(signatures))
+        manifest.write(temporary, description)
+        if verify is not None:
+            verify(temporary)
+    return dest
