@@ -1,0 +1,57 @@
+"""The quickstart's text: two files, a sentence a line, an empty line between documents."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+from albert_tf import files
+from albert_tf.data import docstrings, documents, sentences
+from albert_tf.errors import InputError
+
+HELDOUT_FRACTION = 0.05
+
+
+def write(input_glob: str | None, train: Path, heldout: Path) -> str:
+    """Writes the two parts and returns a line that says what they hold.
+
+    Args:
+      input_glob: files of the user; None takes the documentation of the installed packages.
+      train: the larger part.
+      heldout: about one document in twenty, chosen by its text, so that a second run chooses alike.
+
+    Raises:
+      InputError: no file matches, or there is no document of two sentences for each part.
+    """
+    if input_glob is None:
+        counts = docstrings.write_corpus(train, heldout, heldout_fraction=HELDOUT_FRACTION)
+        documents_, bytes_ = sum(counts.documents.values()), sum(counts.bytes.values())
+        return f"{documents_:,} docstrings of {counts.files:,} source files, {bytes_ / 1e6:.1f} MB"
+    return _split(input_glob, train, heldout)
+
+
+def _split(input_glob: str, train: Path, heldout: Path) -> str:
+    paths = files.expand(input_glob)
+    parts: dict[Path, int] = {train: 0, heldout: 0}
+    with files.replacing(train) as to_train, files.replacing(heldout) as to_heldout:
+        with (
+            open(to_train, "w", encoding="utf-8") as a,
+            open(to_heldout, "w", encoding="utf-8") as b,
+        ):
+            for path in paths:
+                for document in documents.read_documents(path):
+                    lines = [s for line in document for s in sentences.split_sentences(line)]
+                    if len(lines) < 2:
+                        continue
+                    text = "\n".join(lines) + "\n\n"
+                    held = zlib.crc32(text.encode()) % 1000 < HELDOUT_FRACTION * 1000
+                    (b if held else a).write(text)
+                    parts[heldout if held else train] += 1
+        if not all(parts.values()):
+            raise InputError(
+                "The text must have documents of two sentences and more for training and for the "
+                f"held-out part. Received {parts[train]} and {parts[heldout]} of them in "
+                f"{len(paths)} files of {input_glob!r}. Add text; leave an empty line between "
+                "documents."
+            )
+    return f"{parts[train]:,} documents for training, {parts[heldout]:,} held out"

@@ -1,0 +1,146 @@
+"""The steps of the quickstart, in order; each one is skipped once its output is complete."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from albert_tf import files
+from albert_tf.cli import main
+from albert_tf.data import manifest
+from albert_tf.errors import InputError
+from albert_tf.quickstart import corpus
+from albert_tf.training import run_folder
+
+SETTINGS = "quickstart.json"
+
+
+def travel(
+    input_glob: str | None,
+    output_dir: str | os.PathLike,
+    vocab_size: int,
+    train_steps: int | None,
+    recipe: str,
+) -> dict[str, Any]:
+    """Runs the whole road and returns what metrics.json holds.
+
+    Args:
+      input_glob: text files; None takes the documentation of the installed packages.
+      output_dir: new, empty, or of an earlier run with the same settings.
+      vocab_size: pieces of the vocabulary.
+      train_steps: updates; None takes those of the recipe.
+      recipe: gin file of the training.
+
+    Raises:
+      InputError: the input matches nothing, or the folder holds something else.
+    """
+    out = Path(output_dir).expanduser()
+    settings = dict(input=input_glob, vocab_size=vocab_size, train_steps=train_steps)
+    if input_glob is not None:
+        files.expand(input_glob)
+    seconds = _start(out, settings)
+    text, vocab = out / "text", out / "vocab.model"
+    train, heldout = text / "train.txt", text / "heldout.txt"
+
+    def step(name: str, done: bool, *command: str, call: Callable[[], Any] | None = None) -> None:
+        if done:
+            print(f"\n== {name}: done before")
+            return
+        print(f"\n== {name}", flush=True)
+        begin = time.monotonic()
+        if call:
+            print(call())
+        else:
+            print(f"$ albert-tf {shlex.join(command)}", flush=True)
+            arguments = main.parse(["albert-tf", *command])
+            arguments.run(arguments)
+        seconds[name] = seconds.get(name, 0.0) + round(time.monotonic() - begin, 1)
+        _save(out, settings, seconds)
+
+    step(
+        "text",
+        train.is_file() and heldout.is_file(),
+        call=lambda: corpus.write(input_glob, train, heldout),
+    )
+    step(
+        "vocabulary",
+        vocab.is_file(),
+        *("vocab", "--input", str(train), "--output", str(out / "vocab")),
+        *("--vocab_size", str(vocab_size)),
+    )
+    for part, source, copies in (("train", train, 6), ("heldout", heldout, 2)):
+        folder = out / "data" / part
+        step(
+            f"data, {part}",
+            (folder / manifest.NAME).is_file() and manifest.read(folder)["complete"],
+            *("data", "build", "--input", str(source), "--vocab", str(vocab)),
+            *("--output_dir", str(folder), "--max_seq_length", "64", "--dupe_factor", str(copies)),
+        )
+    macros = [
+        f"--gin.VOCAB={vocab}",
+        f"--gin.VOCAB_SIZE={vocab_size}",
+        f"--gin.TRAIN_DATA={out / 'data/train/*.tfrecord'}",
+        f"--gin.EVAL_DATA={out / 'data/heldout/*.tfrecord'}",
+    ]
+    if train_steps is not None:
+        macros += [f"--gin.TRAIN_STEPS={train_steps}", f"--gin.WARMUP_STEPS={train_steps // 10}"]
+    run = out / "run"
+    step(
+        "training",
+        (run / run_folder.OPERATIVE_CONFIG).is_file(),
+        *("train", "--gin_file", recipe, "--mode", "train_and_eval", "--model_dir", str(run)),
+        *macros,
+    )
+    for kind in ("encoder", "preprocessor"):
+        target = out / "hub" / kind
+        length = ["--seq_length", "64"] if kind == "preprocessor" else []
+        step(f"export, {kind}", target.is_dir(), "export", kind, str(run), str(target), *length)
+    return _show(out, seconds)
+
+
+def _show(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
+    from albert_tf.quickstart import lessons, loss_curve  # TensorFlow is loaded by now or needed
+
+    print("\n== what was learned")
+    metrics = {**lessons.measure(out), "seconds": seconds, "peak_memory_mib": _peak_memory()}
+    print(lessons.text(metrics))
+    loss_curve.draw(out / "run", out / "loss.png")
+    with files.replacing(out / "metrics.json") as temporary:
+        temporary.write_text(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
+    print(f"\nfigures   {out / 'metrics.json'}\ncurve     {out / 'loss.png'}")
+    print(f"modules   {out / 'hub/encoder'}, {out / 'hub/preprocessor'}")
+    return metrics
+
+
+def _start(out: Path, settings: dict[str, Any]) -> dict[str, float]:
+    """Checks that the folder is new or of the same settings; returns the seconds of past steps."""
+    path = out / SETTINGS
+    if not path.is_file():
+        files.check_new_directory(out, "--output_dir")
+        out.mkdir(parents=True, exist_ok=True)
+        _save(out, settings, {})
+        return {}
+    before = json.loads(path.read_text())
+    if before["settings"] != settings:
+        raise InputError(
+            "--output_dir must be new, or of a quickstart with the same settings. Received "
+            f"'{out}' of {before['settings']}, now {settings}. Name another folder."
+        )
+    return before["seconds"]
+
+
+def _save(out: Path, settings: dict[str, Any], seconds: dict[str, float]) -> None:
+    with files.replacing(out / SETTINGS) as temporary:
+        temporary.write_text(json.dumps(dict(settings=settings, seconds=seconds), indent=2) + "\n")
+
+
+def _peak_memory() -> int:
+    """Returns the largest resident size of this process so far, in MiB."""
+    import resource  # not on Windows, where TensorFlow 2.20 has no tensorflow-text either
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

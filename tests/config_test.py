@@ -1,0 +1,50 @@
+"""AlbertConfig: strict both ways."""
+
+import json
+
+import pytest
+
+from albert_tf import AlbertConfig
+from albert_tf.errors import InputError
+
+
+def test_round_trip_through_a_released_file(tmp_path):
+    path = tmp_path / "albert_config.json"
+    AlbertConfig(hidden_size=24, num_attention_heads=3, vocab_size=77).to_json_file(path)
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps({**values, "gap_size": 0, "net_structure_type": 0}))
+    assert AlbertConfig.from_json_file(path).to_dict() == values
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(hiden_size=3), "known keys only. Received 'hiden_size'. Closest: hidden_size"),
+        (dict(num_hidden_layers=0), "num_hidden_layers must be an integer of at least 1. Rec.* 0"),
+        (dict(hidden_size=13), "hidden_size must be a multiple of num_attention_heads. .*=13"),
+        (dict(num_hidden_groups=13), "num_hidden_groups must not exceed num_hidden_layers"),
+        (dict(hidden_dropout_prob=1.0), r"hidden_dropout_prob must lie in \[0, 1\). Received 1.0"),
+        (
+            dict(hidden_act="gelo"),
+            "hidden_act must be a known activation. Received 'gelo'. Closest",
+        ),
+        (dict(initializer_range=-1.0), "initializer_range must be positive. Received -1.0"),
+    ],
+)
+def test_broken_rules_are_named(change, message):
+    with pytest.raises(InputError, match=message):
+        AlbertConfig.from_dict(change)
+
+
+def test_files_that_are_no_config(tmp_path):
+    path = tmp_path / "albert_config.json"
+    with pytest.raises(
+        InputError, match="must be an existing file. Received '.*albert_config.json"
+    ):
+        AlbertConfig.from_json_file(path)
+    path.write_text("{")
+    with pytest.raises(InputError, match="A model config must be JSON. Received"):
+        AlbertConfig.from_json_file(path)
+    path.write_text("[1]")
+    with pytest.raises(InputError, match="must be a JSON object"):
+        AlbertConfig.from_json_file(path)

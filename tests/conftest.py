@@ -1,0 +1,8 @@
+"""Paths for every test, and quiet start-up of TensorFlow."""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).parent))

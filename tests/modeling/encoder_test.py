@@ -1,0 +1,240 @@
+"""The encoder against the NumPy reference; every axis has a size of its own."""
+
+import inspect
+
+import numpy as np
+import pytest
+import reference
+import tensorflow as tf
+import tf_keras
+
+from albert_tf import AlbertEncoder
+from albert_tf.errors import InputError
+from albert_tf.modeling.stack import layer_to_group
+
+B, S, H, E, N, V, INNER, P = 2, 7, 12, 5, 4, 31, 20, 9
+SIZES = dict(
+    vocab_size=V,
+    embedding_width=E,
+    hidden_size=H,
+    num_layers=6,
+    num_attention_heads=N,
+    max_sequence_length=P,
+    intermediate_size=INNER,
+    num_hidden_groups=3,
+    inner_group_num=2,
+)
+
+
+def make(**changes):
+    """An encoder whose every variable is random, so that no term can be left out unseen."""
+    encoder = AlbertEncoder(**{**SIZES, **changes}, name="encoder")
+    rng = np.random.default_rng(1)
+    for variable in encoder.variables:
+        variable.assign(rng.normal(1.0 if "gamma" in variable.name else 0.0, 0.3, variable.shape))
+    return encoder
+
+
+def weights(encoder):
+    return {v.name.removeprefix("encoder/").split(":")[0]: v.numpy() for v in encoder.variables}
+
+
+def batch():
+    rng = np.random.default_rng(2)
+    mask = np.ones([B, S], np.int32)
+    mask[1, 4:6] = 0  # a hole
+    return dict(
+        input_word_ids=rng.integers(0, V, [B, S]).astype(np.int32),
+        input_mask=mask,
+        input_type_ids=rng.integers(0, 2, [B, S]).astype(np.int32),
+    )
+
+
+def expected(encoder, features, **changes):
+    sizes = dict(layers=6, groups=3, inner=2, heads=N)
+    return reference.encode(weights(encoder), *features.values(), **{**sizes, **changes})
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("width", [E, H])
+def test_all_outputs_equal_the_reference(norm_first, width):
+    encoder = make(norm_first=norm_first, embedding_width=width, return_attention_scores=True)
+    features = batch()
+    sequence, pooled, outputs, shares = expected(encoder, features, norm_first=norm_first)
+    found = encoder(features)
+    np.testing.assert_allclose(found["sequence_output"], sequence, atol=1e-5)
+    np.testing.assert_allclose(found["pooled_output"], pooled, atol=1e-5)
+    np.testing.assert_allclose(np.stack(found["encoder_outputs"]), outputs, atol=1e-5)
+    np.testing.assert_allclose(np.stack(found["attention_scores"]), shares, atol=1e-5)
+    assert len(found["encoder_outputs"]) == 12
+
+
+def test_function_with_unknown_batch_and_length_equals_the_reference():
+    encoder, features = make(), batch()
+    spec = {name: tf.TensorSpec([None, None], tf.int32) for name in features}
+    call = tf.function(encoder).get_concrete_function(spec)
+    sequence, *_ = expected(encoder, features)
+    found = call(**{name: tf.constant(value) for name, value in features.items()})
+    np.testing.assert_allclose(found["sequence_output"], sequence, atol=1e-5)
+
+
+def test_aliases_lists_and_defaults_are_the_same_inputs():
+    encoder, features = make(), batch()
+    ids, mask, types = features.values()
+    wanted = encoder(features)["sequence_output"]
+    aliases = dict(input_ids=ids, input_mask=mask, segment_ids=types)
+    np.testing.assert_array_equal(encoder(aliases)["sequence_output"], wanted)
+    np.testing.assert_array_equal(encoder([ids, mask, types])["sequence_output"], wanted)
+    plain = encoder([ids, np.ones_like(mask), np.zeros_like(types)])["pooled_output"]
+    np.testing.assert_array_equal(encoder(dict(input_word_ids=ids))["pooled_output"], plain)
+    np.testing.assert_array_equal(encoder(tf.constant(ids))["pooled_output"], plain)
+
+
+def test_output_range_gives_the_first_positions():
+    full, features = make(), batch()
+    cut = make(output_range=3)
+    wanted = full(features)
+    found = cut(features)
+    np.testing.assert_allclose(
+        found["sequence_output"], wanted["sequence_output"][:, :3], atol=1e-6
+    )
+    np.testing.assert_allclose(found["pooled_output"], wanted["pooled_output"], atol=1e-6)
+
+
+def test_given_word_vectors_stand_in_for_ids():
+    encoder, features = make(), batch()
+    vectors = encoder.get_embedding_table().numpy()[features["input_word_ids"]]
+    given = {**features, "input_word_embeddings": vectors}
+    del given["input_word_ids"]
+    np.testing.assert_array_equal(
+        encoder(given)["sequence_output"], encoder(features)["sequence_output"]
+    )
+
+
+def test_dense_inputs_are_appended_words():
+    encoder = make(with_dense_inputs=True)
+    features = batch()
+    table = encoder.get_embedding_table().numpy()
+    cut = {name: value[:, :4] for name, value in features.items()}
+    cut["dense_inputs"] = table[features["input_word_ids"][:, 4:]]
+    cut["dense_mask"] = features["input_mask"][:, 4:]
+    cut["dense_type_ids"] = features["input_type_ids"][:, 4:]
+    np.testing.assert_allclose(
+        encoder(cut)["sequence_output"], encoder(features)["sequence_output"], atol=1e-6
+    )
+    assert encoder.inputs["dense_inputs"].shape[-1] == E
+
+
+def test_a_row_that_is_all_padding_has_no_nan():
+    features = batch()
+    features["input_mask"][0] = 0
+    encoder = make()
+    sequence, *_ = expected(encoder, features)
+    found = encoder(features)["sequence_output"]
+    np.testing.assert_allclose(found[1], sequence[1], atol=1e-5)
+    assert np.isfinite(found).all()
+
+
+def test_dropout_is_live_in_training_only():
+    encoder = make(dropout_rate=0.3, attention_dropout_rate=0.3)
+    features = batch()
+    plain = encoder(features)["pooled_output"]
+    np.testing.assert_array_equal(encoder(features, training=False)["pooled_output"], plain)
+    trained = [encoder(features, training=True)["pooled_output"].numpy() for _ in range(2)]
+    assert np.abs(trained[0] - trained[1]).max() > 1e-3
+
+
+def test_gradients_reach_every_variable():
+    encoder = make()
+    with tf.GradientTape() as tape:
+        outputs = encoder(batch(), training=True)
+        loss = tf.reduce_sum(outputs["pooled_output"] ** 2)
+    gradients = tape.gradient(loss, encoder.trainable_variables)
+    for variable, gradient in zip(encoder.trainable_variables, gradients):
+        gradient = tf.convert_to_tensor(gradient)
+        if "key/bias" not in variable.name:  # the softmax does not see it
+            assert float(tf.reduce_max(tf.abs(gradient))) > 0, variable.name
+
+
+def test_weights_of_a_group_are_shared_and_counted_once():
+    encoder = make()
+    assert [layer_to_group(i, 6, 3) for i in range(6)] == [0, 0, 1, 1, 2, 2]
+    assert [layer_to_group(i, 22, 22) for i in range(22)] == list(range(22))
+    layers = encoder.transformer_layers
+    assert len(layers) == 12 and len({id(layer) for layer in layers}) == 6
+    assert layers[0] is layers[2] and layers[0] is not layers[1]
+    per_block = 4 * (H * H + H) + 2 * H * INNER + INNER + H + 4 * H
+    embeddings = (V + P + 2) * E + 2 * E + E * H + H
+    assert sum(v.shape.num_elements() for v in encoder.variables) == (
+        6 * per_block + embeddings + H * H + H
+    )
+
+
+def test_config_round_trip_keeps_every_argument():
+    changed = dict(
+        type_vocab_size=3,
+        activation="relu",
+        dropout_rate=0.2,
+        attention_dropout_rate=0.3,
+        initializer=tf_keras.initializers.RandomNormal(stddev=0.05),
+        dict_outputs=False,
+        output_range=2,
+        norm_first=True,
+        with_dense_inputs=True,
+        return_attention_scores=True,
+    )
+    encoder = AlbertEncoder(**SIZES, **changed)
+    again = AlbertEncoder.from_config(encoder.get_config())
+    assert again.get_config() == encoder.get_config()
+    arguments = set(inspect.signature(AlbertEncoder.__init__).parameters) - {"self", "kwargs"}
+    assert arguments <= set(encoder.get_config())
+    defaults = AlbertEncoder(vocab_size=V, hidden_size=H, num_attention_heads=N).get_config()
+    for name in arguments - {"embedding_layer"}:
+        if name not in ("hidden_size", "num_attention_heads", "vocab_size"):
+            assert encoder.get_config()[name] != defaults[name], f"{name} is not varied here"
+
+
+def test_model_gardens_classifier_takes_the_encoder():
+    from official.nlp.modeling import models
+
+    encoder, features = make(), batch()
+    classifier = models.BertClassifier(encoder, num_classes=3)
+    assert classifier(features).shape == (B, 3)
+    names = {v.name for v in classifier.trainable_variables}
+    assert {v.name for v in encoder.trainable_variables} <= names
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_ids_outside_the_vocabulary_are_an_error(eager):
+    encoder = make()
+    call = encoder if eager else tf.function(encoder)
+    error = InputError if eager else tf.errors.InvalidArgumentError
+    with pytest.raises(error, match=r"input_word_ids must lie in \[0, 31\).*same vocabulary") as e:
+        call(tf.constant([[1, 31]]))
+    assert "31" in str(e.value)
+    with pytest.raises(error, match=r"input_type_ids must lie in \[0, 2\)"):
+        call([tf.constant([[1]]), tf.constant([[1]]), tf.constant([[2]])])
+
+
+def test_a_sequence_longer_than_the_position_table_is_an_error():
+    encoder = make()
+    rule = "must not be longer than the position table, 9 rows.*larger max_sequence_length"
+    with pytest.raises(InputError, match=f"(?s){rule}.*10"):
+        encoder(tf.zeros([1, 10], tf.int32))
+    unknown = tf.function(encoder, input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=rule):
+        unknown(tf.zeros([1, 10], tf.int32))
+
+
+def test_wrong_inputs_and_sizes_are_errors():
+    encoder = make()
+    with pytest.raises(InputError, match="known names. Received 'input_id'. Closest: input_ids"):
+        encoder(dict(input_id=[[1]]))
+    with pytest.raises(InputError, match="must hold 'input_word_ids'. Received .'input_mask'"):
+        encoder(dict(input_mask=tf.constant([[1]])))
+    with pytest.raises(
+        InputError, match="multiple of num_attention_heads. Received hidden_size=13"
+    ):
+        make(hidden_size=13)
+    with pytest.raises(InputError, match="activation must be .* Received 'gellu'. Closest: gelu"):
+        make(activation="gellu")
