@@ -18,7 +18,8 @@ def allowed(room):
     if room in WINGS:
         return {*BASE, *WINGS[room], room}
     if room in LINE:
-        return {*BASE, *LINE[: LINE.index(room) + 1]}
+        wings = WINGS if room in ("cli", "quickstart") else {}
+        return {*BASE, *LINE[: LINE.index(room) + 1], *wings}
     return {*BASE, *LINE, *WINGS}
 
 

@@ -1,0 +1,71 @@
+"""The command line: fast help, closest names, one line an error."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from albert_tf.cli import doctor, main
+from albert_tf.errors import InputError
+
+
+@pytest.mark.stranger
+@pytest.mark.parametrize("command", [None, *main.COMMANDS])
+def test_help_answers_without_tensorflow(command):
+    script = (
+        "import sys\nfrom albert_tf.cli import main\n"
+        "try:\n    main.main(sys.argv[1:])\n"
+        "except SystemExit as stop:\n    code = stop.code\n"
+        "heavy = {'tensorflow', 'numpy', 'official', 'sentencepiece'} & set(sys.modules)\n"
+        "print('loaded', sorted(heavy & {'tensorflow', 'official'}), code)\n"
+    )
+    arguments = [*([command] if command else []), "--help"]
+    begin = time.monotonic()
+    result = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True
+    )
+    assert result.stdout.splitlines()[-1] == "loaded [] 0", result.stderr
+    assert "usage: albert-tf" in result.stdout
+    # A second is the rule on a quiet machine; importing TensorFlow takes more than ten.
+    assert time.monotonic() - begin < 5
+
+
+def test_an_unknown_command_names_the_closest(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main.parse(["albert-tf", "trian"])
+    assert stop.value.code == 2
+    assert "Received 'trian'. Closest: train" in capsys.readouterr().err
+
+
+def test_an_input_error_is_one_line_and_status_2(tmp_path, capsys):
+    args = main.parse(
+        ["albert-tf", "vocab", "--input", f"{tmp_path}/*.txt", "--output", f"{tmp_path}/v"]
+    )
+    assert main.run(args) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("albert-tf vocab: error: ")
+    assert os.listdir(tmp_path) == []
+
+
+def test_doctor_finds_this_environment_sound(capsys):
+    doctor.run(None)
+    assert "no known problem" in capsys.readouterr().out
+
+
+def test_doctor_names_known_bad_pairs(monkeypatch):
+    good = {"tensorflow": "2.20.0", "tensorflow-text": "2.20.1", "setuptools": "80.1"}
+    assert doctor.problems(good, (3, 11)) == []
+    assert "older than 81" in doctor.problems({**good, "setuptools": "82.0"}, (3, 11))[0]
+    assert (
+        "tensorflow-text 2.19" in doctor.problems({**good, "tensorflow-text": "2.19.0"}, (3, 11))[0]
+    )
+    assert (
+        "Missing: gin-config. Run pip install gin-config"
+        in (doctor.problems({**good, "gin-config": None}, (3, 11))[0])
+    )
+    assert "Python must be 3.10 to 3.12. Received 3.13" in doctor.problems(good, (3, 13))[0]
+    monkeypatch.setattr(doctor, "_version", lambda name: None)
+    with pytest.raises(InputError, match="All packages must be installed"):
+        doctor.run(None)

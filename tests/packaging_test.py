@@ -1,0 +1,76 @@
+"""A wheel, installed elsewhere: what lands where, and every recipe from there."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TESTDATA = ROOT / "tests/testdata"
+
+# Runs in the foreign folder, in one process, as importing TensorFlow takes most of the time.
+DRY_RUNS = """
+import sys
+import albert_tf
+from albert_tf.cli import main
+from albert_tf.training import gin_files
+assert albert_tf.__file__.startswith(sys.argv[1]), albert_tf.__file__
+import albert_tf.export.command
+for name, path in sorted(gin_files.recipes().items()):
+    assert str(path).startswith(sys.argv[1]), path
+    macros = dict(m.split("=", 1) for m in sys.argv[2:])
+    args = ["albert-tf", "train", "--gin_file", name, "--model_dir", "run", "--dry_run"]
+    args += [f"--gin.{k}={v}" for k, v in macros.items()]
+    args += ["--gin.SEQ_LENGTH=64", "--gin.MAX_PREDICTIONS=10", "--gin.VOCAB_SIZE=1000"]
+    parsed = main.parse(args)
+    parsed.run(parsed)
+    print("dry run of", name)
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    command += ["--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.mark.stranger
+def test_only_albert_tf_lands_at_the_top(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert tops == {"albert_tf", next(t for t in tops if t.endswith(".dist-info"))}
+    shipped = {n for n in names if n.endswith(".gin")}
+    in_checkout = (ROOT / "experiments").rglob("*.gin")
+    assert shipped == {f"albert_tf/{p.relative_to(ROOT)}" for p in in_checkout}
+    sources = {f"albert_tf/export/{p.name}" for p in (ROOT / "export").glob("*.py")}
+    assert sources <= set(names)
+
+
+@pytest.mark.stranger
+def test_every_recipe_dry_runs_from_the_wheel(wheel, tmp_path):
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    macros = dict(
+        VOCAB=TESTDATA / "tokenization/spm.model",
+        TRAIN_DATA=TESTDATA / "pretraining_data/*.tfrecord",
+        EVAL_DATA=TESTDATA / "pretraining_data/*.tfrecord",
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", DRY_RUNS, str(site), *(f"{k}={v}" for k, v in macros.items())],
+        cwd=elsewhere,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    recipes = [p.stem for p in (ROOT / "experiments/recipes").glob("*.gin")]
+    assert result.stdout.count("dry run of") == len(recipes)
+    assert os.listdir(elsewhere) == []

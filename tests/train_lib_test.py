@@ -1,0 +1,148 @@
+"""Whole runs of a very small model on the original's records: files, resuming, errors."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from albert_tf import AlbertPretrainer, train_lib
+from albert_tf.cli import main
+from albert_tf.errors import InputError
+from albert_tf.training import gin_files, progress
+
+TESTDATA = Path(__file__).parent / "testdata"
+SMALL = {
+    "VOCAB": TESTDATA / "tokenization/spm.model",
+    "TRAIN_DATA": TESTDATA / "pretraining_data/*.tfrecord",
+    "EVAL_DATA": TESTDATA / "pretraining_data/*.tfrecord",
+    "VOCAB_SIZE": 1000,
+    "BATCH_SIZE": 8,
+    "EVAL_STEPS": 3,
+    "SUMMARY_INTERVAL": 2,
+    "EVAL_INTERVAL": 4,
+    "CHECKPOINT_INTERVAL": 2,
+    "TRAIN_STEPS": 4,
+    "WARMUP_STEPS": 1,
+    "model_config.ModelConfig.hidden_size": 24,
+    "model_config.ModelConfig.num_attention_heads": 3,
+    "model_config.ModelConfig.intermediate_size": 40,
+    "model_config.ModelConfig.num_hidden_layers": 2,
+}
+
+
+def arguments(model_dir, mode="train_and_eval", **changes):
+    settings = {**SMALL, **changes}
+    gin = [f"--gin.{name}={value}" for name, value in settings.items()]
+    head = ["albert-tf", "train", "--gin_file", "pretrain_tiny", "--mode", mode]
+    return main.parse([*head, "--model_dir", str(model_dir), *gin])
+
+
+def train(model_dir, *args, **changes):
+    parsed = arguments(model_dir, *args, **changes)
+    parsed.run(parsed)
+
+
+def weights(model_dir):
+    model = AlbertPretrainer.from_pretrained(model_dir)
+    return {v.name: v.numpy() for v in model.variables}
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "whole"
+    train(folder)
+    return folder
+
+
+def test_a_run_leaves_a_model_and_its_story(run_folder):
+    names = {path.name for path in run_folder.iterdir()}
+    assert {"albert_config.json", "spm.model", "config.gin", "operative_config.gin"} <= names
+    assert {"history.jsonl", "checkpoint", "train", "validation"} <= names
+    assert "TRAIN_STEPS = 4" in (run_folder / "config.gin").read_text()
+    assert list((run_folder / "train").glob("events.*"))
+    history = progress.read_history(run_folder)
+    assert [(h["split"], h["step"]) for h in history] == [
+        ("train", 2), ("train", 4), ("validation", 4),
+    ]  # fmt: skip
+    assert 5 < history[-1]["mlm_loss"] < 9 and 0 < history[-1]["mlm_unigram_accuracy"] < 0.3
+
+
+def test_the_config_that_was_written_gives_the_same_run(run_folder, tmp_path):
+    train_args = main.parse(
+        ["albert-tf", "train", "--gin_file", str(run_folder / "config.gin"), "--mode", "train"]
+        + ["--model_dir", str(tmp_path / "again")]
+    )
+    train_args.run(train_args)
+    again, before = weights(tmp_path / "again"), weights(run_folder)
+    for name, value in before.items():
+        np.testing.assert_array_equal(again[name], value, err_msg=name)
+
+
+def test_a_second_start_goes_on_at_the_checkpoint(run_folder, tmp_path):
+    folder = tmp_path / "resumed"
+    train(folder, "train")
+    first = weights(folder)
+    train(folder, "train", TRAIN_STEPS=6)
+    assert progress.read_history(folder)[-1]["step"] == 6
+    moved = weights(folder)
+    assert any(np.abs(moved[name] - first[name]).max() > 0 for name in first)
+
+
+def test_eval_mode_reads_the_checkpoint_and_changes_nothing(run_folder, capsys):
+    before = weights(run_folder)
+    train(run_folder, "eval")
+    table = capsys.readouterr().out
+    assert "mlm_accuracy" in table and "unigram" in table and "majority class" in table
+    after = weights(run_folder)
+    assert all((after[name] == before[name]).all() for name in before)
+
+
+def test_dry_run_describes_and_writes_nothing(tmp_path, capsys):
+    parsed = arguments(tmp_path / "none")
+    parsed.dry_run = True
+    parsed.run(parsed)
+    text = capsys.readouterr().out
+    sizes = dict(vocab_size=1000, embedding_size=64, hidden_size=24, num_hidden_layers=2)
+    sizes |= dict(num_attention_heads=3, intermediate_size=40, max_position_embeddings=128)
+    count = sum(int(tf.size(v)) for v in AlbertPretrainer(sizes).trainable_variables)
+    assert f"{count:,} trainable parameters" in text
+    assert "input_word_ids          int32 (8, 64)" in text
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(VOCAB_SIZE=999), "a row for each piece.*vocab_size=999.*1000 pieces. Set VOCAB_SIZE"),
+        (dict(TRAIN_DATA="nowhere/*.tfrecord"), "at least one file. Received 'nowhere/"),
+        (dict(SEQ_LENGTH=129), "not be longer than the position table. Received seq_length=129"),
+        (dict(SEQ_LENGTH=32), "must have the length 32"),
+        (dict(STRATEGY="mirored"), "must be off, one_device, mirrored.*Received 'mirored'"),
+        (dict(TRAIN_STEPS=0), "train_steps must be at least 1"),
+        (dict(VOCAB="no.model"), "no.model"),
+    ],
+)
+def test_bad_settings_stop_before_anything_is_written(changes, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        train(tmp_path / "out", **changes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="--model_dir must be new, empty, or .* earlier run"):
+        train(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_an_unknown_mode_names_the_closest():
+    gin_files.parse(["pretrain_tiny"], [f"{k}={v}" for k, v in SMALL.items()])
+    with pytest.raises(InputError, match="Received 'evaluate'. Closest: eval"):
+        gin_files.configured(train_lib.run)(mode="evaluate", model_dir="x")
+
+
+def test_history_lines_are_json(run_folder):
+    for line in (run_folder / "history.jsonl").read_text().splitlines():
+        assert json.loads(line)["split"] in ("train", "validation")

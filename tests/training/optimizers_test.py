@@ -1,0 +1,103 @@
+"""LAMB, AdamW, their schedule and the pretraining loss against twenty steps of the original."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from official.core import base_task
+
+from albert_tf import AlbertPretrainer
+from albert_tf.convert import names
+from albert_tf.errors import InputError
+from albert_tf.tasks.pretraining import PretrainingConfig, PretrainingTask
+from albert_tf.training import optimization
+from albert_tf.training.optimizers import AdamWeightDecay, Lamb
+from albert_tf.training.schedules import WarmupPolynomialDecay
+
+TESTDATA = Path(__file__).parents[1] / "testdata"
+
+
+def batch():
+    arrays = dict(np.load(TESTDATA / "lamb_training/batch.npz"))
+    arrays["input_word_ids"] = arrays.pop("input_ids")
+    arrays["input_type_ids"] = arrays.pop("segment_ids")
+    return {name: tf.constant(array) for name, array in arrays.items()}
+
+
+def original_values(golden, after):
+    """Variables of the original after so many steps, by our names and in our layout."""
+    prefix = f"var_after_{after}/"
+    for weight in names.weights(
+        AlbertPretrainer.from_pretrained(TESTDATA / "tf1_tiny").albert_config
+    ):
+        place = weight.places["tf1"]
+        value = golden[prefix + place.name]
+        yield (
+            weight.ours,
+            value.T if value.shape[0] == 2 and "output_weights" in place.name else value,
+        )
+
+
+@pytest.mark.parametrize("name", ["lamb", "adamw"])
+def test_twenty_steps_of_the_original(name):
+    golden = np.load(TESTDATA / f"lamb_training/{name}_onehot.npz")
+    model = AlbertPretrainer.from_pretrained(TESTDATA / "tf1_tiny")
+    config = optimization.config(name, learning_rate=0.01, train_steps=20, warmup_steps=5)
+    optimizer = base_task.Task.create_optimizer(config)  # Model Garden's factory builds it
+    task = PretrainingTask(PretrainingConfig())
+    step = tf.function(lambda features: task.train_step(features, model, optimizer)["loss"])
+    losses = []
+    for count in range(1, 21):
+        losses.append(float(step(batch())))
+        if count in (2, 20):
+            ours = {v.name.split(":")[0]: v.numpy() for v in model.variables}
+            for variable, value in original_values(golden, count):
+                if "key/bias" in variable:  # its true gradient is 0; Adam scales rounding noise
+                    continue
+                np.testing.assert_allclose(ours[variable], value, atol=1e-4, err_msg=variable)
+    np.testing.assert_allclose(losses, golden["total_loss"].reshape(-1)[:20], atol=1e-4)
+
+
+def test_schedule_is_the_originals():
+    golden = np.load(TESTDATA / "lamb_training/lamb_onehot.npz")
+    schedule = WarmupPolynomialDecay(0.01, decay_steps=20, warmup_steps=5)
+    np.testing.assert_allclose([schedule(s) for s in range(20)], golden["learning_rate"], rtol=1e-6)
+    assert float(schedule(25)) == 0.0
+    no_warmup = WarmupPolynomialDecay(0.5, decay_steps=4, end_learning_rate=0.1, power=2.0)
+    np.testing.assert_allclose([no_warmup(0), no_warmup(2)], [0.5, 0.1 + 0.4 / 4], rtol=1e-6)
+
+
+def test_exactly_norms_and_biases_are_left_out_of_decay():
+    optimizer = Lamb()
+    model = AlbertPretrainer.from_pretrained(TESTDATA / "tf1_tiny")
+    left_out = {v.name.split(":")[0] for v in model.variables if not optimizer.decays(v.name)}
+    wanted = {n for n, _ in ((v.name.split(":")[0], 0) for v in model.variables)}
+    wanted = {n for n in wanted if n.split("/")[-1] in ("bias", "gamma", "beta", "output_bias")}
+    assert left_out == wanted and len(left_out) == 19
+
+
+def test_sparse_gradients_move_all_rows_like_dense_ones():
+    dense, sparse = tf.Variable(tf.ones([4, 3])), tf.Variable(tf.ones([4, 3]))
+    slices = tf.IndexedSlices(tf.ones([2, 3]), tf.constant([1, 1]), tf.constant([4, 3]))
+    for variable, gradient in ((dense, tf.convert_to_tensor(slices)), (sparse, slices)):
+        optimizer = AdamWeightDecay(0.1)
+        for _ in range(2):
+            optimizer.apply_gradients([(gradient, variable)])
+    np.testing.assert_allclose(sparse, dense, rtol=1e-6)
+
+
+def test_optimizer_config_round_trip():
+    optimizer = Lamb(WarmupPolynomialDecay(0.1, 10, 2), weight_decay_rate=0.2, beta_1=0.8)
+    again = Lamb.from_config(optimizer.get_config() | {"learning_rate": 0.1})
+    assert again.weight_decay_rate == 0.2 and again.beta_1 == 0.8
+    assert optimizer.get_config()["learning_rate"]["config"]["warmup_steps"] == 2
+
+
+def test_wrong_settings_are_errors():
+    with pytest.raises(
+        InputError, match="optimizer must be a known name. Received 'lamp'. Closest: lamb"
+    ):
+        optimization.config("lamp", learning_rate=1.0, train_steps=1, warmup_steps=0)
+    with pytest.raises(InputError, match="train_steps must be at least 1.*warmup_steps=3"):
+        optimization.config(learning_rate=1.0, train_steps=2, warmup_steps=3)
