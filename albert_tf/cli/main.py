@@ -34,6 +34,7 @@ COMMANDS = {
     "data": Command("albert_tf.cli.data", "build, count and show pretraining data"),
     "train": Command("albert_tf.cli.train", "train and evaluate what a gin file describes"),
     "convert": Command("albert_tf.cli.convert", "turn weights of one format into another"),
+    "inspect": Command("albert_tf.cli.inspect", "show what a model folder holds"),
     "export": Command("albert_tf.export.command", "write TF-Hub SavedModels"),
     "doctor": Command("albert_tf.cli.doctor", "versions, known-bad pairs, what is missing"),
 }

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import tensorflow as tf
+
 from albert_tf.config import AlbertConfig
 from albert_tf.convert import mapping, names
+from albert_tf.convert.assign import assign
+from albert_tf.convert.epsilons import check_epsilon
 from albert_tf.convert.source import Source
 from albert_tf.convert.tf1 import CONFIG
 from albert_tf.convert.tf_checkpoint import ObjectGraph, TensorFlowCheckpoint, find_prefix
 from albert_tf.convert.vocabulary_files import find_model_file, find_preprocessing
+from albert_tf.modeling.pretrainer import AlbertPretrainer
 
 NAME = "checkpoint"
 NEEDS = "albert_config.json, ckpt-*.index and .data-* written by `albert-tf train`, *.model"
@@ -73,6 +78,19 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
         preprocessing=find_preprocessing(model_file),
         step=None if step is None else int(checkpoint.read(step)),
     )
+
+
+def write(source: Source, folder: Path) -> tuple[str, ...]:
+    """Writes a checkpoint as a training run does, without optimizer and step; returns notes."""
+    notes = check_epsilon(NAME, source)
+    model = AlbertPretrainer(source.config)
+    assign(model, source, allow_partial=True)  # A head that the source lacks is not saved below.
+    items = {part: model.checkpoint_items[part] for part in ("encoder", *source.heads)}
+    if len(source.heads) == len(names.HEADS):
+        items["model"] = model
+    tf.train.Checkpoint(**items).save(str(folder / "ckpt"))
+    source.config.to_json_file(folder / CONFIG)
+    return notes
 
 
 def _encoder(graph: ObjectGraph) -> int | None:

@@ -9,6 +9,8 @@ from types import ModuleType
 from albert_tf.config import AlbertConfig
 from albert_tf.convert import (
     checkpoint,
+    handles,
+    hub,
     hugging_face,
     keras_hub,
     model_garden,
@@ -24,7 +26,7 @@ __all__ = ["FORMATS", "Report", "Source", "assign", "load"]
 FORMATS: dict[str, ModuleType] = {
     module.NAME: module
     # Presets of KerasHub have a config.json too, so they are asked before Hugging Face folders.
-    for module in (tf1, tf1_hub, keras_hub, hugging_face, model_garden, checkpoint)
+    for module in (tf1, tf1_hub, hub, keras_hub, hugging_face, model_garden, checkpoint)
 }
 
 
@@ -32,13 +34,13 @@ def load(path_or_handle: str | os.PathLike, config: AlbertConfig | None = None) 
     """Returns the model that lies there; its weights are read when they are asked for.
 
     Args:
-      path_or_handle: a folder, the prefix of a checkpoint, or a handle.
+      path_or_handle: a folder, the prefix of a checkpoint, or a handle of `handles.py`.
       config: for folders without one, in place of the one that lies there.
 
     Raises:
       InputError: nothing lies there, it has no known format, or it breaks a rule of its format.
     """
-    path = Path(path_or_handle).expanduser()
+    path = handles.resolve(path_or_handle)
     for module in FORMATS.values():
         if module.matches(path):
             return module.read(path, config)

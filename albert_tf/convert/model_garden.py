@@ -139,7 +139,9 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
 
 def encoder_node(graph: ObjectGraph) -> int | None:
     """Returns the node of a functional encoder, wherever the checkpoint has it."""
-    for path in ("encoder", "model/encoder", "model/encoder_network", "model"):
+    # The last is that of a SavedModel, which calls the encoder as its only layer.
+    paths = ("encoder", "model/encoder", "model/encoder_network", "model", _MARK)
+    for path in paths:
         node = graph.node(path)
         if node is not None and _MARK in graph.children(node):
             return node
@@ -147,7 +149,8 @@ def encoder_node(graph: ObjectGraph) -> int | None:
 
 
 def _masked_lm_node(graph: ObjectGraph) -> int | None:
-    nodes = (graph.node(path) for path in ("masked_lm", "model/masked_lm"))
+    paths = ("masked_lm", "model/masked_lm", f"mlm/{_MARK}/masked_lm")
+    nodes = (graph.node(path) for path in paths)
     return next((node for node in nodes if node is not None), None)
 
 
@@ -161,12 +164,13 @@ def _head_node(graph: ObjectGraph, checkpoint: TensorFlowCheckpoint) -> int | No
 
 
 def _build(source: Source) -> dict[str, Any]:
-    """Returns Model Garden's objects by the names under which its trainer saves them."""
+    """Returns Model Garden's objects by the names under which its trainer saves them.
+
+    Activations are those of its defaults, as a checkpoint does not hold them.
+    """
     from official.nlp.modeling import layers, models, networks
 
-    from albert_tf.modeling import activations
-
-    config, activation = source.config, activations.get(source.config.hidden_act)
+    config = source.config
     encoder = networks.AlbertEncoder(
         vocab_size=config.vocab_size,
         embedding_width=config.embedding_size,
@@ -176,7 +180,6 @@ def _build(source: Source) -> dict[str, Any]:
         max_sequence_length=config.max_position_embeddings,
         type_vocab_size=config.type_vocab_size,
         intermediate_size=config.intermediate_size,
-        activation=activation,
         dropout_rate=config.hidden_dropout_prob,
         attention_dropout_rate=config.attention_probs_dropout_prob,
         dict_outputs=True,
@@ -186,8 +189,8 @@ def _build(source: Source) -> dict[str, Any]:
     heads = []
     if "sentence_order" in source.heads:
         heads = [layers.ClassificationHead(config.hidden_size, 2, name=_HEAD)]
-    model = models.BertPretrainerV2(encoder, mlm_activation=activation, classification_heads=heads)
-    model(model.inputs)  # Builds the variables of the heads.
+    model = models.BertPretrainerV2(encoder, classification_heads=heads)
+    model({x.name: x for x in model.inputs})  # Builds the variables of the heads.
     return {"model": model, **model.checkpoint_items}
 
 

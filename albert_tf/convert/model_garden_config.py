@@ -76,6 +76,11 @@ def from_arguments(values: dict[str, Any], where: Path) -> AlbertConfig:
             )
     ours = {_NAMES[key]: value for key, value in values.items() if key in _NAMES}
     activation = ours.get("hidden_act", "gelu")
+    if isinstance(activation, dict):  # As Keras serializes a function.
+        activation = activation.get("config")
+    initializer = values.get("initializer")
+    if isinstance(initializer, dict) and "stddev" in initializer.get("config", {}):
+        ours["initializer_range"] = initializer["config"]["stddev"]
     if activation not in _ACTIVATIONS:
         raise InputError(
             f"The activation must be known here. Received {activation!r} in '{where}'. "

@@ -165,7 +165,7 @@ TABLE: tuple[Row, ...] = (
         "encoder/embeddings_layer/position_embeddings/embeddings",
         "bert/embeddings/position_embeddings",
         "albert.embeddings.position_embeddings.weight",
-        "encoder/layer_with_weights-1/embeddings",
+        "encoder/layer_with_weights-1/_position_embeddings",
         "layers/position_embedding/vars/0",
     ),
     _row(

@@ -110,6 +110,15 @@ class ObjectGraph:
         slots = {s.slot_variable_node_id for node in graph.nodes for s in node.slot_variables}
         self.slot_keys = {key for node in slots if (key := self._key(node))}
 
+    def keys_by_name(self) -> dict[str, str]:
+        """Returns the key of every variable by the name it had when it was created."""
+        return {
+            attribute.full_name: attribute.checkpoint_key
+            for node in self._nodes
+            for attribute in node.attributes
+            if attribute.name == "VARIABLE_VALUE"
+        }
+
     def children(self, node: int = 0) -> Mapping[str, int]:
         """Returns the nodes below a node, by name. The root is 0."""
         return {child.local_name: child.node_id for child in self._nodes[node].children}

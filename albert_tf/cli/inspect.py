@@ -1,0 +1,48 @@
+"""Show what a model folder holds: format, config, variables, heads, preprocessing.
+
+    albert-tf inspect albert_base/
+
+PATH is what `albert-tf convert` takes: a folder of any format, a checkpoint prefix, or a handle.
+Weights are not read, only their names and shapes.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the command."""
+    parser.add_argument("path", metavar="PATH", help="folder, checkpoint prefix, or handle")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs the command."""
+    from albert_tf.convert.load import load
+
+    source = load(args.path)
+    print(f"format: {source.format}")
+    print("config:")
+    for key, value in source.config.to_dict().items():
+        print(f"  {key}: {value}")
+    if source.classifier_dropout is not None:
+        print(f"classifier dropout: {source.classifier_dropout}")
+    for part, epsilon in source.epsilon.items():
+        print(f"layer norm epsilon of {part}: {epsilon}")
+    print("variables:")
+    for name in source.weights:
+        print(f"  {name}  {list(source.weights.shape(name))}")
+    print(f"parameters: {source.weights.parameters:,}")
+    print(f"heads: {', '.join(source.heads) or 'none'}")
+    if source.step is not None:
+        print(f"step: {source.step:,}")
+    print(f"vocabulary: {source.model_file.name if source.model_file else 'none'}")
+    settings = source.preprocessing.to_dict() if source.preprocessing else {}
+    print("preprocessing: " + (", ".join(f"{k}={v}" for k, v in settings.items()) or "unknown"))
+    for kind, count in source.skipped.items():
+        if count:
+            print(f"skipped {kind}: {count}")
+    for name in source.unread:
+        print(f"unread: {name}")
+    for note in source.notes:
+        print(f"note: {note}")

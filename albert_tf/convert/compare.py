@@ -1,0 +1,79 @@
+"""How far two sources are apart: their weights, and what they make of one batch."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+
+import numpy as np
+import tensorflow as tf
+
+from albert_tf.config import AlbertConfig
+from albert_tf.convert.assign import assign
+from albert_tf.convert.source import Source
+from albert_tf.modeling.pretrainer import AlbertPretrainer
+
+# By output, what a head must be there for.
+_OUTPUTS = {
+    "sequence_output": None,
+    "pooled_output": None,
+    "encoder_outputs": None,
+    "mlm_logits": "masked_lm",
+    "sop_logits": "sentence_order",
+}
+
+
+def weight_difference(source: Source, result: Source) -> float:
+    """Returns the largest absolute difference of weights that both have; 0.0 is bit for bit."""
+    differences = [
+        float(np.max(np.abs(source.weights[name] - result.weights[name])))
+        for name in source.weights
+        if name in result.weights
+    ]
+    return max(differences, default=0.0)
+
+
+def output_differences(source: Source, result: Source) -> dict[str, float]:
+    """Returns the largest absolute difference of each output on one batch.
+
+    Only one model exists at a time. The source's head runs with the epsilon of the result's, so
+    that the figures tell about weights and config alone; `epsilons.py` notes what that changes.
+    """
+    epsilon = {**source.epsilon}
+    epsilon.pop("masked_lm", None)
+    if "masked_lm" in result.epsilon:
+        epsilon["masked_lm"] = result.epsilon["masked_lm"]
+    ours = _outputs(dataclasses.replace(source, epsilon=epsilon))
+    theirs = _outputs(result)
+    return {
+        name: float(np.max(np.abs(ours[name] - theirs[name]))) for name in ours if name in theirs
+    }
+
+
+def _outputs(source: Source) -> dict[str, np.ndarray]:
+    model = AlbertPretrainer(source.config)
+    assign(model, source, allow_partial=True)
+    outputs = model(_batch(source.config))
+    found = {
+        name: np.asarray(tf.stack(outputs[name]) if name == "encoder_outputs" else outputs[name])
+        for name, head in _OUTPUTS.items()
+        if head is None or head in source.heads
+    }
+    del model, outputs
+    gc.collect()  # Keras layers are cycles: without this, the next model would be a second copy.
+    return found
+
+
+def _batch(config: AlbertConfig) -> dict[str, tf.Tensor]:
+    """Two sequences, one of them with padding, of two segments."""
+    generator = np.random.default_rng(0)
+    length = min(16, config.max_position_embeddings)
+    ids = generator.integers(0, config.vocab_size, [2, length])
+    lengths = np.array([[length], [(length + 1) // 2]])
+    types = (np.arange(length) >= length // 3) * np.ones([2, 1])
+    return {
+        "input_word_ids": tf.constant(ids, tf.int32),
+        "input_mask": tf.constant(np.arange(length) < lengths, tf.int32),
+        "input_type_ids": tf.constant(np.minimum(types, config.type_vocab_size - 1), tf.int32),
+        "masked_lm_positions": tf.constant(generator.integers(0, length, [2, 3]), tf.int32),
+    }
