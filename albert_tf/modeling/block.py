@@ -73,10 +73,12 @@ class TransformerBlock(tf_keras.layers.Layer):
         output_range: int | None = None,
         training: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = tf.shape(x)[0]
-        residual = tf.reshape(x[:, :output_range], [-1, self.hidden_size])  # [B*Q, H]
-        if self.norm_first:
-            x = self._normalize(self.attention_norm, x)
+        shape = tf.shape(x)
+        queries = x[:, :output_range]  # [B, Q, H]
+        residual = tf.reshape(queries, [-1, self.hidden_size])  # [B*Q, H]
+        if self.norm_first:  # norms are built for rows
+            rows = self._normalize(self.attention_norm, tf.reshape(x, [-1, self.hidden_size]))
+            x = tf.reshape(rows, shape)
         y, probabilities = self.attention(x, bias, fused, output_range, training=training)
         y = residual + self.dropout(y, training=training)  # [B*Q, H]
         if not self.norm_first:
@@ -86,8 +88,7 @@ class TransformerBlock(tf_keras.layers.Layer):
         y = y + self.dropout(z, training=training)
         if not self.norm_first:
             y = self._normalize(self.output_norm, y)
-        length = tf.shape(x[:, :output_range])[1]
-        return tf.reshape(y, [batch, length, self.hidden_size]), probabilities  # [B, Q, H]
+        return tf.reshape(y, tf.shape(queries)), probabilities  # [B, Q, H]
 
     def _normalize(self, norm: tf_keras.layers.Layer, x: tf.Tensor) -> tf.Tensor:
         return tf.cast(norm(x), self.compute_dtype)

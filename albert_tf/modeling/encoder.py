@@ -92,6 +92,7 @@ class AlbertEncoder(tf_keras.layers.Layer):
         super().__init__(**kwargs)
         embedding_width = embedding_width or hidden_size
         activation = activations.deserialize(activation)
+        activations.get(activation)  # its error names the argument
         # AlbertConfig holds the rules on sizes; a function stands in for no name there.
         AlbertConfig(
             vocab_size=vocab_size,

@@ -107,6 +107,7 @@ class PretrainingTask(base_task.Task):
                     f"{data.seq_length}, max_position_embeddings={model.max_position_embeddings}."
                 )
             manifest.check_vocabulary(data.input_path, tokenizer)
+            self.build_inputs(data)  # looks at the first record of every file
 
     def folder_files(self) -> dict[str, Path]:
         """Returns the files that make a folder of checkpoints a model, by their name there."""

@@ -89,12 +89,15 @@ def configured(function: Callable) -> Callable:
       InputError: no file binds it.
     """
     try:
-        configurable = gin.get_configurable(function)
-    except ValueError as error:
+        bindings = gin.get_bindings(function)
+    except ValueError:
+        bindings = {}
+    if not bindings:
         raise InputError(
             f"Gin files must configure {function.__module__}.{function.__name__}. Received files "
             "that do not. Include one of experiments/runs/."
-        ) from error
+        )
+    configurable = gin.get_configurable(function)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
