@@ -158,7 +158,8 @@ class PretrainingTask(base_task.Task):
             "sop_examples": (tf.ones_like(order),),
         }
         for metric in metrics:
-            metric.update_state(*updates[metric.name])
+            # Flat, as Keras guesses which axis to squeeze where a batch size is unknown.
+            metric.update_state(*(tf.reshape(value, [-1]) for value in updates[metric.name]))
 
 
 def _masked_lm_losses(labels: Tensors, outputs: Tensors) -> tf.Tensor:

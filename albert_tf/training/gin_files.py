@@ -88,13 +88,10 @@ def configured(function: Callable) -> Callable:
     Raises:
       InputError: no file binds it.
     """
-    try:
-        bindings = gin.get_bindings(function)
-    except ValueError:
-        bindings = {}
-    if not bindings:
+    name = f"{function.__module__}.{function.__name__}"
+    if not any(name.endswith(selector) for _, selector in gin.config._CONFIG):
         raise InputError(
-            f"Gin files must configure {function.__module__}.{function.__name__}. Received files "
+            f"Gin files must configure {name}. Received files "
             "that do not. Include one of experiments/runs/."
         )
     configurable = gin.get_configurable(function)
