@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +26,7 @@ def write(folder: Path, description: Mapping[str, Any]) -> None:
     `custom_ops`, those of them that TensorFlow alone lacks; `files`, SHA-256 by path.
     """
     graph = _meta_graph(folder)
-    ops = sorted(op.name for op in graph.meta_info_def.stripped_op_list.op)
+    ops = _ops(graph.graph_def)
     values = {
         **description,
         "albert_tf": __version__,
@@ -63,6 +64,14 @@ def _meta_graph(folder: Path) -> Any:
     saved_model = saved_model_pb2.SavedModel()
     saved_model.ParseFromString((folder / "saved_model.pb").read_bytes())
     return saved_model.meta_graphs[0]
+
+
+def _ops(graph: Any) -> list[str]:
+    # Not the list in the artefact's own description, which knows nothing of what is only reached
+    # through a method of the module.
+    nodes = itertools.chain(graph.node, *(f.node_def for f in graph.library.function))
+    functions = {function.signature.name for function in graph.library.function}
+    return sorted({node.op for node in nodes} - functions)
 
 
 def _signatures(graph: Any) -> dict[str, dict[str, dict[str, Any]]]:

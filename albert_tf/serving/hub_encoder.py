@@ -75,30 +75,33 @@ class HubEncoder(_Reusable):
         return self._model.encode(inputs, _family(inputs), training)
 
     def signatures(self) -> dict[str, Callable[..., Any]]:
-        """Returns the signatures of `signatures.ENCODER` that the heads allow, by name.
+        """Returns the signatures of `signatures.ENCODER` that the heads allow, by name."""
+        model = self._model
 
-        Each is a concrete function of keyword arguments.
-        """
-        tokens = _signature("tokens", lambda **inputs: self._model.encode(inputs, TF1_HUB))
-        found = {"serving_default": tokens, "tokens": tokens}
-        if self._model.masked_lm is not None:
-            found["mlm"] = _signature("mlm", self._flat_masked_lm)
-        if self._model.sentence_order is not None:
-            found["sop"] = _signature(
-                "sop", lambda **inputs: self._model.predict_order(inputs, TF1_HUB)
-            )
-        return {**found, "tokenization_info": _signature("tokenization_info", self._tokenization)}
+        def tokens(ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> dict[str, Any]:
+            return model.encode(_named(ids, mask, types), TF1_HUB)
 
-    def _flat_masked_lm(self, **inputs: tf.Tensor) -> dict[str, Any]:
-        outputs = self._model.predict_masked(inputs, TF1_HUB)
-        logits = outputs["mlm_logits"]  # [B, P, V]
-        return {**outputs, "mlm_logits": tf.reshape(logits, [-1, logits.shape[-1]])}  # [B*P, V]
+        def mlm(
+            ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor, positions: tf.Tensor
+        ) -> dict[str, Any]:
+            outputs = model.predict_masked(_named(ids, mask, types, positions), TF1_HUB)
+            logits = outputs["mlm_logits"]  # [B, P, V]
+            return {**outputs, "mlm_logits": tf.reshape(logits, [-1, logits.shape[-1]])}  # [B*P, V]
 
-    def _tokenization(self) -> dict[str, tf.Tensor]:
-        return {
-            "vocab_file": tf.identity(self.sp_model_file.asset_path),
-            "do_lower_case": self.do_lower_case.read_value(),
-        }
+        def sop(ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> dict[str, Any]:
+            return model.predict_order(_named(ids, mask, types), TF1_HUB)
+
+        def tokenization_info() -> dict[str, Any]:
+            path = tf.identity(self.sp_model_file.asset_path)
+            return {"vocab_file": path, "do_lower_case": self.do_lower_case.read_value()}
+
+        found = {"tokens": tokens, "tokenization_info": tokenization_info}
+        if model.masked_lm is not None:
+            found["mlm"] = mlm
+        if model.sentence_order is not None:
+            found["sop"] = sop
+        found = {name: _signature(name, function) for name, function in found.items()}
+        return {**found, "serving_default": found["tokens"]}
 
 
 class HubMaskedLM(_Reusable):
@@ -138,14 +141,22 @@ def _trace(function: Any, inputs: Iterable[Mapping[str, tf.TensorSpec]]) -> None
             function.get_concrete_function(dict(specs), training=training)
 
 
-def _signature(name: str, function: Callable[..., Mapping[str, Any]]) -> Callable[..., Any]:
-    """Returns a concrete function with the inputs and outputs that the table gives `name`."""
-    inputs, outputs = signatures.ENCODER[name]
+def _named(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+    return dict(zip(TF1_HUB, tensors))
 
-    @tf.function(autograph=False)
-    def signature(**received: tf.Tensor) -> dict[str, tf.Tensor]:
-        given = function(**received)
+
+def _signature(name: str, function: Callable[..., Mapping[str, Any]]) -> Callable[..., Any]:
+    """Returns a function with the inputs and outputs that the table gives `name`.
+
+    It is left to the saver to trace it: one traced before would call a second copy of the encoder,
+    as the saver traces everything anew.
+    """
+    inputs, outputs = signatures.ENCODER[name]
+    specs = [spec.named_tensor_spec(key) for key, spec in inputs.items()]
+
+    @tf.function(input_signature=specs, autograph=False)
+    def signature(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+        given = function(*tensors)
         return {key: given[key] for key in outputs}
 
-    specs = {key: spec.named_tensor_spec(key) for key, spec in inputs.items()}
-    return signature.get_concrete_function(**specs)
+    return signature

@@ -1,0 +1,59 @@
+import subprocess
+import sys
+
+import pytest
+from absl.flags import argparse_flags
+from albert_tf.export import command, hub_encoder, preprocessor
+
+from albert_tf.cli import main
+
+
+def parse(*arguments):
+    parser = argparse_flags.ArgumentParser(inherited_absl_flags=None)
+    command.add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def test_an_encoder_is_asked_for_with_its_flags(monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(hub_encoder, "export", lambda *given: calls.append(given) or given[1])
+    command.run(parse("encoder", "from", "to", "--vocab", "v.model", "--no_check"))
+    command.run(parse("encoder", "from", "to"))
+    assert calls == [("from", "to", "v.model", False), ("from", "to", None, True)]
+    assert "to: written" in capsys.readouterr().out
+
+
+def test_a_preprocessor_is_asked_for_with_its_flags(monkeypatch):
+    calls = []
+    monkeypatch.setattr(preprocessor, "export", lambda *given: calls.append(given) or given[1])
+    command.run(parse("preprocessor", "from", "to", "--seq_length", "77"))
+    command.run(parse("preprocessor", "from", "to"))
+    assert calls == [("from", "to", 77, True), ("from", "to", 128, True)]
+
+
+def test_another_kind_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        parse("decoder", "from", "to")
+    assert "invalid choice: 'decoder'" in capsys.readouterr().err
+
+
+def test_wrong_input_is_one_line_and_status_2(tmp_path, capsys):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").touch()
+    arguments = main.parse(["albert-tf", "export", "encoder", "x", str(tmp_path / "full")])
+    assert main.run(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("albert-tf export: error: The export directory must be new or empty")
+    assert error.count("\n") == 1
+
+
+def test_help_does_not_import_tensorflow():
+    code = (
+        "import sys, argparse\n"
+        "from albert_tf.export import command\n"
+        "from absl.flags import argparse_flags\n"
+        "command.add_arguments(argparse_flags.ArgumentParser(inherited_absl_flags=None))\n"
+        "print('tensorflow' in sys.modules, 'numpy' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.stdout == "False False\n", found.stderr

@@ -1,0 +1,65 @@
+"""One model, exported once for all tests of this folder, and what another process makes of it."""
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from albert_tf.export import hub_encoder, preprocessor
+
+from albert_tf.tokenization import vocabulary
+
+TESTDATA = Path(__file__).parents[1] / "testdata"
+DROPOUT = 0.4  # tf1_tiny has none; without training the numbers are the same.
+SEQ_LENGTH = 18
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory):
+    """A folder as released: tf1_tiny, dropout switched on, with 200 pieces for its 200 ids."""
+    folder = tmp_path_factory.mktemp("build-machine") / "source"
+    shutil.copytree(TESTDATA / "tf1_tiny", folder)
+    config = json.loads((folder / "albert_config.json").read_text())
+    config.update(hidden_dropout_prob=DROPOUT, attention_probs_dropout_prob=DROPOUT)
+    (folder / "albert_config.json").unlink()
+    (folder / "albert_config.json").write_text(json.dumps(config))
+    with gzip.open(TESTDATA / "pretraining_data/corpus.txt.gz", "rt") as lines:
+        vocabulary.train(lines, folder / "small", vocab_size=200, character_coverage=0.99)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exports(source, tmp_path_factory):
+    """The encoder and the preprocessor, moved to `hub/` away from where they were written."""
+    written = tmp_path_factory.mktemp("build-machine")
+    copy = written / "source"
+    shutil.copytree(source, copy)
+    hub_encoder.export(copy, written / "encoder", check=False)
+    preprocessor.export(copy, written / "preprocessor", SEQ_LENGTH, check=False)
+    moved = tmp_path_factory.mktemp("elsewhere") / "hub"
+    moved.mkdir()
+    for name in ("encoder", "preprocessor"):
+        shutil.move(written / name, moved / name)
+    shutil.rmtree(written)
+    return moved
+
+
+@pytest.fixture(scope="session")
+def found(exports, tmp_path_factory):
+    """What `stranger_program.py` found in the exports, by topic."""
+    answer = tmp_path_factory.mktemp("answer") / "answer.json"
+    program = Path(__file__).with_name("stranger_program.py")
+    readme = Path(hub_encoder.__file__).with_name("README.md")
+    finished = subprocess.run(
+        [sys.executable, program, TESTDATA / "tf1_tiny", readme, answer],
+        cwd=exports.parent,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr[-6000:]
+    return json.loads(answer.read_text())

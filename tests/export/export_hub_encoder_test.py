@@ -1,0 +1,136 @@
+import json
+import os
+import shutil
+
+import pytest
+import tensorflow as tf
+from albert_tf.export import hub_encoder, manifest
+from tensorflow.core.protobuf import saved_model_pb2
+
+from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError
+from albert_tf.modeling.pretrainer import AlbertPretrainer
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+
+def graph(folder):
+    saved_model = saved_model_pb2.SavedModel()
+    saved_model.ParseFromString((folder / "saved_model.pb").read_bytes())
+    return saved_model.meta_graphs[0]
+
+
+def signatures(folder):
+    """Names, types and shapes as they stand in the file."""
+    return {
+        name: tuple(
+            {
+                key: (info.dtype, [dim.size for dim in info.tensor_shape.dim])
+                for key, info in tensors.items()
+            }
+            for tensors in (signature.inputs, signature.outputs)
+        )
+        for name, signature in graph(folder).signature_def.items()
+    }
+
+
+def test_signatures_are_those_of_the_released_module(exports, request):
+    released = signatures(request.path.parents[1] / "testdata/tfhub1_tiny")
+    ours = signatures(exports / "encoder")
+    assert set(released) == {"tokens", "mlm", "sop", "tokenization_info"}
+    assert {name: ours[name] for name in released} == released
+    assert set(ours) - set(released) == {"serving_default", "__saved_model_init_op"}
+    assert ours["serving_default"] == released["tokens"]
+
+
+@pytest.mark.parametrize("name", ["encoder", "preprocessor"])
+def test_no_path_of_the_machine_that_wrote_it(exports, name):
+    # Folders of the fixtures, of temporary files, of the checkout and of the installed packages.
+    words = (b"build-machine", b"pytest-of", b"/tmp", b"/home", b"site-packages", b"albert_tf/")
+    for file in (exports / name).rglob("*"):
+        if file.is_file():
+            found = [word for word in (*words, os.getcwd().encode()) if word in file.read_bytes()]
+            assert not found, file
+
+
+def test_an_encoder_needs_no_op_beyond_tensorflow(exports):
+    written = manifest.read(exports / "encoder")
+    assert written["custom_ops"] == []
+    assert {"MatMul", "Assert", "Softmax"} <= set(written["ops"])
+
+
+def test_the_graph_holds_the_encoder_once_for_each_value_of_training(exports):
+    holders = [
+        function.signature.name
+        for function in graph(exports / "encoder").graph_def.library.function
+        if any(node.op == "Softmax" for node in function.node_def)
+    ]
+    assert len(holders) == 2
+
+
+def test_the_manifest_tells_config_and_parameters(exports):
+    written = manifest.read(exports / "encoder")
+    assert written["kind"] == "hub_encoder"
+    assert written["config"] == AlbertConfig.from_dict(written["config"]).to_dict()
+    assert written["config"]["embedding_size"] == 16
+    # Counted by hand from variables.txt of the golden.
+    assert written["parameters"] == {"encoder": 14048, "masked_lm": 760, "sentence_order": 66}
+    assert written["preprocessing"] == {
+        "lower_case": True,
+        "keep_accents": False,
+        "rules": "original",
+    }
+
+
+def test_the_tokenizer_can_be_read_from_the_export(exports, source):
+    text = "Read it, 1,000 times."
+    ours = AlbertTokenizer.from_pretrained(exports / "encoder").tokenize(text)
+    assert ours == AlbertTokenizer.from_pretrained(source).tokenize(text)
+    assert len(ours) > 4
+
+
+def test_a_source_without_a_head_has_no_signature_of_it(source, tmp_path):
+    config = AlbertConfig.from_json_file(source / "albert_config.json")
+    model = AlbertPretrainer(config)
+    folder = tmp_path / "no-sop"
+    folder.mkdir()
+    for name in ("albert_config.json", "small.model", "small.preprocess.json"):
+        shutil.copy(source / name, folder)
+    tf.train.Checkpoint(encoder=model.encoder, masked_lm=model.masked_lm).write(
+        str(folder / "ckpt-1")
+    )
+    dest = hub_encoder.export(folder, tmp_path / "export", check=False)
+    written = manifest.read(dest)
+    assert set(written["signatures"]) == {"serving_default", "tokens", "mlm", "tokenization_info"}
+    assert set(written["parameters"]) == {"encoder", "masked_lm"}
+
+
+def test_a_folder_that_holds_something_is_refused_before_any_work(tmp_path):
+    (tmp_path / "kept.txt").write_text("mine")
+    with pytest.raises(InputError, match="export directory must be new or empty.*1 entries"):
+        hub_encoder.export(tmp_path / "no such source", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_a_source_without_vocabulary_is_refused(source, tmp_path):
+    folder = tmp_path / "source"
+    shutil.copytree(source, folder)
+    (folder / "small.model").unlink()
+    with pytest.raises(InputError, match="must carry its SentencePiece model.*--vocab"):
+        hub_encoder.export(folder, tmp_path / "export")
+    assert not (tmp_path / "export").exists()
+
+
+def test_a_vocabulary_larger_than_the_model_is_refused(source, request, tmp_path):
+    larger = request.path.parents[1] / "testdata/tokenization/spm.model"
+    with pytest.raises(InputError, match="1000 pieces for a model with vocab_size=200"):
+        hub_encoder.export(source, tmp_path / "export", vocab=larger)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_key_that_the_config_does_not_know_is_refused(source, tmp_path):
+    folder = tmp_path / "source"
+    shutil.copytree(source, folder)
+    values = json.loads((folder / "albert_config.json").read_text())
+    (folder / "albert_config.json").write_text(json.dumps({**values, "hiden_size": 32}))
+    with pytest.raises(InputError, match="'hiden_size'. Closest: hidden_size"):
+        hub_encoder.export(folder, tmp_path / "export")

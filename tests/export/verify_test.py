@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from albert_tf.export import verify
+from albert_tf.export.verify import Case, VerificationError
+
+EXPECTED = np.array([[0.5, -20.0, 3.0]], np.float32)
+
+
+@pytest.fixture
+def answer(monkeypatch):
+    """Lets `verify` receive what the test puts in here instead of starting a process."""
+    arrays = {}
+    monkeypatch.setattr(verify, "run", lambda path, requests: arrays)
+    return arrays
+
+
+def check(expected=EXPECTED):
+    return verify.verify("artefact", [Case("mlm", {}, {"logits": expected})])
+
+
+def test_the_largest_difference_is_returned_and_printed(answer, capsys):
+    answer["mlm:logits"] = EXPECTED + np.array([[0.0, 0.0, -5e-4]], np.float32)
+    assert check() == pytest.approx(5e-4, rel=1e-3)
+    assert "1 calls, largest difference 5.0e-04" in capsys.readouterr().out
+
+
+def test_the_tolerance_grows_with_large_values_only(answer):
+    answer["mlm:logits"] = EXPECTED + np.float32(2.5e-3)  # 1e-4 * 20 = 2e-3 are allowed.
+    with pytest.raises(VerificationError, match=r"to 2.0e-03. Received 'mlm:logits'.* 2.5e-03"):
+        check()
+    answer["mlm:logits"] = EXPECTED * np.float32(0.01) + np.float32(5e-4)
+    with pytest.raises(VerificationError, match="to 1.0e-04"):
+        check(EXPECTED * np.float32(0.01))
+
+
+def test_nan_differs(answer):
+    answer["mlm:logits"] = np.full_like(EXPECTED, np.nan)
+    with pytest.raises(VerificationError, match="off by nan"):
+        check()
+
+
+def test_ids_must_be_equal(answer):
+    ids = np.array([[7, 8]], np.int32)
+    answer["mlm:logits"] = ids + 1
+    with pytest.raises(VerificationError, match="must equal the source"):
+        check(ids)
+    answer["mlm:logits"] = ids
+    assert check(ids) == 0.0
+
+
+def test_another_shape_or_type_is_refused(answer):
+    answer["mlm:logits"] = EXPECTED[0]
+    with pytest.raises(VerificationError, match=r"float32 \(3,\) instead of float32 \(1, 3\)"):
+        check()
+    answer["mlm:logits"] = EXPECTED.astype(np.int32)
+    with pytest.raises(VerificationError, match="int32"):
+        check()
+
+
+def test_a_missing_output_is_refused(answer):
+    answer["mlm:other"] = EXPECTED
+    with pytest.raises(VerificationError, match=r"none for 'mlm:logits', only \['mlm:other'\]"):
+        check()

@@ -1,0 +1,51 @@
+import pytest
+import tensorflow as tf
+from albert_tf.export import manifest, writer
+
+from albert_tf.errors import InputError
+
+
+class Doubler(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name="x")])
+    def __call__(self, x):
+        return {"y": 2.0 * x}
+
+
+def write(dest, **kwargs):
+    module = Doubler()
+    return writer.write(module, dest, {"double": module.__call__}, {"kind": "doubler"}, **kwargs)
+
+
+def test_the_artefact_computes(tmp_path):
+    loaded = tf.saved_model.load(str(write(tmp_path / "new")))
+    assert loaded.signatures["double"](x=tf.constant([[1.0, -2.0, 3.0]]))["y"].numpy().tolist() == [
+        [2.0, -4.0, 6.0]
+    ]
+
+
+def test_verification_sees_the_finished_folder_before_it_has_its_name(tmp_path):
+    seen = []
+
+    def verify(path):
+        assert not (tmp_path / "new").exists()
+        seen.append(manifest.read(path)["kind"])
+
+    write(tmp_path / "new", verify=verify)
+    assert seen == ["doubler"]
+
+
+def test_a_failed_verification_leaves_nothing(tmp_path):
+    def verify(path):
+        raise RuntimeError("differs")
+
+    with pytest.raises(RuntimeError, match="differs"):
+        write(tmp_path / "new", verify=verify)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_overwritten(tmp_path):
+    (tmp_path / "mine").write_text("kept")
+    with pytest.raises(InputError, match="export directory must be new or empty"):
+        write(tmp_path)
+    assert (tmp_path / "mine").read_text() == "kept"
+    assert len(list(tmp_path.iterdir())) == 1
