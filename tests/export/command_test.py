@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -57,3 +58,15 @@ def test_help_does_not_import_tensorflow():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert found.stdout == "False False\n", found.stderr
+
+
+@pytest.mark.stranger
+def test_the_command_verifies_what_it_writes(source, tmp_path, capsys):
+    dest = tmp_path / "new" / "encoder"
+    arguments = main.parse(["albert-tf", "export", "encoder", str(source), str(dest)])
+    assert main.run(arguments) == 0
+    printed = capsys.readouterr().out
+    found = re.search(r"verified in another process: 7 calls, largest difference (\S+)", printed)
+    assert 0 < float(found.group(1)) < 1e-5
+    assert f"{dest}: written" in printed
+    assert [path.name for path in dest.parent.iterdir()] == ["encoder"]

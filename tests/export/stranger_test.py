@@ -54,8 +54,9 @@ def test_a_trainable_keras_layer_has_the_weights_of_the_encoder(found):
 
 
 def test_one_step_of_fit_changes_the_weights(found):
-    assert found["fit"]["unchanged"] == []
-    assert found["fit"]["changed"] == WEIGHTS
+    # Attention does not depend on the key's bias: its gradient is rounding, or zero.
+    assert all(name.endswith("key/bias:0") for name in found["fit"]["unchanged"])
+    assert found["fit"]["changed"] >= WEIGHTS - 1
     assert all(math.isfinite(loss) for loss in found["fit"]["loss"])
 
 

@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from albert_tf.config import AlbertConfig
+from albert_tf.modeling.pretrainer import AlbertPretrainer
+from albert_tf.serving import signatures
+from albert_tf.serving.hub_encoder import HubEncoder
+from albert_tf.serving.shared_model import SharedModel
+
+# Every axis has its own size: B 2, S 7, P 3, H 12, E 8, V 31, layers 5, groups 2, heads 4.
+CONFIG = AlbertConfig(
+    vocab_size=31,
+    embedding_size=8,
+    hidden_size=12,
+    num_hidden_layers=5,
+    num_hidden_groups=2,
+    num_attention_heads=4,
+    intermediate_size=20,
+    max_position_embeddings=16,
+    hidden_dropout_prob=0.3,
+    initializer_range=0.5,
+)
+INPUTS = (
+    tf.constant([[2, 9, 30, 11, 3, 0, 0], [2, 5, 6, 7, 8, 9, 3]]),
+    tf.constant([[1, 1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1, 1]]),
+    tf.constant([[0, 0, 1, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1, 1]]),
+)
+POSITIONS = tf.constant([[1, 4, 0], [6, 2, 3]])
+
+
+@pytest.fixture(scope="module")
+def model():
+    tf.random.set_seed(3)
+    return AlbertPretrainer(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def asset(tmp_path_factory):
+    path = tmp_path_factory.mktemp("assets") / "any.model"
+    path.write_bytes(b"of no interest here")
+    return {"sp_model_file": path}
+
+
+@pytest.fixture(scope="module")
+def module(model, asset):
+    shared = SharedModel(model.encoder, model.masked_lm, model.sentence_order)
+    return HubEncoder(shared, lower_case=False, assets=asset)
+
+
+@pytest.fixture(scope="module")
+def expected(model):
+    features = dict(zip(signatures.TEXT_ENCODER, (*INPUTS, POSITIONS)))
+    return model(features)
+
+
+def largest(ours, theirs):
+    assert ours.shape == theirs.shape
+    return float(np.max(np.abs(ours - theirs)))
+
+
+@pytest.mark.parametrize("family", signatures.FAMILIES, ids=lambda family: family.ids)
+def test_calls_equal_the_keras_model(module, expected, family):
+    outputs = module(dict(zip(family[:3], INPUTS)))
+    assert set(outputs) == {"pooled_output", "default", "sequence_output", "encoder_outputs"}
+    assert largest(outputs["pooled_output"], expected["pooled_output"]) < 1e-5
+    assert largest(outputs["default"], expected["pooled_output"]) < 1e-5
+    assert largest(outputs["sequence_output"], expected["sequence_output"]) < 1e-5
+    assert len(outputs["encoder_outputs"]) == 5
+    for ours, theirs in zip(outputs["encoder_outputs"], expected["encoder_outputs"]):
+        assert largest(ours, theirs) < 1e-5
+    outputs = module.mlm(dict(zip(family, (*INPUTS, POSITIONS))))
+    assert largest(outputs["mlm_logits"], expected["mlm_logits"]) < 1e-5
+
+
+def test_signatures_equal_the_keras_model(module, expected):
+    found = module.signatures()
+    assert set(found) == set(signatures.ENCODER)
+    tokens = found["tokens"](*INPUTS)
+    assert largest(tokens["sequence_output"], expected["sequence_output"]) < 1e-5
+    mlm = found["mlm"](*INPUTS, POSITIONS)
+    # Rows go through the positions of the first text, then of the second.
+    assert largest(mlm["mlm_logits"][:3], expected["mlm_logits"][0]) < 1e-5
+    assert largest(mlm["mlm_logits"][3:], expected["mlm_logits"][1]) < 1e-5
+    sop = found["sop"](*INPUTS)["sop_log_probs"]
+    assert largest(sop, tf.nn.log_softmax(expected["sop_logits"])) < 1e-5
+    assert largest(tf.reduce_sum(tf.exp(sop), -1), tf.ones([2])) < 1e-5
+    assert not found["tokenization_info"]()["do_lower_case"]
+
+
+def test_outputs_have_the_types_and_shapes_of_the_table(module):
+    sizes = {"B": None, "S": None, "P": None, "B*P": None, "H": 12, "V": 31, "2": 2}
+    for name, function in module.signatures().items():
+        outputs = function.get_concrete_function().structured_outputs
+        table = signatures.ENCODER[name].outputs
+        assert set(outputs) == set(table)
+        for key, spec in table.items():
+            assert outputs[key].dtype == spec.dtype
+            assert outputs[key].shape.as_list() == [sizes[axis] for axis in spec.axes], key
+
+
+def test_the_variables_are_the_encoders_and_of_mlm_the_heads_too(module, model):
+    encoder = {id(v) for v in model.encoder.variables}
+    head = {id(v) for v in model.masked_lm.variables}
+    assert {id(v) for v in module.trainable_variables} == encoder
+    assert len(module.variables) == len(encoder)
+    assert {id(v) for v in module.mlm.variables} == encoder | head
+    assert len(module.mlm.variables) == len(encoder | head)  # The shared table stands there once.
+
+
+def test_every_variable_of_the_encoder_gets_a_gradient(module):
+    with tf.GradientTape() as tape:
+        outputs = module(dict(zip(signatures.TF1_HUB, INPUTS)), training=True)
+        loss = tf.reduce_sum(outputs["pooled_output"] ** 2)
+        loss += tf.reduce_sum(outputs["sequence_output"] ** 3)
+    gradients = tape.gradient(loss, list(module.trainable_variables))
+    without = [v.name for v, g in zip(module.trainable_variables, gradients) if g is None]
+    assert without == []
+
+
+def test_dropout_is_live_only_in_training(module):
+    inputs = dict(zip(signatures.TF1_HUB, INPUTS))
+
+    def twice(**kwargs):
+        first, second = (module(inputs, **kwargs)["pooled_output"] for _ in range(2))
+        return largest(first, second)
+
+    assert twice(training=True) > 1e-2
+    assert twice(training=False) == 0.0
+    assert twice() == 0.0
+
+
+def test_a_model_without_heads_has_neither_mlm_nor_sop(model, asset):
+    module = HubEncoder(SharedModel(model.encoder), lower_case=True, assets=asset)
+    assert set(module.signatures()) == {"serving_default", "tokens", "tokenization_info"}
+    assert not hasattr(module, "mlm")
+
+
+def wrong(**changed):
+    inputs = dict(zip(signatures.TF1_HUB, (*INPUTS, POSITIONS)))
+    return {**inputs, **{name: tf.constant(value) for name, value in changed.items()}}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (wrong(input_mask=[[1], [1]]), r"must have one shape.*\[2 7\] \[2 1\] \[2 7\]"),
+        (wrong(segment_ids=[[0] * 7]), r"must have one shape.*\[2 7\] \[2 7\] \[1 7\]"),
+        (wrong(mlm_positions=[[7, 0], [1, 1]]), r"inside the sequence.*\[0\] \[7\] \[7\]"),
+        (wrong(mlm_positions=[[-1, 0], [1, 1]]), r"inside the sequence.*\[-1\] \[1\] \[7\]"),
+        (wrong(input_ids=[[31] * 7] * 2), r"must lie in \[0, 31\)"),
+    ],
+)
+def test_wrong_inputs_are_told_by_their_rule(module, inputs, message):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        module.mlm(inputs)
