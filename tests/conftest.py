@@ -6,3 +6,28 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parent))
+
+import pytest  # noqa: E402
+
+TESTDATA = Path(__file__).parent / "testdata"
+
+
+@pytest.fixture(scope="session")
+def quickstart_arguments(tmp_path_factory):
+    """A quickstart of a few steps on the original's corpus, in a folder named as in the README."""
+    out = tmp_path_factory.mktemp("road") / "quickstart"
+    text = TESTDATA / "pretraining_data/corpus.txt.gz"
+    return [
+        *("--input", str(text), "--output_dir", str(out)),
+        *("--vocab_size", "500", "--train_steps", "6"),
+    ]
+
+
+@pytest.fixture(scope="session")
+def quickstart_folder(quickstart_arguments):
+    """The folder of that quickstart, run once for all tests that look at it."""
+    from albert_tf.cli import main
+
+    args = main.parse(["albert-tf", "quickstart", *quickstart_arguments])
+    args.run(args)
+    return Path(args.output_dir)

@@ -1,0 +1,85 @@
+"""The quickstart on a little text: every step, resuming, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+from albert_tf.cli import main
+from albert_tf.errors import InputError
+from albert_tf.quickstart import corpus
+
+
+def run(*arguments):
+    args = main.parse(["albert-tf", "quickstart", *arguments])
+    args.run(args)
+
+
+def test_everything_is_there(quickstart_folder):
+    names = {path.name for path in quickstart_folder.iterdir()}
+    assert {"text", "vocab.model", "data", "run", "hub", "metrics.json", "loss.png"} <= names
+    assert (quickstart_folder / "loss.png").read_bytes()[:4] == b"\x89PNG"
+    metrics = json.loads((quickstart_folder / "metrics.json").read_text())
+    heldout = metrics["heldout"]
+    assert heldout["mlm_ratio"] == heldout["mlm_accuracy"] / heldout["mlm_unigram_accuracy"]
+    assert 0.4 < heldout["sop_accuracy"] < 0.6 and heldout["sop_examples"] > 20
+    assert len(metrics["fillings"]) == 5 and len(metrics["neighbours"]) == 3
+    for filling in metrics["fillings"]:
+        assert "[MASK]" in filling["masked"] and len(filling["top"]) == 5
+        shares = [share for _, share in filling["top"]]
+        assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 1
+    for found in metrics["neighbours"]:
+        assert all(
+            -1 <= cosine <= 1 and text != found["sentence"] for text, cosine in found["nearest"]
+        )
+    assert {"training", "vocabulary", "export, encoder"} <= set(metrics["seconds"])
+
+
+def test_held_out_text_is_not_trained_on(quickstart_folder):
+    parts = [
+        set((quickstart_folder / "text" / f"{part}.txt").read_text().split("\n\n"))
+        for part in ("train", "heldout")
+    ]
+    assert len(parts[1]) > 5 and not (parts[0] & parts[1]) - {""}
+
+
+def test_a_second_start_repeats_nothing(quickstart_folder, quickstart_arguments, capsys):
+    files = ["vocab.model", "run/checkpoint", "hub/encoder/saved_model.pb"]
+    before = [(quickstart_folder / f).stat().st_mtime_ns for f in files]
+    run(*quickstart_arguments)
+    printed = capsys.readouterr().out
+    assert printed.count("done before") == 7
+    assert "mlm_accuracy" in printed and "[MASK]" in printed
+    assert before == [(quickstart_folder / f).stat().st_mtime_ns for f in files]
+
+
+def test_other_settings_in_the_same_folder_are_refused(quickstart_folder, quickstart_arguments):
+    with pytest.raises(InputError, match="of a quickstart with the same settings. .*'train_steps'"):
+        run(*quickstart_arguments, "--train_steps", "5")
+
+
+def test_bad_input_leaves_no_folder(tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="at least one file. Received 'none/"):
+        run("--input", "none/*.txt", "--output_dir", str(out))
+    assert not out.exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/file").write_text("x")
+    with pytest.raises(InputError, match="--output_dir must be new or empty"):
+        run("--output_dir", str(tmp_path / "mine"))
+
+
+def test_text_of_single_sentences_is_refused(tmp_path):
+    (tmp_path / "t.txt").write_text("\n\n".join(f"Sentence number {i}." for i in range(50)))
+    with pytest.raises(InputError, match="documents of two sentences and more"):
+        corpus.write(str(tmp_path / "t.txt"), tmp_path / "a", tmp_path / "b")
+    assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()
+
+
+def test_paragraphs_are_cut_into_sentences(tmp_path):
+    documents = [f"Item {i} opens the box. It then closes the box {i} times." for i in range(90)]
+    (tmp_path / "t.txt").write_text("\n\n".join(documents))
+    corpus.write(str(tmp_path / "t.txt"), tmp_path / "a", tmp_path / "b")
+    lines = (tmp_path / "a").read_text().splitlines()
+    assert lines[0].endswith("opens the box.") and lines[1].startswith("It then")
+    assert lines[2] == "" and np.unique([line == "" for line in lines[2::3]]).tolist() == [True]

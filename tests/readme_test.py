@@ -1,0 +1,71 @@
+"""What the README says holds: its commands parse, its snippets run, its tables are true."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from albert_tf.cli import main
+from albert_tf.serving import signatures
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", "experiments/README.md", "export/README.md"]
+
+
+def blocks(page, language):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def commands():
+    lines = (
+        line for page in PAGES for block in blocks(page, "shell") for line in block.splitlines()
+    )
+    return [line for line in lines if line.startswith("albert-tf ")]
+
+
+def test_there_are_commands():
+    assert len(commands()) >= 7
+
+
+@pytest.mark.parametrize("line", commands())
+def test_commands_parse(line):
+    args = main.parse(shlex.split(line, comments=True))
+    assert callable(args.run)
+
+
+def test_make_targets_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make (\w+)", "\n".join(blocks("README.md", "shell")), re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_python_snippets_run(quickstart_folder, monkeypatch):
+    monkeypatch.chdir(quickstart_folder.parent)
+    for block in blocks("README.md", "python"):
+        exec(compile(block, "README.md", "exec"), {})
+
+
+def test_the_table_of_signatures_is_the_exporters():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, signature in signatures.ENCODER.items():
+        row = next(
+            line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line
+        )
+        shared = {"pooled_output", "sequence_output"}
+        for output in set(signature.outputs) - (shared if "and" in row else set()):
+            assert f"`{output}`" in row, (name, output)
+
+
+def test_every_command_is_in_the_table():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for command in main.COMMANDS:
+        assert re.search(rf"^\|.*`(albert-tf )?{command}\b", text, re.MULTILINE), command
+
+
+def test_mapped_folders_exist():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.split("## Map")[1].split("## Contracts")[0]
+    paths = re.findall(r"^\| `([\w/.]+)`", section, re.MULTILINE)
+    assert len(paths) > 10 and all((ROOT / path).exists() for path in paths)
