@@ -20,7 +20,7 @@ from albert_tf.serving.hub_encoder import HubEncoder
 from albert_tf.serving.shared_model import SharedModel
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-from . import assets, encoder_cases, writer
+from . import assets, encoder_cases, model_card, writer
 from .verify import verify
 
 KIND = "hub_encoder"
@@ -79,11 +79,14 @@ def write(
     with tempfile.TemporaryDirectory() as folder:
         files = assets.write(Path(folder), tokenizer, config)
         module = HubEncoder(model, tokenizer.preprocessing.lower_case, files)
+        signatures = module.signatures()
+        description = _description(model, config, tokenizer)
         return writer.write(
             module,
             dest,
-            module.signatures(),
-            _description(model, config, tokenizer),
+            signatures,
+            description,
+            model_card.encoder(description, signatures),
             (lambda path: verify(path, encoder_cases.cases(model, config))) if check else None,
         )
 

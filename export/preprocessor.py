@@ -13,7 +13,7 @@ from albert_tf.serving import signatures
 from albert_tf.serving.preprocessor import PreprocessorModule
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-from . import writer
+from . import model_card, writer
 from .verify import Case, verify
 
 KIND = "preprocessor"
@@ -61,6 +61,7 @@ def export(
         dest,
         dict.fromkeys(signatures.PREPROCESSOR, module.__call__),
         description,
+        model_card.preprocessor(description),
         (lambda path: verify(path, cases(tokenizer, seq_length))) if check else None,
     )
 

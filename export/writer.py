@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from albert_tf.files import new_directory
 
-from . import manifest
+from . import manifest, model_card
 
 WHAT = "The export directory"
 
@@ -21,6 +21,7 @@ def write(
     dest: str | os.PathLike,
     signatures: Mapping[str, Callable[..., Any]],
     description: Mapping[str, Any],
+    card: str,
     verify: Callable[[Path], Any] | None = None,
 ) -> Path:
     """Saves a module with a manifest; the folder appears only when all of it succeeded.
@@ -30,6 +31,7 @@ def write(
       dest: the folder to make; new, or empty.
       signatures: concrete functions by name.
       description: what the manifest tells besides what it reads from the artefact.
+      card: README.md of the artefact.
       verify: called with the finished folder under its temporary name, before the rename; an
         exception that it raises leaves no artefact behind.
 
@@ -42,6 +44,7 @@ def write(
     dest = Path(dest).expanduser()
     with new_directory(dest, WHAT) as temporary:
         tf.saved_model.save(module, str(temporary), signatures=dict(signatures))
+        (temporary / model_card.NAME).write_text(card, encoding="utf-8")
         manifest.write(temporary, description)
         if verify is not None:
             verify(temporary)

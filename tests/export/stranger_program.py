@@ -245,12 +245,34 @@ def saved_again():
     }
 
 
+def snippets(path):
+    return re.findall(r"```python\n(.*?)```", Path(path).read_text(), re.DOTALL)
+
+
 def readme():
     """Runs the snippets of the README as they stand."""
-    snippets = re.findall(r"```python\n(.*?)```", Path(sys.argv[2]).read_text(), re.DOTALL)
-    for snippet in snippets:
+    for snippet in snippets(sys.argv[2]):
         exec(compile(snippet, "README.md", "exec"), {})
-    return len(snippets)
+    return len(snippets(sys.argv[2]))
+
+
+def cards():
+    """Runs the snippet of each artefact's own README, with its path filled in."""
+    found = {}
+    for path in (ENCODER, PREPROCESSOR):
+        (snippet,) = snippets(f"{path}/README.md")
+        names = {}
+        exec(compile(snippet.replace("path/to/this/folder", path), "README.md", "exec"), names)
+        found[path] = {
+            name: {
+                key: value.shape.as_list()
+                for key, value in names[name].items()
+                if hasattr(value, "shape")
+            }
+            for name in ("outputs", "inputs", "longer")
+            if name in names
+        }
+    return found
 
 
 TOPICS = (
@@ -267,6 +289,7 @@ TOPICS = (
     errors,
     saved_again,
     readme,
+    cards,
 )
 
 if __name__ == "__main__":

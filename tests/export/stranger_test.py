@@ -117,3 +117,10 @@ def test_a_loaded_module_can_be_saved_again(found):
 
 def test_the_snippets_of_the_readme_run(found):
     assert found["readme"] == 3
+
+
+def test_the_snippets_of_the_cards_run(found):
+    encoder, preprocessor = found["cards"]["hub/encoder"], found["cards"]["hub/preprocessor"]
+    assert encoder["outputs"]["sequence_output"] == [1, 4, 32]
+    assert preprocessor["inputs"]["input_word_ids"] == [2, 18]
+    assert preprocessor["longer"]["input_word_ids"] == [2, 64]

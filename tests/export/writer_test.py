@@ -13,14 +13,17 @@ class Doubler(tf.Module):
 
 def write(dest, **kwargs):
     module = Doubler()
-    return writer.write(module, dest, {"double": module.__call__}, {"kind": "doubler"}, **kwargs)
+    signatures, description = {"double": module.__call__}, {"kind": "doubler"}
+    return writer.write(module, dest, signatures, description, "# Doubler\n", **kwargs)
 
 
 def test_the_artefact_computes(tmp_path):
-    loaded = tf.saved_model.load(str(write(tmp_path / "new")))
+    dest = write(tmp_path / "new")
+    loaded = tf.saved_model.load(str(dest))
     assert loaded.signatures["double"](x=tf.constant([[1.0, -2.0, 3.0]]))["y"].numpy().tolist() == [
         [2.0, -4.0, 6.0]
     ]
+    assert (dest / "README.md").read_text() == "# Doubler\n"
 
 
 def test_verification_sees_the_finished_folder_before_it_has_its_name(tmp_path):
