@@ -7,14 +7,16 @@ configure (`from __gin__ import dynamic_registration`), and recipes name the mac
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import importlib.util  # noqa: F401  gin 0.5.0 uses it without importing it.
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import gin
+from absl import logging
 
 from albert_tf.errors import InputError, closest
 
@@ -68,7 +70,8 @@ def parse(files: Sequence[str], overrides: Sequence[str]) -> None:
         gin.add_config_file_search_path(str(root))
     paths = [str(resolve(name)) for name in files]
     try:
-        gin.parse_config_files_and_bindings(paths, [], finalize_config=False)
+        with _without_notices():
+            gin.parse_config_files_and_bindings(paths, [], finalize_config=False)
         gin.parse_config([_binding(override) for override in overrides])
     except InputError:
         raise
@@ -149,6 +152,17 @@ def _check_required() -> None:
             + " ".join(f"--gin.{name}=VALUE" for name in required)
             + "."
         )
+
+
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
+    """Gin logs an error for each place of the search path where an include does not lie."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.FATAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _first_lines(error: Exception, count: int = 3) -> str:
