@@ -15,6 +15,8 @@ from albert_tf.convert.source import Stored
 from albert_tf.errors import InputError
 
 _GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+# What TensorFlow's reader raises for files that are cut off, changed, or not there.
+_DAMAGE = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 _STATE_PATH = re.compile(r'^model_checkpoint_path: "(.*)"', re.MULTILINE)
 
 
@@ -62,7 +64,7 @@ class TensorFlowCheckpoint:
         self.prefix = prefix
         try:
             self._reader = tf.train.load_checkpoint(str(prefix))
-        except (tf.errors.OpError, ValueError) as error:
+        except _DAMAGE as error:
             raise self._damaged(error) from error
         self.shapes = {
             key: tuple(shape)
@@ -83,7 +85,7 @@ class TensorFlowCheckpoint:
         """
         try:
             return self._reader.get_tensor(key)
-        except tf.errors.OpError as error:
+        except _DAMAGE as error:
             raise self._damaged(error) from error
 
     def graph(self) -> ObjectGraph:

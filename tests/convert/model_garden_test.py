@@ -127,15 +127,26 @@ def test_a_written_encoder_restores_in_model_garden(name, tmp_path):
     assert difference(outputs["pooled_output"], golden["pooled_output"]) < TOLERANCE
 
 
-def test_the_pooler_of_the_sentence_order_head_counts(tmp_path):
+def test_both_heads_come_back_bit_for_bit(tmp_path):
     convert(TESTDATA / "tf1_tiny", "model_garden", tmp_path / "model")
     source = load.load(tmp_path / "model")
     assert source.heads == ("masked_lm", "sentence_order")
-    assert any("the pooler is next_sentence's inner dense layer" in note for note in source.notes)
     assert source.unread == ()
     before = load.load(TESTDATA / "tf1_tiny")
     for name in before.weights:
         np.testing.assert_array_equal(before.weights[name], source.weights[name])
+
+
+def test_the_pooler_that_the_sentence_order_head_trained_counts(tmp_path):
+    head = layers.ClassificationHead(32, 2, name="next_sentence")
+    model = models.BertPretrainerV2(their_encoder(), classification_heads=[head])
+    model({x.name: x for x in model.inputs})
+    head.dense.bias.assign(tf.range(32.0))
+    tf.train.Checkpoint(model=model, **model.checkpoint_items).save(str(tmp_path / "ckpt"))
+    source = load.load(tmp_path, config=CONFIG)
+    np.testing.assert_array_equal(source.weights["encoder/pooler/bias"], np.arange(32.0))
+    assert any("the pooler is next_sentence's inner dense layer" in note for note in source.notes)
+    assert source.unread == ()
 
 
 def test_groups_have_no_place(tmp_path):

@@ -1,0 +1,81 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from albert_tf.cli import convert, main
+from albert_tf.convert.conversion import writable
+from albert_tf.convert.load import FORMATS
+
+TESTDATA = Path(__file__).parents[1] / "testdata"
+
+
+def run(*arguments):
+    return main.run(main.parse(["albert-tf", *map(str, arguments)]))
+
+
+def test_a_conversion(tmp_path, capsys):
+    source = shutil.copytree(TESTDATA / "tf1_tiny", tmp_path / "source")
+    shutil.copy(TESTDATA / "tokenization" / "spm.model", source / "30k-clean.model")
+    assert run("convert", source, "--to", "hugging_face", tmp_path / "dest") == 0
+    printed = capsys.readouterr().out
+    assert "tf1 -> hugging_face: 32 weights, 14,874 parameters" in printed
+    assert "largest difference in sop_logits: 0.0e+00" in printed
+    assert "skipped step counters: 1" in printed
+    report = json.loads((tmp_path / "dest" / "conversion_report.json").read_text())
+    assert report["largest_output_difference"]["mlm_logits"] <= 1e-5
+    assert (tmp_path / "dest" / "spiece.model").is_file()
+
+
+def test_what_is_left_behind_is_printed(tmp_path, capsys):
+    arguments = ("convert", TESTDATA / "tf1_tiny", "--to", "keras_hub", tmp_path / "dest")
+    assert run(*arguments) == 2
+    assert "Pass --allow_partial" in capsys.readouterr().err
+    assert not (tmp_path / "dest").exists()
+    assert run(*arguments, "--allow_partial") == 0
+    assert "left behind: sentence_order/classifier/kernel" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("tf1_tiny", "--to", "pytorch"), "Received 'pytorch'"),
+        (("absent", "--to", "tf1"), "A model must lie in a folder of a known format"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments, text, tmp_path, capsys):
+    source, *others = arguments
+    assert run("convert", TESTDATA / source, *others, tmp_path / "dest") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("albert-tf convert: error: ")
+    assert text in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_lists_the_formats():
+    for name in FORMATS:
+        assert f"\n  {name} " in convert.__doc__
+    except_ = convert.__doc__.partition("one of them except ")[2].partition(";")[0]
+    assert set(FORMATS) - set(writable()) == set(except_.split(" and "))
+
+
+def test_inspect(capsys):
+    assert run("inspect", TESTDATA / "tfhub1_tiny") == 0
+    printed = capsys.readouterr().out
+    for line in (
+        "format: tf1_hub",
+        "  num_hidden_layers: 3",
+        "  encoder/stack/group_0_inner_0/intermediate/kernel  [32, 64]",
+        "parameters: 14,874",
+        "heads: masked_lm, sentence_order",
+        "vocabulary: 30k-clean.model",
+        "preprocessing: lower_case=True, keep_accents=False, rules=original",
+    ):
+        assert f"{line}\n" in printed
+    assert run("inspect", TESTDATA / "hf_tiny_gelu_erf") == 0
+    printed = capsys.readouterr().out
+    assert "note: hidden_act 'gelu' of Hugging Face is the exact form, with erf" in printed
+    assert "layer norm epsilon of encoder: 1e-12" in printed
+    assert "classifier dropout: 0.1" in printed
+    assert "vocabulary: none\npreprocessing: unknown\n" in printed

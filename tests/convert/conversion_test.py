@@ -1,0 +1,120 @@
+import json
+
+import numpy as np
+import pytest
+from goldens import TESTDATA
+
+from albert_tf.convert import compare, conversion, load, tf1
+from albert_tf.convert.conversion import convert, writable
+from albert_tf.errors import InputError
+
+FULL = ["tf1", "hugging_face", "checkpoint"]  # Formats that hold every model.
+
+
+def same(path, golden):
+    before, after = load.load(golden), load.load(path)
+    assert before.config == after.config
+    assert list(before.weights) == list(after.weights)
+    for name in before.weights:
+        np.testing.assert_array_equal(before.weights[name], after.weights[name])
+
+
+@pytest.mark.parametrize("to", FULL)
+@pytest.mark.parametrize("name", ["tf1_groups", "tf1_nofactor"])
+def test_there_and_back_bit_for_bit(name, to, tmp_path):
+    report = convert(TESTDATA / name, to, tmp_path / "there")
+    assert report["largest_weight_difference"] == 0.0
+    assert set(report["largest_output_difference"]) == {
+        "sequence_output",
+        "pooled_output",
+        "encoder_outputs",
+        "mlm_logits",
+        "sop_logits",
+    }
+    assert max(report["largest_output_difference"].values()) <= 1e-5
+    written = json.loads((tmp_path / "there" / "conversion_report.json").read_text())
+    assert written == json.loads(json.dumps(report))
+    same(tmp_path / "there", TESTDATA / name)
+    convert(tmp_path / "there", "tf1", tmp_path / "back")
+    same(tmp_path / "back", TESTDATA / name)
+
+
+@pytest.mark.parametrize("to", ["hugging_face", "keras_hub", "model_garden", "checkpoint", "tf1"])
+@pytest.mark.parametrize("name", ["kerashub_tiny", "kerashub_tiny_mlm"])
+def test_models_without_all_heads(name, to, tmp_path):
+    convert(TESTDATA / name, to, tmp_path / "there")
+    after = load.load(tmp_path / "there")
+    assert after.heads == load.load(TESTDATA / name).heads
+    same(tmp_path / "there", TESTDATA / name)
+
+
+def test_every_writer_is_tested():
+    assert sorted(writable()) == sorted([*FULL, "keras_hub", "model_garden"])
+
+
+def test_the_report_names_no_folder_of_the_machine(tmp_path):
+    convert(TESTDATA / "tf1_tiny", "hugging_face", tmp_path / "there")
+    text = (tmp_path / "there" / "conversion_report.json").read_text()
+    assert str(tmp_path) not in text
+    assert str(TESTDATA) not in text
+    assert json.loads(text)["source"] == {"name": "tf1_tiny", "format": "tf1"}
+
+
+def test_numbers_that_differ_are_an_error_and_leave_nothing(tmp_path, monkeypatch):
+    real = tf1.mapping.to_theirs
+
+    def wrong(column, source):
+        for name, array in real(column, source):
+            yield name, array + 1e-3 if name == "bert/pooler/dense/bias" else array
+
+    monkeypatch.setattr(tf1.mapping, "to_theirs", wrong)
+    with pytest.raises(InputError, match="must keep the numbers to 1e-05.*largest in sop_logits"):
+        convert(TESTDATA / "tf1_tiny", "tf1", tmp_path / "there")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_nan_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(compare, "output_differences", lambda *_: {"sequence_output": float("nan")})
+    with pytest.raises(InputError, match="must keep the numbers"):
+        convert(TESTDATA / "tf1_tiny", "tf1", tmp_path / "there")
+
+
+def test_a_writer_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(conversion, "_report", fail)
+    with pytest.raises(OSError, match="disk full"):
+        convert(TESTDATA / "tf1_tiny", "hugging_face", tmp_path / "there")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rules_that_are_checked_before_work(tmp_path):
+    with pytest.raises(InputError, match="'huggingface'. Closest: hugging_face"):
+        convert(TESTDATA / "tf1_tiny", "huggingface", tmp_path / "there")
+    with pytest.raises(InputError, match="format that is written. Received 'hub'"):
+        convert(TESTDATA / "tf1_tiny", "hub", tmp_path / "there")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "mine").write_text("keep")
+    with pytest.raises(InputError, match="must be new or empty"):
+        convert(TESTDATA / "tf1_tiny", "tf1", tmp_path / "there")
+    assert (tmp_path / "there" / "mine").read_text() == "keep"
+
+
+def test_unread_weights_are_left_behind_only_if_asked(tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    folder = tmp_path / "source"
+    folder.mkdir()
+    golden = TESTDATA / "hf_tiny"
+    (folder / "config.json").write_bytes((golden / "config.json").read_bytes())
+    arrays = load_file(golden / "model.safetensors")
+    save_file({**arrays, "classifier.weight": np.ones([3, 32])}, folder / "model.safetensors")
+    with pytest.raises(InputError, match="unread classifier.weight; without a place in tf1 none"):
+        convert(folder, "tf1", tmp_path / "there")
+    report = convert(folder, "tf1", tmp_path / "there", allow_partial=True)
+    assert report["left_behind"] == ["classifier.weight"]
+    del arrays["albert.pooler.bias"]
+    save_file(arrays, folder / "model.safetensors")
+    with pytest.raises(InputError, match="must be complete.* without encoder/pooler/bias"):
+        convert(folder, "tf1", tmp_path / "more", allow_partial=True)

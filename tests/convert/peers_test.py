@@ -1,0 +1,130 @@
+"""What this package writes, loaded by the libraries it is written for; they come with an extra."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sentencepiece
+from goldens import TESTDATA, TOLERANCE, difference, io, run
+
+from albert_tf.convert.conversion import convert
+from albert_tf.modeling.encoder import AlbertEncoder
+
+
+@pytest.fixture
+def with_vocabulary(tmp_path):
+    """A folder of tf1_tiny's weights with a SentencePiece model."""
+    folder = shutil.copytree(TESTDATA / "tf1_tiny", tmp_path / "source")
+    shutil.copy(TESTDATA / "tokenization" / "spm.model", folder / "30k-clean.model")
+    return folder
+
+
+def needs(*packages):
+    """Skips unless they are installed; importing transformers beside TensorFlow may crash."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+
+
+def stranger(code, *arguments):
+    # transformers reads *.model with code that sentencepiece generated for protobuf 7, while
+    # TensorFlow 2.20 needs protobuf 6; the check of versions is the only thing between them.
+    environment = {**os.environ, "TEMPORARILY_DISABLE_PROTOBUF_VERSION_CHECK": "true"}
+    command = [sys.executable, *code, *map(str, arguments)]
+    subprocess.run(command, check=True, env=environment)
+
+
+@pytest.mark.stranger
+@pytest.mark.parametrize("name", ["tf1_tiny", "tf1_groups", "tf1_nofactor", "hf_tiny_gelu_erf"])
+def test_transformers_loads_every_key(name, tmp_path):
+    needs("torch", "transformers")
+    convert(TESTDATA / name, "hugging_face", tmp_path / "model")
+    script = Path(__file__).with_name("transformers_stranger.py")
+    inputs, out = TESTDATA / name / "io.npz", tmp_path / "out.npz"
+    stranger([str(script)], tmp_path / "model", inputs, out)
+    golden, outputs = io(name), np.load(out)
+    expected = golden.get("sequence_output", golden.get("last_hidden_state"))
+    assert difference(outputs["sequence_output"], expected) < TOLERANCE
+    if "mlm_positions" in golden:
+        assert difference(outputs["log_probs"], golden["sop_log_probs"]) < TOLERANCE
+        positions = golden["mlm_positions"].astype(np.int64)[..., np.newaxis]
+        logits = np.take_along_axis(outputs["logits"], positions, axis=1)
+        logits = logits.reshape(golden["mlm_logits"].shape)
+        assert difference(logits, golden["mlm_logits"]) < TOLERANCE
+
+
+@pytest.mark.stranger
+def test_transformers_loads_the_tokenizer(with_vocabulary, tmp_path):
+    needs("transformers", "tokenizers")
+    convert(with_vocabulary, "hugging_face", tmp_path / "model")
+    code = """
+import sys, transformers
+tokenizer = transformers.AutoTokenizer.from_pretrained(sys.argv[1])
+assert type(tokenizer).__name__.startswith("AlbertTokenizer"), type(tokenizer)
+assert len(tokenizer) == 1000, len(tokenizer)
+special = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
+assert tokenizer.convert_tokens_to_ids(special) == [0, 1, 2, 3, 4]
+assert tokenizer.pad_token_id == 0 and tokenizer.mask_token_id == 4
+ids = tokenizer("The Quick brown fox", add_special_tokens=True)["input_ids"]
+assert ids == [2, *map(int, sys.argv[2].split(",")), 3], ids
+"""
+    processor = sentencepiece.SentencePieceProcessor(
+        model_file=str(TESTDATA / "tokenization" / "spm.model")
+    )
+    expected = processor.EncodeAsIds("the quick brown fox")
+    stranger(["-c", code], tmp_path / "model", ",".join(map(str, expected)))
+
+
+def test_a_pickle_is_read_through_torch(tmp_path):
+    torch = pytest.importorskip("torch")
+    from safetensors.numpy import load_file
+
+    folder = shutil.copytree(TESTDATA / "hf_tiny", tmp_path / "model")
+    arrays = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    state = {name: torch.tensor(array) for name, array in arrays.items()}
+    torch.save(state, folder / "pytorch_model.bin")
+    golden = io("hf_tiny")
+    outputs = run(AlbertEncoder.from_pretrained(folder), golden)
+    assert difference(outputs["sequence_output"], golden["last_hidden_state"]) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["tf1_tiny", "tf1_groups", "tf1_nofactor"])
+def test_keras_hub_loads_the_preset(name, tmp_path):
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    keras_hub = pytest.importorskip("keras_hub")
+    convert(TESTDATA / name, "keras_hub", tmp_path / "model", allow_partial=True)
+    golden = io(name)
+    inputs = {
+        "token_ids": golden["input_ids"],
+        "segment_ids": golden["segment_ids"],
+        "padding_mask": golden["input_mask"],
+    }
+    backbone = keras_hub.models.AlbertBackbone.from_preset(str(tmp_path / "model"))
+    outputs = backbone(inputs)
+    assert difference(outputs["sequence_output"], golden["sequence_output"]) < TOLERANCE
+    assert difference(outputs["pooled_output"], golden["pooled_output"]) < TOLERANCE
+    task = keras_hub.models.AlbertMaskedLM.from_preset(str(tmp_path / "model"), preprocessor=None)
+    # Ahead of the softmax; the head's epsilon alone moves them by 1.6e-5.
+    head = task.masked_lm_head
+    head.activation = None
+    logits = head(outputs["sequence_output"], golden["mlm_positions"])
+    logits = np.reshape(logits, golden["mlm_logits"].shape)
+    assert difference(logits, golden["mlm_logits"]) < 1e-4
+
+
+def test_keras_hub_loads_the_tokenizer(with_vocabulary, tmp_path):
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    keras_hub = pytest.importorskip("keras_hub")
+    convert(with_vocabulary, "keras_hub", tmp_path / "model", allow_partial=True)
+    tokenizer = keras_hub.models.AlbertTokenizer.from_preset(str(tmp_path / "model"))
+    processor = sentencepiece.SentencePieceProcessor(
+        model_file=str(TESTDATA / "tokenization" / "spm.model")
+    )
+    text = "the quick brown fox"
+    assert list(np.asarray(tokenizer(text))) == processor.EncodeAsIds(text)
