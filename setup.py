@@ -15,8 +15,10 @@ MAPPED = {"albert_tf.export": "export", "albert_tf.experiments": "experiments"}
 REQUIRES = [
     "absl-py",
     "gin-config>=0.5.0",
+    "h5py",
     "matplotlib",
     "numpy",
+    "safetensors",
     "sentencepiece>=0.2",
     "setuptools<81",  # tensorflow-hub 0.16.1 imports pkg_resources, which later versions dropped.
     "tensorflow>=2.20,<2.21",
@@ -27,7 +29,7 @@ REQUIRES = [
     "tqdm",
 ]
 EXTRAS = {
-    "test": ["build", "hypothesis", "pytest", "pytest-xdist", "ruff"],
+    "test": ["hypothesis", "pytest", "pytest-xdist", "ruff", "wheel"],
 }
 
 setup(
@@ -48,7 +50,7 @@ setup(
         ),
     ],
     package_dir=MAPPED,
-    package_data={"": ["*.gin", "*.json"]},
+    package_data={"": ["*.gin", "*.json", "*.md"]},
     install_requires=REQUIRES,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["albert-tf = albert_tf.cli.main:main"]},

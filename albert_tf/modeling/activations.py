@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -13,14 +12,27 @@ from albert_tf.errors import InputError, closest
 
 Activation = Callable[[tf.Tensor], tf.Tensor]
 
+
+@tf_keras.utils.register_keras_serializable(package="albert_tf")
+def gelu(x: tf.Tensor) -> tf.Tensor:
+    """The tanh form, which all released models were trained with."""
+    return tf.nn.gelu(x, approximate=True)
+
+
+@tf_keras.utils.register_keras_serializable(package="albert_tf")
+def gelu_erf(x: tf.Tensor) -> tf.Tensor:
+    """The exact form."""
+    return tf.nn.gelu(x, approximate=False)
+
+
 # "gelu" in a released config is the tanh form (original modeling.py:gelu), although tf_keras
 # gives that name to the exact one.
 _BY_NAME: dict[str, Activation] = {
-    "gelu": functools.partial(tf.nn.gelu, approximate=True),
-    "gelu_erf": functools.partial(tf.nn.gelu, approximate=False),
-    "relu": tf.nn.relu,
-    "tanh": tf.tanh,
-    "linear": tf.identity,
+    "gelu": gelu,
+    "gelu_erf": gelu_erf,
+    "relu": tf_keras.activations.relu,
+    "tanh": tf_keras.activations.tanh,
+    "linear": tf_keras.activations.linear,
 }
 assert tuple(_BY_NAME) == ACTIVATIONS
 

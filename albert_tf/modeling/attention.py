@@ -38,7 +38,8 @@ class SelfAttention(tf_keras.layers.Layer):
     them once a forward pass (`fused_projection`) and passes the result to every application, as
     all layers of a group share it.
 
-    Input: [B, S, H]. Output: [B * Q, H] with Q = S, or `output_range` if given, and the attention
+    Inputs: [B, S, H], the bias [B, 1, 1, S], and optionally `head_mask` float [N], which scales the
+    shares of each head after dropout. Output: [B * Q, H] with Q = S, or `output_range` if given, and the attention
     probabilities [B, N, Q, S]. Source: Lan et al. 2020, section 3; original modeling.py:
     attention_layer.
     """
@@ -83,6 +84,7 @@ class SelfAttention(tf_keras.layers.Layer):
         bias: tf.Tensor,
         fused: FusedProjection,
         output_range: int | None = None,
+        head_mask: tf.Tensor | None = None,
         training: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         batch, length = tf.shape(x)[0], tf.shape(x)[1]
@@ -95,7 +97,10 @@ class SelfAttention(tf_keras.layers.Layer):
         scores = scores * (self.head_size**-0.5) + bias
         probabilities = tf.nn.softmax(tf.cast(scores, tf.float32))
         probabilities = tf.cast(probabilities, value.dtype)
-        context = self.dropout(probabilities, training=training) @ value  # [B, N, Q, D]
+        shares = self.dropout(probabilities, training=training)
+        if head_mask is not None:
+            shares *= tf.cast(head_mask, shares.dtype)[:, tf.newaxis, tf.newaxis]
+        context = shares @ value  # [B, N, Q, D]
         context = tf.transpose(context, [0, 2, 1, 3])  # [B, Q, N, D]
         context = tf.reshape(context, [-1, self.hidden_size])  # [B*Q, H]
         return self.attention_output(context), probabilities

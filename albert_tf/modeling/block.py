@@ -71,6 +71,7 @@ class TransformerBlock(tf_keras.layers.Layer):
         bias: tf.Tensor,
         fused: FusedProjection,
         output_range: int | None = None,
+        head_mask: tf.Tensor | None = None,
         training: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         shape = tf.shape(x)
@@ -79,7 +80,9 @@ class TransformerBlock(tf_keras.layers.Layer):
         if self.norm_first:  # norms are built for rows
             rows = self._normalize(self.attention_norm, tf.reshape(x, [-1, self.hidden_size]))
             x = tf.reshape(rows, shape)
-        y, probabilities = self.attention(x, bias, fused, output_range, training=training)
+        y, probabilities = self.attention(
+            x, bias, fused, output_range, head_mask, training=training
+        )
         y = residual + self.dropout(y, training=training)  # [B*Q, H]
         if not self.norm_first:
             y = self._normalize(self.attention_norm, y)

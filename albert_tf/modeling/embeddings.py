@@ -128,7 +128,11 @@ class AlbertEmbeddings(tf_keras.layers.Layer):
         if "dense_inputs" in inputs:
             words = tf.concat([words, tf.cast(inputs["dense_inputs"], words.dtype)], axis=1)
             types = tf.concat([types, inputs["dense_type_ids"]], axis=1)
-        x = tf.cast(words, self.compute_dtype) + self._positions(words)
+        places = inputs.get("position_ids")
+        positions = (
+            self._first_positions(words) if places is None else self.position_embeddings(places)
+        )
+        x = tf.cast(words, self.compute_dtype) + positions
         x += self.type_embeddings(types)  # [B, S, E]
         batch, length = tf.shape(x)[0], tf.shape(x)[1]
         x = tf.reshape(x, [-1, self.width])  # [B*S, E]
@@ -137,7 +141,7 @@ class AlbertEmbeddings(tf_keras.layers.Layer):
             x = self.projection(x)  # [B*S, H]
         return tf.reshape(x, [batch, length, x.shape[-1]])  # [B, S, H]
 
-    def _positions(self, words: tf.Tensor) -> tf.Tensor:
+    def _first_positions(self, words: tf.Tensor) -> tf.Tensor:
         longest, length = self.position_embeddings.rows, tf.shape(words)[1]
         rule = (
             f"A sequence must not be longer than the position table, {longest} rows. Truncate it, "

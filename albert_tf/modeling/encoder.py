@@ -11,6 +11,7 @@ from official.modeling import tf_utils
 
 from albert_tf import presets
 from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError
 from albert_tf.modeling import activations, inputs, pretrained
 from albert_tf.modeling.building import build_parts
 from albert_tf.modeling.embeddings import AlbertEmbeddings, Table
@@ -29,7 +30,9 @@ class AlbertEncoder(tf_keras.layers.Layer):
 
     Inputs: a dict of `input_word_ids`, `input_mask`, `input_type_ids`, int32 [B, S]; mask and type
     ids may be left out (all ones, all zeros); `input_ids` and `segment_ids` are aliases; the list
-    of the three works too. Optional entries: `input_word_embeddings` [B, S, E] in place of ids.
+    of the three works too. Optional entries: `input_word_embeddings` [B, S, E] in place of ids,
+    `position_ids` int32 [B, S] in place of 0, 1, 2, ..., `head_mask` float [N] or one row [N] for
+    each block application, which scales the attention of each head.
 
     Outputs: a dict of `sequence_output` [B, S, H], `pooled_output` [B, H] (tanh of a dense layer on
     the first position), `encoder_outputs`, a list of [B, S, H], one for each block application, and
@@ -60,6 +63,11 @@ class AlbertEncoder(tf_keras.layers.Layer):
       with_dense_inputs: `inputs` also declares `dense_inputs` [B, T, E], `dense_mask`,
         `dense_type_ids` [B, T], vectors that are appended to the embedded words.
       return_attention_scores: whether to give `attention_scores`.
+      return_embedding_output: whether to give `embedding_output` [B, S, H], what the first block
+        takes.
+      recompute: in training, store only the input of each block application and compute the rest
+        again for the gradient: less memory, about a third more time. Needs dropout 0, as the second
+        pass would draw other masks.
 
     Raises:
       InputError: a size breaks a rule of `AlbertConfig`, or an input has an unknown name.
@@ -87,6 +95,8 @@ class AlbertEncoder(tf_keras.layers.Layer):
         norm_first: bool = False,
         with_dense_inputs: bool = False,
         return_attention_scores: bool = False,
+        return_embedding_output: bool = False,
+        recompute: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -109,6 +119,11 @@ class AlbertEncoder(tf_keras.layers.Layer):
             max_position_embeddings=max_sequence_length,
             type_vocab_size=type_vocab_size,
         )
+        if recompute and (dropout_rate or attention_dropout_rate):
+            raise InputError(
+                "recompute needs dropout 0, as the second pass would draw other masks. Received "
+                f"dropout_rate={dropout_rate}, attention_dropout_rate={attention_dropout_rate}."
+            )
         initializer = tf_keras.initializers.get(
             tf_keras.initializers.TruncatedNormal(stddev=0.02)
             if initializer is None
@@ -116,6 +131,7 @@ class AlbertEncoder(tf_keras.layers.Layer):
         )
         self._dict_outputs = dict_outputs
         self._return_attention_scores = return_attention_scores
+        self._return_embedding_output = return_embedding_output
 
         # === Layers ===
         self.embeddings_layer = AlbertEmbeddings(
@@ -134,6 +150,7 @@ class AlbertEncoder(tf_keras.layers.Layer):
             num_hidden_groups,
             inner_group_num,
             output_range,
+            recompute,
             dict(
                 hidden_size=hidden_size,
                 num_attention_heads=num_attention_heads,
@@ -175,6 +192,8 @@ class AlbertEncoder(tf_keras.layers.Layer):
             norm_first=norm_first,
             with_dense_inputs=with_dense_inputs,
             return_attention_scores=return_attention_scores,
+            return_embedding_output=return_embedding_output,
+            recompute=recompute,
         )
         self.inputs = _symbolic_inputs(embedding_width, with_dense_inputs)
         build_parts((self, None))
@@ -256,13 +275,15 @@ class AlbertEncoder(tf_keras.layers.Layer):
         mask = features["input_mask"]
         if "dense_mask" in features:
             mask = tf.concat([mask, features["dense_mask"]], axis=1)
-        outputs, scores = self.stack(x, mask, training=training)
+        outputs, scores = self.stack(x, mask, features.get("head_mask"), training=training)
         pooled = self._pooler_layer(outputs[-1][:, 0])  # [B, H]
         if not self._dict_outputs:
             return [outputs[-1], pooled]
         result = dict(sequence_output=outputs[-1], pooled_output=pooled, encoder_outputs=outputs)
         if self._return_attention_scores:
             result["attention_scores"] = scores
+        if self._return_embedding_output:
+            result["embedding_output"] = x
         return result
 
     # === Parts, by Model Garden's names ===

@@ -55,7 +55,8 @@ class MaskedLMHead(tf_keras.layers.Layer):
         table = tf.cast(self._table, self.compute_dtype)
         logits = tf.cast(tf.matmul(rows, table, transpose_b=True), tf.float32)  # [B*P, V]
         logits += tf.cast(self.output_bias, tf.float32)
-        return tf.reshape(logits, [tf.shape(positions)[0], -1, self._vocab_size])  # [B, P, V]
+        shape = tf.concat([tf.shape(positions), [self._vocab_size]], 0)
+        return tf.reshape(logits, shape)  # [B, P, V]
 
 
 class SentenceOrderHead(tf_keras.layers.Layer):

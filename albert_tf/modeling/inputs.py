@@ -18,7 +18,9 @@ NAMES = ("input_word_ids", "input_mask", "input_type_ids")
 ALIASES = {"input_ids": "input_word_ids", "segment_ids": "input_type_ids"}
 # What an encoder built with `with_dense_inputs` takes besides.
 DENSE_NAMES = ("dense_inputs", "dense_mask", "dense_type_ids")
-OPTIONAL_NAMES = ("input_word_embeddings", *DENSE_NAMES)
+# Model Garden's BertPretrainerV2 hands its encoder all that it was given.
+IGNORED = ("masked_lm_positions",)
+OPTIONAL_NAMES = ("input_word_embeddings", "position_ids", "head_mask", *DENSE_NAMES)
 
 
 def standardize(inputs: Any) -> dict[str, tf.Tensor]:
@@ -42,6 +44,7 @@ def standardize(inputs: Any) -> dict[str, tf.Tensor]:
         inputs = dict(zip(NAMES, inputs))
     else:
         inputs = {NAMES[0]: inputs}
+    inputs = {name: value for name, value in inputs.items() if name not in IGNORED}
     for name in inputs:
         if name not in NAMES + OPTIONAL_NAMES:
             raise InputError(

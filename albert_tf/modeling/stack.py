@@ -6,12 +6,13 @@ A group is a set of weights; an inner block is one Transformer block of a group.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
-from albert_tf.modeling.attention import mask_to_bias
+from albert_tf.modeling.attention import FusedProjection, mask_to_bias
 from albert_tf.modeling.block import TransformerBlock
 from albert_tf.modeling.building import build_parts
 
@@ -26,7 +27,8 @@ class SharedStack(tf_keras.layers.Layer):
 
     Inputs: [B, S, H] and a mask int32 [B, S]. Outputs: a list of [B, S, H] and a list of attention
     probabilities [B, N, S, S], one for each block application (num_layers * inner_group_num).
-    With `output_range` the last application gives only that many first positions.
+    With `output_range` the last application gives only that many first positions. With `recompute`
+    training stores the input of each application only and computes the rest again for the gradient.
     """
 
     def __init__(
@@ -35,11 +37,13 @@ class SharedStack(tf_keras.layers.Layer):
         num_hidden_groups: int,
         inner_group_num: int,
         output_range: int | None,
+        recompute: bool,
         block_arguments: dict[str, Any],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.num_layers, self.output_range = num_layers, output_range
+        self.recompute = recompute
         self.groups = [
             [
                 TransformerBlock(**block_arguments, name=f"group_{g}_inner_{i}")
@@ -65,7 +69,11 @@ class SharedStack(tf_keras.layers.Layer):
         return [block for g in order for block in self.groups[g]]
 
     def call(
-        self, x: tf.Tensor, mask: tf.Tensor, training: bool = False
+        self,
+        x: tf.Tensor,
+        mask: tf.Tensor,
+        head_mask: tf.Tensor | None = None,
+        training: bool = False,
     ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         bias = mask_to_bias(mask, x.dtype)  # [B, 1, 1, S]
         fused = {block.name: block.attention.fused_projection() for block in self.blocks}
@@ -73,9 +81,42 @@ class SharedStack(tf_keras.layers.Layer):
         applications = self.applications
         for i, block in enumerate(applications):
             last = i + 1 == len(applications)
-            x, scores = block(
-                x, bias, fused[block.name], self.output_range if last else None, training=training
+            output_range = self.output_range if last else None
+            heads = None if head_mask is None else _row(head_mask, i)
+            x, scores = self._apply(block, output_range, training)(
+                x, bias, fused[block.name], heads
             )
             outputs.append(x)
             probabilities.append(scores)
         return outputs, probabilities
+
+    def _apply(
+        self, block: TransformerBlock, output_range: int | None, training: bool
+    ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+        """Returns the application of a block as a function of tensors."""
+
+        def apply(
+            x: tf.Tensor, bias: tf.Tensor, fused: FusedProjection, heads: tf.Tensor | None
+        ) -> tuple[tf.Tensor, tf.Tensor]:
+            return block(x, bias, fused, output_range, heads, training=training)
+
+        if not (self.recompute and training):
+            return apply
+
+        def recomputed(
+            x: tf.Tensor, bias: tf.Tensor, fused: FusedProjection, heads: tf.Tensor | None
+        ) -> tuple[tf.Tensor, tf.Tensor]:
+            given = [] if heads is None else [heads]
+            function = tf.recompute_grad(
+                lambda x, bias, kernel, b, *heads: apply(
+                    x, bias, FusedProjection(kernel, b), *(heads or [None])
+                )
+            )
+            return function(x, bias, *fused, *given)
+
+        return recomputed
+
+
+def _row(head_mask: tf.Tensor, application: int) -> tf.Tensor:
+    """Returns the mask [N] of an application: its row of [applications, N], or the one for all."""
+    return head_mask if head_mask.shape.rank == 1 else head_mask[application]

@@ -1,8 +1,7 @@
 import json
 
-from albert_tf.export import assets
-
 from albert_tf.config import AlbertConfig
+from albert_tf.export import assets
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 from absl.flags import argparse_flags
-from albert_tf.export import command, hub_encoder, preprocessor
 
 from albert_tf.cli import main
+from albert_tf.export import command, hub_encoder, preprocessor
 
 
 def parse(*arguments):

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from albert_tf.export import hub_encoder, preprocessor
 
+from albert_tf.export import hub_encoder, preprocessor
 from albert_tf.tokenization import vocabulary
 
 TESTDATA = Path(__file__).parents[1] / "testdata"

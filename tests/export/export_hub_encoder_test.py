@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 import tensorflow as tf
-from albert_tf.export import hub_encoder, manifest
 from tensorflow.core.protobuf import saved_model_pb2
 
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
+from albert_tf.export import hub_encoder, manifest
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 

@@ -1,8 +1,8 @@
 import hashlib
 
 import tensorflow as tf
-from albert_tf.export import manifest
 
+from albert_tf.export import manifest
 from albert_tf.version import __version__
 
 

@@ -1,7 +1,7 @@
 import pytest
-from albert_tf.export import manifest, preprocessor
 
 from albert_tf.errors import InputError
+from albert_tf.export import manifest, preprocessor
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 

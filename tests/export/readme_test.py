@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from albert_tf.export import hub_encoder
 
+from albert_tf.export import hub_encoder
 from albert_tf.serving import signatures
 
 README = Path(hub_encoder.__file__).with_name("README.md").read_text(encoding="utf-8")

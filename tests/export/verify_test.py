@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from albert_tf.export import verify
 from albert_tf.export.verify import Case, VerificationError
 

@@ -1,8 +1,8 @@
 import pytest
 import tensorflow as tf
-from albert_tf.export import manifest, writer
 
 from albert_tf.errors import InputError
+from albert_tf.export import manifest, writer
 
 
 class Doubler(tf.Module):

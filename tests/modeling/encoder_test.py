@@ -182,6 +182,7 @@ def test_config_round_trip_keeps_every_argument():
         norm_first=True,
         with_dense_inputs=True,
         return_attention_scores=True,
+        return_embedding_output=True,
     )
     encoder = AlbertEncoder(**SIZES, **changed)
     again = AlbertEncoder.from_config(encoder.get_config())
@@ -189,9 +190,114 @@ def test_config_round_trip_keeps_every_argument():
     arguments = set(inspect.signature(AlbertEncoder.__init__).parameters) - {"self", "kwargs"}
     assert arguments <= set(encoder.get_config())
     defaults = AlbertEncoder(vocab_size=V, hidden_size=H, num_attention_heads=N).get_config()
-    for name in arguments - {"embedding_layer"}:
+    assert AlbertEncoder(**SIZES, recompute=True).get_config()["recompute"] is True
+    for name in arguments - {"embedding_layer", "recompute"}:
         if name not in ("hidden_size", "num_attention_heads", "vocab_size"):
             assert encoder.get_config()[name] != defaults[name], f"{name} is not varied here"
+
+
+def test_position_ids_choose_rows_of_the_table():
+    encoder, features = make(), batch()
+    plain = encoder(features)["sequence_output"]
+    given = {**features, "position_ids": np.tile(np.arange(S, dtype=np.int32), [B, 1])}
+    np.testing.assert_allclose(encoder(given)["sequence_output"], plain, atol=1e-6)
+    # A row shifted by one position equals the same row behind a masked first token.
+    shifted = {name: value[:, :-1] for name, value in features.items()}
+    shifted["position_ids"] = given["position_ids"][:, 1:]
+    front = {name: np.pad(value[:, :-1], ((0, 0), (1, 0))) for name, value in features.items()}
+    np.testing.assert_allclose(
+        encoder(shifted)["sequence_output"], encoder(front)["sequence_output"][:, 1:], atol=1e-5
+    )
+    with pytest.raises(InputError, match=r"Positions must lie in \[0, 9\)"):
+        encoder({**features, "position_ids": np.full([B, S], 9)})
+
+
+def test_a_masked_head_is_a_head_without_values():
+    encoder, features = make(return_attention_scores=True), batch()
+    mask = np.ones([12, N], np.float32)
+    mask[:, 2] = 0.0
+    found = encoder({**features, "head_mask": mask})["sequence_output"]
+    np.testing.assert_array_equal(
+        encoder({**features, "head_mask": mask[0]})["sequence_output"], found
+    )
+    cut = make()
+    size = H // N
+    for block in cut.stack.blocks:  # the rows of the output kernel that read head 2
+        kernel = block.attention.attention_output.kernel
+        kept = np.ones([H, 1], np.float32)
+        kept[2 * size : 3 * size] = 0.0
+        kernel.assign(kernel * kept)
+    np.testing.assert_allclose(found, cut(features)["sequence_output"], atol=1e-5)
+
+
+def test_embedding_output_is_what_the_first_block_takes():
+    features = batch()
+    encoder = make(return_embedding_output=True, num_layers=1, num_hidden_groups=1)
+    w = {name: np.float64(value) for name, value in weights(encoder).items()}
+    x = w["embeddings/word_embeddings/embeddings"][features["input_word_ids"]]
+    x = x + w["embeddings/position_embeddings/embeddings"][:S]
+    x = x + w["embeddings/type_embeddings/embeddings"][features["input_type_ids"]]
+    x = reference.layer_norm(x, w["embeddings/layer_norm/gamma"], w["embeddings/layer_norm/beta"])
+    x = x @ w["embeddings/projection/kernel"] + w["embeddings/projection/bias"]
+    np.testing.assert_allclose(encoder(features)["embedding_output"], x, atol=1e-5)
+
+
+@pytest.mark.parametrize("head_mask", [False, True])
+def test_recomputing_gives_equal_gradients(head_mask):
+    features = batch()
+    if head_mask:
+        features["head_mask"] = np.linspace(0.5, 1.0, N, dtype=np.float32)
+
+    def gradients(encoder):
+        @tf.function
+        def compute():
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(encoder(features, training=True)["sequence_output"] ** 3)
+            return tape.gradient(loss, encoder.trainable_variables)
+
+        found = compute()
+        names = [v.name for v in encoder.trainable_variables]
+        pairs = [(n, g) for n, g in zip(names, found) if g is not None]
+        ops = [op.type for op in compute.get_concrete_function().graph.get_operations()]
+        return {n: tf.convert_to_tensor(g).numpy() for n, g in pairs}, ops.count("Softmax")
+
+    plain, few = gradients(make())
+    again, more = gradients(make(recompute=True))
+    assert set(plain) == set(again) and more > few
+    for name, gradient in plain.items():
+        if "key/bias" in name:  # rounding noise around 0
+            continue
+        scale = np.abs(gradient).max() + 1e-3
+        np.testing.assert_allclose(again[name] / scale, gradient / scale, atol=1e-5, err_msg=name)
+    with pytest.raises(InputError, match="recompute needs dropout 0, .* dropout_rate=0.1"):
+        make(recompute=True, dropout_rate=0.1)
+
+
+def test_model_gardens_models_take_the_encoder():
+    from official.nlp.modeling import layers, models
+
+    encoder, features = make(), batch()
+    assert models.BertSpanLabeler(encoder)(features)[0].shape == (B, S)
+    assert models.BertTokenClassifier(encoder, 6)(features)["logits"].shape == (B, S, 6)
+    head = layers.ClassificationHead(inner_dim=8, num_classes=2, name="next_sentence")
+    pretrainer = models.BertPretrainerV2(encoder, classification_heads=[head])
+    outputs = pretrainer({**features, "masked_lm_positions": np.zeros([B, 3], np.int32)})
+    assert outputs["mlm_logits"].shape == (B, 3, V) and outputs["next_sentence"].shape == (B, 2)
+
+
+def test_model_gardens_encoder_config_builds_it():
+    from official.modeling import hyperparams
+    from official.nlp.configs import encoders
+
+    class Sizes(hyperparams.Config):
+        pass
+
+    def builder(config):
+        return make()
+
+    hyperparams.bind(Sizes)(builder)
+    built = encoders.build_encoder(encoders.EncoderConfig(type="any", any=Sizes()))
+    np.testing.assert_array_equal(built(batch())["pooled_output"], make()(batch())["pooled_output"])
 
 
 def test_model_gardens_classifier_takes_the_encoder():
