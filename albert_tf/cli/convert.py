@@ -19,6 +19,7 @@ agree to 1e-5. DEST/conversion_report.json tells the differences and what was le
 from __future__ import annotations
 
 import argparse
+import os
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
+    # oneDNN's allocator never gives memory back, so that a model that is gone would still count.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     from albert_tf.convert.conversion import REPORT, convert
 
     report = convert(args.source, args.to, args.dest, allow_partial=args.allow_partial)

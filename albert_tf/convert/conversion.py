@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from pathlib import Path
@@ -57,6 +58,7 @@ def convert(
     with files.new_directory(dest) as folder:
         notes = [*source.notes, *module.write(source, folder)]
         notes += getattr(module, "write_vocabulary", copy_vocabulary)(source, folder)
+        gc.collect()  # Keras layers are cycles: a model that was built to write goes only now.
         result = load.load(folder)
         report = _report(source, result, left, notes)
         _check_same(report, source)

@@ -39,9 +39,9 @@ class SelfAttention(tf_keras.layers.Layer):
     all layers of a group share it.
 
     Inputs: [B, S, H], the bias [B, 1, 1, S], and optionally `head_mask` float [N], which scales the
-    shares of each head after dropout. Output: [B * Q, H] with Q = S, or `output_range` if given, and the attention
-    probabilities [B, N, Q, S]. Source: Lan et al. 2020, section 3; original modeling.py:
-    attention_layer.
+    shares of each head after dropout. Outputs: [B * Q, H] with Q = S, or `output_range` if given,
+    and the attention probabilities [B, N, Q, S]. Source: Lan et al. 2020, section 3; original
+    modeling.py:attention_layer.
     """
 
     def __init__(

@@ -9,8 +9,10 @@ from goldens import TESTDATA, TOLERANCE, difference, io, run
 from official.nlp.configs import encoders
 from official.nlp.tools import export_tfhub_lib
 
+from albert_tf.config import AlbertConfig
 from albert_tf.convert import load
 from albert_tf.errors import InputError
+from albert_tf.export import hub_encoder
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 
@@ -95,6 +97,22 @@ def test_an_export_of_ours(ours):
     assert set(source.weights) == set(before.weights)
     for name in before.weights:
         np.testing.assert_array_equal(source.weights[name], before.weights[name])
+
+
+def test_what_our_exporter_writes(tmp_path):
+    model = AlbertPretrainer(AlbertConfig(1000, 16, 32, 3, 1, 2, 4, 64, max_position_embeddings=40))
+    (tmp_path / "run").mkdir()
+    model.albert_config.to_json_file(tmp_path / "run" / "albert_config.json")
+    shutil.copy(VOCABULARY, tmp_path / "run")
+    tf.train.Checkpoint(model=model).save(str(tmp_path / "run" / "ckpt"))
+    hub_encoder.export(tmp_path / "run", tmp_path / "hub", check=False)
+    source = load.load(tmp_path / "hub")
+    assert (source.format, source.config, source.unread) == ("hub", model.albert_config, ())
+    assert source.heads == ("masked_lm", "sentence_order")
+    assert source.model_file.read_bytes() == VOCABULARY.read_bytes()
+    again = AlbertPretrainer.from_pretrained(tmp_path / "hub")
+    for before, after in zip(model.variables, again.variables, strict=True):
+        np.testing.assert_array_equal(before, after)
 
 
 def test_a_config_file_among_the_assets_counts_first(ours, tmp_path):
