@@ -29,6 +29,7 @@ REQUIRES = [
     "tqdm",
 ]
 EXTRAS = {
+    "handles": ["huggingface_hub", "kagglehub"],  # hf:// and kaggle:// handles
     "test": ["hypothesis", "pytest", "pytest-xdist", "ruff", "wheel"],
 }
 
