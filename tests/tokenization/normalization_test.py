@@ -1,0 +1,71 @@
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from albert_tf.tokenization.normalization import align, normalize
+from albert_tf.tokenization.settings import RULES, Preprocessing
+
+LOWER, CASED = Preprocessing(), Preprocessing(lower_case=False)
+HF = Preprocessing(rules="hugging_face")
+
+
+def test_original_cases(cases):
+    wrong = [
+        case["text"]
+        for case in cases
+        for name, rules in (("orig_lower", LOWER), ("orig_cased", CASED))
+        if normalize(case["text"], rules) != case["preprocessed"][name]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "text, rules, expected",
+    [
+        (" a\x0b\u2003b\t\n ", LOWER, "a b"),
+        ("Éé", LOWER, "ee"),
+        ("Éé", Preprocessing(keep_accents=True), unicodedata.normalize("NFD", "éé")),
+        ("Éé", Preprocessing(keep_accents=True, rules="hugging_face"), "éé"),
+        ("में", LOWER, "में"),  # A vowel sign of category Mn, but of class 0.
+        ("ΟΔΟΣ", LOWER, "οδος"),
+        ("ΟΔΟΣ", HF, "οδοσ"),
+        ("``a''", LOWER, "``a''"),
+        ("```a'''", HF, '"`a"\''),
+        ("a\ud800b", LOWER, "a\ufffdb"),
+    ],
+)
+def test_rules(text, rules, expected):
+    assert normalize(text, rules) == expected
+    assert align(text, rules).text == expected
+
+
+def test_align_tells_where_characters_came_from():
+    aligned = align("  E\u0301 \t ½", LOWER)
+    assert aligned.text == "e 1\u20442"
+    assert aligned.starts == [2, 4, 7, 7, 7]
+    assert aligned.ends == [4, 7, 8, 8, 8]
+
+
+def test_align_joins_quotes():
+    aligned = align("a''' ``", HF)
+    assert aligned == ('a"\' "', [0, 1, 3, 4, 5], [1, 3, 4, 5, 7])
+
+
+ODD = st.sampled_from(" \t\u00a0`'´ÉéİΣ\u0301\u0323\u0345q½ﬁ한में\x00\ud800")
+
+
+@settings(derandomize=True, max_examples=300)
+@given(
+    text=st.text(st.one_of(ODD, st.characters())),
+    lower=st.booleans(),
+    keep=st.booleans(),
+    rules=st.sampled_from(RULES),
+)
+def test_align_gives_the_text_of_normalize(text, lower, keep, rules):
+    rules = Preprocessing(lower, keep, rules)
+    aligned = align(text, rules)
+    assert aligned.text == normalize(text, rules)
+    assert len(aligned.starts) == len(aligned.ends) == len(aligned.text)
+    assert all(0 <= a < b <= len(text) for a, b in zip(aligned.starts, aligned.ends))
