@@ -115,9 +115,10 @@ def _check(
         )
     if not 0.0 < character_coverage <= 1.0:
         raise InputError(f"character_coverage must lie in (0, 1]. Received {character_coverage!r}.")
-    if input_sentence_size < 0:
+    if input_sentence_size != 0 and input_sentence_size <= 100:
         raise InputError(
-            f"input_sentence_size must be 0 (all lines) or more. Received {input_sentence_size!r}."
+            "input_sentence_size must be 0 (all lines) or more than 100. "
+            f"Received {input_sentence_size!r}."
         )
     if num_threads < 1:
         raise InputError(f"num_threads must be at least 1. Received {num_threads!r}.")

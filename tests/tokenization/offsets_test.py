@@ -1,0 +1,72 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from albert_tf.tokenization.normalization import normalize
+
+ODD = st.sampled_from(
+    " \t\u00a0\u200b\u200d`'´ÉéİΣ\u0301\u0323\u0345q½ﬁ한में1,0,000,(-[MASK]\x00\x07\ufeff"
+)
+
+
+def shown(piece):
+    """What of a piece stands in the text; sigma lowers by its place, which a part does not show."""
+    return piece.replace("▁", "").replace("ς", "σ")
+
+
+def check(tokenizer, text):
+    """Every token lies in the text, in order, and its part normalises to the piece."""
+    spans = tokenizer.tokenize_with_offsets(text)
+    assert spans.ids == tokenizer.encode(text)
+    assert spans.pieces == tokenizer.tokenize(text)
+    special = {"[MASK]", "[CLS]", "[SEP]", "<pad>", "<unk>"}
+    for piece, start, end in zip(spans.pieces, spans.starts, spans.ends):
+        assert 0 <= start <= end <= len(text)
+        part = text[start:end]
+        if piece in special and part.lower() == piece.lower():
+            continue
+        part_text = normalize(part, tokenizer.preprocessing)
+        found = shown(tokenizer.processor.normalize(part_text))
+        # A character that becomes several, such as ½, belongs to each token with a part of it.
+        exact = all(len(normalize(c, tokenizer.preprocessing)) <= 1 for c in part)
+        if exact and not tokenizer.preprocessing.keep_accents:
+            assert found == shown(piece), (text, piece)
+        if part or not tokenizer.preprocessing.keep_accents:
+            # Without NFKD, SentencePiece takes ½ apart, and gives it to one of its pieces.
+            assert shown(piece) in found, (text, piece, part)
+
+
+def test_cases(setting, cases, tokenizers):
+    for case in cases:
+        check(tokenizers[setting], case["text"])
+
+
+@pytest.mark.parametrize("name", ["orig_lower", "orig_cased_casedmodel", "hf4_slow_lower"])
+def test_random_text(name, tokenizers):
+    @settings(derandomize=True, max_examples=400)
+    @given(st.text(st.one_of(ODD, st.characters(exclude_categories=("Cs",)))))
+    def run(text):
+        check(tokenizers[name], text)
+
+    run()
+
+
+def test_values(tokenizer):
+    text = "  Wo\u0301\tis 1,000,"
+    spans = tokenizer.tokenize_with_offsets(text)
+    assert spans.pieces == ["▁", "w", "o", "▁is", "▁", "▁", "1", ",", "000", ","]
+    assert spans.starts == [2, 2, 3, 6, 9, 9, 9, 10, 11, 14]
+    assert spans.ends == [2, 3, 5, 8, 9, 9, 10, 11, 14, 15]
+    assert spans.words == [0, 0, 0, 1, 2, 2, 2, 2, 2, 2]
+
+
+def test_special_text_counts_as_one_token_under_hugging_face_rules(tokenizers):
+    spans = tokenizers["hf4_slow_lower"].tokenize_with_offsets("é [MASK]<UNK> b")
+    assert spans.pieces[2:4] == ["[MASK]", "<unk>"]
+    assert spans.starts[2:4] == [2, 8]
+    assert spans.ends[2:4] == [8, 13]
+    assert spans.words[:4] == [0, 0, 1, 1]
+
+
+def test_empty(tokenizer):
+    assert tokenizer.tokenize_with_offsets(" \t ") == ([], [], [], [], [])

@@ -1,0 +1,132 @@
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from albert_tf.errors import InputError
+from albert_tf.tokenization.settings import Preprocessing, path_beside
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+
+def test_golden_ids(golden, cases, tokenizers):
+    got = tokenizers[golden].encode_batch([case["text"] for case in cases])
+    wrong = [c["text"] for c, ids in zip(cases, got) if ids != c["ids"][golden]]
+    assert wrong == []
+
+
+def test_golden_pieces(cases, tokenizer):
+    wrong = [c["text"] for c in cases if tokenizer.tokenize(c["text"]) != c["pieces"]]
+    assert wrong == []
+
+
+def test_batch_is_the_same_as_one_by_one_whatever_the_threads(setting, cases, tokenizers):
+    tokenizer = tokenizers[setting]
+    texts = [case["text"] for case in cases]
+    one_by_one = [tokenizer.encode(text) for text in texts]
+    assert tokenizer.encode_batch(iter(texts), num_threads=3) == one_by_one
+    assert tokenizer.encode_batch([text.encode() for text in texts]) == one_by_one
+    assert [tokenizer.pieces_to_ids(tokenizer.tokenize(t)) for t in texts] == one_by_one
+
+
+def test_call_packs(tokenizer):
+    a, b = tokenizer.encode("a b"), tokenizer.encode("1,000,")
+    packed = tokenizer(["a b", ""], ["1,000,", "x"])
+    assert packed["input_word_ids"][0].tolist() == [2, *a, 3, *b, 3]
+    assert packed["input_word_ids"].dtype == np.int32
+    assert tokenizer("")["input_word_ids"].tolist() == [[2, 3]]
+    cut = tokenizer("a b", max_length=3)
+    assert cut["input_word_ids"].tolist() == [[2, a[0], 3]]
+    wide = tokenizer("a b", max_length=9, padding="max_length")
+    assert wide["input_mask"].tolist() == [[1] * (2 + len(a)) + [0] * (7 - len(a))]
+
+
+def test_decode(tokenizer):
+    ids = tokenizer("Hello, wörld!", "(two)", max_length=64, padding="max_length")
+    ids = ids["input_word_ids"][0]
+    assert tokenizer.decode(ids) == "hello, world! (two)"
+    kept = tokenizer.decode(ids, skip_special_tokens=False)
+    assert kept.startswith("[CLS] hello, world! [SEP] (two) [SEP] <pad> <pad>")
+
+
+def test_ids_and_pieces(tokenizer):
+    assert tokenizer.ids_to_pieces(np.array([2, 0])) == ["[CLS]", "<pad>"]
+    assert tokenizer.pieces_to_ids(["[SEP]", "no such piece"]) == [3, 1]
+    assert tokenizer.vocab_size == len(tokenizer.pieces) == 1000
+    for bad in (-1, 1000):
+        with pytest.raises(InputError, match=rf"must lie in \[0, 1000\).* Received {bad}"):
+            tokenizer.ids_to_pieces([bad])
+
+
+def test_pickle(tokenizer):
+    copy = pickle.loads(pickle.dumps(tokenizer))
+    assert copy.encode("Hello 1,000,") == tokenizer.encode("Hello 1,000,")
+
+
+def test_bytes_that_are_not_utf8_are_replaced(tokenizer):
+    assert tokenizer.encode(b"a\xffb") == tokenizer.encode("a\ufffdb")
+
+
+def test_ten_million_characters_on_one_line(tokenizer):
+    text = "Hello, wörld 1,000 " * 530_000
+    assert len(tokenizer.encode(text)) == 530_000 * len(tokenizer.encode("Hello, wörld 1,000"))
+
+
+@pytest.mark.parametrize("bad", [None, 3, 2.5, ["x"]])
+def test_what_is_not_text_is_named_with_its_index(bad, tokenizer):
+    with pytest.raises(InputError, match=r"must be a str.* at index 2\. Convert or drop"):
+        tokenizer.encode_batch(["a", "b", bad])
+
+
+def test_bad_padding(tokenizer):
+    with pytest.raises(InputError, match="'longest' or 'max_length'. Received True"):
+        tokenizer("a", padding=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model at all", b"\x00" * 99])
+def test_what_is_not_a_model(tmp_path, content):
+    path = tmp_path / "x.model"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="A SentencePiece model must be|special pieces"):
+        AlbertTokenizer(path)
+
+
+def test_missing_model(tmp_path):
+    with pytest.raises(InputError, match="A SentencePiece model must be an existing file"):
+        AlbertTokenizer(tmp_path / "none.model")
+
+
+def test_settings_beside_the_model_decide_and_arguments_must_agree(tmp_path, model_file):
+    copy = tmp_path / "m.model"
+    copy.write_bytes(model_file.read_bytes())
+    assert AlbertTokenizer(copy).preprocessing == Preprocessing()
+    Preprocessing(lower_case=False).to_json_file(path_beside(copy))
+    assert AlbertTokenizer(copy).preprocessing.lower_case is False
+    assert AlbertTokenizer(copy, lower_case=False).preprocessing.lower_case is False
+    with pytest.raises(InputError, match=r"for the arguments of AlbertTokenizer"):
+        AlbertTokenizer(copy, lower_case=True)
+
+
+def test_save_and_from_pretrained(tmp_path, tokenizers):
+    saved = tokenizers["orig_cased"].save(tmp_path / "new")
+    again = AlbertTokenizer.from_pretrained(tmp_path / "new")
+    assert again.preprocessing == tokenizers["orig_cased"].preprocessing
+    assert again.encode("Hello") == tokenizers["orig_cased"].encode("Hello")
+    assert tokenizers["orig_cased"].save(tmp_path / "new") == saved
+    before = saved.read_bytes()
+    with pytest.raises(InputError, match="for this tokenizer, but"):
+        tokenizers["orig_lower"].save(tmp_path / "new")
+    saved.write_bytes(b"another")
+    with pytest.raises(InputError, match="must not replace another vocabulary"):
+        tokenizers["orig_cased"].save(tmp_path / "new")
+    assert saved.read_bytes() == b"another" != before
+
+
+@pytest.mark.stranger
+def test_data_workers_do_not_import_tensorflow():
+    code = (
+        "import sys, albert_tf.tokenization.tokenizer, albert_tf.tokenization.vocabulary;"
+        "assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
