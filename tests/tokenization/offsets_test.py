@@ -1,8 +1,14 @@
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from albert_tf.tokenization.normalization import normalize
+from albert_tf.tokenization.settings import Preprocessing
+
+# Without NFKD, SentencePiece takes characters such as ½ apart and gives them to one of its pieces.
+NOT_DECOMPOSED = Preprocessing(keep_accents=True, rules="hugging_face")
 
 ODD = st.sampled_from(
     " \t\u00a0\u200b\u200d`'´ÉéİΣ\u0301\u0323\u0345q½ﬁ한में1,0,000,(-[MASK]\x00\x07\ufeff"
@@ -19,6 +25,8 @@ def check(tokenizer, text):
     spans = tokenizer.tokenize_with_offsets(text)
     assert spans.ids == tokenizer.encode(text)
     assert spans.pieces == tokenizer.tokenize(text)
+    if tokenizer.preprocessing == NOT_DECOMPOSED and text != unicodedata.normalize("NFKC", text):
+        return
     special = {"[MASK]", "[CLS]", "[SEP]", "<pad>", "<unk>"}
     for piece, start, end in zip(spans.pieces, spans.starts, spans.ends):
         assert 0 <= start <= end <= len(text)
@@ -31,9 +39,7 @@ def check(tokenizer, text):
         exact = all(len(normalize(c, tokenizer.preprocessing)) <= 1 for c in part)
         if exact and not tokenizer.preprocessing.keep_accents:
             assert found == shown(piece), (text, piece)
-        if part or not tokenizer.preprocessing.keep_accents:
-            # Without NFKD, SentencePiece takes ½ apart, and gives it to one of its pieces.
-            assert shown(piece) in found, (text, piece, part)
+        assert shown(piece) in found, (text, piece, part)
 
 
 def test_cases(setting, cases, tokenizers):

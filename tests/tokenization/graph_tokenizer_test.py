@@ -1,0 +1,140 @@
+"""The tokenizer in the graph, against the goldens and against the Python tokenizer."""
+
+import itertools
+import os
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from albert_tf.tokenization.graph_tokenizer import GraphTokenizer
+
+# Two ways to split these texts have the same score, and the SentencePiece library inside
+# tensorflow_text takes the other one.
+TIES = {"999,"}
+# Letters that the graph does not lower, see graph_normalization_test.py, and what is newer than
+# the Unicode of some Python.
+NEWER = "".join(map(chr, [0x2C2F, 0xA7C0, 0xA7D0, 0xA7D6, 0xA7D8, *range(0x10570, 0x105C0)]))
+
+CHARACTERS = st.one_of(
+    st.sampled_from("aB1,0 .()-[]\t\x00\x1f\u00a0\u200b`'´ÉéİΣς\u0301\u0323\u0345½ﬁ한中में１"),
+    st.characters(exclude_categories=("Cs", "Cn"), exclude_characters=NEWER),
+)
+TEXT = st.one_of(
+    st.text(CHARACTERS, max_size=20),
+    st.lists(
+        st.sampled_from(["1,000,", "[MASK]", "<UNK>", "[CLS]x", "ΟΔΟΣ ", "``q''", "é", " "])
+    ).map("".join),
+)
+
+
+@pytest.fixture(scope="module")
+def graphs(tokenizers):
+    """For each setting, (tokenize, tokenize_with_offsets) as functions of one list of texts."""
+
+    def functions(tokenizer):
+        graph = GraphTokenizer(tokenizer)
+        spec = [tf.TensorSpec([None], tf.string)]
+        tokenize = tf.function(graph.tokenize, input_signature=spec)
+        offsets = tf.function(graph.tokenize_with_offsets, input_signature=spec)
+        return (
+            lambda texts: tokenize(tf.constant(texts, tf.string)).to_list(),
+            lambda texts: [r.to_list() for r in offsets(tf.constant(texts, tf.string))],
+        )
+
+    return {name: functions(tokenizer) for name, tokenizer in tokenizers.items()}
+
+
+def byte_offsets(text, places):
+    before = [0, *itertools.accumulate(len(c.encode()) for c in text)]
+    return [before[place] for place in places]
+
+
+def check(tokenizer, functions, texts):
+    tokenize, with_offsets = functions
+    expected = [tokenizer.tokenize_with_offsets(text) for text in texts]
+    assert tokenize(texts) == [spans.ids for spans in expected]
+    ids, starts, limits = with_offsets(texts)
+    for i, (text, spans) in enumerate(zip(texts, expected)):
+        assert ids[i] == spans.ids, text
+        assert starts[i] == byte_offsets(text, spans.starts), text
+        assert limits[i] == byte_offsets(text, spans.ends), text
+
+
+def test_golden_ids(golden, cases, graphs):
+    got = graphs[golden][0]([case["text"] for case in cases])
+    wrong = {c["text"] for c, ids in zip(cases, got) if ids != c["ids"][golden]}
+    assert wrong == (set() if golden.endswith("casedmodel") else TIES)
+
+
+def test_ids_and_offsets_equal_python_on_the_cases(setting, cases, tokenizers, graphs):
+    texts = [case["text"] for case in cases if case["text"] not in TIES]
+    check(tokenizers[setting], graphs[setting], texts)
+
+
+def test_ids_and_offsets_equal_python_on_random_text(setting, tokenizers, graphs):
+    @settings(
+        derandomize=True,
+        max_examples=60,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    @given(st.lists(TEXT, min_size=1, max_size=8))
+    def run(texts):
+        check(tokenizers[setting], graphs[setting], texts)
+
+    run()
+
+
+def test_a_batch_of_nothing(tokenizer, graphs):
+    assert graphs["orig_lower"][0]([]) == []
+    assert graphs["hf4_slow_lower"][1]([]) == [[], [], []]
+    check(tokenizer, graphs["orig_lower"], ["", " \t", "\u0301"])
+
+
+def test_offsets_count_the_bytes_of_invalid_utf8(graphs):
+    ids, starts, limits = graphs["orig_lower"][1]([b"\xff\xfe ab"])
+    assert (starts[0][-1], limits[0][-1]) == (3, 5)
+
+
+def test_in_a_data_pipeline(cases, tokenizer):
+    graph = GraphTokenizer(tokenizer)
+    texts = [case["text"] for case in cases if case["text"] not in TIES] * 3
+    data = tf.data.Dataset.from_tensor_slices(texts).batch(7)
+    data = data.map(graph.tokenize, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+    got = [ids for batch in data for ids in batch.to_list()]
+    assert got == tokenizer.encode_batch(texts)
+
+
+def test_under_a_mirrored_strategy(tokenizer):
+    graph = GraphTokenizer(tokenizer)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    data = tf.data.Dataset.from_tensor_slices(["a b", "Hello 1,000,"]).batch(2).map(graph.tokenize)
+
+    @tf.function
+    def step(tokens):
+        return strategy.run(lambda rows: rows.values, [tokens])
+
+    (tokens,) = [step(batch) for batch in strategy.experimental_distribute_dataset(data)]
+    assert tokens.numpy().tolist() == sum(tokenizer.encode_batch(["a b", "Hello 1,000,"]), [])
+
+
+@pytest.mark.stranger
+def test_the_language_of_the_machine_does_not_matter(model_file):
+    code = (
+        "import sys, tensorflow as tf\n"
+        "from albert_tf.tokenization.tokenizer import AlbertTokenizer\n"
+        "from albert_tf.tokenization.graph_tokenizer import GraphTokenizer\n"
+        "assert tf.strings.lower('I', encoding='utf-8').numpy().decode() == 'ı'\n"
+        "texts = ['TITLE é', 'İSTANBUL I ÌÍĨĮ', 'ASCII I']\n"
+        "for rules in ('original', 'hugging_face'):\n"
+        "    for keep in (False, True):\n"
+        "        tokenizer = AlbertTokenizer(sys.argv[1], True, keep, rules)\n"
+        "        got = GraphTokenizer(tokenizer).tokenize(tf.constant(texts)).to_list()\n"
+        "        assert got == tokenizer.encode_batch(texts), (rules, keep)\n"
+    )
+    environment = {**os.environ, "LC_ALL": "tr_TR.UTF-8", "PYTHONUTF8": "1"}
+    subprocess.run([sys.executable, "-c", code, str(model_file)], check=True, env=environment)
