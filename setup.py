@@ -18,7 +18,8 @@ REQUIRES = [
     "h5py",
     "matplotlib",
     "numpy",
-    "safetensors",
+    "pyyaml",
+    "safetensors>=0.8",
     "sentencepiece>=0.2",
     "setuptools<81",  # tensorflow-hub 0.16.1 imports pkg_resources, which later versions dropped.
     "tensorflow>=2.20,<2.21",
@@ -29,7 +30,10 @@ REQUIRES = [
     "tqdm",
 ]
 EXTRAS = {
-    "handles": ["huggingface_hub", "kagglehub"],  # hf:// and kaggle:// handles
+    "hf": ["huggingface_hub"],  # hf:// handles
+    "kaggle": ["kagglehub"],  # kaggle:// handles
+    "torch": ["torch"],  # pytorch_model.bin
+    "peers": ["keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"],  # tests beside them
     "test": ["hypothesis", "pytest", "pytest-xdist", "ruff", "wheel"],
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ def measure(out: Path) -> dict[str, Any]:
     Args:
       out: the quickstart's folder.
     """
-    import tensorflow_hub as hub
+    with warnings.catch_warnings():  # it imports pkg_resources, which warns of its end
+        warnings.simplefilter("ignore", UserWarning)
+        import tensorflow_hub as hub
 
     preprocessor = hub.load(str(out / "hub/preprocessor"))
     encoder = hub.KerasLayer(str(out / "hub/encoder"))
