@@ -1,0 +1,44 @@
+import io
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+from albert_tf.cli import main
+from albert_tf.tokenization.settings import Preprocessing
+
+MODEL = Path(__file__).parents[1] / "testdata/tokenization/spm.model"
+
+
+def run(monkeypatch, text, *arguments):
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(text)))
+    return main.run(main.parse(["albert-tf", "tokenize", *map(str, arguments)]))
+
+
+def test_pieces_and_ids(monkeypatch, capsys):
+    assert run(monkeypatch, b"1,000\n\nThe\r\n", "--vocab", MODEL) == 0
+    assert capsys.readouterr().out.split("\n") == [
+        "▁ ▁ 1 , 000",
+        "13 13 54 16 450",
+        "",
+        "",
+        "▁the",
+        "15",
+        "",
+    ]
+
+
+def test_flags(monkeypatch, capsys):
+    run(monkeypatch, b"[MASK]The 1,", "--vocab", MODEL, "--cased", "--rules", "hugging_face")
+    assert capsys.readouterr().out.split("\n")[0] == "[MASK] ▁ T h e ▁ 1 ,"
+
+
+def test_offsets(monkeypatch, capsys):
+    run(monkeypatch, " Thé".encode(), "--vocab", MODEL, "--offsets")
+    assert capsys.readouterr().out.split() == ["15", "▁the", "1", "4", "'Thé'"]
+
+
+def test_flags_that_contradict_the_settings(monkeypatch, capsys, tmp_path):
+    shutil.copy(MODEL, tmp_path / "m.model")
+    Preprocessing().to_json_file(tmp_path / "m.preprocess.json")
+    assert run(monkeypatch, b"", "--vocab", tmp_path / "m.model", "--cased") == 2
+    assert "'lower_case': False" in capsys.readouterr().err

@@ -1,0 +1,68 @@
+import gzip
+
+import pytest
+
+from albert_tf.cli import main
+from albert_tf.tokenization.settings import Preprocessing
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+TEXT = "".join(f"Die Straße {i} und der süße Baum {i * 3}.\n" for i in range(100))
+
+
+def run(*arguments):
+    return main.run(main.parse(["albert-tf", "vocab", *map(str, arguments)]))
+
+
+def test_plain_and_gzip_make_one_vocabulary(tmp_path, capsys):
+    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
+    with gzip.open(tmp_path / "b.txt.gz", "wt", encoding="utf-8") as stream:
+        stream.write("Zebra zebra\n" * 50)
+    pattern = f"{tmp_path}/*.txt,{tmp_path}/*.gz"
+    status = run(
+        *("--input", pattern, "--output", tmp_path / "v/german"),
+        *("--vocab_size", 60, "--cased", "--keep_accents"),
+    )
+    assert status == 0
+    assert "60 pieces from 150 lines of 2 files" in capsys.readouterr().out
+    names = sorted(path.name for path in (tmp_path / "v").iterdir())
+    assert names == ["german.model", "german.preprocess.json", "german.vocab"]
+    tokenizer = AlbertTokenizer(tmp_path / "v/german.model")
+    assert tokenizer.preprocessing == Preprocessing(lower_case=False, keep_accents=True)
+    assert tokenizer.unk_id not in tokenizer.encode("Straße Zebra süß")
+
+
+def test_invalid_utf8_by_choice(tmp_path, capsys):
+    (tmp_path / "a.txt").write_bytes(TEXT.encode() + b"\xff\n")
+    arguments = ("--input", tmp_path / "a.txt", "--output", tmp_path / "v", "--vocab_size", 60)
+    assert run(*arguments) == 2
+    assert "Text must be UTF-8" in capsys.readouterr().err
+    assert list(tmp_path.glob("v*")) == []
+    assert run(*arguments, "--invalid_utf8", "replace") == 0
+    assert "replaced 1 bytes that are not UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (("--input", "none*.txt"), "must match at least one file"),
+        (("--vocab_size", "5000"), "not exceed what the text supports"),
+        (("--rules", "huggingface"), "Received 'huggingface'. Closest: hugging_face"),
+    ],
+)
+def test_errors_leave_no_file(tmp_path, capsys, change, message):
+    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
+    arguments = ["--input", tmp_path / "a.txt", "--output", tmp_path / "v", "--vocab_size", 60]
+    assert run(*arguments, *change) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.glob("v*")) == []
+
+
+def test_overwrite_must_be_asked_for(tmp_path, capsys):
+    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
+    arguments = ["--input", tmp_path / "a.txt", "--output", tmp_path / "v", "--vocab_size"]
+    assert run(*arguments, 60) == 0
+    assert run(*arguments, 50) == 2
+    assert "must not replace another unasked" in capsys.readouterr().err
+    assert AlbertTokenizer(tmp_path / "v.model").vocab_size == 60
+    assert run(*arguments, 50, "--overwrite") == 0
+    assert AlbertTokenizer(tmp_path / "v.model").vocab_size == 50
