@@ -1,12 +1,15 @@
 # Two commands do everything on a machine that has nothing but Python 3.10 to 3.12:
 #   make quickstart   raw text -> vocabulary -> data -> pretraining -> hub modules (about ten minutes)
 #   make test         formatter, linter and the test suite
+#   make test-peers   what this package writes, loaded by transformers and keras-hub
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: quickstart test lint clean
+PEERS := $(VENV)-peers
+
+.PHONY: quickstart test test-peers lint clean
 .DELETE_ON_ERROR:
 
 $(INSTALLED): setup.py pyproject.toml constraints.txt
@@ -22,9 +25,19 @@ quickstart: $(INSTALLED)
 test: $(INSTALLED) lint
 	$(BIN)/python -m pytest
 
+# pip takes torch, as it honours a local index of CPU builds where one is configured.
+$(PEERS)/.installed: $(INSTALLED)
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet torch==2.13.0
+	$(BIN)/uv pip install --quiet --python $(PEERS)/bin/python --constraint constraints.txt --editable '.[test,peers]'
+	@touch $@
+
+test-peers: $(PEERS)/.installed
+	$(PEERS)/bin/python -m pytest tests/convert/peers_test.py
+
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(PEERS) build dist *.egg-info
