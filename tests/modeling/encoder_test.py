@@ -251,8 +251,7 @@ def test_recomputing_gives_equal_gradients(head_mask):
     direction = np.random.default_rng(4).normal(size=[B, S, H]).astype(np.float32)
 
     def gradients(encoder):
-        # Small weights: with large ones the gradients of this depth amplify rounding a thousandfold,
-        # as XLA shows too.
+        # Small weights: large ones amplify rounding a thousandfold at this depth, under XLA too.
         for variable in encoder.variables:
             if "gamma" not in variable.name:
                 variable.assign(variable * 0.3)
