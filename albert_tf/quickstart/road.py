@@ -6,9 +6,9 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from albert_tf import files
 from albert_tf.cli import main
@@ -18,6 +18,16 @@ from albert_tf.quickstart import corpus
 from albert_tf.training import run_folder
 
 SETTINGS = "quickstart.json"
+LENGTH = "64"  # tokens of an instance, as the recipe says
+
+
+class Step(NamedTuple):
+    """A step: its name, whether its output is complete, the command or function that runs it."""
+
+    name: str
+    done: Callable[[], bool]
+    command: Sequence[str] = ()
+    call: Callable[[], str] | None = None
 
 
 def travel(
@@ -44,63 +54,80 @@ def travel(
     if input_glob is not None:
         files.expand(input_glob)
     seconds = _start(out, settings)
-    text, vocab = out / "text", out / "vocab.model"
-    train, heldout = text / "train.txt", text / "heldout.txt"
-
-    def step(name: str, done: bool, *command: str, call: Callable[[], Any] | None = None) -> None:
-        if done:
-            print(f"\n== {name}: done before")
-            return
-        print(f"\n== {name}", flush=True)
+    for step in steps(out, settings, recipe):
+        if step.done():
+            print(f"\n== {step.name}: done before")
+            continue
+        print(f"\n== {step.name}", flush=True)
         begin = time.monotonic()
-        if call:
-            print(call())
-        else:
-            print(f"$ albert-tf {shlex.join(command)}", flush=True)
-            arguments = main.parse(["albert-tf", *command])
-            arguments.run(arguments)
-        seconds[name] = seconds.get(name, 0.0) + round(time.monotonic() - begin, 1)
+        _take(step)
+        seconds[step.name] = seconds.get(step.name, 0.0) + round(time.monotonic() - begin, 1)
         _save(out, settings, seconds)
+    return _show(out, seconds)
 
-    step(
-        "text",
-        train.is_file() and heldout.is_file(),
-        call=lambda: corpus.write(input_glob, train, heldout),
+
+def steps(out: Path, settings: dict[str, Any], recipe: str) -> list[Step]:
+    """Returns the steps in order; `settings` are those of `travel`."""
+    train, heldout, vocab = out / "text/train.txt", out / "text/heldout.txt", out / "vocab.model"
+    size, run = str(settings["vocab_size"]), out / "run"
+    found = [
+        Step(
+            "text",
+            lambda: train.is_file() and heldout.is_file(),
+            call=lambda: corpus.write(settings["input"], train, heldout),
+        ),
+        Step(
+            "vocabulary",
+            vocab.is_file,
+            ["vocab", "--input", str(train), "--output", str(out / "vocab"), "--vocab_size", size],
+        ),
+        _data_step("train", train, vocab, out, copies=6),
+        _data_step("heldout", heldout, vocab, out, copies=2),
+        Step(
+            "training",
+            (run / run_folder.OPERATIVE_CONFIG).is_file,
+            ["train", "--gin_file", recipe, "--mode", "train_and_eval", "--model_dir", str(run)]
+            + _macros(out, size, settings["train_steps"]),
+        ),
+    ]
+    for kind, more in (("encoder", []), ("preprocessor", ["--seq_length", LENGTH])):
+        target = out / "hub" / kind
+        command = ["export", kind, str(run), str(target), *more]
+        found.append(Step(f"export, {kind}", target.is_dir, command))
+    return found
+
+
+def _data_step(part: str, text: Path, vocab: Path, out: Path, copies: int) -> Step:
+    folder = out / "data" / part
+    command = ["data", "build", "--input", str(text), "--vocab", str(vocab)]
+    command += ["--output_dir", str(folder), "--max_seq_length", LENGTH]
+    command += ["--dupe_factor", str(copies)]
+    return Step(
+        f"data, {part}",
+        lambda: (folder / manifest.NAME).is_file() and manifest.read(folder)["complete"],
+        command,
     )
-    step(
-        "vocabulary",
-        vocab.is_file(),
-        *("vocab", "--input", str(train), "--output", str(out / "vocab")),
-        *("--vocab_size", str(vocab_size)),
-    )
-    for part, source, copies in (("train", train, 6), ("heldout", heldout, 2)):
-        folder = out / "data" / part
-        step(
-            f"data, {part}",
-            (folder / manifest.NAME).is_file() and manifest.read(folder)["complete"],
-            *("data", "build", "--input", str(source), "--vocab", str(vocab)),
-            *("--output_dir", str(folder), "--max_seq_length", "64", "--dupe_factor", str(copies)),
-        )
+
+
+def _macros(out: Path, vocab_size: str, train_steps: int | None) -> list[str]:
     macros = [
-        f"--gin.VOCAB={vocab}",
+        f"--gin.VOCAB={out / 'vocab.model'}",
         f"--gin.VOCAB_SIZE={vocab_size}",
         f"--gin.TRAIN_DATA={out / 'data/train/*.tfrecord'}",
         f"--gin.EVAL_DATA={out / 'data/heldout/*.tfrecord'}",
     ]
     if train_steps is not None:
         macros += [f"--gin.TRAIN_STEPS={train_steps}", f"--gin.WARMUP_STEPS={train_steps // 10}"]
-    run = out / "run"
-    step(
-        "training",
-        (run / run_folder.OPERATIVE_CONFIG).is_file(),
-        *("train", "--gin_file", recipe, "--mode", "train_and_eval", "--model_dir", str(run)),
-        *macros,
-    )
-    for kind in ("encoder", "preprocessor"):
-        target = out / "hub" / kind
-        length = ["--seq_length", "64"] if kind == "preprocessor" else []
-        step(f"export, {kind}", target.is_dir(), "export", kind, str(run), str(target), *length)
-    return _show(out, seconds)
+    return macros
+
+
+def _take(step: Step) -> None:
+    if step.call:
+        print(step.call())
+        return
+    print(f"$ albert-tf {shlex.join(step.command)}", flush=True)
+    arguments = main.parse(["albert-tf", *step.command])
+    arguments.run(arguments)
 
 
 def _show(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
