@@ -33,7 +33,7 @@ class PretrainingDataConfig(config_definitions.DataConfig):
     """
 
     seq_length: int = 512
-    max_predictions_per_seq: int = 76
+    max_predictions_per_seq: int = 77
     is_training: bool = True
 
 
