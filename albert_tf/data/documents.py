@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from albert_tf.data.text_lines import read_lines
 from albert_tf.data.workers import ordered_map
 from albert_tf.errors import InputError
-from albert_tf.files import open_text
 
 # A file without empty lines would be one document of its size; it is cut so that memory stays flat.
 MAX_SENTENCES = 10_000
@@ -44,7 +44,7 @@ def read_documents(path: Path) -> Iterator[list[str]]:
       InputError: the file is not UTF-8 text; the message names the line.
     """
     document: list[str] = []
-    for line in _lines(path):
+    for line in read_lines(path):
         line = line.strip()
         if line:
             document.append(line)
@@ -95,37 +95,3 @@ def count(path: Path) -> FileCounts:
         text_bytes += len(text) - (len(document) - 1)
         crc32 = zlib.crc32(text + b"\n\n", crc32)
     return FileCounts(documents, with_pairs, sentences, text_bytes, crc32)
-
-
-def _lines(path: Path) -> Iterator[str]:
-    try:
-        with open_text(path) as file:
-            for number, line in enumerate(file, start=1):
-                if "\0" in line:
-                    raise InputError(
-                        f"A text file must be UTF-8 text. Received '{path}', whose line {number} "
-                        "holds a zero byte, as binary files do. Leave it out, or convert it."
-                    )
-                yield line.removeprefix("\ufeff") if number == 1 else line
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"A text file must be UTF-8 text. Received '{path}', whose line {_bad_line(path)} is "
-            f"not: {error.reason}. Convert it, for example with `iconv -f LATIN1 -t UTF-8`."
-        ) from error
-    except (EOFError, OSError, zlib.error) as error:
-        raise InputError(
-            f"A text file must be readable. Received '{path}': {error}. Copy it again, or leave it "
-            "out."
-        ) from error
-
-
-def _bad_line(path: Path) -> int:
-    """Returns the number of the first line that is not UTF-8; the decoder only knows its chunk."""
-    with open_text(path) as file:
-        file.reconfigure(errors="surrogateescape")
-        for number, line in enumerate(file, start=1):
-            try:
-                line.encode()
-            except UnicodeEncodeError:
-                return number
-    raise AssertionError(f"'{path}' changed while it was read")

@@ -35,30 +35,6 @@ def test_a_file_without_empty_lines_is_cut(tmp_path):
     assert [len(d) for d in read_documents(path)] == [MAX_SENTENCES, 3]
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_not_utf8_names_file_and_line(tmp_path, packed):
-    # Far enough in that the decoder's chunk starts before the broken line.
-    data = b"good line\n" * 5000 + b"caf\xe9\n" + b"good line\n"
-    path = tmp_path / ("bad.txt.gz" if packed else "bad.txt")
-    path.write_bytes(gzip.compress(data) if packed else data)
-    with pytest.raises(InputError, match=r"must be UTF-8 text.*bad\.txt.*line 5001 is not.*iconv"):
-        count(path)
-
-
-def test_binary_file_names_line(tmp_path):
-    path = tmp_path / "model.bin"
-    path.write_bytes(b"text\n\x00\x01\n")
-    with pytest.raises(InputError, match=r"model\.bin.*line 2 holds a zero byte"):
-        count(path)
-
-
-def test_truncated_gzip(tmp_path):
-    path = tmp_path / "cut.txt.gz"
-    path.write_bytes(gzip.compress(TEXT.encode())[:-9])
-    with pytest.raises(InputError, match=r"must be readable.*cut\.txt\.gz"):
-        count(path)
-
-
 def test_empty_file(tmp_path):
     (tmp_path / "full.txt").write_text("One.\nTwo.")
     (tmp_path / "empty.txt").write_text("\n \n")
