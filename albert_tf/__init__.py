@@ -10,9 +10,14 @@ from typing import Any
 from albert_tf.version import __version__
 
 _PUBLIC = {
+    "AlbertClassifier": "albert_tf.modeling.classifier",
     "AlbertConfig": "albert_tf.config",
     "AlbertEncoder": "albert_tf.modeling.encoder",
+    "AlbertMaskedLM": "albert_tf.modeling.masked_lm",
+    "AlbertMultipleChoice": "albert_tf.modeling.multiple_choice",
     "AlbertPretrainer": "albert_tf.modeling.pretrainer",
+    "AlbertSpanLabeler": "albert_tf.modeling.span_labeler",
+    "AlbertTokenClassifier": "albert_tf.modeling.token_classifier",
     "AlbertTokenizer": "albert_tf.tokenization.tokenizer",
     "presets": "albert_tf.presets",
 }

@@ -11,6 +11,7 @@ import numpy as np
 
 from albert_tf.config import AlbertConfig
 from albert_tf.convert import names
+from albert_tf.modeling.task_description import TaskDescription
 from albert_tf.tokenization.settings import Preprocessing
 
 EPSILON = 1e-12  # Of every layer norm of the original; `Source.epsilon` tells where it differs.
@@ -63,6 +64,7 @@ class Source:
       preprocessing: how text is treated before it, as far as the source tells.
       epsilon: of the layer norms by part ("encoder", "masked_lm"); 1e-12 where absent.
       classifier_dropout: rate before a classifier, if the source tells.
+      task: what the head of a fine-tuned model answers; None without such a head.
       step: training step, if the source tells.
       notes: what a user should know, such as which gelu was taken.
     """
@@ -77,6 +79,7 @@ class Source:
     preprocessing: Preprocessing | None = None
     epsilon: Mapping[str, float] = dataclasses.field(default_factory=dict)
     classifier_dropout: float | None = None
+    task: TaskDescription | None = None
     step: int | None = None
     notes: tuple[str, ...] = ()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from types import ModuleType
 from typing import TypeVar
 
 from albert_tf.config import AlbertConfig
@@ -35,8 +36,12 @@ def from_pretrained(
     Raises:
       InputError: as `albert_tf.convert.load`'s `load` and `assign`.
     """
-    reader = importlib.import_module(_READER)
-    source = reader.load(path_or_handle, config)
+    source = reader().load(path_or_handle, config)
     model = build(source.config)
-    reader.assign(model, source, allow_partial=allow_partial)
+    reader().assign(model, source, allow_partial=allow_partial)
     return model
+
+
+def reader() -> ModuleType:
+    """Returns `albert_tf.convert.load`, whose `load` reads any format and `assign` sets a model."""
+    return importlib.import_module(_READER)

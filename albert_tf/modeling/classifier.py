@@ -1,0 +1,31 @@
+"""`AlbertClassifier`: one text or a pair of texts to a class or a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from albert_tf.modeling.task_model import LabelModel
+
+
+@tf_keras.utils.register_keras_serializable(package="albert_tf")
+class AlbertClassifier(LabelModel):
+    """A dense layer on the pooled output (Lan et al. 2020, section 4; run_classifier.py).
+
+    ```python
+    model = AlbertClassifier.from_pretrained("albert_base/", labels=["bad", "good"])
+    logits = model(tokenizer(["a fine film"]))  # [1, 2]
+    ```
+
+    Inputs: the encoder's dict; other entries, such as labels, are left alone. Output: logits,
+    float32 [B, C]; with one class it is a regressor, and the output is the number itself.
+    """
+
+    TASKS = ("classification", "regression")
+
+    def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:
+        pooled = self.encode(features, training)["pooled_output"]  # [B, H]
+        return self.head(self.dropout(pooled, training=training))  # [B, C]

@@ -1,0 +1,65 @@
+"""`AlbertMaskedLM`: the encoder with the head that fills masked words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from albert_tf.config import AlbertConfig
+from albert_tf.modeling.heads import MaskedLMHead
+from albert_tf.modeling.task_model import TaskModel, as_config
+
+
+@tf_keras.utils.register_keras_serializable(package="albert_tf")
+class AlbertMaskedLM(TaskModel):
+    """`AlbertPretrainer` without pooler and sentence order, as AlbertForMaskedLM is stored.
+
+    Inputs: the encoder's dict and `masked_lm_positions` int32 [B, P]. Output: logits over the
+    vocabulary, float32 [B, P, V].
+
+    Args:
+      config: of the encoder; the head uses its activation and initializer range.
+      dropout_rate: in front of the head; 0 as in the original.
+    """
+
+    TASKS = ("fill_mask",)
+    USES_POOLER = False
+
+    def __init__(
+        self,
+        config: AlbertConfig | Mapping[str, Any],
+        dropout_rate: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        config = as_config(config)
+        initializer = tf_keras.initializers.TruncatedNormal(stddev=config.initializer_range)
+        super().__init__(
+            config,
+            lambda encoder: MaskedLMHead(
+                encoder.get_embedding_table(),
+                config.hidden_size,
+                config.hidden_act,
+                initializer,
+                name="masked_lm",
+            ),
+            dropout_rate,
+            **kwargs,
+        )
+
+    @property
+    def masked_lm(self) -> MaskedLMHead:
+        """The head, by its name in `AlbertPretrainer`."""
+        return self.head
+
+    @property
+    def checkpoint_items(self) -> dict[str, Any]:
+        """What a checkpoint holds besides the whole model, by Model Garden's names."""
+        return dict(encoder=self.encoder, masked_lm=self.head)
+
+    def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:
+        sequence = self.encode(features, training)["sequence_output"]  # [B, S, H]
+        sequence = self.dropout(sequence, training=training)
+        return self.head(sequence, features["masked_lm_positions"])  # [B, P, V]

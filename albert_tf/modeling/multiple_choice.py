@@ -1,0 +1,46 @@
+"""`AlbertMultipleChoice`: which of several continuations or answers is right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from albert_tf.config import AlbertConfig
+from albert_tf.modeling.task_model import DROPOUT, TaskModel, dense
+
+
+@tf_keras.utils.register_keras_serializable(package="albert_tf")
+class AlbertMultipleChoice(TaskModel):
+    """A score for each choice from its pooled output; a softmax goes over choices (run_race.py).
+
+    Inputs: the encoder's dict, each int32 [B, C, S], a row for each of C choices; other entries
+    are left alone. Output: logits, float32 [B, C].
+
+    Args:
+      config: of the encoder.
+      dropout_rate: in front of the head.
+    """
+
+    TASKS = ("multiple_choice",)
+
+    def __init__(
+        self,
+        config: AlbertConfig | Mapping[str, Any],
+        dropout_rate: float = DROPOUT,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(config, dense(1, config, "multiple_choice"), dropout_rate, **kwargs)
+
+    def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:
+        first = features.get("input_word_ids", features.get("input_ids"))
+        shape = tf.shape(first)  # [B, C, S]
+        rows = {
+            name: tf.reshape(value, [-1, shape[-1]]) if value.shape.rank == 3 else value
+            for name, value in features.items()
+        }
+        pooled = self.encode(rows, training)["pooled_output"]  # [B*C, H]
+        scores = self.head(self.dropout(pooled, training=training))  # [B*C, 1]
+        return tf.reshape(scores, shape[:2])  # [B, C]
