@@ -21,6 +21,7 @@ REQUIRES = [
     "pyyaml",
     "safetensors>=0.8",
     "sentencepiece>=0.2",
+    "sentencex>=1.0.32",  # cuts paragraphs into sentences; 4 MB, no dependencies
     "setuptools<81",  # tensorflow-hub 0.16.1 imports pkg_resources, which later versions dropped.
     "tensorflow>=2.20,<2.21",
     "tensorflow-hub>=0.16.1",
@@ -29,12 +30,14 @@ REQUIRES = [
     "tf-models-official>=2.20,<2.21",
     "tqdm",
 ]
+BEAM = "apache-beam>=2.77"  # albert-tf data build --runner
 EXTRAS = {
+    "beam": [BEAM],
     "hf": ["huggingface_hub"],  # hf:// handles
     "kaggle": ["kagglehub"],  # kaggle:// handles
     "torch": ["torch"],  # pytorch_model.bin
     "peers": ["keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"],  # tests beside them
-    "test": ["hypothesis", "pytest", "pytest-xdist", "ruff", "wheel"],
+    "test": [BEAM, "hypothesis", "pytest", "pytest-xdist", "ruff", "wheel"],
 }
 
 setup(

@@ -1,11 +1,13 @@
 """Build pretraining data from text, count what record files hold, or show instances.
 
-Text is UTF-8, a sentence a line, an empty line between documents, plain or gzip (.gz). A build
-streams: memory does not grow with the text. Run again after a stop, the same command goes on with
-the shards that are missing.
+Text is UTF-8, plain or gzip (.gz): text files with a sentence a line and an empty line between
+documents, or JSON Lines (.jsonl) with a document an object. --split_sentences takes paragraphs in
+place of sentences. A build streams: memory does not grow with the text. Run again after a stop, the
+same command goes on with the shards that are missing.
 
 examples:
   albert-tf data build --input 'text/*.txt' --vocab my.model --output_dir data --max_seq_length 128
+  albert-tf data build --input 'web/*.jsonl.gz' --split_sentences en --vocab my.model --output_dir d
   albert-tf data stats --input 'data/*.tfrecord' --vocab my.model
   albert-tf data show --input 'data/*.tfrecord' --vocab my.model --count 2
 """
@@ -58,6 +60,12 @@ def _add_build_arguments(parser: argparse.ArgumentParser) -> None:
     )
     setting("short_seq_prob", float, "share of shorter sequences")
     setting("dupe_factor", int, "copies of the text, with pairs and masks of their own")
+    setting("text_field", str, "field of JSON Lines that holds the text")
+    parser.add_argument(
+        "--split_sentences",
+        metavar="LANGUAGE",
+        help="lines are paragraphs; cut them by the rules of a language, such as en, de, ja",
+    )
     parser.add_argument(
         "--single_sentence",
         choices=SINGLE_SENTENCE,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from albert_tf.data.documents import TEXT_FIELD
 from albert_tf.data.masking import Masking
 from albert_tf.data.packing import SPECIAL_TOKENS
+from albert_tf.data.sentences import check_language
 from albert_tf.errors import InputError
 
 SINGLE_SENTENCE = ("drop", "split")
@@ -26,6 +28,9 @@ class BuildSettings:
       short_seq_prob: share of shorter sequences, so that the model sees them before fine-tuning.
       dupe_factor: copies of the text, each with pairs and masks of its own. The original has 40,
         for a million steps; 10 is for runs of the sizes that one machine trains.
+      text_field: of JSON Lines, the field that holds the text.
+      split_sentences: language whose rules cut each line into sentences, such as "en"; None takes
+        a line for a sentence.
       single_sentence: "drop" documents of one sentence, or "split" them at a token boundary.
       seed: of all random choices.
       shards: ranges of documents. Each gives one file a copy: shards x dupe_factor files.
@@ -38,6 +43,8 @@ class BuildSettings:
     favor_longer_ngram: bool = False
     short_seq_prob: float = 0.1
     dupe_factor: int = 10
+    text_field: str = TEXT_FIELD
+    split_sentences: str | None = None
     single_sentence: str = "drop"
     seed: int = 12345
     shards: int = 1
@@ -58,6 +65,8 @@ class BuildSettings:
             raise InputError(
                 f"short_seq_prob must lie in [0, 1]. Received {self.short_seq_prob!r}."
             )
+        if self.split_sentences is not None:
+            check_language(self.split_sentences)
         if self.single_sentence not in SINGLE_SENTENCE:
             raise InputError(
                 f"single_sentence must be one of {', '.join(SINGLE_SENTENCE)}. "

@@ -8,7 +8,7 @@ prompt, code blocks, tables, types of parameters, cross-reference mark-up. In or
 2. `paragraphs` joins what is left; a list item or a parameter starts a paragraph of its own, of
    which only the description stays.
 3. `plain` takes the mark-up off and leaves the words.
-4. `albert_tf.data.sentences` cuts sentences and drops those that do not read like English.
+4. sentences.py cuts sentences and prose.py drops those that do not read like English.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator
 
-from albert_tf.data.sentences import is_prose, split_sentences
+from albert_tf.data.prose import is_prose
+from albert_tf.data.sentences import split_sentences
 
 DROPPED_SECTIONS = frozenset({"references", "reference", "see also", "attributes", "methods"})
 HEADINGS = DROPPED_SECTIONS | {

@@ -20,6 +20,7 @@ from albert_tf.data.build_settings import BuildSettings
 from albert_tf.data.mask_units import unit_starts
 from albert_tf.data.packing import SPECIAL_TOKENS, Instances, pack
 from albert_tf.data.sentence_pairs import document_pairs
+from albert_tf.data.sentences import split_sentences
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
@@ -63,11 +64,17 @@ class InstanceMaker:
 
     def _tokenize(self, block: Block) -> tuple[np.ndarray, list[list[int]], Counter]:
         """Returns the tokens, int32 [T], the lengths of the sentences of each document, counts."""
-        encoded = iter(self.tokenizer.encode_batch([s for d in block.documents for s in d]))
+        documents = block.documents
+        if language := self.settings.split_sentences:
+            documents = [
+                [sentence for line in document for sentence in split_sentences(line, language)]
+                for document in documents
+            ]
+        encoded = iter(self.tokenizer.encode_batch([s for d in documents for s in d]))
         flat: list[int] = []
         lengths: list[list[int]] = []
-        counts = Counter(documents=len(block.documents), text_bytes=block.text_bytes)
-        for document in block.documents:
+        counts = Counter(documents=len(documents), text_bytes=block.text_bytes)
+        for document in documents:
             sentences = [ids for ids in (next(encoded) for _ in document) if ids]
             lengths.append([len(ids) for ids in sentences])
             for ids in sentences:

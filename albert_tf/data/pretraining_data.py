@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from albert_tf.data import manifest as manifests
-from albert_tf.data.blocks import read_blocks
+from albert_tf.data.blocks import file_groups, read_blocks
 from albert_tf.data.build_settings import BuildSettings
 from albert_tf.data.documents import FileCounts, scan
 from albert_tf.data.instances import BlockRecords, InstanceMaker
@@ -61,7 +61,7 @@ def build(
     vocab = existing(vocab, "The vocabulary")
     output_dir = check_writable(output_dir)
     tokenizer = AlbertTokenizer(vocab)
-    files = scan(paths, workers)
+    files = scan(paths, settings.text_field, workers)
     _check_corpus(paths, files, settings)
     manifest = manifests.start(output_dir, manifests.identity(paths, files, tokenizer, settings))
     if not manifest["complete"]:
@@ -89,7 +89,11 @@ def _build_missing_shards(
     text_bytes = sum(file["text_bytes"] for file in manifest["input"])
     documents = sum(file["documents"] for file in manifest["input"])
     finished = frozenset(int(shard) for shard in shards)
-    blocks = read_blocks(paths, documents, settings.shards, skip=finished)
+    counts = [FileCounts(**{k: file[k] for k in FileCounts._fields}) for file in manifest["input"]]
+    blocks = itertools.chain.from_iterable(
+        read_blocks(group, documents, settings.shards, settings.text_field, finished)
+        for group in file_groups(paths, counts)
+    )
     results = ordered_map(InstanceMaker, (vocab, settings), blocks, workers)
     done = manifests.total(shards.values())
     if progress:
@@ -156,12 +160,14 @@ def _check_corpus(
     paths: Sequence[Path], files: Sequence[FileCounts], settings: BuildSettings
 ) -> None:
     documents = sum(file.documents for file in files)
-    if not any(file.with_pairs for file in files) and settings.single_sentence == "drop":
+    lines_are_sentences = settings.single_sentence == "drop" and not settings.split_sentences
+    if lines_are_sentences and not any(file.with_pairs for file in files):
         raise InputError(
             "Some document must have two sentences: a sentence a line, an empty line between "
             f"documents. Received {documents} documents of one line each in {len(paths)} files, "
-            f"the first '{paths[0]}'. Remove empty lines within documents, or set "
-            "single_sentence='split' to cut sentences in two."
+            f"the first '{paths[0]}'. Remove empty lines within documents, set split_sentences to "
+            "the language of lines that hold paragraphs, or set single_sentence='split' to cut "
+            "sentences in two."
         )
     if settings.shards > documents:
         raise InputError(

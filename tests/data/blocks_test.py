@@ -1,6 +1,7 @@
 import pytest
 
-from albert_tf.data.blocks import read_blocks, shard_of
+from albert_tf.data.blocks import FileGroup, file_groups, read_blocks, shard_of
+from albert_tf.data.documents import count
 
 
 @pytest.fixture
@@ -13,14 +14,19 @@ def paths(tmp_path):
     return files
 
 
+@pytest.fixture
+def group(paths):
+    return FileGroup(paths, 0, 17)
+
+
 def test_shards_are_even_ranges():
     shards = [shard_of(i, 17, 5) for i in range(17)]
     assert shards == sorted(shards)
     assert sorted(shards.count(s) for s in range(5)) == [3, 3, 3, 4, 4]
 
 
-def test_blocks_cover_all_documents_and_stay_in_shards(paths):
-    blocks = list(read_blocks(paths, 17, 3, block_bytes=20))
+def test_blocks_cover_all_documents_and_stay_in_shards(group):
+    blocks = list(read_blocks(group, 17, 3, block_bytes=20))
     lengths = [len(d[0]) for block in blocks for d in block.documents]
     assert lengths == list(range(1, 18))
     assert [block.first for block in blocks] == [len(b.documents[0][0]) - 1 for b in blocks]
@@ -32,7 +38,19 @@ def test_blocks_cover_all_documents_and_stay_in_shards(paths):
     assert {block.shard for block in blocks} == {0, 1, 2}
 
 
-def test_skipping_shards_leaves_the_other_blocks_as_they_were(paths):
-    every = list(read_blocks(paths, 17, 3, block_bytes=20))
-    some = list(read_blocks(paths, 17, 3, skip=frozenset({0, 2}), block_bytes=20))
+def test_skipping_shards_leaves_the_other_blocks_as_they_were(group):
+    every = list(read_blocks(group, 17, 3, block_bytes=20))
+    some = list(read_blocks(group, 17, 3, skip=frozenset({0, 2}), block_bytes=20))
     assert some == [block for block in every if block.shard == 1]
+
+
+def test_small_files_are_read_together_and_large_ones_alone(paths):
+    counts = [count(path) for path in paths]  # 21 and 132 bytes
+    assert file_groups(paths, counts, group_bytes=22) == [FileGroup(paths, 0, 17)]
+    alone = [FileGroup(paths[:1], 0, 6), FileGroup(paths[1:], 6, 11)]
+    assert file_groups(paths, counts, group_bytes=21) == alone
+    every = [b for group in alone for b in read_blocks(group, 17, 3, block_bytes=20)]
+    assert [len(d[0]) for block in every for d in block.documents] == list(range(1, 18))
+    assert {block.first for block in every} >= {0, 6}
+    paths[0].unlink()  # a group of finished shards is not read again
+    assert list(read_blocks(alone[0], 17, 3, skip=frozenset({0, 1}))) == []

@@ -1,39 +1,33 @@
 import pytest
 
-from albert_tf.data.sentences import is_prose, split_sentences
+from albert_tf.data.sentences import check_language, split_sentences
+from albert_tf.errors import InputError
 
 
 @pytest.mark.parametrize(
-    "text, expected",
+    "language, text, expected",
     [
-        ("One is here. Two is there! Three?", ["One is here.", "Two is there!", "Three?"]),
-        ("See e.g. The book, vs. Others. Next.", ["See e.g. The book, vs. Others.", "Next."]),
-        ("By J. Smith. It works.", ["By J. Smith.", "It works."]),
-        ('He said "stop." Then left.', ['He said "stop."', "Then left."]),
-        ("Version 3.5 is out. see below", ["Version 3.5 is out. see below"]),
-        ("No end", ["No end"]),
-        ("", []),
+        ("en", " One is here. Two is there!\tThree? ", ["One is here.", "Two is there!", "Three?"]),
+        ("en", "Dr. Jones met J. Smith. It works.", ["Dr. Jones met J. Smith.", "It works."]),
+        ("en", 'He said "stop." Then left.', ['He said "stop."', "Then left."]),
+        ("en", "Version 3.5 is out", ["Version 3.5 is out"]),
+        ("en", " ", []),
+        (
+            "de",
+            "Am 3. Mai kam z. B. Dr. Müller. Er blieb.",
+            ["Am 3. Mai kam z. B. Dr. Müller.", "Er blieb."],
+        ),
+        ("tr", "Prof. Dr. Ali geldi. Işık söndü!", ["Prof. Dr. Ali geldi.", "Işık söndü!"]),
+        ("ja", "これは文です。次の文！最後？", ["これは文です。", "次の文！", "最後？"]),
+        ("ar", "هذه جملة. هل هذا سؤال؟ نعم!", ["هذه جملة.", "هل هذا سؤال؟", "نعم!"]),
     ],
 )
-def test_split_sentences(text, expected):
-    assert split_sentences(text) == expected
+def test_split_sentences(language, text, expected):
+    assert split_sentences(text, language) == expected
 
 
-@pytest.mark.parametrize(
-    "sentence, expected",
-    [
-        ("Return the first item of the list.", True),
-        ("Path to the data file", True),
-        ("Apply random noise.", True),
-        ("Parameters and", False),
-        ("If seed is None, use global_state = True.", False),
-        ("See https://example.org for the list of names.", False),
-        ("Das ist die größte Zahl von allen.", False),
-        ("- the list of all the things in it.", False),
-        ("alpha beta gamma delta epsilon.", False),
-        ("The shape is (1, 2, 3, 4, 5, 6, 7, 8, 9).", False),
-        ("The end " * 80 + ".", False),
-    ],
-)
-def test_is_prose(sentence, expected):
-    assert is_prose(sentence) is expected
+@pytest.mark.parametrize("code", ["english", "", "EN", "e"])
+def test_language_that_is_no_code(code):
+    with pytest.raises(InputError, match=rf"such as en, de.*Received '{code}'. Name the language"):
+        check_language(code)
+    check_language("zh-hans")
