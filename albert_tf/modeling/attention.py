@@ -9,6 +9,7 @@ import tf_keras
 from official.modeling import tf_utils
 
 from albert_tf.modeling.building import build_parts
+from albert_tf.modeling.dropout import Dropout
 
 # Added to the scores of keys that are padding, after scaling (original modeling.py:
 # dot_product_attention). Finite in float16. A row without any attended position attends to all.
@@ -64,7 +65,7 @@ class SelfAttention(tf_keras.layers.Layer):
         # === Layers ===
         self.query, self.key, self.value = dense("query"), dense("key"), dense("value")
         self.attention_output = dense("output")
-        self.dropout = tf_keras.layers.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
 
     def build(self, input_shape: Any) -> None:
         parts = (self.query, self.key, self.value, self.attention_output)

@@ -11,6 +11,7 @@ from official.modeling import tf_utils
 from albert_tf.modeling import activations
 from albert_tf.modeling.attention import FusedProjection, SelfAttention
 from albert_tf.modeling.building import build_parts
+from albert_tf.modeling.dropout import Dropout
 from albert_tf.modeling.layer_norm import layer_norm
 
 
@@ -53,7 +54,7 @@ class TransformerBlock(tf_keras.layers.Layer):
             hidden_size, kernel_initializer=tf_utils.clone_initializer(initializer), name="output"
         )
         self.output_norm = layer_norm("output_layer_norm")
-        self.dropout = tf_keras.layers.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
 
     def build(self, input_shape: Any) -> None:
         build_parts(

@@ -12,6 +12,7 @@ from official.modeling import tf_utils
 from albert_tf.errors import InputError
 from albert_tf.modeling.building import build_parts
 from albert_tf.modeling.checks import checked
+from albert_tf.modeling.dropout import Dropout
 from albert_tf.modeling.layer_norm import layer_norm
 
 
@@ -100,7 +101,7 @@ class AlbertEmbeddings(tf_keras.layers.Layer):
             type_vocab_size, "input_type_ids", "type_embeddings", one_hot=True
         )
         self.norm = layer_norm("layer_norm")
-        self.dropout = tf_keras.layers.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
         self.projection = None
         if embedding_width != hidden_size:
             self.projection = tf_keras.layers.Dense(

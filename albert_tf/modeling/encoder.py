@@ -11,7 +11,6 @@ from official.modeling import tf_utils
 
 from albert_tf import presets
 from albert_tf.config import AlbertConfig
-from albert_tf.errors import InputError
 from albert_tf.modeling import activations, inputs, pretrained
 from albert_tf.modeling.building import build_parts
 from albert_tf.modeling.embeddings import AlbertEmbeddings, Table
@@ -66,8 +65,7 @@ class AlbertEncoder(tf_keras.layers.Layer):
       return_embedding_output: whether to give `embedding_output` [B, S, H], what the first block
         takes.
       recompute: in training, store only the input of each block application and compute the rest
-        again for the gradient: less memory, about a third more time. Needs dropout 0, as the second
-        pass would draw other masks.
+        again, with the same dropout, for the gradient: less memory, about a third more time.
 
     Raises:
       InputError: a size breaks a rule of `AlbertConfig`, or an input has an unknown name.
@@ -119,11 +117,6 @@ class AlbertEncoder(tf_keras.layers.Layer):
             max_position_embeddings=max_sequence_length,
             type_vocab_size=type_vocab_size,
         )
-        if recompute and (dropout_rate or attention_dropout_rate):
-            raise InputError(
-                "recompute needs dropout 0, as the second pass would draw other masks. Received "
-                f"dropout_rate={dropout_rate}, attention_dropout_rate={attention_dropout_rate}."
-            )
         initializer = tf_keras.initializers.get(
             tf_keras.initializers.TruncatedNormal(stddev=0.02)
             if initializer is None

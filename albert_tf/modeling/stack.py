@@ -15,6 +15,7 @@ import tf_keras
 from albert_tf.modeling.attention import FusedProjection, mask_to_bias
 from albert_tf.modeling.block import TransformerBlock
 from albert_tf.modeling.building import build_parts
+from albert_tf.modeling.dropout import draw, seeded
 
 
 def layer_to_group(layer: int, num_layers: int, num_groups: int) -> int:
@@ -95,10 +96,16 @@ class SharedStack(tf_keras.layers.Layer):
     ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
         """Returns the application of a block as a function of tensors."""
 
+        # One seed for the first pass and for the second, so that both draw the same masks.
+        seed = draw() if training else None
+        if seed is None and training and self.recompute:
+            seed = tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
+
         def apply(
             x: tf.Tensor, bias: tf.Tensor, fused: FusedProjection, heads: tf.Tensor | None
         ) -> tuple[tf.Tensor, tf.Tensor]:
-            return block(x, bias, fused, output_range, heads, training=training)
+            with seeded(seed):
+                return block(x, bias, fused, output_range, heads, training=training)
 
         if not (self.recompute and training):
             return apply

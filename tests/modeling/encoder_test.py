@@ -10,6 +10,7 @@ import tf_keras
 
 from albert_tf import AlbertEncoder
 from albert_tf.errors import InputError
+from albert_tf.modeling.dropout import seeded, step_seed
 from albert_tf.modeling.stack import layer_to_group
 
 B, S, H, E, N, V, INNER, P = 2, 7, 12, 5, 4, 31, 20, 9
@@ -242,8 +243,8 @@ def test_embedding_output_is_what_the_first_block_takes():
     np.testing.assert_allclose(encoder(features)["embedding_output"], x, atol=1e-5)
 
 
-@pytest.mark.parametrize("head_mask", [False, True])
-def test_recomputing_gives_equal_gradients(head_mask):
+@pytest.mark.parametrize(("head_mask", "rate"), [(False, 0.0), (True, 0.3)])
+def test_recomputing_gives_equal_gradients(head_mask, rate):
     features = batch()
     if head_mask:
         features["head_mask"] = np.linspace(0.5, 1.0, N, dtype=np.float32)
@@ -258,7 +259,7 @@ def test_recomputing_gives_equal_gradients(head_mask):
 
         @tf.function
         def compute():
-            with tf.GradientTape() as tape:
+            with tf.GradientTape() as tape, seeded(step_seed(5, 7)):
                 outputs = encoder(features, training=True)
                 loss = tf.reduce_sum(outputs["sequence_output"] * direction)
             return tape.gradient(loss, encoder.trainable_variables)
@@ -269,16 +270,15 @@ def test_recomputing_gives_equal_gradients(head_mask):
         ops = [op.type for op in compute.get_concrete_function().graph.get_operations()]
         return {n: tf.convert_to_tensor(g).numpy() for n, g in pairs}, ops.count("Softmax")
 
-    plain, few = gradients(make())
-    again, more = gradients(make(recompute=True))
+    rates = dict(dropout_rate=rate, attention_dropout_rate=rate)
+    plain, few = gradients(make(**rates))
+    again, more = gradients(make(recompute=True, **rates))
     assert set(plain) == set(again) and more > few
     for name, gradient in plain.items():
         if "key/bias" in name:  # rounding noise around 0
             continue
         scale = np.abs(gradient).max() + 1e-3
         np.testing.assert_allclose(again[name] / scale, gradient / scale, atol=1e-5, err_msg=name)
-    with pytest.raises(InputError, match="recompute needs dropout 0, .* dropout_rate=0.1"):
-        make(recompute=True, dropout_rate=0.1)
 
 
 def test_model_gardens_models_take_the_encoder():
