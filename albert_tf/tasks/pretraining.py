@@ -9,18 +9,17 @@ from typing import Any
 
 import tensorflow as tf
 import tf_keras
-from official.core import base_task, config_definitions, task_factory
+from official.core import config_definitions, task_factory
 
 from albert_tf.data import manifest, pretraining_input
 from albert_tf.errors import InputError
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.tasks import pretraining_report
+from albert_tf.tasks.albert_task import AlbertTask, AlbertTaskConfig, Tensors
 from albert_tf.tasks.label_metrics import MajorityShare
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tokenization.settings import path_beside
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
-
-Tensors = Mapping[str, tf.Tensor]
 
 
 @dataclasses.dataclass
@@ -38,7 +37,7 @@ class PretrainingDataConfig(config_definitions.DataConfig):
 
 
 @dataclasses.dataclass
-class PretrainingConfig(config_definitions.TaskConfig):
+class PretrainingConfig(AlbertTaskConfig):
     """What `PretrainingTask` needs.
 
     Attributes:
@@ -55,11 +54,13 @@ class PretrainingConfig(config_definitions.TaskConfig):
 
 
 @task_factory.register_task_cls(PretrainingConfig)
-class PretrainingTask(base_task.Task):
+class PretrainingTask(AlbertTask):
     """Masked language model and sentence order on `AlbertPretrainer`.
 
     The loss is the original's (run_pretraining.py): the weighted sum over real predictions divided
     by their number + 1e-5, plus the mean sentence-order loss.
+    Replicas and micro-batches share one batch: its numbers divide their sums, so that the loss does
+    not depend on how a batch is spread.
     Metrics: mlm_loss, mlm_accuracy, sop_loss, sop_accuracy; in evaluation also the baselines
     mlm_unigram_accuracy and sop_majority_accuracy. The baseline of mlm_loss is ln(vocab_size).
     """
@@ -118,19 +119,32 @@ class PretrainingTask(base_task.Task):
         """Returns the metrics of an evaluation as lines of text, beside their baselines."""
         return pretraining_report.table(metrics, self.task_config.model.vocab_size)
 
+    def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:
+        """Returns the number of real predictions and of sequences."""
+        order = labels["next_sentence_labels"]
+        return dict(
+            mlm=tf.reduce_sum(labels["masked_lm_weights"]), sop=tf.cast(tf.size(order), tf.float32)
+        )
+
     def build_losses(
-        self, labels: Tensors, model_outputs: Tensors, aux_losses: Any = None
+        self,
+        labels: Tensors,
+        model_outputs: Tensors,
+        aux_losses: Sequence[tf.Tensor] | None = None,
+        counts: Tensors | None = None,
     ) -> tf.Tensor:
         """Returns the scalar loss; see the class."""
+        counts = counts or self.counts(labels)
         mlm, sop = _masked_lm_losses(labels, model_outputs), _order_losses(labels, model_outputs)
-        weights = labels["masked_lm_weights"]
-        loss = tf.reduce_sum(mlm * weights) / (tf.reduce_sum(weights) + 1e-5) + tf.reduce_mean(sop)
+        loss = tf.reduce_sum(mlm * labels["masked_lm_weights"]) / (counts["mlm"] + 1e-5)
+        loss += tf.reduce_sum(sop) / counts["sop"]
         return loss + (tf.add_n(aux_losses) if aux_losses else 0.0)
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
-        """Returns the metrics that `process_metrics` updates, by name."""
+        """Returns the metrics of the step, and those that `process_metrics` updates, by name."""
         names = ("mlm_loss", "mlm_accuracy", "sop_loss", "sop_accuracy")
-        metrics = [tf_keras.metrics.Mean(name=name) for name in names]
+        metrics = super().build_metrics(training)
+        metrics += [tf_keras.metrics.Mean(name=name) for name in names]
         if not training:
             vocab_size = self.task_config.model.vocab_size
             metrics.append(MajorityShare(vocab_size, name="mlm_unigram_accuracy"))

@@ -1,0 +1,105 @@
+"""The training step: micro-batches give the update of the whole batch; what it reports is true."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from official.core import base_task
+
+from albert_tf import AlbertPretrainer
+from albert_tf.errors import InputError
+from albert_tf.tasks.pretraining import PretrainingConfig, PretrainingTask
+from albert_tf.training import optimization
+
+TINY = Path(__file__).parents[1] / "testdata/tf1_tiny"
+B, S, P = 6, 11, 4
+
+
+def batch():
+    """Six rows with 0 to 4 real predictions and 4 to 11 tokens, so that no two parts are alike."""
+    rng = np.random.default_rng(1)
+    lengths, predictions = np.array([4, 11, 7, 9, 5, 10]), np.array([0, 4, 1, 2, 3, 4])
+    mask = (np.arange(S) < lengths[:, None]).astype(np.int32)
+    arrays = dict(
+        input_word_ids=rng.integers(5, 200, [B, S]) * mask,
+        input_mask=mask,
+        input_type_ids=rng.integers(0, 2, [B, S]) * mask,
+        masked_lm_positions=rng.integers(1, 4, [B, P]),
+        masked_lm_ids=rng.integers(5, 200, [B, P]),
+        masked_lm_weights=(np.arange(P) < predictions[:, None]).astype(np.float32),
+        next_sentence_labels=rng.integers(0, 2, [B, 1]),
+    )
+    return {
+        name: tf.constant(array, tf.float32 if name.endswith("weights") else tf.int32)
+        for name, array in arrays.items()
+    }
+
+
+def train(optimizer_name, accumulation_steps, updates=3):
+    """Returns losses, variables and the metrics after some updates with the same batch."""
+    model = AlbertPretrainer.from_pretrained(TINY)
+    rate = {"lamb": 0.00176, "adamw": 0.0001}[optimizer_name]  # as the two are used
+    config = optimization.config(optimizer_name, learning_rate=rate, train_steps=9, warmup_steps=0)
+    optimizer = base_task.Task.create_optimizer(config)
+    task = PretrainingTask(PretrainingConfig(accumulation_steps=accumulation_steps))
+    metrics = task.build_metrics(training=True)
+    step = tf.function(lambda: task.train_step(batch(), model, optimizer, metrics)["loss"])
+    losses = [float(step()) for _ in range(updates)]
+    values = {v.name: v.numpy() for v in model.variables if "key/bias" not in v.name}
+    return losses, values, {m.name: float(m.result()) for m in metrics}
+
+
+@pytest.mark.parametrize("optimizer_name", ["lamb", "adamw"])
+def test_micro_batches_give_the_update_of_the_whole_batch(optimizer_name):
+    losses, variables, metrics = train(optimizer_name, 1)
+    split_losses, split_variables, split_metrics = train(optimizer_name, 3)
+    np.testing.assert_allclose(split_losses, losses, rtol=1e-6)
+    for name, value in variables.items():
+        np.testing.assert_allclose(split_variables[name], value, atol=1e-6, err_msg=name)
+    assert split_metrics == pytest.approx(metrics, rel=1e-5)
+    assert losses[2] < losses[0]
+
+
+def test_the_step_reports_norm_tokens_and_padding():
+    model = AlbertPretrainer.from_pretrained(TINY)
+    task = PretrainingTask(PretrainingConfig())
+    with tf.GradientTape() as tape:
+        loss = task.build_losses(batch(), model(batch()))
+    gradients = [
+        tf.convert_to_tensor(g).numpy() for g in tape.gradient(loss, model.trainable_variables)
+    ]
+    norm = np.sqrt(sum((g.astype(np.float64) ** 2).sum() for g in gradients))
+    _, _, metrics = train("adamw", 1, updates=1)
+    assert metrics["gradient_norm"] == pytest.approx(norm, rel=1e-5)
+    assert metrics["tokens"] == 46
+    assert metrics["padding_fraction"] == pytest.approx(1 - 46 / (B * S))
+    assert metrics["nonfinite_updates"] == 0
+
+
+def test_float16_scales_the_loss_and_skips_what_overflows():
+    before = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = AlbertPretrainer.from_pretrained(TINY)
+        optimizer = tf_keras.mixed_precision.LossScaleOptimizer(
+            base_task.Task.create_optimizer(
+                optimization.config(learning_rate=0.1, train_steps=9, warmup_steps=0)
+            ),
+            initial_scale=2.0**30,
+        )
+        task = PretrainingTask(PretrainingConfig(accumulation_steps=2))
+        metrics = task.build_metrics(training=True)
+        start = model.trainable_variables[0].numpy()
+        task.train_step(batch(), model, optimizer, metrics)  # 2**30 overflows
+        assert {m.name: float(m.result()) for m in metrics}["nonfinite_updates"] == 1
+        np.testing.assert_array_equal(model.trainable_variables[0], start)
+    finally:
+        tf_keras.mixed_precision.set_global_policy(before)
+
+
+def test_a_batch_that_does_not_split_is_an_error():
+    task = PretrainingTask(PretrainingConfig(accumulation_steps=4))
+    with pytest.raises(InputError, match="accumulation_steps equal parts. Received 6 rows for 4"):
+        task.train_step(batch(), model=AlbertPretrainer.from_pretrained(TINY), optimizer=None)
