@@ -13,15 +13,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
+from albert_tf.data import record_files, record_stream
 from albert_tf.data.features import PRETRAINING, Feature
 from albert_tf.data.records import first_record
 from albert_tf.errors import InputError
 from albert_tf.files import expand
 
 SHUFFLE_BUFFER = 10_000  # about 6 MB of records at S = 64, 30 MB at S = 512
-CYCLE_LENGTH = 8  # files read at once; mixes shards and the copies of the text
 
 
 def dataset(
@@ -32,11 +33,16 @@ def dataset(
     global_batch_size: int,
     is_training: bool,
     seed: int | None = None,
+    start_step: int = 0,
     input_context: tf.distribute.InputContext | None = None,
     shuffle_buffer: int = SHUFFLE_BUFFER,
     drop_remainder: bool | None = None,
+    skip_broken_records: bool = False,
 ) -> tf.data.Dataset:
     """Returns batches of the model's inputs and labels.
+
+    Training batches are a function of files, seed and step: the dataset that starts at step n gives
+    what another one gives after n steps.
 
     Elements are dicts of `input_word_ids`, `input_mask`, `input_type_ids` (int32 [B, S]),
     `masked_lm_positions`, `masked_lm_ids` (int32 [B, P]), `masked_lm_weights` (float32 [B, P]) and
@@ -48,10 +54,13 @@ def dataset(
       max_predictions_per_seq: P of the records.
       global_batch_size: instances of all replicas together.
       is_training: shuffle and repeat without end; else one pass in order.
-      seed: makes the order of training the same on every run.
+      seed: makes training the same on every run; None draws one.
+      start_step: of training; see record_stream.py for what a late start costs.
       input_context: of `tf.distribute`; each input pipeline reads its own part.
       shuffle_buffer: records to draw the next one from.
       drop_remainder: leave out a last batch that is not full; by default in training only.
+      skip_broken_records: leave out what follows a broken record in its file, and log how much that
+        is, which takes a pass over all files; else reading ends in an error there.
 
     Raises:
       InputError: no file matches, or the first record of a file is not as described.
@@ -60,12 +69,19 @@ def dataset(
     check_records(paths, max_seq_length, max_predictions_per_seq)
     lengths = {"S": max_seq_length, "P": max_predictions_per_seq, "1": 1}
     schema = {f.name: _parser(f, lengths[f.axis]) for f in PRETRAINING if f.model_name}
+    files = [record_files.RecordFile(path) for path in paths if os.path.getsize(path)]
+    if skip_broken_records:
+        files = record_files.whole(paths)
+    part = record_stream.Part.of(input_context)
     batch_size = global_batch_size
     if input_context:
         batch_size = input_context.get_per_replica_batch_size(global_batch_size)
-    records = _records(paths, is_training, seed, input_context)
     if is_training:
-        records = records.shuffle(shuffle_buffer, seed=seed).repeat()
+        seed = np.random.SeedSequence().entropy % 2**63 if seed is None else seed
+        first = start_step * batch_size * part.replicas
+        records = record_stream.endless(files, part, seed, shuffle_buffer, first)
+    else:
+        records = record_stream.in_order(files, part)
     batches = records.batch(
         batch_size, drop_remainder=is_training if drop_remainder is None else drop_remainder
     )
@@ -124,28 +140,6 @@ def _check_record(path: str, record: tf.train.Example, lengths: dict[str, int]) 
                 f"({options[feature.axis]}). Received {length} values in '{path}'. Set "
                 f"{options[feature.axis]}={length}, or build the data with {wanted}."
             )
-
-
-def _records(
-    paths: Sequence[str],
-    is_training: bool,
-    seed: int | None,
-    input_context: tf.distribute.InputContext | None,
-) -> tf.data.Dataset:
-    """Returns the serialised records of this input pipeline; files interleave in training."""
-    pipelines = input_context.num_input_pipelines if input_context else 1
-    index = input_context.input_pipeline_id if input_context else 0
-    by_file = len(paths) >= pipelines
-    files = tf.data.Dataset.from_tensor_slices(list(paths))
-    if by_file:
-        files = files.shard(pipelines, index)
-    if not is_training:
-        records = tf.data.TFRecordDataset(files)
-    else:
-        records = files.shuffle(len(paths), seed=seed).interleave(
-            tf.data.TFRecordDataset, cycle_length=CYCLE_LENGTH
-        )
-    return records if by_file else records.shard(pipelines, index)
 
 
 def _parser(feature: Feature, length: int) -> tf.io.FixedLenFeature:

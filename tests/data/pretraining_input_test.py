@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,33 @@ def test_training_shuffles_repeats_and_follows_the_seed(files):
     assert one[:31] != one[31:] != list(range(31))
     assert one == epochs(1)
     assert one != epochs(2)
+
+
+@pytest.mark.parametrize("pipelines, replicas", [(1, 2), (2, 1), (5, 1)])  # there are 3 files
+def test_training_goes_on_at_any_step(files, pipelines, replicas):
+    """Steps 0 to 29 pass several epochs of each part; a step takes a batch for each replica."""
+
+    def parts(start_step, steps):
+        found = []
+        for index in range(pipelines):
+            batches = dataset(
+                files,
+                **SMALL,
+                global_batch_size=2 * pipelines * replicas,
+                is_training=True,
+                seed=3,
+                start_step=start_step,
+                shuffle_buffer=5,
+                input_context=tf.distribute.InputContext(pipelines, index, pipelines * replicas),
+            )
+            found.append(numbers(batches.take(steps * replicas)))
+        return found
+
+    undisturbed = parts(0, 30)
+    assert not any(set(a) & set(b) for a, b in itertools.combinations(undisturbed, 2))
+    for start in (1, 23):
+        expected = [part[2 * replicas * start :] for part in undisturbed]
+        assert parts(start, 30 - start) == expected
 
 
 @pytest.mark.parametrize("pipelines", [2, 5])  # fewer and more than files

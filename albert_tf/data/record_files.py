@@ -1,0 +1,88 @@
+"""Record files, and what to do about those that are cut off or damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+from absl import logging
+
+from albert_tf.errors import InputError
+
+FRAME = 16  # bytes of a record besides its content: length, two checksums
+
+
+class RecordFile(NamedTuple):
+    """A file and how many of its records to read, from the first; -1 for all."""
+
+    path: str
+    records: int = -1
+
+
+def whole(paths: Sequence[str]) -> list[RecordFile]:
+    """Returns the files without what lies behind a broken record, after reading all of them.
+
+    What is left out is logged, file by file and in sum.
+
+    Raises:
+      InputError: no whole record is left.
+    """
+    files, lost = [], []
+    for path in paths:
+        records, end = _scan(path)
+        files.append(RecordFile(path, records))
+        missing = os.path.getsize(path) - end
+        if missing:
+            lost.append(missing)
+            logging.warning(
+                "'%s': record %d is broken; it and what follows it, %d bytes, are left out.",
+                path,
+                records,
+                missing,
+            )
+    if lost:
+        logging.warning(
+            "Left out of %d of %d record files: %d bytes.", len(lost), len(paths), sum(lost)
+        )
+    if not any(file.records for file in files):
+        raise InputError(
+            f"Record files must hold a whole record. Received {len(paths)} files without one, the "
+            f"first '{paths[0]}'. Build the data again."
+        )
+    return files
+
+
+@contextlib.contextmanager
+def naming_broken(paths: Sequence[str]) -> Iterator[None]:
+    """Turns the reader's error on a broken record, which tells no file, into one that does.
+
+    Raises:
+      InputError: a record of one of the files is broken.
+    """
+    try:
+        yield
+    except tf.errors.DataLossError as error:
+        for path in paths:
+            records, end = _scan(path)
+            if end < os.path.getsize(path):
+                raise InputError(
+                    f"Record files must be whole. Received '{path}', whose record {records}, "
+                    f"counted from 0, is cut off or damaged at byte {end}. Build the data again, "
+                    "or set skip_broken_records to leave out what follows."
+                ) from error
+        raise
+
+
+def _scan(path: str) -> tuple[int, int]:
+    """Returns the number of whole records before the first broken one, and the byte they end at."""
+    records = tf.data.TFRecordDataset(path).ignore_errors().batch(1024)
+    sizes = records.map(
+        lambda batch: tf.stack([tf.size(batch), tf.reduce_sum(tf.strings.length(batch) + FRAME)])
+    )
+    total = sizes.reduce(
+        tf.zeros(2, tf.int64), lambda sum, more: sum + tf.cast(more, tf.int64)
+    ).numpy()
+    return int(total[0]), int(total[1])
