@@ -42,6 +42,13 @@ def _add_build_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (%(default)s)"
     )
+    parser.add_argument(
+        "--runner",
+        help="let Apache Beam do the work: DirectRunner, FlinkRunner, SparkRunner, DataflowRunner",
+    )
+    parser.add_argument(
+        "pipeline_options", nargs="*", help="after --, flags for Beam: -- --direct_num_workers 2"
+    )
 
     def setting(name: str, kind: type, text: str) -> None:
         value = getattr(default, name)
@@ -100,6 +107,8 @@ def _build(args: argparse.Namespace) -> None:
             args.output_dir,
             settings,
             workers=args.workers,
+            runner=args.runner,
+            pipeline_options=args.pipeline_options,
             progress=bar,
         )
     finally:

@@ -10,26 +10,22 @@ shards that are missing.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import itertools
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from albert_tf.data import local_build
 from albert_tf.data import manifest as manifests
-from albert_tf.data.blocks import file_groups, read_blocks
+from albert_tf.data.blocks import file_groups
+from albert_tf.data.build_job import COUNTS_FILES, FILES, Job, remove_leftovers
 from albert_tf.data.build_settings import BuildSettings
 from albert_tf.data.documents import FileCounts, scan
-from albert_tf.data.instances import BlockRecords, InstanceMaker
-from albert_tf.data.workers import ordered_map
 from albert_tf.errors import InputError
-from albert_tf.files import check_writable, existing, expand, replacing
+from albert_tf.files import check_writable, existing, expand
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
-
-FILES = "instances-*.tfrecord"  # the glob of a directory's records
 
 
 def build(
@@ -39,6 +35,8 @@ def build(
     settings: BuildSettings | None = None,
     *,
     workers: int = 1,
+    runner: str | None = None,
+    pipeline_options: Sequence[str] = (),
     progress: Callable[[Counter, int], None] | None = None,
 ) -> dict[str, Any]:
     """Writes pretraining data and returns its manifest.
@@ -49,6 +47,8 @@ def build(
       output_dir: new, empty, or holding a part of this very build.
       settings: of the build; None for the defaults.
       workers: processes; the output does not depend on it.
+      runner: of Apache Beam, which then does the work (beam_build.py); the output is the same.
+      pipeline_options: flags for Beam.
       progress: called with the counts of what is done ("documents", "text_bytes", "instances" and
         those of statistics.py) and the bytes of text there are.
 
@@ -57,6 +57,12 @@ def build(
         holds something else. Nothing is written then.
     """
     settings = settings or BuildSettings()
+    if pipeline_options and not runner:
+        raise InputError(
+            f"Options of a pipeline need a runner. Received {' '.join(pipeline_options)} without "
+            "one. Name it with --runner, such as DirectRunner."
+        )
+    beam_build = _beam_build() if runner else None
     paths = expand(input_files)
     vocab = existing(vocab, "The vocabulary")
     output_dir = check_writable(output_dir)
@@ -64,96 +70,60 @@ def build(
     files = scan(paths, settings.text_field, workers)
     _check_corpus(paths, files, settings)
     manifest = manifests.start(output_dir, manifests.identity(paths, files, tokenizer, settings))
-    if not manifest["complete"]:
-        _remove_leftovers(output_dir)
-        _build_missing_shards(manifest, paths, vocab, output_dir, settings, workers, progress)
-        manifest["counts"] = dict(manifests.total(manifest["shards"].values()))
-        manifest["complete"] = True
+    if manifest["complete"]:
+        return manifest
+    shards = manifest["shards"]
+    job = Job(
+        vocab=vocab,
+        settings=settings,
+        groups=file_groups(paths, files),
+        documents=sum(file.documents for file in files),
+        output_dir=output_dir,
+        finished=frozenset(map(int, shards)),
+    )
+    remove_leftovers(output_dir, f".{FILES}.*", f".{manifests.NAME}.*")
+    manifests.save(output_dir, manifest)
+    if beam_build:
+        entries = beam_build.run(job, runner, pipeline_options)
+    else:
+        report = _reporter(shards, files, progress)
+        entries = local_build.run(job, workers, report)
+    for shard, entry in entries:
+        shards[str(shard)] = entry
         manifests.save(output_dir, manifest)
+    manifest["counts"] = dict(manifests.total(shards.values()))
+    manifest["complete"] = True
+    manifests.save(output_dir, manifest)
+    remove_leftovers(output_dir, COUNTS_FILES)
     return manifest
 
 
-def _build_missing_shards(
-    manifest: dict[str, Any],
-    paths: Sequence[Path],
-    vocab: Path,
-    output_dir: Path,
-    settings: BuildSettings,
-    workers: int,
+def _reporter(
+    shards: Mapping[str, Any],
+    files: Sequence[FileCounts],
     progress: Callable[[Counter, int], None] | None,
-) -> None:
-    """Writes the shards that the manifest lacks, and the manifest after each."""
-    import tensorflow as tf  # noqa: F401  (takes seconds; before the clock of the progress starts)
-
-    shards = manifest["shards"]
-    text_bytes = sum(file["text_bytes"] for file in manifest["input"])
-    documents = sum(file["documents"] for file in manifest["input"])
-    finished = frozenset(int(shard) for shard in shards)
-    counts = [FileCounts(**{k: file[k] for k in FileCounts._fields}) for file in manifest["input"]]
-    blocks = itertools.chain.from_iterable(
-        read_blocks(group, documents, settings.shards, settings.text_field, finished)
-        for group in file_groups(paths, counts)
-    )
-    results = ordered_map(InstanceMaker, (vocab, settings), blocks, workers)
+) -> Callable[[Counter], None]:
+    """Returns a function that adds counts to those of the finished shards and reports the sum."""
     done = manifests.total(shards.values())
-    if progress:
-        progress(done, text_bytes)
-    manifests.save(output_dir, manifest)
-    for shard, group in itertools.groupby(results, key=lambda result: result.block.shard):
-        watched = _watch(group, done, progress, text_bytes)
-        shards[str(shard)] = _write_shard(output_dir, shard, settings, watched)
-        manifests.save(output_dir, manifest)
+    text_bytes = sum(file.text_bytes for file in files)
 
-
-def _watch(
-    results: Iterable[BlockRecords],
-    done: Counter,
-    progress: Callable[[Counter, int], None] | None,
-    text_bytes: int,
-) -> Iterator[BlockRecords]:
-    """Yields the results; adds each to `done` and reports it once it is written."""
-    for result in results:
-        yield result
-        done.update(result.counts)
+    def report(counts: Counter) -> None:
+        done.update(counts)
         if progress:
             progress(done, text_bytes)
 
-
-def _write_shard(
-    output_dir: Path, shard: int, settings: BuildSettings, results: Iterable[BlockRecords]
-) -> dict[str, Any]:
-    """Writes a file for each copy of the text of a shard; returns its entry in the manifest."""
-    import tensorflow as tf  # here, so that importing this module stays fast
-
-    total = settings.shards * settings.dupe_factor
-    names = [
-        f"instances-{shard * settings.dupe_factor + copy:05d}-of-{total:05d}.tfrecord"
-        for copy in range(settings.dupe_factor)
-    ]
-    counts: Counter = Counter()
-    with contextlib.ExitStack() as stack:
-        writers = [
-            stack.enter_context(
-                tf.io.TFRecordWriter(os.fspath(stack.enter_context(replacing(output_dir / name))))
-            )
-            for name in names
-        ]
-        for result in results:
-            counts.update(result.counts)
-            for writer, records in zip(writers, result.copies):
-                for record in records:
-                    writer.write(record)
-    files = {name: _sha256(output_dir / name) for name in names}
-    return {"counts": dict(sorted(counts.items())), "sha256": files}
+    return report
 
 
-def _sha256(path: Path) -> str:
-    """Returns the checksum of a file, read in parts: a file may be larger than the memory."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while part := file.read(2**20):
-            digest.update(part)
-    return digest.hexdigest()
+def _beam_build() -> ModuleType:
+    try:
+        from albert_tf.data import beam_build
+    except ImportError as error:
+        raise InputError(
+            f"--runner needs Apache Beam, which is not installed: {error}. Run "
+            "pip install 'albert-tf[beam]'."
+        ) from error
+    return beam_build
 
 
 def _check_corpus(
@@ -174,9 +144,3 @@ def _check_corpus(
             "There must be at least a document for each shard. Received "
             f"shards={settings.shards} for {documents} documents. Lower the number of shards."
         )
-
-
-def _remove_leftovers(output_dir: Path) -> None:
-    """Removes the unfinished files that a killed run left under temporary names."""
-    for leftover in [*output_dir.glob(f".{FILES}.*"), *output_dir.glob(f".{manifests.NAME}.*")]:
-        leftover.unlink()

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from albert_tf.data import manifest as manifests
-from albert_tf.data import pretraining_data
+from albert_tf.data.build_job import FILES
 from albert_tf.data.build_settings import BuildSettings
 from albert_tf.data.pretraining_data import build
 from albert_tf.data.records import read_arrays
@@ -135,16 +136,21 @@ def test_instances_are_whole_and_from_one_document(many, tokenizer):
         )
 
 
-def test_two_runs_and_any_number_of_workers_give_the_same_bytes(tmp_path):
+def test_two_runs_any_number_of_workers_and_beam_give_the_same_bytes(tmp_path):
     settings = BuildSettings(max_seq_length=48, dupe_factor=2, shards=3, seed=5)
-    for name, workers in (("a", 1), ("b", 1), ("c", 2)):
-        build(str(CORPUS), VOCAB, tmp_path / name, settings, workers=workers)
-    assert digests(tmp_path / "a") == digests(tmp_path / "b") == digests(tmp_path / "c")
-    assert len(digests(tmp_path / "a")) == 3 * 2 + 1
-    other = BuildSettings(max_seq_length=48, dupe_factor=2, shards=3, seed=6)
-    build(str(CORPUS), VOCAB, tmp_path / "d", other)
-    records = {k: v for k, v in digests(tmp_path / "a").items() if k != manifests.NAME}
-    assert not set(records.values()) & set(digests(tmp_path / "d").values())
+    for name, engine in (
+        ("a", {"workers": 1}),
+        ("b", {"workers": 1}),
+        ("c", {"workers": 2}),
+        ("d", {"runner": "DirectRunner", "pipeline_options": ["--direct_num_workers=1"]}),
+    ):
+        build(str(CORPUS), VOCAB, tmp_path / name, settings, **engine)
+    first, *others = (digests(tmp_path / name) for name in "abcd")
+    assert len(first) == 3 * 2 + 1
+    assert all(other == first for other in others)
+    build(str(CORPUS), VOCAB, tmp_path / "e", dataclasses.replace(settings, seed=6))
+    records = {digest for name, digest in first.items() if name != manifests.NAME}
+    assert not records & set(digests(tmp_path / "e").values())
 
 
 def test_manifest_tells_what_was_built(tmp_path):
@@ -168,7 +174,7 @@ def test_manifest_tells_what_was_built(tmp_path):
     assert [file["name"] for file in manifest["input"]] == ["a.txt"]
     assert str(tmp_path) not in (tmp_path / "out" / manifests.NAME).read_text()
     names = {name for shard in manifest["shards"].values() for name in shard["sha256"]}
-    assert names == {p.name for p in (tmp_path / "out").glob(pretraining_data.FILES)}
+    assert names == {p.name for p in (tmp_path / "out").glob(FILES)}
     assert len(names) == 6
     assert manifest["counts"] == dict(manifests.total(manifest["shards"].values()))
     total = manifest["input"][0]["text_bytes"]
