@@ -13,6 +13,7 @@ from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.modeling import inputs, pretrained
 from albert_tf.modeling.building import build_parts
+from albert_tf.modeling.dropout import Dropout
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.task_description import TaskDescription
 
@@ -50,7 +51,7 @@ class TaskModel(tf_keras.Model):
         self.dropout_rate = dropout_rate
         self.encoder = AlbertEncoder.from_albert_config(self.albert_config, name="encoder")
         self.encoder.pooler_layer.trainable = self.USES_POOLER
-        self.dropout = tf_keras.layers.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
         self.head = make_head(self.encoder)
         build_parts((self.head, self.albert_config.hidden_size))
 
