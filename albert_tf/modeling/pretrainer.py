@@ -26,15 +26,18 @@ class AlbertPretrainer(tf_keras.Model):
 
     Args:
       config: the model. Heads use its activation and initializer range, as the original does.
+      recompute: as `AlbertEncoder` takes it.
     """
 
-    def __init__(self, config: AlbertConfig | Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        self, config: AlbertConfig | Mapping[str, Any], recompute: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(config, AlbertConfig):
             config = AlbertConfig.from_dict(config)
-        self.albert_config = config
+        self.albert_config, self._recompute = config, recompute
         initializer = tf_keras.initializers.TruncatedNormal(stddev=config.initializer_range)
-        self.encoder = AlbertEncoder.from_albert_config(config, name="encoder")
+        self.encoder = AlbertEncoder.from_albert_config(config, recompute=recompute, name="encoder")
         self.masked_lm = MaskedLMHead(
             self.encoder.get_embedding_table(),
             config.hidden_size,
@@ -76,4 +79,4 @@ class AlbertPretrainer(tf_keras.Model):
         return outputs
 
     def get_config(self) -> dict[str, Any]:
-        return {"config": self.albert_config.to_dict()}
+        return {"config": self.albert_config.to_dict(), "recompute": self._recompute}

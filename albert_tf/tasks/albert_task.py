@@ -17,6 +17,7 @@ import tf_keras
 from official.core import base_task, config_definitions
 
 from albert_tf.errors import InputError
+from albert_tf.modeling.dropout import seeded, step_seed
 
 Tensors = Mapping[str, tf.Tensor]
 Gradients = list[tf.Tensor | None]
@@ -30,9 +31,12 @@ class AlbertTaskConfig(config_definitions.TaskConfig):
       accumulation_steps: micro-batches that a batch is split into, one after the other; the memory
         for activations falls by that factor, the update stays the same. `global_batch_size` is
         always the whole batch of an update.
+      recompute: store only the input of each block application and compute the rest again for the
+        gradient: less memory, about a third more time.
     """
 
     accumulation_steps: int = 1
+    recompute: bool = False
 
 
 class AlbertTask(base_task.Task):
@@ -105,8 +109,8 @@ class AlbertTask(base_task.Task):
         by_name = {metric.name: metric for metric in metrics or ()}
         step_metrics = {n: by_name.pop(n) for n in self._STEP_METRICS if n in by_name}
 
-        def part(features: Any, labels: Any) -> tuple[tf.Tensor, Gradients]:
-            with tf.GradientTape() as tape:
+        def part(features: Any, labels: Any, index: tf.Tensor) -> tuple[tf.Tensor, Gradients]:
+            with tf.GradientTape() as tape, seeded(self._dropout_seed(optimizer, index)):
                 outputs = model(features, training=True)
                 loss = self.build_losses(labels, outputs, counts=counts)
                 if model.losses:
@@ -129,6 +133,16 @@ class AlbertTask(base_task.Task):
         )
         return {self.loss: loss * replicas}  # the trainer takes the mean over replicas
 
+    def _dropout_seed(
+        self, optimizer: tf_keras.optimizers.Optimizer, part: tf.Tensor
+    ) -> tf.Tensor | None:
+        """Returns a seed that is a function of seed, update, part and replica, if a seed is set."""
+        seed = self.task_config.train_data.seed
+        if seed is None:
+            return None
+        update = tf.cast(optimizer.iterations, tf.int32)
+        return step_seed(seed, update * self.task_config.accumulation_steps + part)
+
     def _process_step(
         self,
         metrics: Mapping[str, tf_keras.metrics.Metric],
@@ -149,24 +163,27 @@ class AlbertTask(base_task.Task):
 
 
 def _accumulated(
-    part: Callable[[Any, Any], tuple[tf.Tensor, Gradients]], batch: tuple[Any, Any], steps: int
+    part: Callable[[Any, Any, tf.Tensor], tuple[tf.Tensor, Gradients]],
+    batch: tuple[Any, Any],
+    steps: int,
 ) -> tuple[tf.Tensor, Gradients]:
     """Returns the sums of loss and gradients over `steps` equal parts of the batch."""
+    first_index = tf.constant(0)
     if steps == 1:
-        return part(*batch)
+        return part(*batch, first_index)
     parts = tf.nest.map_structure(lambda tensor: _split(tensor, steps), batch)
     # The first part stands outside the loop: it tells which variables have a gradient at all.
-    loss, first = part(*tf.nest.map_structure(lambda tensor: tensor[0], parts))
+    loss, first = part(*tf.nest.map_structure(lambda tensor: tensor[0], parts), first_index)
     moving = [i for i, gradient in enumerate(first) if gradient is not None]
 
     def add(step: tf.Tensor, loss: tf.Tensor, sums: list[tf.Tensor]) -> Any:
-        more, gradients = part(*tf.nest.map_structure(lambda tensor: tensor[step], parts))
+        more, gradients = part(*tf.nest.map_structure(lambda tensor: tensor[step], parts), step)
         return step + 1, loss + more, [s + gradients[i] for s, i in zip(sums, moving)]
 
     _, loss, sums = tf.while_loop(
         lambda step, *_: step < steps,
         add,
-        (tf.constant(1), loss, [first[i] for i in moving]),
+        (first_index + 1, loss, [first[i] for i in moving]),
         parallel_iterations=1,  # more would hold the activations of several parts
     )
     gradients: Gradients = [None] * len(first)

@@ -67,7 +67,10 @@ class PretrainingTask(AlbertTask):
 
     def build_model(self) -> tf_keras.Model:
         """Returns the pretrainer with new weights."""
-        return AlbertPretrainer(self.task_config.model.to_albert_config(), name="pretrainer")
+        config = self.task_config
+        return AlbertPretrainer(
+            config.model.to_albert_config(), recompute=config.recompute, name="pretrainer"
+        )
 
     def build_inputs(
         self,

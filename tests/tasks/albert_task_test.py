@@ -10,6 +10,7 @@ from official.core import base_task
 
 from albert_tf import AlbertPretrainer
 from albert_tf.errors import InputError
+from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tasks.pretraining import PretrainingConfig, PretrainingTask
 from albert_tf.training import optimization
 
@@ -37,13 +38,28 @@ def batch():
     }
 
 
-def train(optimizer_name, accumulation_steps, updates=3):
+def pretraining(accumulation_steps=1, dropout=0.0, **changes):
+    """The task, and its model with the golden weights."""
+    golden = AlbertPretrainer.from_pretrained(TINY)
+    rates = dict(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
+    config = PretrainingConfig(
+        model=ModelConfig(**golden.albert_config.to_dict() | rates),
+        accumulation_steps=accumulation_steps,
+        **changes,
+    )
+    config.train_data.seed = 4
+    task = PretrainingTask(config)
+    model = task.build_model()
+    model.set_weights(golden.get_weights())
+    return task, model
+
+
+def train(optimizer_name, accumulation_steps, updates=3, **changes):
     """Returns losses, variables and the metrics after some updates with the same batch."""
-    model = AlbertPretrainer.from_pretrained(TINY)
+    task, model = pretraining(accumulation_steps, **changes)
     rate = {"lamb": 0.00176, "adamw": 0.0001}[optimizer_name]  # as the two are used
     config = optimization.config(optimizer_name, learning_rate=rate, train_steps=9, warmup_steps=0)
     optimizer = base_task.Task.create_optimizer(config)
-    task = PretrainingTask(PretrainingConfig(accumulation_steps=accumulation_steps))
     metrics = task.build_metrics(training=True)
     step = tf.function(lambda: task.train_step(batch(), model, optimizer, metrics)["loss"])
     losses = [float(step()) for _ in range(updates)]
@@ -62,9 +78,18 @@ def test_micro_batches_give_the_update_of_the_whole_batch(optimizer_name):
     assert losses[2] < losses[0]
 
 
+def test_dropout_is_done_again_in_a_second_run_and_when_recomputing():
+    first = train("adamw", 2, updates=2, dropout=0.2)
+    again = train("adamw", 2, updates=2, dropout=0.2, recompute=True)
+    np.testing.assert_allclose(again[0], first[0], rtol=1e-6)
+    for name, value in first[1].items():
+        np.testing.assert_allclose(again[1][name], value, atol=1e-6, err_msg=name)
+    task, model = pretraining()
+    assert abs(first[0][0] - task.build_losses(batch(), model(batch()))) > 1e-3  # it does drop
+
+
 def test_the_step_reports_norm_tokens_and_padding():
-    model = AlbertPretrainer.from_pretrained(TINY)
-    task = PretrainingTask(PretrainingConfig())
+    task, model = pretraining()
     with tf.GradientTape() as tape:
         loss = task.build_losses(batch(), model(batch()))
     gradients = [
@@ -82,14 +107,13 @@ def test_float16_scales_the_loss_and_skips_what_overflows():
     before = tf_keras.mixed_precision.global_policy()
     tf_keras.mixed_precision.set_global_policy("mixed_float16")
     try:
-        model = AlbertPretrainer.from_pretrained(TINY)
+        task, model = pretraining(accumulation_steps=2)
         optimizer = tf_keras.mixed_precision.LossScaleOptimizer(
             base_task.Task.create_optimizer(
                 optimization.config(learning_rate=0.1, train_steps=9, warmup_steps=0)
             ),
             initial_scale=2.0**30,
         )
-        task = PretrainingTask(PretrainingConfig(accumulation_steps=2))
         metrics = task.build_metrics(training=True)
         start = model.trainable_variables[0].numpy()
         task.train_step(batch(), model, optimizer, metrics)  # 2**30 overflows
@@ -100,6 +124,6 @@ def test_float16_scales_the_loss_and_skips_what_overflows():
 
 
 def test_a_batch_that_does_not_split_is_an_error():
-    task = PretrainingTask(PretrainingConfig(accumulation_steps=4))
+    task, model = pretraining(accumulation_steps=4)
     with pytest.raises(InputError, match="accumulation_steps equal parts. Received 6 rows for 4"):
-        task.train_step(batch(), model=AlbertPretrainer.from_pretrained(TINY), optimizer=None)
+        task.train_step(batch(), model, optimizer=None)
