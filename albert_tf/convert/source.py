@@ -84,6 +84,11 @@ class Source:
     notes: tuple[str, ...] = ()
 
     @property
+    def parts(self) -> dict[str, str]:
+        """The part, "encoder" or a head, of every weight that a model of this config may have."""
+        return {w.ours: names.head(w.ours) or "encoder" for w in names.weights(self.config)}
+
+    @property
     def heads(self) -> tuple[str, ...]:
         """Pretraining heads whose weights are all there."""
         needed = {head: set() for head in names.HEADS}

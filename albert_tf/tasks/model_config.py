@@ -9,6 +9,7 @@ from official.modeling.hyperparams import base_config
 
 from albert_tf import presets
 from albert_tf.config import AlbertConfig
+from albert_tf.modeling import pretrained
 
 # The same fields and defaults as AlbertConfig, which stays their one home.
 _Fields = dataclasses.make_dataclass(
@@ -45,3 +46,17 @@ def from_preset(name: str, **overrides: Any) -> ModelConfig:
       InputError: the preset is unknown.
     """
     return ModelConfig(**{**presets.get(name).config.to_dict(), **overrides})
+
+
+def from_pretrained(path_or_handle: str, **overrides: Any) -> ModelConfig:
+    """Returns the config of a model that exists, such as the one a run begins with.
+
+    Args:
+      path_or_handle: what `AlbertEncoder.from_pretrained` reads.
+      **overrides: fields to change, such as `hidden_dropout_prob`.
+
+    Raises:
+      InputError: nothing readable lies there.
+    """
+    source = pretrained.reader().load(path_or_handle)
+    return ModelConfig(**{**source.config.to_dict(), **overrides})

@@ -1,0 +1,100 @@
+"""The weights that a new run begins with: those of a model that exists, of any format.
+
+Readers stand in `albert_tf.convert`; `modeling.pretrained` finds them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tf_keras
+
+from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError
+from albert_tf.modeling import pretrained
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+# What may differ between a model and its initial weights: rates of training, no shape, no number.
+_FREE = {"hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range"}
+
+
+def check(path_or_handle: str, config: AlbertConfig, tokenizer: AlbertTokenizer | None) -> None:
+    """Checks config and vocabulary of a run against its initial weights; reads no weight.
+
+    Args:
+      path_or_handle: what `from_pretrained` reads.
+      config: of the run's model.
+      tokenizer: of the run; compared where a SentencePiece model lies with the weights.
+
+    Raises:
+      InputError: nothing readable lies there, or it was made for another model or vocabulary.
+    """
+    source = pretrained.reader().load(path_or_handle)
+    here, there = config.to_dict(), source.config.to_dict()
+    differing = [
+        f"{name}={here[name]!r} here, {there[name]!r} there"
+        for name in here
+        if name not in _FREE and here[name] != there[name]
+    ]
+    if differing:
+        raise InputError(
+            "The model must have the config of its initial weights. Received INIT_FROM="
+            f"'{path_or_handle}' with {'; '.join(differing)}. Set these, or take them all with "
+            "MODEL = @model_config.from_pretrained()."
+        )
+    if tokenizer is None or source.model_file is None:
+        return
+    theirs = AlbertTokenizer(source.model_file)
+    if theirs.pieces != tokenizer.pieces:
+        raise InputError(
+            "The vocabulary must be the one of the initial weights, or ids mean other pieces. "
+            f"Received '{tokenizer.model_file}' for weights with '{theirs.model_file}', which "
+            f"{_difference(tokenizer.pieces, theirs.pieces)}. Set VOCAB to that one."
+        )
+
+
+def load(model: tf_keras.Model, path_or_handle: str) -> str:
+    """Sets the encoder of `model`, and those pretraining heads that both have.
+
+    Args:
+      model: an `AlbertPretrainer` or a task model, with its encoder as `encoder`.
+      path_or_handle: what `from_pretrained` reads.
+
+    Returns:
+      A line for the user: how many variables of each part were loaded, and what stays new.
+
+    Raises:
+      InputError: a weight of the encoder is missing (the pooler may be), or has another shape.
+        No variable is changed then.
+    """
+    reader = pretrained.reader()
+    source = reader.load(path_or_handle)
+    held = set(source.weights)
+    wanted = {name: part for name, part in source.parts.items() if hasattr(model, part)}
+    missing = [n for n, part in wanted.items() if part == "encoder" and n not in held]
+    if any("/pooler/" not in name for name in missing):
+        raise InputError(
+            "Initial weights must hold every weight of the encoder. Received "
+            f"'{path_or_handle}' ({source.format}) without {', '.join(missing[:5])}."
+        )
+    # Partial: heads of the source may have no place here, and new heads none there.
+    report = reader.assign(model, source, allow_partial=True)
+    return f"{_summary(wanted, report)}, from '{source.path}' ({source.format})"
+
+
+def _summary(wanted: dict[str, str], report: Any) -> str:
+    counts = {}
+    for name, part in wanted.items():
+        loaded, all_ = counts.get(part, (0, 0))
+        counts[part] = (loaded + (name in report.assigned), all_ + 1)
+    text = ", ".join(f"{part} {n} of {all_}" for part, (n, all_) in counts.items())
+    return f"loaded variables: {text}" + (
+        f"; new: {', '.join(report.unset)}" if report.unset else ""
+    )
+
+
+def _difference(ours: list[str], theirs: list[str]) -> str:
+    for index, (our, their) in enumerate(zip(ours, theirs)):
+        if our != their:
+            return f"has {their!r} for id {index} where this one has {our!r}"
+    return f"has {len(theirs)} pieces where this one has {len(ours)}"
