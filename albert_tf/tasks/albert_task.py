@@ -18,6 +18,7 @@ from official.core import base_task, config_definitions
 
 from albert_tf.errors import InputError
 from albert_tf.modeling.dropout import seeded, step_seed
+from albert_tf.tasks import initial_weights
 
 Tensors = Mapping[str, tf.Tensor]
 Gradients = list[tf.Tensor | None]
@@ -47,6 +48,11 @@ class AlbertTask(base_task.Task):
 
     # Metrics of the step itself, which `process_metrics` never gets.
     _STEP_METRICS = ("gradient_norm", "nonfinite_updates", "tokens", "padding_fraction")
+
+    def initialize(self, model: tf_keras.Model) -> None:
+        """Sets the weights of a new run from `init_checkpoint`, any format, if that is given."""
+        if self.task_config.init_checkpoint:
+            print(initial_weights.load(model, self.task_config.init_checkpoint))
 
     @abc.abstractmethod
     def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:

@@ -14,7 +14,7 @@ from official.core import config_definitions, task_factory
 from albert_tf.data import manifest, pretraining_input
 from albert_tf.errors import InputError
 from albert_tf.modeling.pretrainer import AlbertPretrainer
-from albert_tf.tasks import pretraining_report
+from albert_tf.tasks import initial_weights, pretraining_report
 from albert_tf.tasks.albert_task import AlbertTask, AlbertTaskConfig, Tensors
 from albert_tf.tasks.label_metrics import MajorityShare
 from albert_tf.tasks.model_config import ModelConfig
@@ -29,11 +29,13 @@ class PretrainingDataConfig(config_definitions.DataConfig):
     Attributes:
       seq_length: tokens in a record, [CLS] and [SEP] included.
       max_predictions_per_seq: masked positions in a record, padding included.
+      start_step: the step whose batch comes first; set where a run goes on.
     """
 
     seq_length: int = 512
     max_predictions_per_seq: int = 77
     is_training: bool = True
+    start_step: int = 0
 
 
 @dataclasses.dataclass
@@ -85,6 +87,7 @@ class PretrainingTask(AlbertTask):
             global_batch_size=params.global_batch_size,
             is_training=params.is_training,
             seed=params.seed,
+            start_step=params.start_step,
             input_context=input_context,
             drop_remainder=params.drop_remainder,
         )
@@ -104,6 +107,8 @@ class PretrainingTask(AlbertTask):
                 f"vocab_size={model.vocab_size} for '{config.vocab_file}' with "
                 f"{tokenizer.vocab_size} pieces. Set VOCAB_SIZE to that."
             )
+        if config.init_checkpoint:
+            initial_weights.check(config.init_checkpoint, model, tokenizer)
         for data in (config.train_data, config.validation_data):
             if data.seq_length > model.max_position_embeddings:
                 raise InputError(
