@@ -1,0 +1,145 @@
+"""Questions to model inputs: [CLS] question [SEP] part of the context [SEP].
+
+A context that is too long is cut into windows, each `doc_stride` tokens after the one before, so
+that they overlap. A token stands in several windows then; the one where it has the most context on
+its poorer side is the *widest* for it, and only there may an answer begin (original squad_utils.py:
+_check_is_max_context). C is the number of context tokens of a window.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from albert_tf.errors import InputError
+from albert_tf.tokenization.offsets import TokenSpans
+from albert_tf.tokenization.packing import special_count
+from albert_tf.tokenization.special_ids import SpecialIds
+
+
+@dataclasses.dataclass(frozen=True)
+class WindowSettings:
+    """How contexts are cut; the defaults are the original's (run_squad_v1.py).
+
+    Attributes:
+      seq_length: tokens of a window, special ones included.
+      doc_stride: tokens from one window's begin to the next one's.
+      max_query_length: tokens of a question; its end is cut.
+    """
+
+    seq_length: int = 384
+    doc_stride: int = 128
+    max_query_length: int = 64
+
+    def __post_init__(self) -> None:
+        if self.doc_stride < 1 or self.max_query_length < 1:
+            raise InputError(
+                "doc_stride and max_query_length must be at least 1. Received "
+                f"doc_stride={self.doc_stride}, max_query_length={self.max_query_length}."
+            )
+        needed = self.max_query_length + special_count(2) + 1
+        if self.seq_length < needed:
+            raise InputError(
+                "A window must hold the longest question, three special tokens and some context. "
+                f"Received seq_length={self.seq_length} with max_query_length="
+                f"{self.max_query_length}. Set seq_length to {needed} or more."
+            )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Window:
+    """A question with a part of its context.
+
+    Attributes:
+      ids: int32 [S].
+      context_begin: where the context's first token stands in `ids`.
+      starts: for each context token, the character of the context where it begins, int32 [C].
+      ends: likewise, where it ends.
+      widest: for each context token, whether it has more context here than elsewhere, bool [C].
+      start_position: the answer's first token in `ids`; 0, which is [CLS], if it has none here.
+      end_position: the answer's last token; 0 likewise.
+      impossible: whether the answer is not in this window; 0 or 1.
+    """
+
+    ids: np.ndarray
+    context_begin: int
+    starts: np.ndarray
+    ends: np.ndarray
+    widest: np.ndarray
+    start_position: int = 0
+    end_position: int = 0
+    impossible: int = 1
+
+
+def windows(
+    query: Sequence[int],
+    context: TokenSpans,
+    answer: tuple[int, int] | None,
+    special: SpecialIds,
+    settings: WindowSettings,
+) -> list[Window]:
+    """Returns the windows of a question; one at least, even if the context has no token.
+
+    Args:
+      query: ids of the question, cut already.
+      context: tokens of the context.
+      answer: the first and the last token of the answer, or None.
+      special: the special ids.
+      settings: how the context is cut.
+    """
+    front = [special.cls, *query, special.sep]
+    capacity = settings.seq_length - len(front) - 1
+    parts = list(_parts(len(context.ids), capacity, settings.doc_stride))
+    widest = _widest(parts, len(context.ids))
+    starts, ends = np.array(context.starts, np.int32), np.array(context.ends, np.int32)
+    found = []
+    for index, (first, last) in enumerate(parts):
+        position = {}
+        if answer and first <= answer[0] and answer[1] < last:
+            begin, end = (token - first + len(front) for token in answer)
+            position = dict(start_position=begin, end_position=end, impossible=0)
+        found.append(
+            Window(
+                np.array([*front, *context.ids[first:last], special.sep], np.int32),
+                len(front),
+                starts[first:last],
+                ends[first:last],
+                widest[first:last] == index,
+                **position,
+            )
+        )
+    return found
+
+
+def token_span(context: TokenSpans, begin: int, end: int) -> tuple[int, int] | None:
+    """Returns the first and the last token with a part of the characters `begin` to `end`.
+
+    None if there is no such token, as all of these characters are dropped.
+    """
+    starts, ends = np.array(context.starts), np.array(context.ends)
+    inside = np.flatnonzero((starts < end) & (ends > begin) & (starts < ends))
+    return (int(inside[0]), int(inside[-1])) if len(inside) else None
+
+
+def _parts(length: int, capacity: int, stride: int) -> Iterator[tuple[int, int]]:
+    """Yields the first token of each window and the one after its last."""
+    first = 0
+    while True:
+        last = min(first + capacity, length)
+        yield first, last
+        if last == length:
+            return
+        first += min(stride, capacity)
+
+
+def _widest(parts: Sequence[tuple[int, int]], length: int) -> np.ndarray:
+    """Returns for each token the index of the window where it has the most context, int [T]."""
+    token = np.arange(length)
+    scores = np.full([len(parts), length], -1.0)
+    for score, (first, last) in zip(scores, parts):
+        inside = token[first:last]
+        # The original's tie-break: among equals, the longer window.
+        score[first:last] = np.minimum(inside - first, last - 1 - inside) + 0.01 * (last - first)
+    return scores.argmax(0)
