@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_build_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the settings of a build; flags that the original script has are named as there."""
-    from albert_tf.data.build_settings import SINGLE_SENTENCE, BuildSettings
+    from albert_tf.data.build_settings import RECORD_FORMATS, SINGLE_SENTENCE, BuildSettings
 
     default = BuildSettings()
     parser.add_argument("--output_dir", required=True, help="new, empty, or of the same build")
@@ -55,6 +55,13 @@ def _add_build_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", type=kind, default=value, help=f"{text} ({value})")
 
     setting("max_seq_length", int, "tokens of an instance")
+    parser.add_argument(
+        "--record_format",
+        choices=RECORD_FORMATS,
+        default=default.record_format,
+        help="dynamic: masks are drawn each time a record is read; original, model_garden: now, in "
+        "records with the names of that code (%(default)s)",
+    )
     parser.add_argument(
         "--max_predictions_per_seq",
         type=int,

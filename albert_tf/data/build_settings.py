@@ -11,6 +11,7 @@ from albert_tf.data.packing import SPECIAL_TOKENS
 from albert_tf.data.sentences import check_language
 from albert_tf.errors import InputError
 
+RECORD_FORMATS = ("dynamic", "original", "model_garden")
 SINGLE_SENTENCE = ("drop", "split")
 
 
@@ -20,6 +21,8 @@ class BuildSettings:
 
     Attributes:
       max_seq_length: S, tokens of an instance with its three special tokens.
+      record_format: "dynamic", whose masks are drawn each time a record is read; or masks drawn
+        once, in records with the names of the "original" script or of "model_garden".
       max_predictions_per_seq: P, the width of the masked features. None takes `masked_lm_prob` of
         S, rounded, so that no instance is cut short; the original's default of 20 fits S = 128.
       masked_lm_prob: share of the tokens to predict.
@@ -37,6 +40,7 @@ class BuildSettings:
     """
 
     max_seq_length: int = 512
+    record_format: str = "original"
     max_predictions_per_seq: int | None = None
     masked_lm_prob: float = 0.15
     ngram: int = 3
@@ -67,15 +71,22 @@ class BuildSettings:
             )
         if self.split_sentences is not None:
             check_language(self.split_sentences)
-        if self.single_sentence not in SINGLE_SENTENCE:
-            raise InputError(
-                f"single_sentence must be one of {', '.join(SINGLE_SENTENCE)}. "
-                f"Received {self.single_sentence!r}."
-            )
+        for name, choices in (
+            ("record_format", RECORD_FORMATS),
+            ("single_sentence", SINGLE_SENTENCE),
+        ):
+            if getattr(self, name) not in choices:
+                raise InputError(
+                    f"{name} must be one of {', '.join(choices)}. Received {getattr(self, name)!r}."
+                )
+        full = max(1, round(self.max_seq_length * self.masked_lm_prob))
         if self.max_predictions_per_seq is None:
-            full = max(1, round(self.max_seq_length * self.masked_lm_prob))
             object.__setattr__(self, "max_predictions_per_seq", full)
-        _ = self.masking  # its rules hold too
+        if self.masking != Masking(max_predictions=full) and self.record_format == "dynamic":
+            raise InputError(
+                "Settings of masks belong to the run that reads dynamic records. Received "
+                f"{self.masking} for them. Leave these out, or set record_format='original'."
+            )
 
     @property
     def masking(self) -> Masking:

@@ -9,7 +9,7 @@ is fixed.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -29,20 +29,26 @@ _MESSAGES = {
 }
 
 
-def serialize(table: Sequence[Feature], arrays: Mapping[str, np.ndarray]) -> Iterator[bytes]:
+def serialize(
+    table: Sequence[Feature],
+    arrays: Mapping[str, Iterable[np.ndarray]],
+    model_garden: bool = False,
+) -> Iterator[bytes]:
     """Yields a record for each row of the arrays.
 
     Args:
       table: the features to write, in this order.
-      arrays: [N, length] for each name of the table.
+      arrays: N rows for each name of the table.
+      model_garden: write Model Garden's names in place of the original's.
     """
     example_class = _example_class()
-    columns = [arrays[feature.name].tolist() for feature in table]
+    columns = [[row.tolist() for row in arrays[feature.name]] for feature in table]
+    names = [feature.stored_name(model_garden) for feature in table]
     for row in zip(*columns):
         example = example_class()
         entries = example.features.feature
-        for feature, values in zip(table, row):
-            entry = entries.add(key=feature.name)
+        for feature, name, values in zip(table, names, row):
+            entry = entries.add(key=name)
             value = entry.value
             kind = value.float_list if feature.dtype == "float32" else value.int64_list
             kind.value.extend(values)

@@ -54,11 +54,12 @@ class InstanceMaker:
         copies = []
         for copy in range(self.settings.dupe_factor):
             rng = np.random.default_rng([self.settings.seed, block.first, copy])
-            arrays, ngrams = self._arrays(tokens, lengths, rng)
-            copies.append(list(examples.serialize(features.PRETRAINING, arrays)))
-            mask_id, unk_id = self.tokenizer.mask_id, self.tokenizer.unk_id
-            counts += statistics.of_instances(arrays, mask_id, unk_id)
-            counts += Counter({f"ngram/{n}": int(c) for n, c in enumerate(ngrams, 1) if c})
+            packed = self._pack(tokens, lengths, rng)
+            begins_unit = self._unit_starts[packed.input_ids]  # [N, S]
+            make = self._dynamic if self.settings.record_format == "dynamic" else self._static
+            records, found = make(packed, begins_unit, rng)
+            copies.append(records)
+            counts += found
         # The text went in and is not needed again; what is sent back stays small.
         return BlockRecords(block._replace(documents=[]), copies, counts)
 
@@ -89,10 +90,10 @@ class InstanceMaker:
                 counts["one sentence, split" if split else "dropped/one sentence"] += 1
         return np.array(flat, np.int32), lengths, counts
 
-    def _arrays(
+    def _pack(
         self, tokens: np.ndarray, lengths: list[list[int]], rng: np.random.Generator
-    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Returns the features of one copy, in random order, and its n-gram counts."""
+    ) -> Instances:
+        """Returns the instances of one copy, in random order."""
         settings, tokenizer = self.settings, self.tokenizer
         pairs, offset = [], 0
         for sentences in lengths:
@@ -108,7 +109,7 @@ class InstanceMaker:
                 pairs += [shift + pair for pair in found]
             offset += sum(sentences)
         pairs = np.array(pairs, np.int64).reshape(-1, 5)
-        packed = pack(
+        return pack(
             np.append(tokens, np.int32(tokenizer.pad_id)),  # never empty
             rng.permutation(pairs),
             settings.max_seq_length,
@@ -116,31 +117,60 @@ class InstanceMaker:
             tokenizer.sep_id,
             tokenizer.pad_id,
         )
-        begins_unit = self._unit_starts[packed.input_ids]  # [N, S]
+
+    def _dynamic(
+        self, packed: Instances, begins_unit: np.ndarray, rng: np.random.Generator
+    ) -> tuple[list[bytes], Counter]:
+        """Returns records that masks are drawn from when they are read, and their counts."""
+        del rng
+        arrays = _features(packed, begins_unit)
+        _, units = masking.units(packed.maskable, begins_unit)  # [N, U]
+        second = (packed.segment_ids == 1).sum(1)
+        segments = np.stack([packed.input_mask.sum(1) - second, second], 1)  # [N, 2]
+        rows = {
+            "input_ids": [ids[:n] for ids, n in zip(packed.input_ids, segments.sum(1))],
+            "segment_lengths": [row[row > 0] for row in segments],
+            "unit_lengths": [row[row > 0] for row in units],
+            "next_sentence_labels": arrays["next_sentence_labels"],
+        }
+        return list(examples.serialize(features.DYNAMIC, rows)), self._counts(arrays)
+
+    def _static(
+        self, packed: Instances, begins_unit: np.ndarray, rng: np.random.Generator
+    ) -> tuple[list[bytes], Counter]:
+        """Returns records with masks, and their counts."""
         masked = masking.mask(
             packed.input_ids,
             packed.maskable,
             begins_unit,
-            settings.masking,
-            tokenizer.mask_id,
+            self.settings.masking,
+            self.tokenizer.mask_id,
             self._random_ids,
             rng,
         )
-        return _features(packed, masked, begins_unit), masked.ngrams
+        arrays = {
+            **_features(packed, begins_unit),
+            "input_ids": masked.input_ids,
+            "masked_lm_positions": masked.positions,
+            "masked_lm_ids": masked.labels,
+            "masked_lm_weights": masked.weights,
+        }
+        model_garden = self.settings.record_format == "model_garden"
+        ngrams = {f"ngram/{n}": int(c) for n, c in enumerate(masked.ngrams, 1) if c}
+        records = list(examples.serialize(features.STATIC, arrays, model_garden))
+        return records, self._counts(arrays) + Counter(ngrams)
+
+    def _counts(self, arrays: dict[str, np.ndarray]) -> Counter:
+        return statistics.of_instances(arrays, self.tokenizer.mask_id, self.tokenizer.unk_id)
 
 
-def _features(
-    packed: Instances, masked: masking.Masked, begins_unit: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Returns the arrays by the names of the table; special tokens are boundaries too."""
+def _features(packed: Instances, begins_unit: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the features that need no masks; special tokens are boundaries too."""
     boundary = packed.input_mask & (begins_unit | ~packed.maskable)
     return {
-        "input_ids": masked.input_ids,
+        "input_ids": packed.input_ids,
         "input_mask": packed.input_mask.astype(np.int32),
         "segment_ids": packed.segment_ids,
         "token_boundary": boundary.astype(np.int32),
-        "masked_lm_positions": masked.positions,
-        "masked_lm_ids": masked.labels,
-        "masked_lm_weights": masked.weights,
         "next_sentence_labels": packed.labels[:, None],
     }

@@ -118,7 +118,7 @@ def choose(
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns which tokens are masked, bool [N, S], and the n-grams taken, int64 [max_ngram]."""
-    unit, sizes = _units(maskable, begins_unit)  # [N, S], [N, U]
+    unit, sizes = units(maskable, begins_unit)  # [N, S], [N, U]
     rows, width = sizes.shape
     longest = masking.max_ngram
     counts = (sizes > 0).sum(1)  # [N]
@@ -186,8 +186,11 @@ def predictions(
     return positions.astype(np.int32), labels.astype(np.int32), used.astype(np.float32)
 
 
-def _units(maskable: np.ndarray, begins_unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the unit of each token, int [N, S], and the tokens in each unit, int [N, U]."""
+def units(maskable: np.ndarray, begins_unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the unit of each token, int [N, S], and the tokens in each unit, int [N, U].
+
+    Units stand first in their row; 0 follows them. The arguments are those of `mask`.
+    """
     after_special = ~np.pad(maskable[:, :-1], ((0, 0), (1, 0)))  # a cut word begins a unit too
     starts = maskable & (begins_unit | after_special)
     unit = np.maximum(np.cumsum(starts, 1) - 1, 0)

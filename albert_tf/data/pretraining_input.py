@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from albert_tf.data import record_files, record_stream
-from albert_tf.data.features import PRETRAINING, Feature
+from albert_tf.data.features import STATIC, Feature
 from albert_tf.data.records import first_record
 from albert_tf.errors import InputError
 from albert_tf.files import expand
@@ -68,7 +68,7 @@ def dataset(
     paths = [os.fspath(path) for path in expand(input_files)]
     check_records(paths, max_seq_length, max_predictions_per_seq)
     lengths = {"S": max_seq_length, "P": max_predictions_per_seq, "1": 1}
-    schema = {f.name: _parser(f, lengths[f.axis]) for f in PRETRAINING if f.model_name}
+    schema = {f.name: _parser(f, lengths[f.axis]) for f in STATIC if f.model_name}
     files = [record_files.RecordFile(path) for path in paths if os.path.getsize(path)]
     if skip_broken_records:
         files = record_files.whole(paths)
@@ -89,9 +89,7 @@ def dataset(
     def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         parsed = tf.io.parse_example(serialized, schema)
         return {
-            f.model_name: tf.cast(parsed[f.name], f.model_dtype)
-            for f in PRETRAINING
-            if f.model_name
+            f.model_name: tf.cast(parsed[f.name], f.model_dtype) for f in STATIC if f.model_name
         }
 
     # Order is kept: a seed then fixes the batches. Parsing a batch at a time is fast enough.
@@ -123,7 +121,7 @@ def check_records(paths: Sequence[str], max_seq_length: int, max_predictions_per
 def _check_record(path: str, record: tf.train.Example, lengths: dict[str, int]) -> None:
     present = record.features.feature
     options = {"S": "max_seq_length", "P": "max_predictions_per_seq", "1": "one value"}
-    for feature in PRETRAINING:
+    for feature in STATIC:
         if feature.model_name is None:
             continue
         if feature.name not in present:

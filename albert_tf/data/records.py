@@ -12,7 +12,7 @@ import tensorflow as tf
 from google.protobuf import message
 
 from albert_tf.data import statistics
-from albert_tf.data.features import PRETRAINING
+from albert_tf.data.features import STATIC
 from albert_tf.errors import InputError
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -48,14 +48,14 @@ def read_arrays(
     if first is None:
         return
     present = first.features.feature
-    missing = [feature.name for feature in PRETRAINING if feature.name not in present]
+    missing = [feature.name for feature in STATIC if feature.name not in present]
     if missing:
         raise InputError(
             f"Pretraining records must have all features of the table. Received '{path}' without "
             f"{', '.join(missing)}. Build the data again."
         )
     schema = {}
-    for feature in PRETRAINING:
+    for feature in STATIC:
         values = present[feature.name]
         length = len(values.float_list.value) or len(values.int64_list.value)
         schema[feature.name] = tf.io.FixedLenFeature([length], feature.dtype)

@@ -18,14 +18,12 @@ def of_instances(arrays: Mapping[str, np.ndarray], mask_id: int, unk_id: int) ->
     """Returns the counts of a batch of instances.
 
     Args:
-      arrays: the features by their names in records, [N, length] each.
+      arrays: the features by their names in records, [N, length] each; those of masks may be left
+        out.
       mask_id: the id of [MASK].
       unk_id: the id of <unk>.
     """
     input_ids, input_mask = arrays["input_ids"], arrays["input_mask"]
-    used = arrays["masked_lm_weights"] > 0  # [N, P]
-    old = arrays["masked_lm_ids"][used]
-    new = np.take_along_axis(input_ids, arrays["masked_lm_positions"], 1)[used]
     lengths = input_mask.sum(1)  # [N]
     width = input_ids.shape[1]
     counts = Counter(
@@ -34,13 +32,11 @@ def of_instances(arrays: Mapping[str, np.ndarray], mask_id: int, unk_id: int) ->
             "tokens": int(lengths.sum()),
             "full": int((lengths == width).sum()),
             "boundaries": int(arrays["token_boundary"].sum()),
-            "unknown": int((input_ids == unk_id).sum() + ((old == unk_id) & (new != old)).sum()),
-            "masked": int(used.sum()),
-            "masked/[MASK]": int((new == mask_id).sum()),
-            "masked/kept": int((new == old).sum()),
-            "masked/random": int(((new != mask_id) & (new != old)).sum()),
+            "unknown": int((input_ids == unk_id).sum()),
         }
     )
+    if "masked_lm_weights" in arrays:
+        counts.update(_of_masks(arrays, mask_id, unk_id))
     for label, n in enumerate(np.bincount(arrays["next_sentence_labels"].ravel(), minlength=2)):
         counts[f"label/{label}"] = int(n)
     edges = np.minimum(np.arange(BINS + 1) * width // BINS, width)
@@ -48,6 +44,19 @@ def of_instances(arrays: Mapping[str, np.ndarray], mask_id: int, unk_id: int) ->
         inside = (lengths > low) & (lengths <= high)
         counts[f"length/{low + 1}-{high}"] = int(inside.sum())
     return counts
+
+
+def _of_masks(arrays: Mapping[str, np.ndarray], mask_id: int, unk_id: int) -> dict[str, int]:
+    used = arrays["masked_lm_weights"] > 0  # [N, P]
+    old = arrays["masked_lm_ids"][used]
+    new = np.take_along_axis(arrays["input_ids"], arrays["masked_lm_positions"], 1)[used]
+    return {
+        "unknown": int(((old == unk_id) & (new != old)).sum()),
+        "masked": int(used.sum()),
+        "masked/[MASK]": int((new == mask_id).sum()),
+        "masked/kept": int((new == old).sum()),
+        "masked/random": int(((new != mask_id) & (new != old)).sum()),
+    }
 
 
 def report(counts: Mapping[str, int]) -> str:
@@ -69,9 +78,12 @@ def report(counts: Mapping[str, int]) -> str:
     line("tokens", f"{counts['tokens']:,}, {_ratio(counts, 'tokens', 'instances'):.1f} an instance")
     line("unknown tokens", f"{_ratio(counts, 'unknown', 'tokens'):.4%}")
     line("begin a word", f"{_ratio(counts, 'boundaries', 'tokens'):.1%} of the tokens")
-    line("masked", f"{_ratio(counts, 'masked', 'tokens'):.2%} of the tokens")
-    for name, aim in (("[MASK]", "80"), ("random", "10"), ("kept", "10")):
-        line(f"  {name}", f"{_ratio(counts, f'masked/{name}', 'masked'):.2%} (aim {aim} %)")
+    if not counts["masked"]:
+        line("masked", "when the records are read")
+    else:
+        line("masked", f"{_ratio(counts, 'masked', 'tokens'):.2%} of the tokens")
+        for name, aim in (("[MASK]", "80"), ("random", "10"), ("kept", "10")):
+            line(f"  {name}", f"{_ratio(counts, f'masked/{name}', 'masked'):.2%} (aim {aim} %)")
     _group(counts, "ngram/", "runs of words masked", lines)
     line(
         "in order : swapped",

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from albert_tf.data.examples import serialize
-from albert_tf.data.features import PRETRAINING
+from albert_tf.data.features import STATIC
 from albert_tf.data.pretraining_input import dataset
 from albert_tf.errors import InputError
 
@@ -16,7 +16,7 @@ LENGTHS = {"S": 7, "P": 3, "1": 1}
 SMALL = {"max_seq_length": 7, "max_predictions_per_seq": 3}
 
 
-def write(path, first, count, table=PRETRAINING):
+def write(path, first, count, table=STATIC):
     """Writes records whose first token is their number."""
     arrays = {f.name: np.ones((count, LENGTHS[f.axis]), f.dtype) for f in table}
     arrays["input_ids"][:, 0] = np.arange(first, first + count)
@@ -146,7 +146,7 @@ def test_wrong_lengths(files):
 
 
 def test_the_first_record_of_every_file_is_checked(files, tmp_path):
-    table = [f for f in PRETRAINING if f.name != "masked_lm_weights"]
+    table = [f for f in STATIC if f.name != "masked_lm_weights"]
     write(tmp_path / "part-9.tfrecord", 0, 2, table)
     with pytest.raises(
         InputError, match=r"must have the feature 'masked_lm_weights'. Received 'part-9\.tfrecord'"
