@@ -72,6 +72,24 @@ def _add_build_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--favor_longer_ngram", action="store_true", help="make long runs the most frequent"
     )
+    parser.add_argument(
+        "--do_permutation",
+        action="store_true",
+        help="shuffle and predict as many further tokens as are masked",
+    )
+    parser.add_argument(
+        "--sentence_order",
+        metavar="true|false",
+        type=_boolean,
+        default=default.sentence_order,
+        help="true: two segments and the label of their order; false: one segment, no label "
+        "(%(default)s)",
+    )
+    parser.add_argument(
+        "--random_next_sentence",
+        action="store_true",
+        help="as in BERT: the second segment follows or is of a random other document",
+    )
     setting("short_seq_prob", float, "share of shorter sequences")
     setting("dupe_factor", int, "copies of the text, with pairs and masks of their own")
     setting("text_field", str, "field of JSON Lines that holds the text")
@@ -88,6 +106,12 @@ def _add_build_arguments(parser: argparse.ArgumentParser) -> None:
     )
     setting("seed", int, "of all random choices")
     setting("shards", int, "ranges of documents; each gives a file for each copy")
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"must be true or false. Received {text!r}.")
+    return text.lower() == "true"
 
 
 def run(args: argparse.Namespace) -> None:

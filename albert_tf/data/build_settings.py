@@ -23,18 +23,25 @@ class BuildSettings:
       max_seq_length: S, tokens of an instance with its three special tokens.
       record_format: "dynamic", whose masks are drawn each time a record is read; or masks drawn
         once, in records with the names of the "original" script or of "model_garden".
-      max_predictions_per_seq: P, the width of the masked features. None takes `masked_lm_prob` of
-        S, rounded, so that no instance is cut short; the original's default of 20 fits S = 128.
+      max_predictions_per_seq: the most tokens of an instance to mask, and the width P of the
+        masked features. None takes `masked_lm_prob` of S, rounded, so that no instance is cut
+        short; the original's default of 20 fits S = 128.
       masked_lm_prob: share of the tokens to predict.
       ngram: the longest run of words masked together.
       favor_longer_ngram: make long runs the most frequent.
+      do_permutation: shuffle and predict as many further tokens as are masked; P doubles.
+      sentence_order: two segments and the label of their order; else one segment without a label,
+        for a masked language model alone.
+      random_next_sentence: B follows A, or comes from a random other document under label 1, as in
+        BERT and in the original script under this name. The document is one read near by.
       short_seq_prob: share of shorter sequences, so that the model sees them before fine-tuning.
       dupe_factor: copies of the text, each with pairs and masks of its own. The original has 40,
         for a million steps; 10 is for runs of the sizes that one machine trains.
       text_field: of JSON Lines, the field that holds the text.
       split_sentences: language whose rules cut each line into sentences, such as "en"; None takes
         a line for a sentence.
-      single_sentence: "drop" documents of one sentence, or "split" them at a token boundary.
+      single_sentence: "drop" documents of one sentence, or "split" them at a token boundary; only
+        sentence order asks for two.
       seed: of all random choices.
       shards: ranges of documents. Each gives one file a copy: shards x dupe_factor files.
     """
@@ -45,6 +52,9 @@ class BuildSettings:
     masked_lm_prob: float = 0.15
     ngram: int = 3
     favor_longer_ngram: bool = False
+    do_permutation: bool = False
+    sentence_order: bool = True
+    random_next_sentence: bool = False
     short_seq_prob: float = 0.1
     dupe_factor: int = 10
     text_field: str = TEXT_FIELD
@@ -69,6 +79,11 @@ class BuildSettings:
             raise InputError(
                 f"short_seq_prob must lie in [0, 1]. Received {self.short_seq_prob!r}."
             )
+        if self.random_next_sentence and not self.sentence_order:
+            raise InputError(
+                "random_next_sentence needs two segments. Received sentence_order=False with it. "
+                "Leave one of them out."
+            )
         if self.split_sentences is not None:
             check_language(self.split_sentences)
         for name, choices in (
@@ -92,8 +107,17 @@ class BuildSettings:
     def masking(self) -> Masking:
         """The settings of masking alone."""
         return Masking(
-            self.masked_lm_prob, self.max_predictions_per_seq, self.ngram, self.favor_longer_ngram
+            rate=self.masked_lm_prob,
+            max_predictions=self.max_predictions_per_seq,
+            max_ngram=self.ngram,
+            favor_longer=self.favor_longer_ngram,
+            permute=self.do_permutation,
         )
+
+    @property
+    def needs_two_sentences(self) -> bool:
+        """Whether a document of one sentence gives nothing unless it is split."""
+        return self.sentence_order and not self.random_next_sentence
 
     def to_dict(self) -> dict[str, Any]:
         """Returns all settings with their values."""

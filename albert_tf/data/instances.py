@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from albert_tf.data import examples, features, masking, statistics
+from albert_tf.data import examples, features, masking, segments, statistics
 from albert_tf.data.blocks import Block
 from albert_tf.data.build_settings import BuildSettings
 from albert_tf.data.mask_units import unit_starts
-from albert_tf.data.packing import SPECIAL_TOKENS, Instances, pack
-from albert_tf.data.sentence_pairs import document_pairs
+from albert_tf.data.packing import Instances, pack
 from albert_tf.data.sentences import split_sentences
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -85,7 +85,7 @@ class InstanceMaker:
             counts["text_tokens"] += total
             if total < 2:
                 counts["dropped/fewer than two tokens"] += 1
-            elif len(sentences) == 1:
+            elif len(sentences) == 1 and self.settings.needs_two_sentences:
                 split = self.settings.single_sentence == "split"
                 counts["one sentence, split" if split else "dropped/one sentence"] += 1
         return np.array(flat, np.int32), lengths, counts
@@ -94,25 +94,11 @@ class InstanceMaker:
         self, tokens: np.ndarray, lengths: list[list[int]], rng: np.random.Generator
     ) -> Instances:
         """Returns the instances of one copy, in random order."""
-        settings, tokenizer = self.settings, self.tokenizer
-        pairs, offset = [], 0
-        for sentences in lengths:
-            if sum(sentences) > 1:
-                found = document_pairs(
-                    sentences,
-                    settings.max_seq_length - SPECIAL_TOKENS,
-                    rng,
-                    settings.short_seq_prob,
-                    settings.single_sentence == "split",
-                )
-                shift = np.array([offset, offset, offset, offset, 0])
-                pairs += [shift + pair for pair in found]
-            offset += sum(sentences)
-        pairs = np.array(pairs, np.int64).reshape(-1, 5)
+        tokenizer = self.tokenizer
         return pack(
             np.append(tokens, np.int32(tokenizer.pad_id)),  # never empty
-            rng.permutation(pairs),
-            settings.max_seq_length,
+            rng.permutation(segments.block_pairs(lengths, self.settings, rng)),
+            self.settings.max_seq_length,
             tokenizer.cls_id,
             tokenizer.sep_id,
             tokenizer.pad_id,
@@ -123,7 +109,7 @@ class InstanceMaker:
     ) -> tuple[list[bytes], Counter]:
         """Returns records that masks are drawn from when they are read, and their counts."""
         del rng
-        arrays = _features(packed, begins_unit)
+        arrays = self._features(packed, begins_unit)
         _, units = masking.units(packed.maskable, begins_unit)  # [N, U]
         second = (packed.segment_ids == 1).sum(1)
         segments = np.stack([packed.input_mask.sum(1) - second, second], 1)  # [N, 2]
@@ -131,9 +117,8 @@ class InstanceMaker:
             "input_ids": [ids[:n] for ids, n in zip(packed.input_ids, segments.sum(1))],
             "segment_lengths": [row[row > 0] for row in segments],
             "unit_lengths": [row[row > 0] for row in units],
-            "next_sentence_labels": arrays["next_sentence_labels"],
         }
-        return list(examples.serialize(features.DYNAMIC, rows)), self._counts(arrays)
+        return _serialize(features.DYNAMIC, {**arrays, **rows}), self._counts(arrays)
 
     def _static(
         self, packed: Instances, begins_unit: np.ndarray, rng: np.random.Generator
@@ -149,28 +134,38 @@ class InstanceMaker:
             rng,
         )
         arrays = {
-            **_features(packed, begins_unit),
+            **self._features(packed, begins_unit),
             "input_ids": masked.input_ids,
             "masked_lm_positions": masked.positions,
             "masked_lm_ids": masked.labels,
             "masked_lm_weights": masked.weights,
         }
         model_garden = self.settings.record_format == "model_garden"
-        ngrams = {f"ngram/{n}": int(c) for n, c in enumerate(masked.ngrams, 1) if c}
-        records = list(examples.serialize(features.STATIC, arrays, model_garden))
-        return records, self._counts(arrays) + Counter(ngrams)
+        found = {f"ngram/{n}": int(c) for n, c in enumerate(masked.ngrams, 1)}
+        found["permuted"] = masked.permuted
+        records = _serialize(features.STATIC, arrays, model_garden)
+        return records, self._counts(arrays) + Counter(found)  # without zeros
+
+    def _features(self, packed: Instances, begins_unit: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the features that need no masks; special tokens are boundaries too."""
+        boundary = packed.input_mask & (begins_unit | ~packed.maskable)
+        arrays = {
+            "input_ids": packed.input_ids,
+            "input_mask": packed.input_mask.astype(np.int32),
+            "segment_ids": packed.segment_ids,
+            "token_boundary": boundary.astype(np.int32),
+        }
+        if self.settings.sentence_order:
+            arrays["next_sentence_labels"] = packed.labels[:, None]
+        return arrays
 
     def _counts(self, arrays: dict[str, np.ndarray]) -> Counter:
         return statistics.of_instances(arrays, self.tokenizer.mask_id, self.tokenizer.unk_id)
 
 
-def _features(packed: Instances, begins_unit: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the features that need no masks; special tokens are boundaries too."""
-    boundary = packed.input_mask & (begins_unit | ~packed.maskable)
-    return {
-        "input_ids": packed.input_ids,
-        "input_mask": packed.input_mask.astype(np.int32),
-        "segment_ids": packed.segment_ids,
-        "token_boundary": boundary.astype(np.int32),
-        "next_sentence_labels": packed.labels[:, None],
-    }
+def _serialize(
+    table: Sequence[features.Feature], arrays: Mapping[str, Any], model_garden: bool = False
+) -> list[bytes]:
+    """Returns records; without sentence order, a label is not among the arrays nor in records."""
+    present = [feature for feature in table if feature.name in arrays]
+    return list(examples.serialize(present, arrays, model_garden))

@@ -28,15 +28,17 @@ class Masking:
 
     Attributes:
       rate: share of the tokens of an instance, special tokens counted, to predict.
-      max_predictions: P, the most predictions of an instance.
+      max_predictions: the most tokens of an instance to mask.
       max_ngram: the longest run of units masked together.
       favor_longer: turn p(n) around, so that the longest n-grams are the most frequent.
+      permute: shuffle the tokens of as many further n-grams, and predict them too.
     """
 
     rate: float = 0.15
     max_predictions: int = 77
     max_ngram: int = 3
     favor_longer: bool = False
+    permute: bool = False
 
     def __post_init__(self) -> None:
         """Raises `InputError` for the first rule that is broken."""
@@ -45,6 +47,11 @@ class Masking:
         for name in ("max_predictions", "max_ngram"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1. Received {getattr(self, name)!r}.")
+
+    @property
+    def width(self) -> int:
+        """P: the most predictions of an instance, those of shuffled tokens included."""
+        return self.max_predictions * (2 if self.permute else 1)
 
     def ngram_probabilities(self) -> np.ndarray:
         """Returns p(1) .. p(max_ngram), float64 [max_ngram]."""
@@ -63,6 +70,7 @@ class Masked(NamedTuple):
       labels: int32 [N, P], the ids that stood there, 0 where unused.
       weights: float32 [N, P], 1 for a prediction, 0 where unused.
       ngrams: int64 [max_ngram], how many runs of 1, 2, ... units were masked.
+      permuted: how many of the predictions are of shuffled tokens.
     """
 
     input_ids: np.ndarray
@@ -70,6 +78,7 @@ class Masked(NamedTuple):
     labels: np.ndarray
     weights: np.ndarray
     ngrams: np.ndarray
+    permuted: int
 
 
 def mask(
@@ -95,7 +104,12 @@ def mask(
     budget = budgets(maskable, masking)
     chosen, ngrams = choose(maskable, begins_unit, budget, masking, rng)
     replaced = replace(input_ids, chosen, mask_id, random_ids, rng)
-    return Masked(replaced, *predictions(input_ids, chosen, masking.max_predictions), ngrams)
+    permuted = 0
+    if masking.permute:
+        moved, _ = choose(maskable, begins_unit, budget, masking, rng, taken=chosen)
+        replaced = permute(replaced, moved, rng)
+        chosen, permuted = chosen | moved, int(moved.sum())
+    return Masked(replaced, *predictions(input_ids, chosen, masking.width), ngrams, permuted)
 
 
 def budgets(maskable: np.ndarray, masking: Masking) -> np.ndarray:
@@ -116,8 +130,12 @@ def choose(
     budget: np.ndarray,
     masking: Masking,
     rng: np.random.Generator,
+    taken: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns which tokens are masked, bool [N, S], and the n-grams taken, int64 [max_ngram]."""
+    """Returns which tokens are masked, bool [N, S], and the n-grams taken, int64 [max_ngram].
+
+    `taken`, bool [N, S], are whole units that are not to be chosen.
+    """
     unit, sizes = units(maskable, begins_unit)  # [N, S], [N, U]
     rows, width = sizes.shape
     longest = masking.max_ngram
@@ -130,6 +148,9 @@ def choose(
     bounds = np.cumsum(masking.ngram_probabilities())[:-1]
     drawn = 1 + np.searchsorted(bounds, rng.random((rows, width)), side="right")  # [N, U]
     covered = np.zeros((rows, width + longest), bool)
+    if taken is not None:
+        row, position = np.nonzero(taken)
+        covered[row, unit[row, position]] = True
     filled = np.zeros(rows, np.int64)
     ngrams = np.zeros(longest, np.int64)
     active = np.arange(rows)
@@ -147,14 +168,15 @@ def choose(
         free = size <= room
         for offset in range(longest):
             free &= ~(covered[active, first + offset] & (offset < n))
-        taken, first, n = active[free], first[free], n[free]
+        row, first, n = active[free], first[free], n[free]
         for offset in range(longest):
             inside = offset < n
-            covered[taken[inside], first[inside] + offset] = True
-        filled[taken] += size[free]
-        n = np.minimum(n, counts[taken] - first)
+            covered[row[inside], first[inside] + offset] = True
+        filled[row] += size[free]
+        n = np.minimum(n, counts[row] - first)
         ngrams += np.bincount(n - 1, minlength=longest)
-    return maskable & np.take_along_axis(covered, unit, 1), ngrams
+    chosen = maskable & np.take_along_axis(covered, unit, 1)
+    return chosen if taken is None else chosen & ~taken, ngrams
 
 
 def replace(
@@ -171,6 +193,15 @@ def replace(
     new = np.where(draw < MASK_SHARE + RANDOM_SHARE, rng.choice(random_ids, old.size), old)
     replaced[chosen] = np.where(draw < MASK_SHARE, mask_id, new)
     return replaced
+
+
+def permute(input_ids: np.ndarray, moved: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Returns the ids with those of each row at `moved`, bool [N, S], in random order."""
+    places = np.argsort(~moved, axis=1, kind="stable")  # [N, S]
+    sources = np.argsort(np.where(moved, rng.random(moved.shape), 2.0), axis=1, kind="stable")
+    permuted = input_ids.copy()
+    np.put_along_axis(permuted, places, np.take_along_axis(input_ids, sources, 1), 1)
+    return permuted
 
 
 def predictions(

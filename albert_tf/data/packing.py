@@ -1,4 +1,4 @@
-"""Pairs of segments to the arrays of instances: [CLS] A [SEP] B [SEP] and padding.
+"""Segments to the arrays of instances: [CLS] A [SEP] B [SEP], or [CLS] A [SEP], and padding.
 
 Axes: N instances, S positions, T tokens of all documents of a block, V ids of the vocabulary.
 """
@@ -42,13 +42,14 @@ def pack(
 
     Args:
       tokens: int32 [T].
-      pairs: int [N, 5]; rows are `sentence_pairs.Pair` with offsets into `tokens`.
+      pairs: int [N, 5]; rows are `sentence_pairs.Pair` with offsets into `tokens`; where B is
+        empty, it has no [SEP] either.
       max_seq_length: S; every pair fits it with its special tokens.
       cls_id, sep_id, pad_id: of the vocabulary.
     """
     a_begin, a_end, b_begin, b_end, labels = np.asarray(pairs).T[..., None]  # [N, 1] each
     first_sep = a_end - a_begin + 1
-    second_sep = first_sep + b_end - b_begin + 1
+    second_sep = first_sep + np.where(b_end > b_begin, b_end - b_begin + 1, 0)
     position = np.arange(max_seq_length)  # [S]
     in_a = (position > 0) & (position < first_sep)  # [N, S]
     in_b = (position > first_sep) & (position < second_sep)

@@ -16,6 +16,7 @@ is left alone takes the sentence before it as company.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -49,21 +50,31 @@ def document_pairs(
         sees short sequences too; 0.1 as in the original.
       split_single: cut a document of one sentence at a token boundary; else it gives no pairs.
     """
-    offsets = [0]
-    for length in lengths:
-        offsets.append(offsets[-1] + length)
     if len(lengths) == 1:
         if not split_single:
             return []
-        spans = _windows(lengths[0], budget, rng, short_probability)
-        cuts = [(begin, begin + _below(rng, end - begin - 1) + 1, end) for begin, end in spans]
+        spans = [s for s in windows(lengths[0], budget, rng, short_probability) if s[1] - s[0] > 1]
+        cuts = [(begin, begin + below(rng, end - begin - 1) + 1, end) for begin, end in spans]
     else:
+        offsets = [0, *itertools.accumulate(lengths)]
         spans = chunks(lengths, budget, rng, short_probability)
         cuts = [
-            (offsets[begin], offsets[begin + 1 + _below(rng, end - begin - 1)], offsets[end])
+            (offsets[begin], offsets[begin + 1 + below(rng, end - begin - 1)], offsets[end])
             for begin, end in spans
         ]
     return [_pair(*cut, budget, rng) for cut in cuts]
+
+
+def windows(
+    length: int, budget: int, rng: np.random.Generator, short_probability: float
+) -> list[tuple[int, int]]:
+    """Returns runs of tokens [begin, end) that cover a text of `length` tokens."""
+    found, begin = [], 0
+    while begin < length:
+        end = min(begin + target_length(budget, rng, short_probability), length)
+        found.append((begin, end))
+        begin = end
+    return found
 
 
 def chunks(
@@ -80,13 +91,13 @@ def chunks(
         lengths = lengths[::-1]
     found = []
     begin = size = 0
-    target = _target(budget, rng, short_probability)
+    target = target_length(budget, rng, short_probability)
     for end, length in enumerate(lengths, start=1):
         size += length
         if (size >= target and end - begin > 1) or end == count:
             found.append((min(begin, count - 2), end))
             begin, size = end, 0
-            target = _target(budget, rng, short_probability)
+            target = target_length(budget, rng, short_probability)
     if backward:
         found = [(count - end, count - begin) for begin, end in reversed(found)]
     return found
@@ -103,40 +114,35 @@ def trimmed_lengths(first: int, second: int, budget: int) -> tuple[int, int]:
     return (budget + 1) // 2, budget // 2
 
 
-def _pair(begin: int, cut: int, end: int, budget: int, rng: np.random.Generator) -> Pair:
-    """Trims the segments [begin, cut) and [cut, end) and swaps them by a fair coin."""
-    swap = rng.random() < 0.5
-    lengths = [cut - begin, end - cut]
-    # The odd token of an even trim goes to segment A, whichever that is.
-    kept = trimmed_lengths(*(lengths[::-1] if swap else lengths), budget)
+def trimmed_pair(
+    a: tuple[int, int], b: tuple[int, int], label: int, budget: int, rng: np.random.Generator
+) -> Pair:
+    """Returns the segments [begin, end), trimmed to the budget at both ends by fair coins."""
     segments = []
-    for start, length, keep in zip((begin, cut), lengths, kept[::-1] if swap else kept):
-        if keep < length:
-            start += int(rng.binomial(length - keep, 0.5))
-        segments.append((start, start + keep))
+    lengths = [end - begin for begin, end in (a, b)]
+    for (begin, _), length, kept in zip((a, b), lengths, trimmed_lengths(*lengths, budget)):
+        if kept < length:
+            begin += int(rng.binomial(length - kept, 0.5))
+        segments += [begin, begin + kept]
+    return Pair(*segments, label)
+
+
+def _pair(begin: int, cut: int, end: int, budget: int, rng: np.random.Generator) -> Pair:
+    """Swaps the segments [begin, cut) and [cut, end) by a fair coin and trims them."""
+    segments = [(begin, cut), (cut, end)]
+    swap = rng.random() < 0.5
     if swap:
         segments.reverse()
-    return Pair(*segments[0], *segments[1], int(swap))
+    return trimmed_pair(*segments, int(swap), budget, rng)
 
 
-def _windows(
-    length: int, budget: int, rng: np.random.Generator, short_probability: float
-) -> list[tuple[int, int]]:
-    """Returns runs of tokens that cover a sentence; a rest of one token is left out."""
-    found, begin = [], 0
-    while length - begin > 1:
-        end = min(begin + _target(budget, rng, short_probability), length)
-        found.append((begin, end))
-        begin = end
-    return found
-
-
-def _target(budget: int, rng: np.random.Generator, short_probability: float) -> int:
+def target_length(budget: int, rng: np.random.Generator, short_probability: float) -> int:
+    """Returns `budget`, or with a small probability a number in [2, budget]."""
     if rng.random() < short_probability:
-        return 2 + _below(rng, budget - 1)
+        return 2 + below(rng, budget - 1)
     return budget
 
 
-def _below(rng: np.random.Generator, count: int) -> int:
+def below(rng: np.random.Generator, count: int) -> int:
     """Returns a uniform integer in [0, count); far cheaper than `rng.integers` for one draw."""
     return int(rng.random() * count)

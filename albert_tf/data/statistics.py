@@ -18,8 +18,8 @@ def of_instances(arrays: Mapping[str, np.ndarray], mask_id: int, unk_id: int) ->
     """Returns the counts of a batch of instances.
 
     Args:
-      arrays: the features by their names in records, [N, length] each; those of masks may be left
-        out.
+      arrays: the features by their names in records, [N, length] each; those of masks and the
+        label may be left out.
       mask_id: the id of [MASK].
       unk_id: the id of <unk>.
     """
@@ -37,8 +37,9 @@ def of_instances(arrays: Mapping[str, np.ndarray], mask_id: int, unk_id: int) ->
     )
     if "masked_lm_weights" in arrays:
         counts.update(_of_masks(arrays, mask_id, unk_id))
-    for label, n in enumerate(np.bincount(arrays["next_sentence_labels"].ravel(), minlength=2)):
-        counts[f"label/{label}"] = int(n)
+    if "next_sentence_labels" in arrays:
+        labels = np.bincount(arrays["next_sentence_labels"].ravel(), minlength=2)
+        counts.update({f"label/{label}": int(n) for label, n in enumerate(labels)})
     edges = np.minimum(np.arange(BINS + 1) * width // BINS, width)
     for low, high in zip(edges, edges[1:]):
         inside = (lengths > low) & (lengths <= high)
@@ -83,13 +84,14 @@ def report(counts: Mapping[str, int]) -> str:
     else:
         line("masked", f"{_ratio(counts, 'masked', 'tokens'):.2%} of the tokens")
         for name, aim in (("[MASK]", "80"), ("random", "10"), ("kept", "10")):
-            line(f"  {name}", f"{_ratio(counts, f'masked/{name}', 'masked'):.2%} (aim {aim} %)")
+            share = f"{_ratio(counts, f'masked/{name}', 'masked'):.2%}"
+            line(f"  {name}", share if counts["permuted"] else f"{share} (aim {aim} %)")
+    if counts["permuted"]:
+        line("  permuted", f"{counts['permuted']:,}, counted as random or kept")
     _group(counts, "ngram/", "runs of words masked", lines)
-    line(
-        "in order : swapped",
-        f"{_ratio(counts, 'label/0', 'instances'):.2%} : "
-        f"{_ratio(counts, 'label/1', 'instances'):.2%} (aim 50 : 50)",
-    )
+    if counts["label/0"] + counts["label/1"]:
+        shares = " : ".join(f"{_ratio(counts, f'label/{n}', 'instances'):.2%}" for n in (0, 1))
+        line("label 0 : label 1", f"{shares} (aim 50 : 50)")
     _group(counts, "length/", "lengths", lines)
     return "\n".join(lines)
 

@@ -21,6 +21,11 @@ def test_predictions_follow_the_sequence_length():
         ({"single_sentence": "keep"}, "must be one of drop, split. Received 'keep'"),
         ({"masked_lm_prob": 0.0}, r"rate must lie in \(0, 1\). Received 0.0"),
         ({"max_predictions_per_seq": 0}, "max_predictions must be at least 1. Received 0"),
+        (
+            {"random_next_sentence": True, "sentence_order": False},
+            "needs two segments. Received sentence_order=False with it. Leave one",
+        ),
+        ({"split_sentences": "English"}, "by its code.*Received 'English'"),
         ({"ngram": 0}, "max_ngram must be at least 1. Received 0"),
     ],
 )

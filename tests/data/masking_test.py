@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -115,6 +117,32 @@ def test_mask_joins_the_steps_and_depends_on_the_generator_alone():
     assert (one.positions != other.positions).any()
     rows, slots = np.nonzero(one.weights)
     assert (ids[rows, one.positions[rows, slots]] == one.labels[rows, slots]).all()
+
+
+def test_permutation_shuffles_and_predicts_further_whole_units():
+    ids, maskable, begins = instances(1501, 40, seed=9)
+    masking = Masking(max_predictions=5, permute=True)
+    out = mask(ids, maskable, begins, masking, MASK_ID, np.arange(5, 900), np.random.default_rng(1))
+    assert out.positions.shape == (1501, 10) == (1501, masking.width)
+    plain = dataclasses.replace(masking, permute=False)
+    alike = mask(ids, maskable, begins, plain, MASK_ID, np.arange(5, 900), np.random.default_rng(1))
+    chosen, masked = np.zeros(ids.shape, bool), np.zeros(ids.shape, bool)
+    for marks, found in ((chosen, out), (masked, alike)):
+        rows, slots = np.nonzero(found.weights)
+        marks[rows, found.positions[rows, slots]] = True
+        assert (ids[rows, found.positions[rows, slots]] == found.labels[rows, slots]).all()
+    moved = chosen & ~masked
+    assert (out.permuted, alike.permuted) == (moved.sum(), 0)
+    assert (masked <= chosen).all()  # the masks are those without permutation
+    np.testing.assert_array_equal(out.input_ids[~moved], alike.input_ids[~moved])
+    assert abs(moved.sum() / masked.sum() - 1) < 0.05
+    assert (moved.sum(1) <= budgets(maskable, masking)).all()
+    for row in range(0, 1501, 7):
+        assert sorted(out.input_ids[row][moved[row]]) == sorted(ids[row][moved[row]])
+    starts = begins | ~np.pad(maskable[:, :-1], ((0, 0), (1, 0)))
+    inside = maskable[:, 1:] & ~starts[:, 1:]  # continues the unit of the token before
+    assert (moved[:, 1:] == moved[:, :-1])[inside].all()
+    assert (out.input_ids[moved] != ids[moved]).mean() > 0.5
 
 
 def test_an_instance_without_text_has_no_predictions():

@@ -30,3 +30,12 @@ def test_pack():
 def test_pack_of_no_pairs():
     packed = pack(np.zeros(1, np.int32), np.empty((0, 5), int), 7, 2, 3, 0)
     assert packed.input_ids.shape == (0, 7)
+
+
+def test_pack_without_second_segments():
+    tokens = np.arange(50, 70, dtype=np.int32)
+    packed = pack(tokens, np.array([Pair(4, 7, 7, 7, 0)]), 6, cls_id=2, sep_id=3, pad_id=0)
+    assert packed.input_ids.tolist() == [[2, 54, 55, 56, 3, 0]]
+    assert packed.input_mask.astype(int).tolist() == [[1, 1, 1, 1, 1, 0]]
+    assert packed.maskable.astype(int).tolist() == [[0, 1, 1, 1, 0, 0]]
+    assert not packed.segment_ids.any()
