@@ -10,7 +10,7 @@ import tf_keras
 from official.core import config_definitions, task_factory
 
 from albert_tf.errors import InputError, closest
-from albert_tf.training import dry_run, run_folder, runner
+from albert_tf.training import dry_run, run_folder, runner, runtime
 from albert_tf.training.modes import MODES
 from albert_tf.training.runner import Action
 
@@ -52,14 +52,16 @@ def run(
     distribution = runner.strategy(experiment.runtime)
     task = task_factory.get_task(experiment.task, logging_dir=str(folder))
     task.check()
-    if only_describe:
-        print(dry_run.describe(task, experiment, distribution))
-        return {}
-    config = experiment.task.model.to_albert_config()
-    run_folder.prepare(folder, config, task.folder_files())
-    metrics = runner.run(
-        task, experiment, mode, str(folder), distribution, train_actions, eval_actions
-    )
+    with runtime.precision(experiment.runtime):
+        runtime.compile_step(task, experiment.runtime)
+        if only_describe:
+            print(dry_run.describe(task, experiment, distribution))
+            return {}
+        config = experiment.task.model.to_albert_config()
+        run_folder.prepare(folder, config, task.folder_files())
+        metrics = runner.run(
+            task, experiment, mode, str(folder), distribution, train_actions, eval_actions
+        )
     run_folder.write_gin(folder / run_folder.OPERATIVE_CONFIG, gin.operative_config_str())
     if mode != "train":
         print(task.report(metrics))

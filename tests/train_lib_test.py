@@ -146,3 +146,11 @@ def test_an_unknown_mode_names_the_closest():
 def test_history_lines_are_json(run_folder):
     for line in (run_folder / "history.jsonl").read_text().splitlines():
         assert json.loads(line)["split"] in ("train", "validation")
+
+
+def test_a_run_that_explodes_stops_before_it_is_saved(tmp_path):
+    message = "Received .* at step 2. The last good checkpoint is none yet. Likely cause: the learn"
+    bound = {"TrainerConfig.loss_upper_bound": 0.5, "MIXED_PRECISION": "bfloat16"}
+    with pytest.raises(InputError, match=message):
+        train(tmp_path / "out", "train", **bound)
+    assert not list((tmp_path / "out").glob("ckpt-*"))

@@ -1,82 +1,236 @@
-"""Model Garden's Orbit runner with a progress line and a history in place of printed dicts."""
+"""Model Garden's Orbit runner, made to survive signals, kills, full disks and diverging losses."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from unittest import mock
 
 import orbit
 import tensorflow as tf
+import tf_keras
 from absl import logging
-from official.common import distribute_utils
-from official.core import base_task, config_definitions, train_lib
+from official.core import base_task, config_definitions, train_lib, train_utils
 
-from albert_tf.errors import InputError
+from albert_tf.training import checkpoints, strategies
+from albert_tf.training.health import HealthCheck
 from albert_tf.training.progress import History, Progress
+from albert_tf.training.stopping import SIGNALS, Interrupted, Signals, StopTraining
+from albert_tf.training.trainer import Trainer
 
 Action = Callable[[Any], None]
 
 
-def strategy(runtime: config_definitions.RuntimeConfig) -> tf.distribute.Strategy:
-    """Returns the strategy that Model Garden's runtime config names; "off" is the default one.
+class Runner(train_lib.OrbitExperimentRunner):
+    """One mode of an experiment. Building it reads the weights and writes nothing.
+
+    Args:
+      task: a task.
+      experiment: its config.
+      mode: one of `training.modes.MODES`.
+      model_dir: folder of checkpoints.
+      distribution: strategy to run under.
+      train_actions: called with the outputs of every train loop; may raise `StopTraining`.
+      eval_actions: called with the outputs of every evaluation; may raise `StopTraining`.
 
     Raises:
-      InputError: the name is unknown or does not fit the devices.
+      InputError: the newest checkpoint is damaged or of another model, initial weights do not fit,
+        or the settings of the best checkpoint are wrong.
     """
-    try:
-        found = distribute_utils.get_distribution_strategy(
-            distribution_strategy=runtime.distribution_strategy,
-            num_gpus=runtime.num_gpus,
-            tpu_address=runtime.tpu,
-            all_reduce_alg=runtime.all_reduce_alg,
-            num_packs=runtime.num_packs,
-        )
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            "runtime.distribution_strategy must be off, one_device, mirrored, "
-            "multi_worker_mirrored, parameter_server or tpu and fit num_gpus. Received "
-            f"{runtime.distribution_strategy!r} with num_gpus={runtime.num_gpus}: {error}"
-        ) from error
-    return found or tf.distribute.get_strategy()
 
+    def __init__(
+        self,
+        task: base_task.Task,
+        experiment: config_definitions.ExperimentConfig,
+        mode: str,
+        model_dir: str,
+        distribution: tf.distribute.Strategy,
+        train_actions: Sequence[Action] = (),
+        eval_actions: Sequence[Action] = (),
+    ) -> None:
+        self._signals = Signals()
+        self._chief = strategies.is_chief(distribution)
+        # Signals are answered here, for one process and for several.
+        settings = experiment.trainer.replace(preemption_on_demand_checkpoint=False)
+        with _quiet_orbit():
+            super().__init__(
+                distribution_strategy=distribution,
+                task=task,
+                mode=mode,
+                params=experiment.replace(trainer=settings),
+                model_dir=model_dir,
+                save_summary=self._chief,
+                train_actions=list(train_actions),
+                eval_actions=list(eval_actions),
+                enable_async_checkpointing=True,
+            )
+        if "eval" in mode:
+            names = [
+                m.name for m in (*self.trainer.validation_metrics, self.trainer.validation_loss)
+            ]
+            collects = (
+                type(task).reduce_aggregated_logs is not base_task.Task.reduce_aggregated_logs
+            )
+            checkpoints.check_best(settings, None if collects else names)
 
-def run(
-    task: base_task.Task,
-    experiment: config_definitions.ExperimentConfig,
-    mode: str,
-    model_dir: str,
-    distribution: tf.distribute.Strategy,
-    train_actions: Sequence[Action] = (),
-    eval_actions: Sequence[Action] = (),
-) -> dict[str, float]:
-    """Runs one mode and returns the newest metrics: of evaluation, or else of training."""
-    with _quiet_orbit():
-        runner = train_lib.OrbitExperimentRunner(
-            distribution_strategy=distribution,
-            task=task,
-            mode=mode,
-            params=experiment,
-            model_dir=model_dir,
-            train_actions=list(train_actions),
-            eval_actions=list(eval_actions),
+    @property
+    def step(self) -> int:
+        """Updates so far."""
+        return int(self.trainer.global_step.numpy())
+
+    def run(self) -> dict[str, float]:
+        """Runs the mode and returns the newest metrics: of evaluation, or else of training.
+
+        Raises:
+          SystemExit: SIGTERM came; a checkpoint was saved. The status is 143.
+          KeyboardInterrupt: SIGINT came; a checkpoint was saved.
+        """
+        if "eval" in self._mode:
+            self._keep_best()
+        with _quiet_orbit(), self.strategy.scope(), self._signals, self._shown() as shown:
+            try:
+                self._modes[self._mode]()
+            except StopTraining as reason:
+                print(f"stopped at step {self.step}: {reason}")
+                self._save()
+            except Interrupted as signal:
+                self._leave(signal)
+        return shown()
+
+    @property
+    def _modes(self) -> dict[str, Callable[[], None]]:
+        return dict(
+            train=self._train,
+            train_and_eval=self._train_and_evaluate,
+            eval=self._evaluate,
+            continuous_eval=self._evaluate_continuously,
         )
-        step, controller = runner.trainer.global_step, runner.controller
-        trained = History(model_dir, step, "train")
-        evaluated = History(model_dir, step, "validation")
-        # They need the step counter, which exists only once the runner has made the trainer.
-        controller.eval_actions += (evaluated,)
-        if "train" not in mode:
-            runner.run()
-            return evaluated.last
-        progress = Progress(step, experiment.trainer.train_steps)
-        controller.train_actions += (trained, progress)
+
+    def _train(self) -> None:
+        if self.step >= self.params.trainer.train_steps:
+            print(f"step {self.step} of {self.params.trainer.train_steps}: nothing left to train")
+        self.controller.train(self.params.trainer.train_steps)
+
+    def _train_and_evaluate(self) -> None:
+        """Evaluates at multiples of the interval, wherever the run began, and at the end."""
+        end = self.params.trainer.train_steps
+        interval = self.params.trainer.validation_interval or end
+        if self.step >= end:
+            self._train()
+            self._evaluate()
+        while self.step < end:
+            target = min((self.step // interval + 1) * interval, end)
+            self.controller.train(target, checkpoint_at_completion=target == end)
+            self._evaluate()
+
+    def _evaluate(self) -> None:
+        self.controller.evaluate(self.params.trainer.validation_steps)
+
+    def _evaluate_continuously(self) -> None:
+        """Evaluates every checkpoint that another process writes, until its last step."""
+        seconds = self.params.trainer.continuous_eval_timeout
+        for path in tf.train.checkpoints_iterator(
+            self.model_dir, timeout=seconds, timeout_fn=lambda: True
+        ):
+            self.controller.restore_checkpoint(path)
+            self._evaluate()
+            if self.step >= self.params.trainer.train_steps:
+                return
+        print(f"no new checkpoint in '{self.model_dir}' for {seconds} seconds")
+
+    def _leave(self, signal: Interrupted) -> None:
+        text = f"stopped by {signal} at step {self.step}"
+        if "train" in self._mode:
+            self._save()
+            text += f"; saved {self.checkpoint_manager.latest_checkpoint}. The same command goes on"
+            text += " from there."
+        print(text, file=sys.stderr, flush=True)
+        if signal.signum == SIGNALS[1]:
+            raise KeyboardInterrupt(text)
+        raise SystemExit(128 + signal.signum)
+
+    def _save(self) -> None:
+        self.controller.save_checkpoint()
+        self.checkpoint_manager.sync()
+
+    @contextlib.contextmanager
+    def _shown(self) -> Iterator[Callable[[], dict[str, float]]]:
+        """Adds history and progress, and yields what gives the newest metrics."""
+        step, controller = self.trainer.global_step, self.controller
+        trained = History(self.model_dir, step, "train")
+        evaluated = History(self.model_dir, step, "validation")
+        shown = []
+        if self._chief:
+            controller.eval_actions += (evaluated,)
+        if "train" in self._mode:
+            if self._chief:
+                shown.append(Progress(step, self.params.trainer.train_steps))
+            # Health stands before Model Garden's own check, whose error names no remedy.
+            logged = (trained, *shown) if self._chief else ()
+            controller.train_actions = (*logged, self._health(), *controller.train_actions)
+            controller.train_actions += (self._check_signals,)
         try:
-            runner.run()
+            yield lambda: evaluated.last or trained.last
         finally:
-            progress.close()
-    return evaluated.last or trained.last
+            for progress in shown:
+                progress.close()
+
+    def _health(self) -> HealthCheck:
+        return HealthCheck(
+            self.trainer.global_step,
+            self.params.trainer.loss_upper_bound,
+            lambda: self.checkpoint_manager.latest_checkpoint,
+            isinstance(self.trainer.optimizer, tf_keras.mixed_precision.LossScaleOptimizer),
+        )
+
+    def _check_signals(self, _: Any) -> None:
+        """Train action: ends the run if this process, or any that runs with it, got a signal."""
+        if strategies.spans_workers(self.strategy):
+            mine = tf.constant(self._signals.received or 0)
+            each = self.strategy.run(lambda: mine)
+            heard = int(self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None))
+            if heard and self._signals.received is None:
+                self._signals.received = SIGNALS[0]
+        self._signals.check()
+
+    def _keep_best(self) -> None:
+        settings = self.params.trainer
+        if settings.best_checkpoint_export_subdir and settings.best_checkpoint_eval_metric:
+            folder = self.model_dir if self._chief else tempfile.mkdtemp()
+            self.trainer.keep_best(
+                checkpoints.BestCheckpoint(
+                    f"{folder}/{settings.best_checkpoint_export_subdir}",
+                    settings.best_checkpoint_eval_metric,
+                    settings.best_checkpoint_metric_comp,
+                )
+            )
+
+    # === Parts of Model Garden's runner ===
+    def _build_trainer(self, task: base_task.Task, train: bool, evaluate: bool) -> Trainer:
+        with self.strategy.scope():
+            return train_utils.create_trainer(
+                self.params,
+                task,
+                train=train,
+                evaluate=evaluate,
+                trainer_cls=functools.partial(Trainer, signals=self._signals),
+            )
+
+    def _maybe_build_checkpoint_manager(self) -> checkpoints.Checkpoints:
+        # Every worker must save, as reading a variable may need all of them; one is kept.
+        return checkpoints.Checkpoints(
+            self.trainer.checkpoint,
+            directory=self.model_dir if self._chief else tempfile.mkdtemp(),
+            read_from=self.model_dir,
+            max_to_keep=self.params.trainer.max_to_keep,
+            step_counter=self.trainer.global_step,
+            checkpoint_interval=self.params.trainer.checkpoint_interval,
+            init_fn=self.trainer.initialize,
+        )
 
 
 @contextlib.contextmanager
