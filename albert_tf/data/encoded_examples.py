@@ -1,0 +1,107 @@
+"""`EncodedExamples`: labelled texts as ids, in memory, and the batches made of them.
+
+Axes: N examples, B batch, C rows of an example (choices), S the longest row of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Widths are rounded up to this: fewer shapes to prepare kernels for, at little more padding.
+WIDTH_STEP = 8
+
+
+class Ragged(NamedTuple):
+    """Rows of different lengths in one array: row i is `values[splits[i]:splits[i + 1]]`."""
+
+    values: np.ndarray
+    splits: np.ndarray
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Sequence[int]], dtype: type = np.int32) -> Ragged:
+        """Returns the rows, flattened."""
+        splits = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum([len(row) for row in rows], out=splits[1:])
+        values = np.fromiter((value for row in rows for value in row), dtype, int(splits[-1]))
+        return cls(values, splits)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The length of each row, int64 [N]."""
+        return np.diff(self.splits)
+
+    def padded(self, rows: np.ndarray, width: int, fill: int) -> np.ndarray:
+        """Returns the named rows, filled up at their ends, [len(rows), width]."""
+        begin, lengths = self.splits[rows, np.newaxis], self.lengths[rows, np.newaxis]
+        position = np.arange(width)
+        inside = position < lengths
+        return np.where(inside, self.values[np.where(inside, begin + position, 0)], fill)
+
+
+class EncodedExamples:
+    """Examples of a task, tokenised.
+
+    Args:
+      ids: ids of each row, special tokens included; N x C rows, those of an example in turn.
+      second_starts: where the second segment of each row begins, as many; None for no second ones.
+      labels: by name, an array with one entry an example [N, ...], or a `Ragged` with one entry a
+        token (padded with -1).
+      choices: C, rows of an example; None for one row and batches without that axis.
+      sources: what each example was made from, for answers and messages; one each, or none.
+    """
+
+    def __init__(
+        self,
+        ids: Sequence[Sequence[int]],
+        second_starts: Sequence[int] | None = None,
+        labels: Mapping[str, np.ndarray | Ragged] | None = None,
+        choices: int | None = None,
+        sources: Sequence[Any] = (),
+    ) -> None:
+        self.ids = Ragged.from_rows(ids)
+        self.second_starts = self.ids.lengths
+        if second_starts is not None:
+            self.second_starts = np.asarray(second_starts, np.int64)
+        self.labels = dict(labels or {})
+        self.choices = choices
+        self.sources = sources
+        self.lengths = self.ids.lengths.reshape(-1, choices or 1).max(axis=1, initial=0)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def batch(self, examples: np.ndarray, width: int | None = None) -> dict[str, np.ndarray]:
+        """Returns the encoder's inputs and the labels of the named examples.
+
+        Args:
+          examples: indices, int [B].
+          width: S; by default the longest row, rounded up to `WIDTH_STEP`.
+
+        Returns:
+          "input_word_ids", "input_mask", "input_type_ids" int32 [B, S], or [B, C, S] with choices;
+          "example" int32 [B], the indices; and the labels.
+        """
+        rows = examples
+        if self.choices:
+            rows = (examples[:, np.newaxis] * self.choices + np.arange(self.choices)).ravel()
+        lengths = self.ids.lengths[rows, np.newaxis]
+        if width is None:
+            width = -(-int(lengths.max(initial=1)) // WIDTH_STEP) * WIDTH_STEP
+        position = np.arange(width)
+        mask = position < lengths
+        types = (position >= self.second_starts[rows, np.newaxis]) & mask
+        batch = {
+            "input_word_ids": self.ids.padded(rows, width, 0),
+            "input_mask": mask.astype(np.int32),
+            "input_type_ids": types.astype(np.int32),
+        }
+        if self.choices:
+            batch = {n: value.reshape(-1, self.choices, width) for n, value in batch.items()}
+        batch["example"] = examples.astype(np.int32)
+        for name, values in self.labels.items():
+            ragged = isinstance(values, Ragged)
+            batch[name] = values.padded(examples, width, -1) if ragged else values[examples]
+        return batch

@@ -1,0 +1,317 @@
+"""`FineTuningTask`: what all tasks on labelled text share.
+
+A task reads raw files, tokenises them once, trains a `TaskModel` that begins with pretrained
+weights, and scores an evaluation on all its outputs together, with the metrics of the libraries
+that define them. `albert-tf predict` runs the same code on files without labels.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from official.core import config_definitions
+
+from albert_tf.data import batching
+from albert_tf.data.encoded_examples import EncodedExamples
+from albert_tf.errors import InputError, closest
+from albert_tf.modeling.task_description import FILE, TaskDescription
+from albert_tf.modeling.task_model import TaskModel
+from albert_tf.tasks import fine_tuning_results, starting_point
+from albert_tf.tasks.albert_task import AlbertTask, AlbertTaskConfig, Tensors
+from albert_tf.tasks.model_config import ModelConfig
+from albert_tf.tasks.outputs import Outputs
+from albert_tf.tokenization.settings import path_beside
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+
+@dataclasses.dataclass
+class FineTuningDataConfig(config_definitions.DataConfig):
+    """Files to read; `input_path` is a file, a glob, or a list of them.
+
+    Attributes:
+      seq_length: the longest sequence, special tokens included; longer texts are cut.
+      bucketed: put texts of like length together and pad each batch to its longest; False pads all
+        to `seq_length`, for devices that need one shape (TPUs).
+    """
+
+    seq_length: int = 128
+    bucketed: bool = True
+    is_training: bool = True
+    drop_remainder: bool = False
+
+
+@dataclasses.dataclass
+class FineTuningConfig(AlbertTaskConfig):
+    """What every fine-tuning task takes.
+
+    Attributes:
+      init_from: weights to begin with: a folder, checkpoint or handle of any known format.
+      from_scratch: begin with random weights of `model` instead; meant for tests and trials.
+      model: sizes; read from `init_from` where that is set.
+      vocab_file: the SentencePiece model; by default the one that lies with the weights.
+      hidden_dropout: the encoder's rate in training; None for what its config says.
+      attention_dropout: likewise, on attention probabilities.
+      classifier_dropout: in front of the head; None for what the weights say, or 0.1.
+      metric: which metric tells the best checkpoint; "" for the task's own choice.
+    """
+
+    init_from: str = ""
+    from_scratch: bool = False
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    vocab_file: str = ""
+    hidden_dropout: float | None = None
+    attention_dropout: float | None = None
+    classifier_dropout: float | None = None
+    metric: str = ""
+    train_data: FineTuningDataConfig = dataclasses.field(default_factory=FineTuningDataConfig)
+    validation_data: FineTuningDataConfig = dataclasses.field(
+        default_factory=lambda: FineTuningDataConfig(is_training=False)
+    )
+
+
+class FineTuningTask(AlbertTask):
+    """A task on labelled text. Subclasses write what is abstract here.
+
+    Attributes:
+      MODEL: class of the model.
+      SETTINGS: fields of the task's config that predicting needs again; task.json keeps them.
+    """
+
+    MODEL: ClassVar[type[TaskModel]]
+    SETTINGS: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self, params: FineTuningConfig, logging_dir: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(params, logging_dir=logging_dir, **kwargs)
+        self._examples: dict[str, EncodedExamples] = {}
+        self._start: starting_point.StartingPoint | None = None
+        self.results = fine_tuning_results.Results()
+
+    # === What a subclass writes ===
+    @abc.abstractmethod
+    def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
+        """Reads and tokenises files; what answers need of the raw rows is kept in the task.
+
+        Args:
+          params: the files.
+          labelled: whether they have labels; False for files to predict.
+
+        Raises:
+          InputError: a file breaks a rule of its format; it is named, with the line.
+        """
+
+    @abc.abstractmethod
+    def describe(self) -> TaskDescription:
+        """Returns what task.json keeps: the labels found in the training data or the weights."""
+
+    @abc.abstractmethod
+    def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
+        """Returns the metrics of outputs, `metric` among them."""
+
+    @abc.abstractmethod
+    def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterable[dict[str, Any]]:
+        """Yields an answer for each example in the order of `outputs.examples`, ready for JSON."""
+
+    @property
+    @abc.abstractmethod
+    def metric(self) -> str:
+        """The metric that tells the best checkpoint, unless the config names another."""
+
+    def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
+        """Returns lines that the report adds, such as a table for each class; none by default."""
+        return ""
+
+    def draw(self, examples: EncodedExamples, outputs: Outputs, folder: Path) -> list[Path]:
+        """Writes plots of an evaluation into a folder and returns their paths; none by default."""
+        return []
+
+    # === Start ===
+    @property
+    def start(self) -> starting_point.StartingPoint:
+        """Where the run begins; found when it is first asked for."""
+        if self._start is None:
+            config = self.task_config
+            self._start = starting_point.find(
+                config.init_from,
+                config.from_scratch,
+                config.model,
+                config.vocab_file,
+                self.logging_dir,
+            )
+            config.model = ModelConfig(**self._config().to_dict())
+        return self._start
+
+    @classmethod
+    def from_source(cls, source: Any, **config: Any) -> FineTuningTask:
+        """Returns the task of a fine-tuned model, to predict with it.
+
+        Args:
+          source: what `convert.load` read, with a task and a vocabulary.
+          **config: fields of the task's config to change.
+        """
+        kept = {name: value for name, value in source.task.settings.items() if name in cls.SETTINGS}
+        task = cls(cls.config_class()(init_from=str(source.path), **{**kept, **config}))
+        tokenizer = starting_point.tokenizer_of(source)
+        task._start = starting_point.StartingPoint(source.config, tokenizer, source, source.task)
+        return task
+
+    @classmethod
+    @abc.abstractmethod
+    def config_class(cls) -> type[FineTuningConfig]:
+        """The class of `task_config`."""
+
+    @property
+    def tokenizer(self) -> AlbertTokenizer:
+        """The tokenizer of the weights."""
+        return self.start.tokenizer
+
+    def check(self) -> None:
+        """Reads everything before a run writes anything.
+
+        Raises:
+          InputError: weights, vocabulary, config and files do not fit each other.
+        """
+        config = self.start.config
+        for data in (self.task_config.train_data, self.task_config.validation_data):
+            if data.seq_length > config.max_position_embeddings:
+                raise InputError(
+                    "Texts must not be longer than the position table. Received seq_length="
+                    f"{data.seq_length}, max_position_embeddings="
+                    f"{config.max_position_embeddings} in the weights. Set SEQ_LENGTH."
+                )
+            if data.input_path or data.tfds_name:
+                self.examples(data)
+        self.describe()
+
+    def folder_files(self) -> dict[str, Path | str]:
+        """Returns the files that make a folder of checkpoints a model: paths to copy, or texts."""
+        tokenizer = self.tokenizer
+        settings = json.dumps(tokenizer.preprocessing.to_dict(), indent=2) + "\n"
+        return {
+            FILE: self.describe().to_json(),
+            tokenizer.model_file.name: tokenizer.model_file,
+            path_beside(tokenizer.model_file).name: settings,
+        }
+
+    # === Model ===
+    def build_model(self) -> tf_keras.Model:
+        """Returns the model with new weights; `initialize` sets those of the encoder."""
+        rate = self.task_config.classifier_dropout
+        if rate is None and self.start.source is not None:
+            rate = self.start.source.classifier_dropout
+        kwargs = {} if rate is None else {"dropout_rate": rate}
+        return self.MODEL.from_description(self._config(), self.describe(), **kwargs)
+
+    def initialize(self, model: TaskModel) -> None:
+        """Sets the weights that the run begins with, and says what was loaded."""
+        print(starting_point.initialize(model, self.start, self.takes_head()))
+
+    def takes_head(self) -> bool:
+        """Whether the weights have a head for the same task and the same labels."""
+        found, wanted = self.start.task, self.describe()
+        return found is not None and (found.task, found.labels) == (wanted.task, wanted.labels)
+
+    def _config(self) -> Any:
+        rates = dict(
+            hidden_dropout_prob=self.task_config.hidden_dropout,
+            attention_probs_dropout_prob=self.task_config.attention_dropout,
+        )
+        rates = {name: rate for name, rate in rates.items() if rate is not None}
+        return dataclasses.replace(self.start.config, **rates)
+
+    # === Data ===
+    def examples(self, params: FineTuningDataConfig) -> EncodedExamples:
+        """Returns the examples of files, read and tokenised at the first call only.
+
+        Raises:
+          InputError: there are none, or as `read`.
+        """
+        key = f"{params.input_path} {params.tfds_name} {params.tfds_split} {params.seq_length}"
+        if key not in self._examples:
+            examples = self.read(params)
+            if not len(examples):
+                raise InputError(
+                    "A set to train on or to evaluate must have examples. Received none in "
+                    f"{params.input_path or params.tfds_name!r}. Check the path."
+                )
+            self._examples[key] = examples
+        return self._examples[key]
+
+    def build_inputs(
+        self,
+        params: FineTuningDataConfig,
+        input_context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
+        """Returns batches of `EncodedExamples.batch`."""
+        return batching.dataset(
+            self.examples(params),
+            global_batch_size=params.global_batch_size,
+            is_training=params.is_training,
+            seed=params.seed or 0,
+            width=None if params.bucketed else params.seq_length,
+            start_step=getattr(self, "start_step", 0) if params.is_training else 0,
+            input_context=input_context,
+        )
+
+    # === Evaluation ===
+    def validation_step(
+        self, inputs: Tensors, model: tf_keras.Model, metrics: Any = None
+    ) -> dict[str, tf.Tensor]:
+        """Returns the loss of a batch, its examples and what the model gave for them."""
+        outputs = self.inference_step(inputs, model)
+        found = outputs if isinstance(outputs, Mapping) else {"logits": outputs}
+        loss = self.build_losses(inputs, outputs)
+        return {self.loss: loss, "example": inputs["example"], **found}
+
+    def aggregate_logs(self, state: list | None, step_logs: Mapping[str, Any]) -> list:
+        """Collects the outputs of every replica and step."""
+        kept = {name: value for name, value in step_logs.items() if name != self.loss}
+        return [*(state or []), kept]
+
+    def reduce_aggregated_logs(
+        self, aggregated_logs: Sequence[Mapping[str, Any]], global_step: Any = None
+    ) -> dict[str, float]:
+        """Returns the metrics of an evaluation, taken on all its outputs together."""
+        examples = self.examples(self.task_config.validation_data)
+        outputs = Outputs.gather(aggregated_logs)
+        metrics = self.evaluate(examples, outputs)
+        step = None if global_step is None else int(np.asarray(global_step))
+        self.results.add(metrics, self._chosen_metric(metrics), step, examples, outputs)
+        return metrics
+
+    @property
+    def best_metric(self) -> str:
+        """The metric that tells the best checkpoint; larger is better."""
+        return self.task_config.metric or self.metric
+
+    def _chosen_metric(self, metrics: Mapping[str, float]) -> str:
+        name = self.best_metric
+        if name not in metrics:
+            raise InputError(
+                f"METRIC must be a metric of the task. Received {name!r}. {closest(name, metrics)}"
+            )
+        return name
+
+    def report(self, metrics: Mapping[str, float]) -> str:
+        """Returns the best evaluation as lines of text."""
+        best = self.results.best
+        return fine_tuning_results.text(
+            self.results, self.details(best.examples, best.outputs) if best else ""
+        )
+
+    def write_results(self, folder: str | Path) -> list[Path]:
+        """Writes metrics.json and plots of the best evaluation; returns their paths."""
+        best = self.results.best
+        if best is None:
+            return []
+        plots = self.draw(best.examples, best.outputs, Path(folder))
+        return [fine_tuning_results.write(self.results, Path(folder)), *plots]

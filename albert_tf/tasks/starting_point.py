@@ -1,0 +1,161 @@
+"""What a fine-tuning run begins with: weights, config, vocabulary, and labels if there are any."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError
+from albert_tf.modeling import pretrained
+from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.modeling.task_model import TaskModel
+from albert_tf.tasks.model_config import ModelConfig
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+
+@dataclasses.dataclass(frozen=True)
+class StartingPoint:
+    """Where a run begins.
+
+    Attributes:
+      config: of the encoder.
+      tokenizer: with the settings of the weights.
+      source: what `convert.load` read; None for random weights, and for a run that goes on, whose
+        checkpoint the runner restores.
+      task: what the weights were fine-tuned for, if they were.
+      goes_on: whether the run's folder has a checkpoint.
+    """
+
+    config: AlbertConfig
+    tokenizer: AlbertTokenizer
+    source: Any = None
+    task: TaskDescription | None = None
+    goes_on: bool = False
+
+
+def find(
+    init_from: str, from_scratch: bool, model: ModelConfig, vocab_file: str, folder: str
+) -> StartingPoint:
+    """Returns where a run begins.
+
+    Args:
+      init_from: folder, checkpoint or handle of any format of `albert_tf.convert`.
+      from_scratch: whether random weights of `model` are wanted.
+      model: sizes for random weights.
+      vocab_file: a SentencePiece model; "" for the one that lies with the weights.
+      folder: of the run; its checkpoint, if there is one, comes before `init_from`.
+
+    Raises:
+      InputError: there is nothing to begin with, or the parts do not fit each other.
+    """
+    if folder and tf.train.latest_checkpoint(folder):
+        return StartingPoint(
+            AlbertConfig.from_json_file(Path(folder) / "albert_config.json"),
+            AlbertTokenizer.from_pretrained(folder),
+            task=TaskDescription.beside(folder),
+            goes_on=True,
+        )
+    if not init_from:
+        return _from_scratch(from_scratch, model, vocab_file)
+    if from_scratch:
+        raise InputError(
+            "A run begins with weights or from scratch. Received both: "
+            f"INIT_FROM='{init_from}' and FROM_SCRATCH=True. Leave one out."
+        )
+    source = pretrained.reader().load(init_from)
+    tokenizer = tokenizer_of(source, vocab_file)
+    return StartingPoint(source.config, tokenizer, source, source.task)
+
+
+def initialize(model: TaskModel, start: StartingPoint, with_head: bool) -> str:
+    """Sets the weights of a new model and returns a line that tells what was loaded.
+
+    Args:
+      model: the model.
+      start: where the run begins.
+      with_head: whether the head of the weights is taken too.
+
+    Raises:
+      InputError: the weights do not fit the model; nothing is set then.
+    """
+    if start.source is None:
+        return "weights: random (from_scratch)"
+    reader = pretrained.reader()
+    report = reader.assign(model if with_head else model.encoder, start.source)
+    loaded = sum(name.startswith("encoder/") for name in report.assigned)
+    expected = len(model.encoder.variables) - (0 if model.USES_POOLER else 2)
+    head = f"that of the weights ({start.task.task})" if with_head else "new"
+    return (
+        f"weights: loaded {min(loaded, expected)} of {expected} encoder variables from "
+        f"'{start.source.path}' ({start.source.format}); head: {head}"
+    )
+
+
+def tokenizer_of(source: Any, vocab_file: str = "") -> AlbertTokenizer:
+    """Returns the tokenizer of weights.
+
+    Args:
+      source: what `convert.load` read.
+      vocab_file: a SentencePiece model, needed where none lies with the weights, else the same.
+
+    Raises:
+      InputError: there is none, or it is not the one of the weights.
+    """
+    settings = source.preprocessing.to_dict() if source.preprocessing else {}
+    if source.model_file is None and not vocab_file:
+        raise InputError(
+            "Weights must come with their vocabulary. Received "
+            f"'{source.path}' ({source.format}) without a SentencePiece model. Set "
+            "--gin.VOCAB=FILE.model, the one they were trained with."
+        )
+    theirs = AlbertTokenizer(source.model_file, **settings) if source.model_file else None
+    tokenizer = AlbertTokenizer.from_pretrained(vocab_file) if vocab_file else theirs
+    check_vocabulary(source.config, tokenizer, f"'{source.path}'")
+    if theirs is None or tokenizer is theirs:
+        return tokenizer
+    if _digest(theirs) != _digest(tokenizer):
+        raise InputError(
+            "A vocabulary must be the one that the weights were trained with. Received "
+            f"VOCAB='{vocab_file}', which differs from '{source.model_file}'. Leave VOCAB out."
+        )
+    if source.preprocessing is not None:
+        theirs.preprocessing.check_same(
+            tokenizer.preprocessing, f"'{source.path}'", f"VOCAB='{vocab_file}'"
+        )
+    return tokenizer
+
+
+def _from_scratch(from_scratch: bool, model: ModelConfig, vocab_file: str) -> StartingPoint:
+    if not from_scratch:
+        raise InputError(
+            "Fine-tuning must begin with pretrained weights, or it learns little. Received no "
+            "INIT_FROM. Set --gin.INIT_FROM=FOLDER (any format that `albert-tf inspect` reads), or "
+            "--gin.FROM_SCRATCH=True if random weights are meant."
+        )
+    if not vocab_file:
+        raise InputError(
+            "A model from scratch must have a vocabulary. Received no VOCAB. Set "
+            "--gin.VOCAB=FILE.model (`albert-tf vocab` trains one)."
+        )
+    config, tokenizer = model.to_albert_config(), AlbertTokenizer.from_pretrained(vocab_file)
+    check_vocabulary(config, tokenizer, "the model's config")
+    return StartingPoint(config, tokenizer)
+
+
+def check_vocabulary(config: AlbertConfig, tokenizer: AlbertTokenizer, where: str) -> None:
+    """Raises `InputError` unless the word table has a row for each piece."""
+    if tokenizer.vocab_size != config.vocab_size:
+        raise InputError(
+            "The model must have a row for each piece of the vocabulary. Received "
+            f"vocab_size={config.vocab_size} in {where}, but '{tokenizer.model_file}' has "
+            f"{tokenizer.vocab_size} pieces. Name the vocabulary of these weights."
+        )
+
+
+def _digest(tokenizer: AlbertTokenizer) -> str:
+    return hashlib.sha256(tokenizer.model_proto).hexdigest()
