@@ -11,8 +11,10 @@ import tensorflow as tf
 import tf_keras
 from official.core import config_definitions, task_factory
 
-from albert_tf.data import manifest, pretraining_input
+from albert_tf.data import manifest, pretraining_input, record_kinds
+from albert_tf.data.masking import Masking
 from albert_tf.errors import InputError
+from albert_tf.files import expand
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.tasks import initial_weights, pretraining_report
 from albert_tf.tasks.albert_task import AlbertTask, AlbertTaskConfig, Tensors
@@ -28,14 +30,32 @@ class PretrainingDataConfig(config_definitions.DataConfig):
 
     Attributes:
       seq_length: tokens in a record, [CLS] and [SEP] included.
-      max_predictions_per_seq: masked positions in a record, padding included.
+      max_predictions_per_seq: the most masked positions of a sequence.
+      masked_lm_prob: of dynamic records, the share of the tokens to predict.
+      ngram: of dynamic records, the longest run of words masked together.
+      favor_longer_ngram: of dynamic records, make long runs the most frequent.
+      skip_broken_records: leave out what follows a broken record in its file, and log how much.
       start_step: the step whose batch comes first; set where a run goes on.
     """
 
     seq_length: int = 512
     max_predictions_per_seq: int = 77
+    masked_lm_prob: float = 0.15
+    ngram: int = 3
+    favor_longer_ngram: bool = False
+    skip_broken_records: bool = False
     is_training: bool = True
     start_step: int = 0
+
+    @property
+    def masking(self) -> Masking:
+        """How masks are drawn where the records hold none."""
+        return Masking(
+            rate=self.masked_lm_prob,
+            max_predictions=self.max_predictions_per_seq,
+            max_ngram=self.ngram,
+            favor_longer=self.favor_longer_ngram,
+        )
 
 
 @dataclasses.dataclass
@@ -83,13 +103,15 @@ class PretrainingTask(AlbertTask):
         return pretraining_input.dataset(
             params.input_path,
             max_seq_length=params.seq_length,
-            max_predictions_per_seq=params.max_predictions_per_seq,
+            masking=params.masking,
+            vocab_size=self.task_config.model.vocab_size,
             global_batch_size=params.global_batch_size,
             is_training=params.is_training,
             seed=params.seed,
             start_step=params.start_step,
             input_context=input_context,
             drop_remainder=params.drop_remainder,
+            skip_broken_records=params.skip_broken_records,
         )
 
     def check(self) -> None:
@@ -116,7 +138,8 @@ class PretrainingTask(AlbertTask):
                     f"{data.seq_length}, max_position_embeddings={model.max_position_embeddings}."
                 )
             manifest.check_vocabulary(data.input_path, tokenizer)
-            self.build_inputs(data)  # looks at the first record of every file
+            paths = [str(path) for path in expand(data.input_path)]
+            record_kinds.check(paths, data.seq_length, data.masking)
 
     def folder_files(self) -> dict[str, Path]:
         """Returns the files that make a folder of checkpoints a model, by their name there."""

@@ -7,13 +7,14 @@ import tensorflow as tf
 
 from albert_tf.data.examples import serialize
 from albert_tf.data.features import STATIC
+from albert_tf.data.masking import Masking
 from albert_tf.data.pretraining_input import dataset
 from albert_tf.errors import InputError
 
 ORIGINAL = Path(__file__).parents[1] / "testdata/pretraining_data/original_first_101.tfrecord"
-SIZES = {"max_seq_length": 64, "max_predictions_per_seq": 10}
+SIZES = dict(max_seq_length=64, masking=Masking(max_predictions=10), vocab_size=1000)
 LENGTHS = {"S": 7, "P": 3, "1": 1}
-SMALL = {"max_seq_length": 7, "max_predictions_per_seq": 3}
+SMALL = dict(max_seq_length=7, masking=Masking(max_predictions=3), vocab_size=40)
 
 
 def write(path, first, count, table=STATIC):
@@ -142,7 +143,7 @@ def test_wrong_lengths(files):
     with pytest.raises(
         InputError, match=r"'masked_lm_positions' must .* 4 \(max_predictions_per_seq\). Received 3"
     ):
-        read(files, max_predictions_per_seq=4)
+        read(files, masking=Masking(max_predictions=4))
 
 
 def test_the_first_record_of_every_file_is_checked(files, tmp_path):
