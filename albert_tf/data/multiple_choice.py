@@ -38,18 +38,6 @@ class Item:
     origin: str = ""
 
 
-class ChoiceExamples(EncodedExamples):
-    """Items as rows, one for each choice; an item with fewer is filled up with empty ones.
-
-    Attributes:
-      items: the questions in their order.
-      cut: ids of items whose question and answer were longer than `max_qa_length`.
-    """
-
-    items: Sequence[Item]
-    cut: Sequence[str]
-
-
 def check(items: Sequence[Item], num_choices: int, labelled: bool) -> None:
     """Raises `InputError` for the first item that does not fit; the message has its place.
 
@@ -87,8 +75,10 @@ def encode(
     num_choices: int,
     seq_length: int = 512,
     max_qa_length: int = 128,
-) -> ChoiceExamples:
-    """Returns the items as ids.
+) -> tuple[EncodedExamples, list[str]]:
+    """Returns the items as ids, and the ids of those whose choices had to be cut.
+
+    An item with fewer choices is filled up with empty ones; the feature "choices" has their number.
 
     Args:
       items: as `check` wants them.
@@ -125,6 +115,4 @@ def encode(
     labels = {"choices": np.array([len(item.choices) for item in items], np.int32)}
     if all(item.label is not None for item in items):
         labels["label"] = np.array([item.label for item in items], np.int32)
-    examples = ChoiceExamples(rows, second_starts, labels, num_choices)
-    examples.items, examples.cut = items, cut
-    return examples
+    return EncodedExamples(rows, second_starts, labels, num_choices, sources=items), cut

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from albert_tf.data import squad
 from albert_tf.data.span_windows import Window, WindowSettings, token_span, windows
 from albert_tf.data.squad import Question
-from albert_tf.data.workers import ordered_map
 from albert_tf.errors import InputError
 from albert_tf.tokenization.offsets import TokenSpans
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
@@ -80,7 +79,6 @@ def prepare(
     settings: WindowSettings,
     remarks: Remarks,
     is_training: bool,
-    workers: int = 1,
 ) -> Iterator[Prepared]:
     """Yields the questions with their windows.
 
@@ -91,9 +89,9 @@ def prepare(
       settings: how contexts are cut.
       remarks: gets the ids of questions that do not go in whole.
       is_training: leave out those that no model can be trained on; else each is yielded.
-      workers: processes.
     """
-    for prepared in ordered_map(_preparer, (tokenizer, settings), questions, workers):
+    work = _preparer(tokenizer, settings)
+    for prepared in map(work, questions):
         for reason in prepared.reasons:
             if is_training or reason == CUT:
                 remarks.ids[reason].append(prepared.question.id)

@@ -7,7 +7,8 @@ Two layouts are read and told apart by their content:
   "answers" is a list of {"text", "answer_start"} or, as dataset tools write it, {"text": [...],
   "answer_start": [...]}. The id may be absent; the line's number stands in for it.
 
-`answer_start` counts characters (Unicode code points), as in the published files.
+`answer_start` counts characters (Unicode code points), as in the published files. A question with
+an empty list of answers is unanswerable, with or without "is_impossible".
 """
 
 from __future__ import annotations
@@ -50,31 +51,29 @@ class Question:
     origin: str = ""
 
 
-def read(path: Path) -> list[Question]:
-    """Returns the questions of a file in its order.
+def read(paths: Iterable[Path]) -> list[Question]:
+    """Returns the questions of files in their order.
 
     Raises:
-      InputError: the file is not of a known layout, a field is missing, empty or of another type,
-        or an id comes twice; the message names file and place.
+      InputError: a file is not of a known layout or empty, a field is missing, empty or of another
+        type, or an id comes twice; the message names file and place.
     """
-    questions = list(from_lines(read_lines(path), str(path)))
-    if not questions:
-        raise InputError(f"A file of questions must hold some. Received '{path}', which has none.")
-    return questions
-
-
-def from_lines(lines: Iterable[str], name: str) -> Iterator[Question]:
-    """Yields the questions in the lines of a file or stream of that name; see `read`."""
-    seen: set[str] = set()
-    for row in _rows(lines, name):
-        question = _question(row.fields, row.place, row.default_id)
-        if question.id in seen:
+    questions: dict[str, Question] = {}
+    for path in paths:
+        before = len(questions)
+        for row in _rows(read_lines(path), str(path)):
+            question = _question(row.fields, row.place, row.default_id)
+            if question.id in questions:
+                raise InputError(
+                    f"A question's id must be unique. Received {question.id!r} at {row.place} and "
+                    f"at {questions[question.id].origin}. Give each question its own."
+                )
+            questions[question.id] = question
+        if len(questions) == before:
             raise InputError(
-                f"A question's id must be unique. Received {question.id!r} again at "
-                f"{row.place}. Give each question its own."
+                f"A file of questions must hold some. Received '{path}', which has none."
             )
-        seen.add(question.id)
-        yield question
+    return list(questions.values())
 
 
 def misplaced(question: Question) -> str | None:
@@ -82,7 +81,7 @@ def misplaced(question: Question) -> str | None:
     if question.impossible:
         return None
     if not question.answers:
-        return "no answer, and not marked is_impossible"
+        return "no answers are given"
     text, start = question.answers[0]
     if start is None:
         return "no answer_start"
@@ -154,10 +153,13 @@ def _question(fields: Any, place: str, default_id: str | None) -> Question:
     name = fields.get("id", default_id)
     if not isinstance(name, (str, int)):
         raise _wrong("id", "a text", name, place)
-    impossible = fields.get("is_impossible", False)
+    answers = fields.get("answers")
+    # Files in which all questions without an answer are unanswerable need not say so.
+    nothing = answers in ([], {}, {"text": [], "answer_start": []})
+    impossible = fields.get("is_impossible", nothing)
     if not isinstance(impossible, bool):
         raise _wrong("is_impossible", "true or false", impossible, place)
-    answers = () if impossible else _answers(fields.get("answers") or (), place)
+    answers = () if impossible else _answers(answers or (), place)
     return Question(str(name), texts["question"], texts["context"], answers, impossible, place)
 
 

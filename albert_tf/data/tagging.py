@@ -23,42 +23,31 @@ NO_LABEL = -1
 
 
 class Row(NamedTuple):
-    """A sentence, or a part of one.
+    """A sentence, or a part of one: the source of an example.
 
     Attributes:
-      sentence: its index.
-      first_word: index of its first word in the sentence.
-      heads: for each of its words, the position of the word's first token.
+      sentence: what it is a part of.
+      index: of the sentence.
+      heads: for each word of the part, the position of its first token.
     """
 
-    sentence: int
-    first_word: int
+    sentence: Sentence
+    index: int
     heads: list[int]
 
 
-class TaggedExamples(EncodedExamples):
-    """Sentences as rows.
+def of_words(rows: Mapping[int, Sequence], sources: Sequence[Row]) -> dict[int, list]:
+    """Returns, by index of the sentence, what belongs to each of its words.
 
-    Attributes:
-      sentences: in their order.
-      rows: one for each example; a sentence has one at least.
-      cut: words that are longer than a row and lost tokens.
+    Args:
+      rows: by example, something for each position, such as the names of labels.
+      sources: the rows that the examples were made from.
     """
-
-    sentences: Sequence[Sentence]
-    rows: Sequence[Row]
-    cut: Sequence[str]
-
-    def of_words(self, positions: Mapping[int, Sequence]) -> list[list]:
-        """Returns what belongs to each word of each sentence.
-
-        Args:
-          positions: by example, something for each position, such as the names of labels.
-        """
-        found: list[list] = [[] for _ in self.sentences]
-        for example, row in enumerate(self.rows):
-            found[row.sentence] += [positions[example][head] for head in row.heads]
-        return found
+    found: dict[int, list] = {}
+    for example, values in sorted(rows.items()):
+        source = sources[example]
+        found.setdefault(source.index, []).extend(values[head] for head in source.heads)
+    return found
 
 
 def labels_of(sentences: Sequence[Sentence]) -> tuple[str, ...]:
@@ -84,8 +73,8 @@ def encode(
     tokenizer: AlbertTokenizer,
     labels: Sequence[str],
     seq_length: int = 128,
-) -> TaggedExamples:
-    """Returns sentences as ids, with their labels if all have some.
+) -> tuple[EncodedExamples, list[str]]:
+    """Returns sentences as ids, with labels if all have some, and the words that had to be cut.
 
     Args:
       sentences: with words.
@@ -114,14 +103,13 @@ def encode(
             tokens = list(itertools.chain.from_iterable(words[first:last]))
             heads = list(itertools.accumulate(map(len, words[first:last]), initial=1))[:-1]
             ids.append([tokenizer.cls_id, *tokens, tokenizer.sep_id])
-            rows.append(Row(number, first, heads))
+            rows.append(Row(sentence, number, heads))
             row_tags = np.full(len(ids[-1]), NO_LABEL, np.int32)
             if labelled:
                 row_tags[heads] = [index[label] for label in sentence.labels[first:last]]
             tags.append(row_tags)
-    found = TaggedExamples(ids, labels={"labels": Ragged.from_rows(tags)} if labelled else None)
-    found.sentences, found.rows, found.cut = sentences, rows, cut
-    return found
+    found = {"label": Ragged.from_rows(tags)} if labelled else None
+    return EncodedExamples(ids, labels=found, sources=rows), cut
 
 
 def _parts(lengths: Sequence[int], room: int) -> Iterator[tuple[int, int]]:

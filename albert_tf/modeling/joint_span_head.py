@@ -13,6 +13,7 @@ import tf_keras
 from official.modeling import tf_utils
 
 from albert_tf.modeling.building import build_parts
+from albert_tf.modeling.dropout import Dropout
 from albert_tf.modeling.layer_norm import layer_norm
 
 
@@ -70,7 +71,7 @@ class JointSpanHead(tf_keras.layers.Layer):
         self.end_norm = layer_norm("end_norm")
         self.end = dense("end", 1)
         self.impossible_hidden = dense("impossible_hidden", hidden_size, activation="tanh")
-        self.dropout = tf_keras.layers.Dropout(dropout_rate)
+        self.dropout = Dropout(dropout_rate)
         self.impossible = dense("impossible", 1, use_bias=False)
 
     def build(self, input_shape: Any) -> None:

@@ -21,8 +21,13 @@ def text(examples, spm, row):
 
 
 def test_rows_fold_back_to_items(spm):
-    examples = encode(ITEMS, spm, 3, seq_length=40, max_qa_length=20)
-    assert len(examples) == 2 and len(examples.ids.lengths) == 6 and examples.cut == []
+    examples, cut = encode(ITEMS, spm, 3, seq_length=40, max_qa_length=20)
+    assert (
+        len(examples) == 2
+        and len(examples.ids.lengths) == 6
+        and cut == []
+        and examples.sources == ITEMS
+    )
     batch = examples.batch(np.array([1, 0]))
     assert batch["input_word_ids"].shape[:2] == (2, 3)
     assert batch["choices"].tolist() == [3, 2] and batch["label"].tolist() == [2, 0]
@@ -33,8 +38,8 @@ def test_rows_fold_back_to_items(spm):
 
 
 def test_the_passage_gives_way_and_the_end_of_a_choice_stays(spm):
-    examples = encode(ITEMS, spm, 3, seq_length=18, max_qa_length=8)
-    assert examples.ids.lengths.max() == 18 and examples.cut == ["b"]
+    examples, cut = encode(ITEMS, spm, 3, seq_length=18, max_qa_length=8)
+    assert examples.ids.lengths.max() == 18 and cut == ["b"]
     for row, choice in ((0, ITEMS[0].choices[0]), (4, ITEMS[1].choices[1])):
         wanted_choice = spm.encode(choice)[-8:]
         passage = spm.encode(ITEMS[row // 3].passage)[: 15 - len(wanted_choice)]
@@ -44,7 +49,7 @@ def test_the_passage_gives_way_and_the_end_of_a_choice_stays(spm):
 
 def test_without_labels(spm):
     items = [Item("a", "p", ("x", "y")), ITEMS[0]]
-    assert "label" not in encode(items, spm, 2).labels
+    assert "label" not in encode(items, spm, 2)[0].labels
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from albert_tf.data.conll import Sentence
-from albert_tf.data.tagging import check_labels, encode, labels_of
+from albert_tf.data.tagging import check_labels, encode, labels_of, of_words
 from albert_tf.errors import InputError
 
 SENTENCES = [
@@ -13,7 +13,7 @@ LABELS = ("O", "B-ORG", "B-PER")
 
 
 def test_first_tokens_have_the_labels(spm):
-    examples = encode(SENTENCES, spm, LABELS, seq_length=40)
+    examples, cut = encode(SENTENCES, spm, LABELS, seq_length=40)
     batch = examples.batch(np.array([0, 1]))
     for row, sentence in enumerate(SENTENCES):
         pieces = [spm.encode(word) or [spm.unk_id] for word in sentence.words]
@@ -23,33 +23,29 @@ def test_first_tokens_have_the_labels(spm):
             tags += [LABELS.index(label), *[-1] * (len(found) - 1)]
         length = len(ids) + 1
         assert batch["input_word_ids"][row, :length].tolist() == [*ids, spm.sep_id]
-        assert batch["labels"][row, :length].tolist() == [*tags, -1]
-        assert (batch["labels"][row, length:] == -1).all()
+        assert batch["label"][row, :length].tolist() == [*tags, -1]
+        assert (batch["label"][row, length:] == -1).all()
     # The word that vanishes keeps its place.
-    assert spm.encode("\u0301") == [] and (batch["labels"][0] >= 0).sum() == 5
+    assert spm.encode("\u0301") == [] and (batch["label"][0] >= 0).sum() == 5
 
 
 def test_every_word_of_a_long_sentence_has_a_label(spm):
-    words = tuple(["the", "tower", "of", "bricks", "was", "red", "and", "1,000", "tall"])
+    words = ("the", "tower", "of", "bricks", "was", "red", "and", "1,000", "tall")
     labels = tuple(LABELS[i % 3] for i in range(len(words)))
-    examples = encode([*SENTENCES, Sentence(words, labels)], spm, LABELS, seq_length=9)
+    examples, cut = encode([*SENTENCES, Sentence(words, labels)], spm, LABELS, seq_length=9)
     assert examples.ids.lengths.max() <= 9 and len(examples) > 5
-    rows = [row for row in examples.rows if row.sentence == 2]
-    assert [row.first_word for row in rows] == np.cumsum([0, *[len(r.heads) for r in rows]])[
-        :-1
-    ].tolist()
     names = {
-        i: [LABELS[tag] if tag >= 0 else "" for tag in examples.batch(np.array([i]))["labels"][0]]
+        i: [LABELS[tag] if tag >= 0 else "" for tag in examples.batch(np.array([i]))["label"][0]]
         for i in range(len(examples))
     }
     wanted = [list(sentence.labels) for sentence in (*SENTENCES, Sentence(words, labels))]
-    assert examples.of_words(names) == wanted
+    assert of_words(names, examples.sources) == dict(enumerate(wanted)) and cut == []
 
 
 def test_a_word_longer_than_a_row_is_cut_and_named(spm):
-    examples = encode([Sentence(("abcdefghijklmnop", "is"))], spm, LABELS, seq_length=6)
-    assert examples.cut == ["abcdefghijklmnop"] and "labels" not in examples.labels
-    assert [len(row.heads) for row in examples.rows] == [1, 1]
+    examples, cut = encode([Sentence(("abcdefghijklmnop", "is"))], spm, LABELS, seq_length=6)
+    assert cut == ["abcdefghijklmnop"] and "label" not in examples.labels
+    assert [len(row.heads) for row in examples.sources] == [1, 1]
 
 
 def test_labels_are_found_and_unseen_ones_named():
