@@ -19,6 +19,8 @@ UNUSED_KEYS = frozenset(
 
 ACTIVATIONS = ("gelu", "gelu_erf", "relu", "tanh", "linear")
 
+_FREE = {"hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range"}
+
 
 @dataclasses.dataclass(frozen=True)
 class AlbertConfig:
@@ -121,6 +123,18 @@ class AlbertConfig:
         if not isinstance(values, dict):
             raise InputError(f"A model config must be a JSON object. Received '{path}'.")
         return cls.from_dict(values)
+
+    def misfits(self, other: AlbertConfig) -> list[str]:
+        """Returns the fields that weights of `other` would not fit, with both values.
+
+        Dropout rates and the initializer's range are free, as they change no number of a model.
+        """
+        here, there = self.to_dict(), other.to_dict()
+        return [
+            f"{name}={here[name]!r} here, {there[name]!r} there"
+            for name in here
+            if here[name] != there[name] and name not in _FREE
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Returns all keys with their values."""

@@ -107,15 +107,19 @@ def check_writable(path: str | os.PathLike, what: str = "The output directory") 
       InputError: it cannot.
     """
     path = Path(path).expanduser()
-    parent = path
-    while not parent.exists():
-        parent = parent.parent
+    parent = existing_parent(path)
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise InputError(
             f"{what} must be writable. Received '{path}', but '{parent}' is not a folder that "
             "this user may write to. Name another or change its permissions."
         )
     return path
+
+
+def existing_parent(path: str | os.PathLike) -> Path:
+    """Returns `path`, or the nearest folder above it, that exists."""
+    path = Path(path).absolute()
+    return path if path.exists() else existing_parent(path.parent)
 
 
 @contextlib.contextmanager

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import gin
+import tensorflow as tf
 import tf_keras
-from official.core import config_definitions, task_factory
+from official.core import base_task, config_definitions, task_factory
 
 from albert_tf.errors import InputError, closest
-from albert_tf.training import dry_run, run_folder, runner, runtime
+from albert_tf.training import checkpoints, dry_run, run_folder, runtime, strategies
 from albert_tf.training.modes import MODES
-from albert_tf.training.runner import Action
+from albert_tf.training.runner import Action, Runner
 
 
 def run(
@@ -27,10 +29,14 @@ def run(
 ) -> dict[str, float]:
     """Trains or evaluates; goes on where the folder has a checkpoint.
 
+    A run that was killed and started again ends with the same weights as one that was not: batches
+    and dropout are functions of seed and step.
+
     Args:
       mode: one of `training.modes.MODES`.
       model_dir: gets checkpoints, TensorBoard summaries, history.jsonl, config.gin,
-        albert_config.json and the vocabulary, so that it can be exported as it is.
+        albert_config.json and the vocabulary, so that it can be exported as it is. Workers of one
+        run share it.
       experiment: Model Garden's experiment config: task, trainer, runtime.
       seed: of weights, dropout and data order.
       train_actions: called with the outputs of every train loop.
@@ -41,15 +47,21 @@ def run(
       The metrics of the last evaluation; of the last train loop if there was none.
 
     Raises:
-      InputError: mode, folder, data or config break a rule; nothing was written then.
+      InputError: mode, folder, weights, data or config break a rule; nothing was written then.
+        Later: a checkpoint could not be written, or the loss diverged.
+      SystemExit: SIGTERM came; a checkpoint was saved. The status is 143.
+      KeyboardInterrupt: Ctrl-C was pressed; a checkpoint was saved.
     """
     if mode not in MODES:
         raise InputError(f"--mode must be known. Received {mode!r}. {closest(mode, MODES)}")
     folder = run_folder.check(model_dir)
     if experiment.task.train_data.seed is None:
         experiment.task.train_data.seed = seed
+    distribution = strategies.build(experiment.runtime)
     tf_keras.utils.set_random_seed(seed)
-    distribution = runner.strategy(experiment.runtime)
+    for name in ("train_data", "validation_data"):
+        batch_size = getattr(experiment.task, name).global_batch_size
+        strategies.check_batch(f"{name}.global_batch_size", batch_size, distribution)
     task = task_factory.get_task(experiment.task, logging_dir=str(folder))
     task.check()
     with runtime.precision(experiment.runtime):
@@ -57,12 +69,47 @@ def run(
         if only_describe:
             print(dry_run.describe(task, experiment, distribution))
             return {}
-        config = experiment.task.model.to_albert_config()
-        run_folder.prepare(folder, config, task.folder_files())
-        metrics = runner.run(
-            task, experiment, mode, str(folder), distribution, train_actions, eval_actions
+        return _run(
+            task, experiment, mode, folder, distribution, list(train_actions), list(eval_actions)
         )
-    run_folder.write_gin(folder / run_folder.OPERATIVE_CONFIG, gin.operative_config_str())
-    if mode != "train":
-        print(task.report(metrics))
+
+
+def _run(
+    task: base_task.Task,
+    experiment: config_definitions.ExperimentConfig,
+    mode: str,
+    folder: Path,
+    distribution: tf.distribute.Strategy,
+    train_actions: list[Action],
+    eval_actions: list[Action],
+) -> dict[str, float]:
+    config, files = experiment.task.model.to_albert_config(), task.folder_files()
+    run_folder.check_same(folder, config, files)
+    runner = Runner(task, experiment, mode, str(folder), distribution, train_actions, eval_actions)
+    _check_weights(mode, folder, runner, task.starts_from)
+    if "train" in mode:
+        checkpoints.check_space(folder, runner.trainer.model, experiment.trainer)
+    if strategies.is_chief(distribution):
+        run_folder.prepare(folder, config, files, trains="train" in mode)
+        best = experiment.trainer.best_checkpoint_export_subdir
+        if best and "eval" in mode:
+            run_folder.write_model_files(folder / best, config, files)
+    metrics = runner.run()
+    if strategies.is_chief(distribution):
+        run_folder.write_gin(folder / run_folder.OPERATIVE_CONFIG, gin.operative_config_str())
+        if mode != "train" and metrics:
+            print(task.report(metrics))
     return metrics
+
+
+def _check_weights(mode: str, folder: Path, runner: Runner, starts_from: str) -> None:
+    """Says which weights the run begins with; an evaluation must have some."""
+    newest = runner.checkpoint_manager.latest_checkpoint
+    if newest is not None:
+        text = f"goes on with '{newest}', step {runner.step}"
+        print(f"{text}; INIT_FROM '{starts_from}' is not used" if starts_from else text)
+    elif mode == "eval" and not starts_from:
+        raise InputError(
+            "--mode eval needs weights. Received --model_dir "
+            f"'{folder}' without a checkpoint, and no INIT_FROM. Train first, or set one of them."
+        )

@@ -49,10 +49,15 @@ class AlbertTask(base_task.Task):
     # Metrics of the step itself, which `process_metrics` never gets.
     _STEP_METRICS = ("gradient_norm", "nonfinite_updates", "tokens", "padding_fraction")
 
+    @property
+    def starts_from(self) -> str:
+        """The model that a new run takes its weights from; "" for random ones."""
+        return self.task_config.init_checkpoint
+
     def initialize(self, model: tf_keras.Model) -> None:
         """Sets the weights of a new run from `init_checkpoint`, any format, if that is given."""
-        if self.task_config.init_checkpoint:
-            print(initial_weights.load(model, self.task_config.init_checkpoint))
+        if self.starts_from:
+            print(initial_weights.load(model, self.starts_from))
 
     @abc.abstractmethod
     def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:

@@ -14,9 +14,6 @@ from albert_tf.errors import InputError
 from albert_tf.modeling import pretrained
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-# What may differ between a model and its initial weights: rates of training, no shape, no number.
-_FREE = {"hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range"}
-
 
 def check(path_or_handle: str, config: AlbertConfig, tokenizer: AlbertTokenizer | None) -> None:
     """Checks config and vocabulary of a run against its initial weights; reads no weight.
@@ -30,12 +27,7 @@ def check(path_or_handle: str, config: AlbertConfig, tokenizer: AlbertTokenizer 
       InputError: nothing readable lies there, or it was made for another model or vocabulary.
     """
     source = pretrained.reader().load(path_or_handle)
-    here, there = config.to_dict(), source.config.to_dict()
-    differing = [
-        f"{name}={here[name]!r} here, {there[name]!r} there"
-        for name in here
-        if name not in _FREE and here[name] != there[name]
-    ]
+    differing = config.misfits(source.config)
     if differing:
         raise InputError(
             "The model must have the config of its initial weights. Received INIT_FROM="

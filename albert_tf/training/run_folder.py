@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import gin
@@ -35,23 +35,65 @@ def check(path: str | os.PathLike) -> Path:
     return files.check_writable(path, "--model_dir")
 
 
-def prepare(path: Path, config: AlbertConfig, extra_files: dict[str, Path]) -> None:
+def check_same(path: Path, config: AlbertConfig, extra_files: Mapping[str, Path | str]) -> None:
+    """Checks that what lies in the folder of a run is of the same experiment.
+
+    Args:
+      path: the folder, or where it will be.
+      config: of the model.
+      extra_files: as `prepare` takes them.
+
+    Raises:
+      InputError: it is the folder of another model, vocabulary or task.
+    """
+    different = []
+    if (path / ALBERT_CONFIG).is_file():
+        different = config.misfits(AlbertConfig.from_json_file(path / ALBERT_CONFIG))
+    different += [
+        f"another {name}"
+        for name, source in extra_files.items()
+        if (path / name).is_file() and (path / name).read_bytes() != _content(source)
+    ]
+    if different:
+        raise InputError(
+            "A run may go on in its own --model_dir only. Received "
+            f"'{path}' of another experiment: {'; '.join(different)}. Name another folder."
+        )
+
+
+def prepare(
+    path: Path, config: AlbertConfig, extra_files: Mapping[str, Path | str], trains: bool
+) -> None:
     """Writes what makes the folder a model: config, vocabulary and the gin it ran with.
 
     Args:
       path: the folder.
       config: of the model.
-      extra_files: files to copy beside them, by their name in the folder: the vocabulary.
+      extra_files: files beside them by their name in the folder, such as the vocabulary: paths to
+        copy, or texts.
+      trains: whether this run trains; the gin of one that only evaluates does not replace that.
     """
     path.mkdir(parents=True, exist_ok=True)
-    write_gin(path / CONFIG, gin.config_str())
+    write_model_files(path, config, extra_files)
+    if trains or not (path / CONFIG).is_file():
+        write_gin(path / CONFIG, gin.config_str())
+
+
+def write_model_files(
+    path: Path, config: AlbertConfig, extra_files: Mapping[str, Path | str]
+) -> None:
+    """Writes what makes checkpoints in a folder a model; see `prepare`."""
     config.to_json_file(path / ALBERT_CONFIG)
     for name, source in extra_files.items():
         with files.replacing(path / name) as temporary:
-            shutil.copyfile(source, temporary)
+            temporary.write_bytes(_content(source))
 
 
 def write_gin(path: Path, text: str) -> None:
     """Writes gin text with the version of this package in front."""
     with files.replacing(path) as temporary:
         temporary.write_text(f"# albert_tf {__version__}\n{text}", encoding="utf-8")
+
+
+def _content(source: Path | str) -> bytes:
+    return source.encode() if isinstance(source, str) else source.read_bytes()

@@ -1,0 +1,144 @@
+"""Distribution strategies by the names of Model Garden's runtime config."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+
+import tensorflow as tf
+from official.common import distribute_utils
+from official.core import config_definitions
+
+from albert_tf.errors import InputError, closest
+
+NAMES = ("off", "one_device", "mirrored", "multi_worker_mirrored", "parameter_server", "tpu")
+_CLUSTERS = {
+    "multi_worker_mirrored": ("worker",),
+    "parameter_server": ("chief", "worker", "ps"),
+}
+
+
+def build(runtime: config_definitions.RuntimeConfig) -> tf.distribute.Strategy:
+    """Returns the strategy that the runtime config names.
+
+    "off" is the default one. "mirrored" without GPUs runs a replica on each logical CPU device.
+    "multi_worker_mirrored" and "parameter_server" read TF_CONFIG; `worker_hosts` with `task_index`
+    may stand in for it. Call it before any other work, as TensorFlow connects workers first.
+
+    Raises:
+      InputError: the name is unknown, or does not fit the devices, or TF_CONFIG is wrong.
+    """
+    name = str(runtime.distribution_strategy).lower()
+    if name not in NAMES:
+        raise InputError(
+            "runtime.distribution_strategy (STRATEGY) must be known. Received "
+            f"{runtime.distribution_strategy!r}. {closest(name, NAMES)}"
+        )
+    _check_devices(name, runtime)
+    if name in _CLUSTERS:
+        if runtime.worker_hosts:
+            distribute_utils.configure_cluster(runtime.worker_hosts, runtime.task_index)
+        _check_cluster(name, os.environ.get("TF_CONFIG", ""))
+    if name == "mirrored" and not runtime.num_gpus:
+        return tf.distribute.MirroredStrategy(
+            [device.name for device in tf.config.list_logical_devices("CPU")]
+        )
+    try:
+        return distribute_utils.get_distribution_strategy(
+            distribution_strategy=name,
+            num_gpus=runtime.num_gpus,
+            tpu_address=runtime.tpu,
+            all_reduce_alg=runtime.all_reduce_alg,
+            num_packs=runtime.num_packs,
+        )
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        raise InputError(
+            "The runtime config must fit this machine. Received "
+            f"distribution_strategy={name!r}, num_gpus={runtime.num_gpus}, tpu={runtime.tpu!r}, "
+            f"all_reduce_alg={runtime.all_reduce_alg!r}: {error}"
+        ) from error
+
+
+def check_batch(what: str, size: int, distribution: tf.distribute.Strategy) -> None:
+    """Checks that a global batch can be shared evenly.
+
+    Args:
+      what: name of the setting, for the message.
+      size: sequences of all replicas together.
+      distribution: the strategy.
+
+    Raises:
+      InputError: it is not positive, or not a multiple of the number of replicas.
+    """
+    replicas = distribution.num_replicas_in_sync
+    if size < 1 or size % replicas:
+        raise InputError(
+            f"{what} must be a positive multiple of the number of replicas, as it counts the "
+            f"sequences of all of them. Received {size} for {replicas} replica(s). Set it to "
+            f"{max(1, round(size / replicas)) * replicas}, for example."
+        )
+
+
+def is_chief(distribution: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one that writes the files of a run."""
+    return distribution.extended.should_checkpoint
+
+
+def spans_workers(distribution: tf.distribute.Strategy) -> bool:
+    """Whether several processes run each step together."""
+    return isinstance(distribution, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def _check_devices(name: str, runtime: config_definitions.RuntimeConfig) -> None:
+    found = len(tf.config.list_physical_devices("GPU"))
+    most = min(found, 1) if name in ("off", "one_device") else found
+    if not 0 <= runtime.num_gpus <= most:
+        raise InputError(
+            "runtime.num_gpus (NUM_GPUS) must fit the machine and the strategy. Received "
+            f"{runtime.num_gpus} for {name!r} on a machine where TensorFlow sees {found} GPU(s). "
+            f"Set it to a number of at most {most}, or take STRATEGY='mirrored' for several."
+        )
+    if name == "tpu" and runtime.tpu is None:
+        raise InputError(
+            "STRATEGY='tpu' must know the TPU. Received runtime.tpu=None. Set its address or "
+            "name, or 'local': --gin.RuntimeConfig.tpu=local."
+        )
+
+
+def _check_cluster(name: str, text: str) -> None:
+    """Checks TF_CONFIG; TensorFlow would wait for workers that do not exist, or fail far away."""
+    jobs = {job: [f"{job}0:2222", f"{job}1:2222"] for job in _CLUSTERS[name]}
+    example = json.dumps({"cluster": jobs, "task": {"type": "worker", "index": 0}})
+    try:
+        values = json.loads(text or "{}")
+        cluster, task = values["cluster"], values["task"]
+        problem = _cluster_problem(name, cluster, task)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        problem = f"it is no JSON object with 'cluster' and 'task' ({error!r})"
+    if problem:
+        raise InputError(
+            f"STRATEGY={name!r} must find the cluster in the environment variable TF_CONFIG: "
+            f"{problem}. Received {text!r}. Set it in every process, as in '{example}'."
+        )
+
+
+def _cluster_problem(
+    name: str, cluster: Mapping[str, list[str]], task: Mapping[str, object]
+) -> str | None:
+    jobs = ("chief", *_CLUSTERS[name]) if name == "multi_worker_mirrored" else _CLUSTERS[name]
+    missing = [job for job in _CLUSTERS[name] if not cluster.get(job)]
+    if missing:
+        return f"its cluster has no {' and no '.join(missing)}"
+    addresses = [address for job in cluster.values() for address in job]
+    wrong = [a for a in addresses if not str(a).rpartition(":")[2].isdigit() or ":" not in str(a)]
+    if wrong:
+        return f"addresses read host:port, unlike {wrong[0]!r}"
+    if len(set(addresses)) != len(addresses):
+        return "two tasks have the same address"
+    if task["type"] not in jobs:
+        return f"its task has the type {task['type']!r}, not one of {', '.join(jobs)}"
+    index, size = int(task["index"]), len(cluster[task["type"]])
+    if not 0 <= index < size:
+        return f"its task has the index {index}, but there are {size} of type {task['type']!r}"
+    return None
