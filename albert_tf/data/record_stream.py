@@ -57,12 +57,15 @@ def endless(
     Args:
       files: at least one record.
       part: of this input pipeline.
-      seed: of the order, not negative. The global seed of TensorFlow, if set, has its say too.
+      seed: of the order, not negative.
       shuffle_buffer: records to draw the next one from.
       first: number of the record to begin with, counted over all epochs.
     """
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        # In this function's graph alone: the order depends on nothing else, and a global seed of 0
+        # would make shuffle compare our seed, a tensor, with 0.
+        tf.random.set_seed(None)
         key = tf.stack([tf.constant(seed, tf.int64), number])
         shuffle_seed = tf.random.stateless_uniform([], key, maxval=tf.int64.max, dtype=tf.int64)
         return (
