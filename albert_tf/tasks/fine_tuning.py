@@ -40,12 +40,14 @@ class FineTuningDataConfig(config_definitions.DataConfig):
       seq_length: the longest sequence, special tokens included; longer texts are cut.
       bucketed: put texts of like length together and pad each batch to its longest; False pads all
         to `seq_length`, for devices that need one shape (TPUs).
+      start_step: the step whose batch comes first; set where a run goes on.
     """
 
     seq_length: int = 128
     bucketed: bool = True
     is_training: bool = True
     drop_remainder: bool = False
+    start_step: int = 0
 
 
 @dataclasses.dataclass
@@ -211,6 +213,11 @@ class FineTuningTask(AlbertTask):
         kwargs = {} if rate is None else {"dropout_rate": rate}
         return self.MODEL.from_description(self._config(), self.describe(), **kwargs)
 
+    @property
+    def starts_from(self) -> str:
+        """The model that a new run takes its weights from; "" for random ones."""
+        return self.task_config.init_from
+
     def initialize(self, model: TaskModel) -> None:
         """Sets the weights that the run begins with, and says what was loaded."""
         print(starting_point.initialize(model, self.start, self.takes_head()))
@@ -258,7 +265,7 @@ class FineTuningTask(AlbertTask):
             is_training=params.is_training,
             seed=params.seed or 0,
             width=None if params.bucketed else params.seq_length,
-            start_step=getattr(self, "start_step", 0) if params.is_training else 0,
+            start_step=params.start_step,
             input_context=input_context,
         )
 
