@@ -161,7 +161,7 @@ def _fill(sizes: tf.Tensor, budget: tf.Tensor) -> tf.Tensor:
         return tf.reduce_max(tf.where(open_, sizes, 0), -1)  # [B, C]
 
     def take_next(taken: tf.Tensor, fit: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        first = tf.argmax(fit > 0, 1, tf.int32)  # [B]
+        first = tf.reduce_min(tf.where(fit > 0, order, tf.int32.max), 1)  # [B]
         taken += tf.where(order == first[:, None], fit, 0)
         return taken, fitting(taken, first)
 
