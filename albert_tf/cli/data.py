@@ -8,7 +8,7 @@ same command goes on with the shards that are missing.
 examples:
   albert-tf data build --input 'text/*.txt' --vocab my.model --output_dir data --max_seq_length 128
   albert-tf data build --input 'web/*.jsonl.gz' --split_sentences en --vocab my.model --output_dir d
-  albert-tf data stats --input 'data/*.tfrecord' --vocab my.model
+  albert-tf data stats --input 'data/*.tfrecord' --vocab my.model --plot data.png
   albert-tf data show --input 'data/*.tfrecord' --vocab my.model --count 2
 """
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections import Counter
+from collections.abc import Mapping
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action, what in ((build, "text files"), (stats, "record files"), (show, "record files")):
         action.add_argument("--input", required=True, help=f"glob of {what}, or several by commas")
         action.add_argument("--vocab", required=True, help="the SentencePiece model")
+    for action in (build, stats):
+        action.add_argument("--plot", metavar="FILE.png", help="draw lengths and masks")
     show.add_argument("--count", type=int, default=3, help="instances to print (%(default)s)")
     _add_build_arguments(build)
 
@@ -123,7 +126,6 @@ def _build(args: argparse.Namespace) -> None:
     import dataclasses
     import time
 
-    from albert_tf.data import statistics
     from albert_tf.data.build_settings import BuildSettings
     from albert_tf.data.pretraining_data import build
 
@@ -145,8 +147,17 @@ def _build(args: argparse.Namespace) -> None:
     finally:
         bar.close()
     files = sum(len(shard["sha256"]) for shard in manifest["shards"].values())
-    print(statistics.report(manifest["counts"]))
+    _tell(manifest["counts"], args.plot)
     print(f"{args.output_dir}: {files} files, {time.monotonic() - start:.1f} s")
+
+
+def _tell(counts: Mapping[str, int], plot: str | None) -> None:
+    from albert_tf.data import statistics_plot, statistics_report
+
+    print(statistics_report.report(counts))
+    if plot:
+        statistics_plot.draw(counts, plot)
+        print(f"plot                    {plot}")
 
 
 class _Bar:
@@ -173,12 +184,12 @@ class _Bar:
 
 
 def _stats(args: argparse.Namespace) -> None:
-    from albert_tf.data import records, statistics
+    from albert_tf.data import records
     from albert_tf.files import expand
     from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
     paths = expand(args.input)
-    print(statistics.report(records.count(paths, AlbertTokenizer(args.vocab))))
+    _tell(records.count(paths, AlbertTokenizer(args.vocab)), args.plot)
 
 
 def _show(args: argparse.Namespace) -> None:

@@ -26,11 +26,10 @@ from albert_tf.errors import InputError
 from albert_tf.files import replacing
 
 
-def run(job: Job, runner: str, options: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields each shard with its entry in the manifest: first those of a run that was stopped.
+def new_pipeline(runner: str, options: Sequence[str]) -> beam.Pipeline:
+    """Returns an empty pipeline.
 
     Args:
-      job: what to build.
       runner: a runner of Beam by its name, such as "DirectRunner" or "FlinkRunner".
       options: of the pipeline, as flags.
 
@@ -38,11 +37,20 @@ def run(job: Job, runner: str, options: Sequence[str]) -> Iterator[tuple[int, di
       InputError: Beam does not know the runner.
     """
     try:
-        pipeline = beam.Pipeline(runner, PipelineOptions(list(options)))
+        return beam.Pipeline(runner, PipelineOptions(list(options)))
     except ValueError as error:
         raise InputError(
             f"--runner must be a runner of Apache Beam. Received {runner!r}: {error}"
         ) from error
+
+
+def run(job: Job, pipeline: beam.Pipeline) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields each shard with its entry in the manifest: first those of a run that was stopped.
+
+    Args:
+      job: what to build.
+      pipeline: of `new_pipeline`.
+    """
     before = list(_finished(job))
     yield from before
     job = job._replace(finished=job.finished.union(shard for shard, _ in before))

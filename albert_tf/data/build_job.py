@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from albert_tf.data.blocks import Block, FileGroup, read_blocks
 from albert_tf.data.build_settings import BuildSettings
+from albert_tf.errors import InputError
 from albert_tf.files import replacing
 
 if TYPE_CHECKING:
@@ -70,6 +71,21 @@ def open_records(path: Path) -> Iterator[tf.io.TFRecordWriter]:
 
     with replacing(path) as temporary, tf.io.TFRecordWriter(os.fspath(temporary)) as writer:
         yield writer
+
+
+@contextlib.contextmanager
+def explained(output_dir: Path) -> Iterator[None]:
+    """Turns errors of writing, such as of a full disk, into an `InputError`."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "message", None) or str(error)
+        raise InputError(
+            f"Shards must be written whole. Received in '{output_dir}': {reason}. Finished shards "
+            "are kept: mend this, such as by making room, and run the same command again."
+        ) from error
 
 
 def sha256(path: Path) -> str:

@@ -19,7 +19,7 @@ from albert_tf.data import examples, features, masking, segments, statistics
 from albert_tf.data.blocks import Block
 from albert_tf.data.build_settings import BuildSettings
 from albert_tf.data.mask_units import unit_starts
-from albert_tf.data.packing import Instances, pack
+from albert_tf.data.packing import SPECIAL_TOKENS, Instances, pack
 from albert_tf.data.sentences import split_sentences
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -75,6 +75,7 @@ class InstanceMaker:
         flat: list[int] = []
         lengths: list[list[int]] = []
         counts = Counter(documents=len(documents), text_bytes=block.text_bytes)
+        longest = self.settings.max_seq_length - SPECIAL_TOKENS
         for document in documents:
             sentences = [ids for ids in (next(encoded) for _ in document) if ids]
             lengths.append([len(ids) for ids in sentences])
@@ -82,6 +83,7 @@ class InstanceMaker:
                 flat += ids
             total = sum(lengths[-1])
             counts["sentences"] += len(sentences)
+            counts["sentences/long"] += sum(n > longest for n in lengths[-1])
             counts["text_tokens"] += total
             if total < 2:
                 counts["dropped/fewer than two tokens"] += 1

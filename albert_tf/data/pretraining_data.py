@@ -10,17 +10,17 @@ shards that are missing.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from albert_tf.data import local_build
 from albert_tf.data import manifest as manifests
 from albert_tf.data.blocks import file_groups
-from albert_tf.data.build_job import COUNTS_FILES, FILES, Job, remove_leftovers
+from albert_tf.data.build_job import COUNTS_FILES, FILES, Job, explained, remove_leftovers
 from albert_tf.data.build_settings import BuildSettings
 from albert_tf.data.documents import FileCounts, scan
 from albert_tf.errors import InputError
@@ -54,7 +54,8 @@ def build(
 
     Raises:
       InputError: an input is missing or broken, no document gives a pair, or the output directory
-        holds something else. Nothing is written then.
+        holds something else: nothing is written then. Or the disk is full or a worker is killed:
+        the same call goes on with the shards that are missing.
     """
     settings = settings or BuildSettings()
     if pipeline_options and not runner:
@@ -62,7 +63,7 @@ def build(
             f"Options of a pipeline need a runner. Received {' '.join(pipeline_options)} without "
             "one. Name it with --runner, such as DirectRunner."
         )
-    beam_build = _beam_build() if runner else None
+    run_beam = _beam(runner, pipeline_options) if runner else None
     paths = expand(input_files)
     vocab = existing(vocab, "The vocabulary")
     output_dir = check_writable(output_dir)
@@ -72,30 +73,36 @@ def build(
     manifest = manifests.start(output_dir, manifests.identity(paths, files, tokenizer, settings))
     if manifest["complete"]:
         return manifest
-    shards = manifest["shards"]
     job = Job(
         vocab=vocab,
         settings=settings,
         groups=file_groups(paths, files),
         documents=sum(file.documents for file in files),
         output_dir=output_dir,
-        finished=frozenset(map(int, shards)),
+        finished=frozenset(map(int, manifest["shards"])),
     )
+    if run_beam:
+        entries = run_beam(job)
+    else:
+        entries = local_build.run(job, workers, _reporter(manifest["shards"], files, progress))
+    with explained(output_dir):
+        _collect(manifest, output_dir, entries)
+    return manifest
+
+
+def _collect(
+    manifest: dict[str, Any], output_dir: Path, entries: Iterable[tuple[int, dict[str, Any]]]
+) -> None:
+    """Saves the manifest before the first shard, with each one, and when it is complete."""
     remove_leftovers(output_dir, f".{FILES}.*", f".{manifests.NAME}.*")
     manifests.save(output_dir, manifest)
-    if beam_build:
-        entries = beam_build.run(job, runner, pipeline_options)
-    else:
-        report = _reporter(shards, files, progress)
-        entries = local_build.run(job, workers, report)
     for shard, entry in entries:
-        shards[str(shard)] = entry
+        manifest["shards"][str(shard)] = entry
         manifests.save(output_dir, manifest)
-    manifest["counts"] = dict(manifests.total(shards.values()))
+    manifest["counts"] = dict(manifests.total(manifest["shards"].values()))
     manifest["complete"] = True
     manifests.save(output_dir, manifest)
     remove_leftovers(output_dir, COUNTS_FILES)
-    return manifest
 
 
 def _reporter(
@@ -115,7 +122,10 @@ def _reporter(
     return report
 
 
-def _beam_build() -> ModuleType:
+def _beam(
+    runner: str, options: Sequence[str]
+) -> Callable[[Job], Iterable[tuple[int, dict[str, Any]]]]:
+    """Returns the engine that takes a runner of Apache Beam, checked."""
     try:
         from albert_tf.data import beam_build
     except ImportError as error:
@@ -123,7 +133,7 @@ def _beam_build() -> ModuleType:
             f"--runner needs Apache Beam, which is not installed: {error}. Run "
             "pip install 'albert-tf[beam]'."
         ) from error
-    return beam_build
+    return functools.partial(beam_build.run, pipeline=beam_build.new_pipeline(runner, options))
 
 
 def _check_corpus(

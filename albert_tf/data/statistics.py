@@ -1,4 +1,4 @@
-"""Counts over instances, which add up over blocks, shards and files, and the report of them.
+"""Counts over instances, which add up over blocks, shards and files.
 
 Counts are a `Counter` with plain names, some grouped by a slash ("label/0", "ngram/2"), so that a
 manifest stores them as they are.
@@ -60,52 +60,12 @@ def _of_masks(arrays: Mapping[str, np.ndarray], mask_id: int, unk_id: int) -> di
     }
 
 
-def report(counts: Mapping[str, int]) -> str:
-    """Returns the counts as lines to read: shares beside what the rules aim at."""
-    counts = Counter(counts)
-    lines = []
-
-    def line(name: str, value: str) -> None:
-        lines.append(f"{name:<24}{value}")
-
-    if counts["documents"]:
-        line("documents", f"{counts['documents']:,}")
-        line("sentences", f"{counts['sentences']:,}")
-        line("tokens of text", f"{counts['text_tokens']:,}")
-    for name, count in sorted(counts.items()):
-        if name.startswith("dropped/") or name == "one sentence, split":
-            line("documents", f"{count:,} {name.replace('dropped/', 'dropped: ')}")
-    line("instances", f"{counts['instances']:,}")
-    line("tokens", f"{counts['tokens']:,}, {_ratio(counts, 'tokens', 'instances'):.1f} an instance")
-    line("unknown tokens", f"{_ratio(counts, 'unknown', 'tokens'):.4%}")
-    line("begin a word", f"{_ratio(counts, 'boundaries', 'tokens'):.1%} of the tokens")
-    if not counts["masked"]:
-        line("masked", "when the records are read")
-    else:
-        line("masked", f"{_ratio(counts, 'masked', 'tokens'):.2%} of the tokens")
-        for name, aim in (("[MASK]", "80"), ("random", "10"), ("kept", "10")):
-            share = f"{_ratio(counts, f'masked/{name}', 'masked'):.2%}"
-            line(f"  {name}", share if counts["permuted"] else f"{share} (aim {aim} %)")
-    if counts["permuted"]:
-        line("  permuted", f"{counts['permuted']:,}, counted as random or kept")
-    _group(counts, "ngram/", "runs of words masked", lines)
-    if counts["label/0"] + counts["label/1"]:
-        shares = " : ".join(f"{_ratio(counts, f'label/{n}', 'instances'):.2%}" for n in (0, 1))
-        line("label 0 : label 1", f"{shares} (aim 50 : 50)")
-    _group(counts, "length/", "lengths", lines)
-    return "\n".join(lines)
+def group(counts: Mapping[str, int], prefix: str) -> dict[str, int]:
+    """Returns the counts whose names begin with `prefix`, by the rest of the name, in order."""
+    found = {name.removeprefix(prefix): n for name, n in counts.items() if name.startswith(prefix)}
+    return dict(sorted(found.items(), key=lambda item: int(item[0].split("-")[0])))
 
 
-def _ratio(counts: Mapping[str, int], part: str, whole: str) -> float:
-    return counts[part] / counts[whole] if counts[whole] else 0.0
-
-
-def _group(counts: Mapping[str, int], prefix: str, title: str, lines: list[str]) -> None:
-    """Adds a line for each count of a group, with its share and a bar."""
-    group = {name.removeprefix(prefix): n for name, n in counts.items() if name.startswith(prefix)}
-    total = sum(group.values())
-    if not total:
-        return
-    lines.append(title)
-    for name, n in sorted(group.items(), key=lambda item: int(item[0].split("-")[0])):
-        lines.append(f"  {name:<22}{n / total:6.1%} {'#' * round(40 * n / total)}".rstrip())
+def ratio(counts: Mapping[str, int], part: str, whole: str) -> float:
+    """Returns the quotient of two counts, 0 if the second one is."""
+    return counts.get(part, 0) / counts[whole] if counts.get(whole) else 0.0

@@ -13,7 +13,10 @@ import concurrent.futures
 import itertools
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import process
 from typing import Any, TypeVar
+
+from albert_tf.errors import InputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,6 +41,9 @@ def ordered_map(
       arguments: what `make_function` is called with; picklable.
       items: picklable; read only as far ahead as the workers need.
       workers: processes; 1 works in this process.
+
+    Raises:
+      InputError: a worker was killed.
     """
     if workers <= 1:
         function = make_function(*arguments)
@@ -57,6 +63,12 @@ def ordered_map(
             result = pending.popleft().result()
             pending.extend(pool.submit(_work, item) for item in itertools.islice(items, 1))
             yield result
+    except process.BrokenProcessPool as error:
+        raise InputError(
+            f"Worker processes must live until the work is done. Received {workers}, of which one "
+            "was ended from outside, as the system does when memory runs out. Run the same command "
+            "again, with fewer workers if they need more memory than there is."
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from albert_tf.cli import main
+from albert_tf.data import manifest
 
 TESTDATA = Path(__file__).parents[1] / "testdata"
 VOCAB = str(TESTDATA / "tokenization" / "spm.model")
@@ -31,11 +33,29 @@ def test_build_then_stats_then_show(tmp_path, capsys):
     assert "3 files" in printed.out
     assert "documents=2" in printed.err
     files = tmp_path / "out" / "*.tfrecord"
-    assert command("stats", "--input", files, "--vocab", VOCAB) == 0
+    plot = tmp_path / "plot.png"
+    assert command("stats", "--input", files, "--vocab", VOCAB, "--plot", plot) == 0
     assert "instances               6" in capsys.readouterr().out
+    assert plot.read_bytes().startswith(b"\x89PNG")
     assert command("show", "--input", files, "--vocab", VOCAB, "--count", 4) == 0
     shown = capsys.readouterr().out
     assert shown.count("A: [CLS]") == shown.count("B: ") == shown.count("predictions") == 4
+
+
+def test_build_of_json_lines_on_beam_without_sentence_order(tmp_path, capsys):
+    paragraphs = ["The first line is here. The second one follows.", "A third.", "", "And its end."]
+    (tmp_path / "a.jsonl").write_text(json.dumps({"body": "\n".join(paragraphs)}) + "\n")
+    arguments = [
+        *("--input", tmp_path / "*.jsonl", "--text_field", "body", "--split_sentences", "en"),
+        *("--sentence_order=false", "--runner", "DirectRunner", "--", "--direct_num_workers", 1),
+    ]
+    assert build(tmp_path, *arguments) == 0
+    printed = capsys.readouterr().out
+    assert "sentences               4" in printed
+    assert "label" not in printed
+    folder = manifest.read(tmp_path / "out")
+    assert [file["name"] for file in folder["input"]] == ["a.jsonl"]
+    assert folder["settings"]["sentence_order"] is False
 
 
 def test_show_of_the_originals_records(capsys):
@@ -48,6 +68,8 @@ def test_show_of_the_originals_records(capsys):
     [
         (["--max_seq_length", 4], "max_seq_length must be at least 5"),
         (["--shards", 9], "at least a document for each shard"),
+        (["--", "--direct_num_workers", 2], "need a runner. Received --direct_num_workers 2 with"),
+        (["--runner", "NoRunner"], "must be a runner of Apache Beam. Received 'NoRunner'"),
     ],
 )
 def test_errors_are_one_line_and_write_nothing(tmp_path, capsys, more, message):
@@ -57,6 +79,22 @@ def test_errors_are_one_line_and_write_nothing(tmp_path, capsys, more, message):
     assert message in err
     assert "\n" not in err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_runner_without_beam_names_the_command_that_adds_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.delitem(sys.modules, "albert_tf.data.beam_build", raising=False)
+    monkeypatch.delattr("albert_tf.data.beam_build", raising=False)
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    assert build(tmp_path, "--runner", "DirectRunner") == 2
+    assert "Apache Beam, which is not installed" in (err := capsys.readouterr().err)
+    assert "pip install 'albert-tf[beam]'" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_sentence_order_is_true_or_false(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        build(tmp_path, "--sentence_order", "no")
+    assert "must be true or false. Received 'no'" in capsys.readouterr().err
 
 
 def test_show_of_no_instances(capsys):

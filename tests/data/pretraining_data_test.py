@@ -1,7 +1,9 @@
 import dataclasses
 import hashlib
 import json
+import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -23,8 +25,9 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 TESTDATA = Path(__file__).parents[1] / "testdata"
 CORPUS = TESTDATA / "pretraining_data" / "corpus.txt.gz"
 VOCAB = TESTDATA / "tokenization" / "spm.model"
+CASED = TESTDATA / "tokenization" / "spm_cased.model"
 ORIGINAL = json.loads((TESTDATA / "pretraining_data" / "original_stats.json").read_text())
-GOLDEN = BuildSettings(max_seq_length=64, max_predictions_per_seq=10, dupe_factor=2)
+TEN_SHARDS = BuildSettings(max_seq_length=64, dupe_factor=2, shards=10)
 SMALL = "The first line is here.\nThe second one follows.\nA third.\n\nOne more.\nAnd its end.\n"
 
 
@@ -195,6 +198,21 @@ def test_documents_of_one_sentence_are_counted_and_split_by_choice(tmp_path):
     assert len(split["input_ids"]) > len(drop["input_ids"])
 
 
+def test_sentences_longer_than_an_instance_and_documents_of_one_word(tmp_path):
+    long = " ".join(["longer"] * 40)
+    text = f"One.\n{long}\n\nword\n\n{long}\n{long}\nEnd.\n"
+    (tmp_path / "a.jsonl").write_text(json.dumps({"body": text}) + "\n")
+    (tmp_path / "b.txt").write_text(text)
+    for pattern, documents, dropped in (("a.jsonl", 1, 0), ("b.txt", 3, 1)):
+        settings = BuildSettings(max_seq_length=24, dupe_factor=1, text_field="body")
+        out = tmp_path / f"{pattern}.out"
+        counts = Counter(build(str(tmp_path / pattern), VOCAB, out, settings)["counts"])
+        assert counts["documents"] == documents
+        assert counts["sentences/long"] == 3
+        assert counts["dropped/one sentence"] == dropped
+        assert arrays_of(out)["input_ids"].shape == (counts["instances"], 24)
+
+
 def test_a_killed_run_is_finished_by_the_same_command(tmp_path):
     code = (
         "import sys; from albert_tf.data.pretraining_data import build;"
@@ -221,6 +239,71 @@ def test_a_killed_run_is_finished_by_the_same_command(tmp_path):
     build(str(CORPUS), VOCAB, tmp_path / "whole", settings)
     assert digests(directory) == digests(tmp_path / "whole")
     assert before == {name: (directory / name).stat().st_mtime_ns for name in finished}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The files of a build of ten shards that nothing stops."""
+    directory = tmp_path_factory.mktemp("undisturbed")
+    build(str(CORPUS), VOCAB, directory, TEN_SHARDS)
+    return digests(directory)
+
+
+def full_disk(done, total):
+    """Stands for a full disk: from now on no file of this process grows over 10 kB."""
+    if done["instances"] > 400:
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+
+
+def killed_worker(done, total):
+    if done["instances"] > 400:
+        for process in multiprocessing.active_children():
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    "disturb, message",
+    [
+        (full_disk, "must be written whole. Received in '.*out': .*too large. Finished.*are kept"),
+        (killed_worker, "must live until.*one was ended from outside.*same command again"),
+    ],
+)
+def test_a_build_that_stops_in_the_middle_goes_on(tmp_path, undisturbed, disturb, message):
+    directory = tmp_path / "out"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(InputError, match=message):
+            build(str(CORPUS), VOCAB, directory, TEN_SHARDS, workers=2, progress=disturb)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    stopped = manifests.read(directory)
+    assert 0 < len(stopped["shards"]) < 10
+    for shard in stopped["shards"].values():
+        assert shard["sha256"].items() <= digests(directory).items() & undisturbed.items()
+    build(str(CORPUS), VOCAB, directory, TEN_SHARDS)
+    assert digests(directory) == undisturbed
+
+
+def test_a_pipeline_that_stops_in_the_middle_goes_on(tmp_path, undisturbed, monkeypatch):
+    from albert_tf.data import beam_build
+
+    write = beam_build._Write.__call__
+
+    def fail_once(self, key, blocks):
+        if key == (7, 0):
+            raise OSError("the disk is gone")
+        write(self, key, blocks)
+
+    with monkeypatch.context() as patch, pytest.raises(Exception, match="the disk is gone"):
+        patch.setattr(beam_build._Write, "__call__", fail_once)
+        build(str(CORPUS), VOCAB, tmp_path, TEN_SHARDS, runner="DirectRunner")
+    written = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob(FILES)}
+    assert 0 < len(written) < 20
+    build(str(CORPUS), VOCAB, tmp_path, TEN_SHARDS, runner="DirectRunner")
+    assert digests(tmp_path) == undisturbed
+    kept = [name for name, time in written.items() if (tmp_path / name).stat().st_mtime_ns == time]
+    assert kept
 
 
 def test_memory_does_not_grow_with_the_text(tmp_path):
@@ -273,6 +356,7 @@ class TestBadInput:
         self.check(tmp_path, r"binary\.txt.*line 2", tmp_path / "binary.txt")
         self.check(tmp_path, r"vocabulary must be an existing.*no\.model", text, "no.model")
         self.check(tmp_path, "SentencePiece model must be", text, text)
+        self.check(tmp_path, r"by its code.*Received 'no!'", text, split_sentences="no!")
         self.check(tmp_path, "a document for each shard.*shards=3 for 2", text, shards=3)
         assert not (tmp_path / "out").exists()
 
@@ -290,6 +374,8 @@ class TestBadInput:
         before = digests(tmp_path / "out")
         message = r"same settings.*differs in settings \(dupe_factor: 1 there, 2 here\)"
         self.check(tmp_path, message, text, max_seq_length=32, dupe_factor=2)
+        message = "differs in vocabulary. Name another"
+        self.check(tmp_path, message, text, CASED, max_seq_length=32, dupe_factor=1)
         text.write_text(SMALL.replace("third", "fifth"))
         self.check(tmp_path, "differs in input. Name", text, max_seq_length=32, dupe_factor=1)
         assert digests(tmp_path / "out") == before

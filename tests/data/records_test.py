@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from albert_tf.data.records import count, describe, read_arrays
-from albert_tf.data.statistics import report
+from albert_tf.data.statistics_report import report
 from albert_tf.errors import InputError
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 

@@ -1,9 +1,11 @@
 import itertools
 import os
+import signal
 
 import pytest
 
 from albert_tf.data.workers import ordered_map
+from albert_tf.errors import InputError
 
 
 def make_adder(offset):
@@ -37,6 +39,20 @@ def test_reads_an_endless_stream_only_as_far_as_needed():
     assert [next(results)[0] for _ in range(5)] == [0, 1, 2, 3, 4]
     results.close()
     assert len(taken) < 20
+
+
+def make_dying():
+    def die(item):
+        if item == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item
+
+    return die
+
+
+def test_a_killed_worker_is_an_error_that_says_so():
+    with pytest.raises(InputError, match="Received 2, of which one was ended.*fewer workers"):
+        list(ordered_map(make_dying, (), range(50), workers=2))
 
 
 def test_an_error_in_a_worker_is_raised_here():
