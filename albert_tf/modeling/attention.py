@@ -10,10 +10,7 @@ from official.modeling import tf_utils
 
 from albert_tf.modeling.building import build_parts
 from albert_tf.modeling.dropout import Dropout
-
-# Added to the scores of keys that are padding, after scaling (original modeling.py:
-# dot_product_attention). Finite in float16. A row without any attended position attends to all.
-MASK_BIAS = -10000.0
+from albert_tf.modeling.token_rows import Probabilities, TokenRows
 
 
 class FusedProjection(NamedTuple):
@@ -23,15 +20,6 @@ class FusedProjection(NamedTuple):
     bias: tf.Tensor
 
 
-def mask_to_bias(mask: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """Returns what is added to the scores: 0 where `mask` [B, S] is 1, `MASK_BIAS` where it is 0.
-
-    Output: [B, 1, 1, S] of `dtype`.
-    """
-    bias = (1.0 - tf.cast(mask, dtype)) * tf.cast(MASK_BIAS, dtype)  # [B, S]
-    return bias[:, tf.newaxis, tf.newaxis, :]
-
-
 class SelfAttention(tf_keras.layers.Layer):
     """Self-attention with one product for query, key and value.
 
@@ -39,10 +27,10 @@ class SelfAttention(tf_keras.layers.Layer):
     them once a forward pass (`fused_projection`) and passes the result to every application, as
     all layers of a group share it.
 
-    Inputs: [B, S, H], the bias [B, 1, 1, S], and optionally `head_mask` float [N], which scales the
-    shares of each head after dropout. Outputs: [B * Q, H] with Q = S, or `output_range` if given,
-    and the attention probabilities [B, N, Q, S]. Source: Lan et al. 2020, section 3; original
-    modeling.py:attention_layer.
+    Inputs: rows [T, H], the tokens that they are, and optionally `head_mask` float [N], which
+    scales the shares of each head after dropout. Outputs: the rows of the first `output_range`
+    positions, or all, and the attention probabilities [B, N, Q, S], () where padding is left out.
+    Source: Lan et al. 2020, section 3; original modeling.py:attention_layer.
     """
 
     def __init__(
@@ -82,15 +70,30 @@ class SelfAttention(tf_keras.layers.Layer):
     def call(
         self,
         x: tf.Tensor,
-        bias: tf.Tensor,
+        tokens: TokenRows,
         fused: FusedProjection,
         output_range: int | None = None,
         head_mask: tf.Tensor | None = None,
         training: bool = False,
+    ) -> tuple[tf.Tensor, Probabilities]:
+        qkv = tf.nn.bias_add(x @ fused.kernel, fused.bias)  # [T, 3H]
+
+        def attend(qkv: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return self._attend(qkv, bias, output_range, head_mask, training)
+
+        context, probabilities = tokens.attend(qkv, attend, output_range)
+        return self.attention_output(context), probabilities
+
+    def _attend(
+        self,
+        qkv: tf.Tensor,
+        bias: tf.Tensor,
+        output_range: int | None,
+        head_mask: tf.Tensor | None,
+        training: bool,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        batch, length = tf.shape(x)[0], tf.shape(x)[1]
-        rows = tf.reshape(x, [-1, self.hidden_size])  # [B*S, H]
-        qkv = tf.nn.bias_add(rows @ fused.kernel, fused.bias)  # [B*S, 3H]
+        """Returns the context [B, Q, H] and probabilities [B, N, Q, S] of [B, S, 3H]."""
+        batch, length = tf.shape(qkv)[0], tf.shape(qkv)[1]
         qkv = tf.reshape(qkv, [batch, length, 3, self.num_heads, self.head_size])
         query, key, value = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4]))  # 3 x [B, N, S, D]
         query = query[:, :, :output_range]  # [B, N, Q, D]
@@ -101,7 +104,5 @@ class SelfAttention(tf_keras.layers.Layer):
         shares = self.dropout(probabilities, training=training)
         if head_mask is not None:
             shares *= tf.cast(head_mask, shares.dtype)[:, tf.newaxis, tf.newaxis]
-        context = shares @ value  # [B, N, Q, D]
-        context = tf.transpose(context, [0, 2, 1, 3])  # [B, Q, N, D]
-        context = tf.reshape(context, [-1, self.hidden_size])  # [B*Q, H]
-        return self.attention_output(context), probabilities
+        context = tf.transpose(shares @ value, [0, 2, 1, 3])  # [B, Q, N, D]
+        return tf.reshape(context, [batch, -1, self.hidden_size]), probabilities  # [B, Q, H]

@@ -13,14 +13,14 @@ from albert_tf.modeling.attention import FusedProjection, SelfAttention
 from albert_tf.modeling.building import build_parts
 from albert_tf.modeling.dropout import Dropout
 from albert_tf.modeling.layer_norm import layer_norm
+from albert_tf.modeling.token_rows import Probabilities, TokenRows
 
 
 class TransformerBlock(tf_keras.layers.Layer):
     """Post-norm block of the original, or pre-norm with `norm_first`.
 
-    Dense parts run on [B*S, H], where TensorFlow on a CPU fuses product, bias and activation.
-    Input: [B, S, H]. Output: [B, Q, H] with Q = S or `output_range`, and the attention
-    probabilities [B, N, Q, S]. Source: original modeling.py:attention_ffn_block.
+    Dense parts run on rows, where TensorFlow on a CPU fuses product, bias and activation. Inputs
+    and outputs as `SelfAttention`. Source: original modeling.py:attention_ffn_block.
     """
 
     def __init__(
@@ -69,30 +69,27 @@ class TransformerBlock(tf_keras.layers.Layer):
     def call(
         self,
         x: tf.Tensor,
-        bias: tf.Tensor,
+        tokens: TokenRows,
         fused: FusedProjection,
         output_range: int | None = None,
         head_mask: tf.Tensor | None = None,
         training: bool = False,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        shape = tf.shape(x)
-        queries = x[:, :output_range]  # [B, Q, H]
-        residual = tf.reshape(queries, [-1, self.hidden_size])  # [B*Q, H]
-        if self.norm_first:  # norms are built for rows
-            rows = self._normalize(self.attention_norm, tf.reshape(x, [-1, self.hidden_size]))
-            x = tf.reshape(rows, shape)
+    ) -> tuple[tf.Tensor, Probabilities]:
+        residual = tokens.cut(x, output_range)
+        if self.norm_first:
+            x = self._normalize(self.attention_norm, x)
         y, probabilities = self.attention(
-            x, bias, fused, output_range, head_mask, training=training
+            x, tokens, fused, output_range, head_mask, training=training
         )
-        y = residual + self.dropout(y, training=training)  # [B*Q, H]
+        y = residual + self.dropout(y, training=training)  # [T, H]
         if not self.norm_first:
             y = self._normalize(self.attention_norm, y)
         z = self._normalize(self.output_norm, y) if self.norm_first else y
-        z = self.feed_forward_output(self.intermediate(z))  # [B*Q, H]
+        z = self.feed_forward_output(self.intermediate(z))  # [T, H]
         y = y + self.dropout(z, training=training)
         if not self.norm_first:
             y = self._normalize(self.output_norm, y)
-        return tf.reshape(y, tf.shape(queries)), probabilities  # [B, Q, H]
+        return y, probabilities
 
     def _normalize(self, norm: tf_keras.layers.Layer, x: tf.Tensor) -> tf.Tensor:
         return tf.cast(norm(x), self.compute_dtype)

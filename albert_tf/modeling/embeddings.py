@@ -14,6 +14,7 @@ from albert_tf.modeling.building import build_parts
 from albert_tf.modeling.checks import checked
 from albert_tf.modeling.dropout import Dropout
 from albert_tf.modeling.layer_norm import layer_norm
+from albert_tf.modeling.token_rows import TokenRows
 
 
 class Table(tf_keras.layers.Layer):
@@ -62,8 +63,8 @@ class Table(tf_keras.layers.Layer):
 class AlbertEmbeddings(tf_keras.layers.Layer):
     """Word, position and type vectors, summed, normalised, and projected to the hidden size.
 
-    Inputs: the dict of `inputs.standardize`. Output: [B, S, H] in the compute dtype.
-    Padding is not masked here: padded positions have vectors too.
+    Inputs: the dict of `inputs.standardize` and the tokens to compute. Output: their rows [T, H] in
+    the compute dtype.
     The projection stands only where `embedding_width` differs from `hidden_size`, as in the
     original (modeling.py:embedding_lookup_factorized, embedding_postprocessor, transformer_model).
 
@@ -121,7 +122,9 @@ class AlbertEmbeddings(tf_keras.layers.Layer):
         build_parts(*((part, self.width) for part in parts))
         super().build(input_shape)
 
-    def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+    def call(
+        self, inputs: Mapping[str, tf.Tensor], tokens: TokenRows, training: bool = False
+    ) -> tf.Tensor:
         words = inputs.get("input_word_embeddings")
         if words is None:
             words = self.word_embeddings(inputs["input_word_ids"])  # [B, S, E]
@@ -135,12 +138,9 @@ class AlbertEmbeddings(tf_keras.layers.Layer):
         )
         x = tf.cast(words, self.compute_dtype) + positions
         x += self.type_embeddings(types)  # [B, S, E]
-        batch, length = tf.shape(x)[0], tf.shape(x)[1]
-        x = tf.reshape(x, [-1, self.width])  # [B*S, E]
+        x = tokens.take(tf.reshape(x, [-1, self.width]))  # [T, E]
         x = self.dropout(tf.cast(self.norm(x), self.compute_dtype), training=training)
-        if self.projection is not None:
-            x = self.projection(x)  # [B*S, H]
-        return tf.reshape(x, [batch, length, x.shape[-1]])  # [B, S, H]
+        return x if self.projection is None else self.projection(x)  # [T, H]
 
     def _first_positions(self, words: tf.Tensor) -> tf.Tensor:
         longest, length = self.position_embeddings.rows, tf.shape(words)[1]

@@ -11,10 +11,12 @@ from official.modeling import tf_utils
 
 from albert_tf import presets
 from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError
 from albert_tf.modeling import activations, inputs, pretrained
 from albert_tf.modeling.building import build_parts
 from albert_tf.modeling.embeddings import AlbertEmbeddings, Table
 from albert_tf.modeling.stack import SharedStack
+from albert_tf.modeling.token_rows import AllTokens, RealTokens
 
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
@@ -66,6 +68,10 @@ class AlbertEncoder(tf_keras.layers.Layer):
         takes.
       recompute: in training, store only the input of each block application and compute the rest
         again, with the same dropout, for the gradient: less memory, about a third more time.
+      remove_padding: compute real tokens only (`RealTokens`): the same numbers there, zeros at
+        masked positions, at a cost that goes by the tokens of a batch instead of its padded size.
+        Forward and gradient; not under XLA or on TPUs, which need static shapes. An attribute of
+        the same name can be set later, as it changes no weight, and an argument of a call.
 
     Raises:
       InputError: a size breaks a rule of `AlbertConfig`, or an input has an unknown name.
@@ -95,6 +101,7 @@ class AlbertEncoder(tf_keras.layers.Layer):
         return_attention_scores: bool = False,
         return_embedding_output: bool = False,
         recompute: bool = False,
+        remove_padding: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -125,6 +132,8 @@ class AlbertEncoder(tf_keras.layers.Layer):
         self._dict_outputs = dict_outputs
         self._return_attention_scores = return_attention_scores
         self._return_embedding_output = return_embedding_output
+        self._output_range, self.remove_padding = output_range, remove_padding
+        self._check_scores(remove_padding)
 
         # === Layers ===
         self.embeddings_layer = AlbertEmbeddings(
@@ -142,7 +151,6 @@ class AlbertEncoder(tf_keras.layers.Layer):
             num_layers,
             num_hidden_groups,
             inner_group_num,
-            output_range,
             recompute,
             dict(
                 hidden_size=hidden_size,
@@ -262,22 +270,53 @@ class AlbertEncoder(tf_keras.layers.Layer):
         super().build(input_shape)
 
     # === Call ===
-    def call(self, inputs_: Any, training: bool = False) -> Any:
+    def call(
+        self,
+        inputs_: Any,
+        training: bool = False,
+        output_range: int | None = None,
+        remove_padding: bool | None = None,
+    ) -> Any:
+        """Returns the outputs; see the class.
+
+        Args:
+          inputs_: the tensors.
+          training: whether dropout is on.
+          output_range: in place of the constructor's. 1 is enough for `pooled_output`.
+          remove_padding: in place of the constructor's.
+        """
+        output_range = self._output_range if output_range is None else output_range
+        remove_padding = self.remove_padding if remove_padding is None else remove_padding
+        self._check_scores(remove_padding)
         features = inputs.standardize(inputs_)
-        x = self.embeddings_layer(features, training=training)  # [B, S, H]
         mask = features["input_mask"]
         if "dense_mask" in features:
             mask = tf.concat([mask, features["dense_mask"]], axis=1)
-        outputs, scores = self.stack(x, mask, features.get("head_mask"), training=training)
-        pooled = self._pooler_layer(outputs[-1][:, 0])  # [B, H]
+        tokens = (RealTokens if remove_padding else AllTokens)(mask, self.compute_dtype)
+        x = self.embeddings_layer(features, tokens, training=training)  # [T, H]
+        outputs, scores = self.stack(
+            x, tokens, output_range, features.get("head_mask"), training=training
+        )
+        pooled = self._pooler_layer(tokens.first(outputs[-1], output_range))  # [B, H]
+        outputs = [
+            *(tokens.restore(rows, None) for rows in outputs[:-1]),
+            tokens.restore(outputs[-1], output_range),
+        ]  # each [B, S, H]
         if not self._dict_outputs:
             return [outputs[-1], pooled]
         result = dict(sequence_output=outputs[-1], pooled_output=pooled, encoder_outputs=outputs)
         if self._return_attention_scores:
             result["attention_scores"] = scores
         if self._return_embedding_output:
-            result["embedding_output"] = x
+            result["embedding_output"] = tokens.restore(x, None)
         return result
+
+    def _check_scores(self, remove_padding: bool) -> None:
+        if remove_padding and self._return_attention_scores:
+            raise InputError(
+                "attention_scores are those of all positions. Received "
+                "return_attention_scores=True, remove_padding=True. Turn one of them off."
+            )
 
     # === Parts, by Model Garden's names ===
     @property
@@ -305,7 +344,8 @@ class AlbertEncoder(tf_keras.layers.Layer):
 
     # === Config ===
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._config}
+        switches = dict(remove_padding=self.remove_padding)
+        return {**super().get_config(), **self._config, **switches}
 
 
 def _symbolic_inputs(embedding_width: int, with_dense_inputs: bool) -> dict[str, Any]:

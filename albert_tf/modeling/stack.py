@@ -12,10 +12,11 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from albert_tf.modeling.attention import FusedProjection, mask_to_bias
+from albert_tf.modeling.attention import FusedProjection
 from albert_tf.modeling.block import TransformerBlock
 from albert_tf.modeling.building import build_parts
 from albert_tf.modeling.dropout import draw, seeded
+from albert_tf.modeling.token_rows import Probabilities, TokenRows
 
 
 def layer_to_group(layer: int, num_layers: int, num_groups: int) -> int:
@@ -26,10 +27,11 @@ def layer_to_group(layer: int, num_layers: int, num_groups: int) -> int:
 class SharedStack(tf_keras.layers.Layer):
     """Applies `num_layers` layers that share the weights of `num_hidden_groups` groups.
 
-    Inputs: [B, S, H] and a mask int32 [B, S]. Outputs: a list of [B, S, H] and a list of attention
-    probabilities [B, N, S, S], one for each block application (num_layers * inner_group_num).
-    With `output_range` the last application gives only that many first positions. With `recompute`
-    training stores the input of each application only and computes the rest again for the gradient.
+    Inputs: rows [T, H] and the tokens that they are. Outputs: a list of rows and a list of what
+    `SelfAttention` gives as probabilities, one for each block application (num_layers *
+    inner_group_num). With `output_range` the last application gives only the rows of that many
+    first positions. With `recompute` training stores the input of each application only and
+    computes the rest again for the gradient.
     """
 
     def __init__(
@@ -37,14 +39,12 @@ class SharedStack(tf_keras.layers.Layer):
         num_layers: int,
         num_hidden_groups: int,
         inner_group_num: int,
-        output_range: int | None,
         recompute: bool,
         block_arguments: dict[str, Any],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_layers, self.output_range = num_layers, output_range
-        self.recompute = recompute
+        self.num_layers, self.recompute = num_layers, recompute
         self.groups = [
             [
                 TransformerBlock(**block_arguments, name=f"group_{g}_inner_{i}")
@@ -72,28 +72,27 @@ class SharedStack(tf_keras.layers.Layer):
     def call(
         self,
         x: tf.Tensor,
-        mask: tf.Tensor,
+        tokens: TokenRows,
+        output_range: int | None = None,
         head_mask: tf.Tensor | None = None,
         training: bool = False,
-    ) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-        bias = mask_to_bias(mask, x.dtype)  # [B, 1, 1, S]
+    ) -> tuple[list[tf.Tensor], list[Probabilities]]:
         fused = {block.name: block.attention.fused_projection() for block in self.blocks}
         outputs, probabilities = [], []
         applications = self.applications
         for i, block in enumerate(applications):
             last = i + 1 == len(applications)
-            output_range = self.output_range if last else None
             heads = None if head_mask is None else _row(head_mask, i)
-            x, scores = self._apply(block, output_range, training)(
-                x, bias, fused[block.name], heads
+            x, scores = self._apply(block, tokens, output_range if last else None, training)(
+                x, fused[block.name], heads
             )
             outputs.append(x)
             probabilities.append(scores)
         return outputs, probabilities
 
     def _apply(
-        self, block: TransformerBlock, output_range: int | None, training: bool
-    ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+        self, block: TransformerBlock, tokens: TokenRows, output_range: int | None, training: bool
+    ) -> Callable[..., tuple[tf.Tensor, Probabilities]]:
         """Returns the application of a block as a function of tensors."""
 
         # One seed for the first pass and for the second, so that both draw the same masks.
@@ -102,24 +101,24 @@ class SharedStack(tf_keras.layers.Layer):
             seed = tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
 
         def apply(
-            x: tf.Tensor, bias: tf.Tensor, fused: FusedProjection, heads: tf.Tensor | None
-        ) -> tuple[tf.Tensor, tf.Tensor]:
+            x: tf.Tensor, fused: FusedProjection, heads: tf.Tensor | None
+        ) -> tuple[tf.Tensor, Probabilities]:
             with seeded(seed):
-                return block(x, bias, fused, output_range, heads, training=training)
+                return block(x, tokens, fused, output_range, heads, training=training)
 
         if not (self.recompute and training):
             return apply
 
         def recomputed(
-            x: tf.Tensor, bias: tf.Tensor, fused: FusedProjection, heads: tf.Tensor | None
-        ) -> tuple[tf.Tensor, tf.Tensor]:
+            x: tf.Tensor, fused: FusedProjection, heads: tf.Tensor | None
+        ) -> tuple[tf.Tensor, Probabilities]:
             given = [] if heads is None else [heads]
             function = tf.recompute_grad(
-                lambda x, bias, kernel, b, *heads: apply(
-                    x, bias, FusedProjection(kernel, b), *(heads or [None])
+                lambda x, kernel, b, *heads: apply(
+                    x, FusedProjection(kernel, b), *(heads or [None])
                 )
             )
-            return function(x, bias, *fused, *given)
+            return function(x, *fused, *given)
 
         return recomputed
 

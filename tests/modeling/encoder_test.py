@@ -191,8 +191,9 @@ def test_config_round_trip_keeps_every_argument():
     arguments = set(inspect.signature(AlbertEncoder.__init__).parameters) - {"self", "kwargs"}
     assert arguments <= set(encoder.get_config())
     defaults = AlbertEncoder(vocab_size=V, hidden_size=H, num_attention_heads=N).get_config()
-    assert AlbertEncoder(**SIZES, recompute=True).get_config()["recompute"] is True
-    for name in arguments - {"embedding_layer", "recompute"}:
+    switches = dict(recompute=True, remove_padding=True)
+    assert switches.items() <= AlbertEncoder(**SIZES, **switches).get_config().items()
+    for name in arguments - {"embedding_layer", *switches}:
         if name not in ("hidden_size", "num_attention_heads", "vocab_size"):
             assert encoder.get_config()[name] != defaults[name], f"{name} is not varied here"
 
