@@ -171,24 +171,11 @@ class ClassificationTask(FineTuningTask):
         return expand(path)
 
     # === Training ===
-    def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:
-        """Returns the number of examples."""
-        return {"examples": tf.cast(tf.size(labels["label"]), tf.float32)}
-
-    def build_losses(
-        self,
-        labels: Tensors,
-        model_outputs: tf.Tensor,
-        aux_losses: Sequence[tf.Tensor] | None = None,
-        counts: Tensors | None = None,
-    ) -> tf.Tensor:
-        """Returns the scalar loss; see the class."""
-        wanted, count = labels["label"], (counts or self.counts(labels))["examples"]
+    def losses(self, labels: Tensors, outputs: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each example; see the class."""
         if self.describe().labels:
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(wanted, model_outputs)  # [B]
-        else:
-            losses = tf.square(model_outputs[:, 0] - wanted)  # [B]
-        return tf.reduce_sum(losses) / count + (tf.add_n(aux_losses) if aux_losses else 0.0)
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(labels["label"], outputs)  # [B]
+        return tf.square(outputs[:, 0] - labels["label"])  # [B]
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
         """Returns the metrics of the step and, for classes, training's accuracy."""

@@ -116,6 +116,10 @@ class FineTuningTask(AlbertTask):
         """Returns what task.json keeps: the labels found in the training data or the weights."""
 
     @abc.abstractmethod
+    def losses(self, labels: Tensors, outputs: Any) -> tf.Tensor:
+        """Returns the loss of each example, float32 [B], or of each position, [B, S]."""
+
+    @abc.abstractmethod
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
         """Returns the metrics of outputs, `metric` among them."""
 
@@ -234,6 +238,28 @@ class FineTuningTask(AlbertTask):
         )
         rates = {name: rate for name, rate in rates.items() if rate is not None}
         return dataclasses.replace(self.start.config, **rates)
+
+    # === Training ===
+    def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:
+        """Returns the number of losses that count: that of examples, unless a task says other."""
+        return {"losses": tf.cast(tf.size(labels["example"]), tf.float32)}
+
+    def build_losses(
+        self,
+        labels: Tensors,
+        model_outputs: Any,
+        aux_losses: Sequence[tf.Tensor] | None = None,
+        counts: Tensors | None = None,
+    ) -> tf.Tensor:
+        """Returns the mean of `losses`, or these examples' share in that of a larger batch."""
+        total = tf.reduce_sum(self.losses(labels, model_outputs))
+        loss = total / (counts or self.counts(labels))["losses"]
+        return loss + (tf.add_n(aux_losses) if aux_losses else 0.0)
+
+    def process_metrics(
+        self, metrics: Any, labels: Tensors, model_outputs: Any, **kwargs: Any
+    ) -> None:
+        """Updates metrics of training, if a task has some; those of evaluation need all outputs."""
 
     # === Data ===
     def examples(self, params: FineTuningDataConfig) -> EncodedExamples:
