@@ -58,8 +58,8 @@ class Window:
       starts: for each context token, the character of the context where it begins, int32 [C].
       ends: likewise, where it ends.
       widest: for each context token, whether it has more context here than elsewhere, bool [C].
-      start_position: the answer's first token in `ids`; 0, which is [CLS], if it has none here.
-      end_position: the answer's last token; 0 likewise.
+      start_positions: of the answer's first token in `ids`; 0, which is [CLS], for none here.
+      end_positions: likewise, of its last token.
       impossible: whether the answer is not in this window; 0 or 1.
     """
 
@@ -68,8 +68,8 @@ class Window:
     starts: np.ndarray
     ends: np.ndarray
     widest: np.ndarray
-    start_position: int = 0
-    end_position: int = 0
+    start_positions: int = 0
+    end_positions: int = 0
     impossible: int = 1
 
 
@@ -99,7 +99,7 @@ def windows(
         position = {}
         if answer and first <= answer[0] and answer[1] < last:
             begin, end = (token - first + len(front) for token in answer)
-            position = dict(start_position=begin, end_position=end, impossible=0)
+            position = dict(start_positions=begin, end_positions=end, impossible=0)
         found.append(
             Window(
                 np.array([*front, *context.ids[first:last], special.sep], np.int32),

@@ -20,19 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from albert_tf.data.span_windows import Window
-
-
-@dataclasses.dataclass(frozen=True)
-class DecodingSettings:
-    """What may be an answer; the defaults are the original's.
-
-    Attributes:
-      n_best: answers that are kept for a question, with different texts.
-      max_answer_length: tokens of the longest answer.
-    """
-
-    n_best: int = 20
-    max_answer_length: int = 30
+from albert_tf.data.squad import Question
 
 
 class Candidates(NamedTuple):
@@ -74,6 +62,26 @@ class Span:
     def to_dict(self) -> dict[str, Any]:
         """Returns what stands in the n-best file."""
         return dataclasses.asdict(self)
+
+
+class Answer(NamedTuple):
+    """What a model says to a question.
+
+    Attributes:
+      question: what was asked.
+      spans: the best spans, the best first; none if the context has no token.
+      null_odds: how sure the model is that there is no answer; larger is surer.
+    """
+
+    question: Question
+    spans: list[Span]
+    null_odds: float
+
+    def text(self, threshold: float | None) -> str:
+        """Returns the best span's text, or "" if the odds are above the threshold."""
+        if not self.spans or (threshold is not None and self.null_odds > threshold):
+            return ""
+        return self.spans[0].text
 
 
 def logit_candidates(

@@ -1,5 +1,3 @@
-import unicodedata
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,8 +20,8 @@ def answers(prepared):
     """What each window with an answer gives back."""
     return {
         prepared.question.context[
-            window.starts[window.start_position - window.context_begin] : window.ends[
-                window.end_position - window.context_begin
+            window.starts[window.start_positions - window.context_begin] : window.ends[
+                window.end_positions - window.context_begin
             ]
         ]
         for window in prepared.windows
@@ -54,7 +52,7 @@ def test_every_answer_survives_normalisation_tokens_and_windows(spm):
     """An answer made of whole tokens comes back as it is, any other with the tokens it cuts."""
     seen = {"exact": 0, "cut": 0, "vanished": 0}
 
-    @settings(derandomize=True, max_examples=250, deadline=None)
+    @settings(derandomize=True, max_examples=400, deadline=None)
     @given(TEXT, st.data())
     def run(context, data):
         if not context.strip():
@@ -62,7 +60,6 @@ def test_every_answer_survives_normalisation_tokens_and_windows(spm):
         begin = data.draw(st.integers(0, len(context) - 1))
         end = data.draw(st.integers(begin + 1, len(context)))
         spans = spm.tokenize_with_offsets(context)
-        borders = {*spans.starts, *spans.ends}
         remarks = Remarks()
         asked = question("a", context[begin:end], begin, context)
         found = list(prepare([asked], spm, NARROW, remarks, is_training=True))
@@ -77,18 +74,18 @@ def test_every_answer_survives_normalisation_tokens_and_windows(spm):
             assert "fits into no window: a" in remarks.report()
             return
         (text,) = texts  # every window that holds it gives the same
-        if {begin, end} <= borders and not unicodedata.combining(context[begin]):
-            kept = context[begin:end]
-            # White space and dropped characters at its edges belong to no token.
-            assert text in kept and vanishes(kept.partition(text)[0], spm)
-            assert vanishes(kept.rpartition(text)[2], spm)
-            seen["exact"] += text == kept
         first, last = token_span(spans, begin, end)
-        assert text == context[spans.starts[first] : max(spans.ends[first : last + 1])]
-        seen["cut"] += 1
+        left, right = spans.starts[first], spans.ends[last]
+        assert text == context[left:right]
+        if begin <= left and right <= end:
+            # White space and dropped characters at its edges belong to no token.
+            assert vanishes(context[begin:left], spm) and vanishes(context[right:end], spm)
+            seen["exact"] += text == context[begin:end]
+        else:
+            seen["cut"] += 1
 
     run()
-    assert seen["exact"] > 20 and seen["cut"] > 100 and seen["vanished"] > 2, seen
+    assert seen["exact"] > 50 and seen["cut"] > 50 and seen["vanished"] > 2, seen
 
 
 def test_every_question_that_does_not_go_in_whole_is_named(spm):

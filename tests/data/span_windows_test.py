@@ -37,10 +37,10 @@ def test_windows():
         wanted = [widest_by_definition(parts, token) == index for token in range(first, last)]
         assert window.widest.tolist() == wanted
     assert sum(window.widest.sum() for window in found) == 11
-    positions = [(w.start_position, w.end_position, w.impossible) for w in found]
+    positions = [(w.start_positions, w.end_positions, w.impossible) for w in found]
     assert positions == [(0, 0, 1), (7, 9, 0), (4, 6, 0)]
     for window in found[1:]:
-        answer = window.ids[window.start_position : window.end_position + 1]
+        answer = window.ids[window.start_positions : window.end_positions + 1]
         assert answer.tolist() == [36, 37, 38]
 
 
@@ -57,7 +57,7 @@ def test_a_stride_longer_than_the_window_leaves_no_gap():
 def test_a_context_without_tokens_has_one_window():
     (window,) = windows([20], TokenSpans([], [], [], [], []), None, SPECIAL, SETTINGS)
     assert window.ids.tolist() == [2, 20, 3, 3] and len(window.starts) == 0
-    assert (window.start_position, window.impossible) == (0, 1)
+    assert (window.start_positions, window.impossible) == (0, 1)
 
 
 @pytest.mark.parametrize(

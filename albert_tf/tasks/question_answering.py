@@ -1,0 +1,322 @@
+"""Question answering: SQuAD 1.1 and 2.0, and files like them.
+
+Two tasks with the same files, windows, answers and metrics: `QuestionAnsweringTask` scores starts
+and ends by themselves (the original's model for 1.1), `JointQuestionAnsweringTask` ends given their
+starts and whether there is an answer at all (its model for 2.0).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tqdm
+from official.core import task_factory
+
+from albert_tf.data import question_data, squad
+from albert_tf.data.encoded_examples import EncodedExamples
+from albert_tf.data.span_windows import Window, WindowSettings
+from albert_tf.data.squad import Question
+from albert_tf.errors import InputError
+from albert_tf.files import expand, replacing
+from albert_tf.modeling.joint_span_labeler import AlbertJointSpanLabeler
+from albert_tf.modeling.span_labeler import AlbertSpanLabeler
+from albert_tf.modeling.task_description import FILE, TaskDescription
+from albert_tf.tasks import span_decoding, squad_metrics, squad_report
+from albert_tf.tasks.albert_task import Tensors
+from albert_tf.tasks.fine_tuning import FineTuningConfig, FineTuningDataConfig, FineTuningTask
+from albert_tf.tasks.outputs import Outputs
+from albert_tf.tasks.span_decoding import Answer, Candidates
+
+
+class Source(NamedTuple):
+    """What an example was made from."""
+
+    question: Question
+    window: Window
+
+
+@dataclasses.dataclass
+class QuestionAnsweringConfig(FineTuningConfig):
+    """What `QuestionAnsweringTask` needs; the defaults are the original's.
+
+    Attributes:
+      doc_stride: tokens from the begin of one window of a long context to the next.
+      max_query_length: tokens of a question; its end is cut.
+      n_best: answers that are kept for a question.
+      max_answer_length: tokens of the longest answer.
+      skip_invalid: leave out questions to train on whose answer is not where the file says, and
+        name them, instead of stopping there.
+      null_threshold: a question whose odds of having no answer are above it stays unanswered; None
+        answers all. An evaluation of a set with unanswerable questions finds the best one, and
+        task.json keeps it.
+    """
+
+    doc_stride: int = 128
+    max_query_length: int = 64
+    n_best: int = 20
+    max_answer_length: int = 30
+    skip_invalid: bool = False
+    null_threshold: float | None = None
+
+
+@task_factory.register_task_cls(QuestionAnsweringConfig)
+class QuestionAnsweringTask(FineTuningTask):
+    """Answers as parts of a context, by independent scores of start and end.
+
+    The loss is the mean cross entropy of start and end over all real positions; where a window has
+    no answer, both stand at [CLS] (original squad_utils.py:v1_model_fn_builder).
+    """
+
+    MODEL = AlbertSpanLabeler
+    SETTINGS = ("doc_stride", "max_query_length", "n_best", "max_answer_length", "null_threshold")
+
+    @classmethod
+    def config_class(cls) -> type[QuestionAnsweringConfig]:
+        """`QuestionAnsweringConfig`."""
+        return QuestionAnsweringConfig
+
+    # === Files ===
+    def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
+        """Reads and tokenises files, an example for each window; see `FineTuningTask.read`."""
+        config = self.task_config
+        settings = WindowSettings(params.seq_length, config.doc_stride, config.max_query_length)
+        questions = squad.read(expand(params.input_path))
+        remarks = question_data.Remarks()
+        if labelled and params.is_training:
+            questions = question_data.well_placed(questions, config.skip_invalid, remarks)
+        elif labelled:
+            _check_answered(questions)
+        prepared = question_data.prepare(
+            tqdm.tqdm(questions, desc="tokenize", unit=" questions", disable=None),
+            self.tokenizer,
+            settings,
+            remarks,
+            is_training=params.is_training,
+        )
+        sources = [Source(p.question, window) for p in prepared for window in p.windows]
+        windows = [source.window for source in sources]
+        print(f"{params.input_path}: {len(questions):,} questions in {len(windows):,} windows")
+        if remarks.ids:
+            print(remarks.report())
+        labels = {
+            name: np.array([getattr(window, name) for window in windows], np.int32)
+            for name in ("start_positions", "end_positions", "impossible")
+        }
+        return EncodedExamples(
+            [window.ids for window in windows],
+            [window.context_begin for window in windows],
+            labels if labelled else None,
+            sources=sources,
+        )
+
+    def describe(self) -> TaskDescription:
+        """Returns the task and how contexts are cut."""
+        settings = {name: getattr(self.task_config, name) for name in self.SETTINGS}
+        settings["seq_length"] = self.task_config.train_data.seq_length
+        return TaskDescription(self.MODEL.TASKS[0], settings=settings)
+
+    # === Training ===
+    def losses(self, labels: Tensors, outputs: Tensors) -> tf.Tensor:
+        """Returns the loss of each window; see the class."""
+        # Without this the loss would depend on how far a batch is padded.
+        padding = tf.equal(labels["input_mask"], 0)
+        return 0.5 * tf.add_n(
+            [
+                tf.nn.sparse_softmax_cross_entropy_with_logits(
+                    labels[f"{side}_positions"], tf.where(padding, -1e9, outputs[f"{side}_logits"])
+                )
+                for side in ("start", "end")
+            ]
+        )
+
+    # === Answers ===
+    def _answers(self, examples: EncodedExamples, outputs: Outputs) -> list[Answer]:
+        """Returns an answer for each question whose windows are among the outputs."""
+        if self._decoded is None or self._decoded[0] is not outputs:
+            windows: dict[str, list[int]] = {}
+            for row, example in enumerate(outputs.examples):
+                name = examples.sources[example].question.id
+                windows.setdefault(name, []).append(row)
+            answers = [
+                self._answer(examples, outputs, rows)
+                for rows in tqdm.tqdm(
+                    windows.values(), desc="decode", unit=" questions", disable=None
+                )
+            ]
+            self._decoded = outputs, answers
+        return self._decoded[1]
+
+    _decoded: tuple[Outputs, list[Answer]] | None = None
+
+    def _answer(self, examples: EncodedExamples, outputs: Outputs, rows: Sequence[int]) -> Answer:
+        sources = [examples.sources[outputs.examples[row]] for row in rows]
+        question = sources[0].question
+        found = [
+            self._candidates(source.window, {name: outputs[name][row] for name in outputs})
+            for source, row in zip(sources, rows)
+        ]
+        spans = span_decoding.best_spans(
+            question.context, [candidates for candidates, _ in found], self.task_config.n_best
+        )
+        return Answer(question, spans, self._null_odds(spans, [null for _, null in found]))
+
+    def _candidates(
+        self, window: Window, outputs: Mapping[str, np.ndarray]
+    ) -> tuple[Candidates, float]:
+        """Returns the candidates of a window, and how it scores that there is no answer."""
+        starts, ends = outputs["start_logits"], outputs["end_logits"]
+        length = self.task_config.max_answer_length
+        return (
+            span_decoding.logit_candidates(starts, ends, window, length),
+            float(starts[0]) + float(ends[0]),
+        )
+
+    def _null_odds(self, spans: Sequence[span_decoding.Span], nulls: Sequence[float]) -> float:
+        """Returns how much better no answer scores than the best one."""
+        return min(nulls) - (spans[0].start_score + spans[0].end_score if spans else 0.0)
+
+    def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:
+        """Yields `id`, `answer` ("" for none), `null_odds` and `n_best` for each question."""
+        for answer in self._answers(examples, outputs):
+            yield {
+                "id": answer.question.id,
+                "answer": answer.text(self.task_config.null_threshold),
+                "null_odds": answer.null_odds,
+                "n_best": [span.to_dict() for span in answer.spans],
+            }
+
+    # === Evaluation ===
+    @property
+    def metric(self) -> str:
+        """F1 over words."""
+        return "f1"
+
+    def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
+        """Returns SQuAD's metrics, the best threshold applied if some questions have no answer."""
+        answers = self._answers(examples, outputs)
+        questions = [answer.question for answer in answers]
+        texts = {answer.question.id: answer.text(None) for answer in answers}
+        if all(question.answers for question in questions):
+            return squad_metrics.evaluate(questions, texts)
+        odds = {answer.question.id: answer.null_odds for answer in answers}
+        best = squad_metrics.evaluate(questions, texts, odds)
+        threshold = best["best_f1_thresh"]
+        final = {answer.question.id: answer.text(threshold) for answer in answers}
+        tuned = {name: value for name, value in best.items() if name.startswith("best_")}
+        return {**squad_metrics.evaluate(questions, final), **tuned}
+
+    def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
+        """Returns the scores by the questions' first word."""
+        return squad_report.by_first_word(self._answers(examples, outputs), self._threshold())
+
+    def draw(self, examples: EncodedExamples, outputs: Outputs, folder: Path) -> list[Path]:
+        """Writes precision_coverage.png."""
+        return squad_report.draw(self._answers(examples, outputs), folder)
+
+    def write_results(self, folder: str | Path) -> list[Path]:
+        """Writes, besides metrics and plot, the best evaluation's answers in the official form.
+
+        predictions.json has a text for each id, nbest_predictions.json the best spans, and
+        null_odds.json, if some questions have no answer, the odds of that. The threshold goes into
+        task.json.
+        """
+        paths = super().write_results(folder)
+        best = self.results.best
+        if best is None:
+            return paths
+        threshold = self._threshold()
+        answers = self._answers(best.examples, best.outputs)
+        files = {
+            "predictions.json": {a.question.id: a.text(threshold) for a in answers},
+            "nbest_predictions.json": {
+                a.question.id: [span.to_dict() for span in a.spans] for a in answers
+            },
+        }
+        if threshold is not None:
+            files["null_odds.json"] = {a.question.id: a.null_odds for a in answers}
+            self.task_config.null_threshold = threshold
+            self.describe().to_json_file(Path(folder) / FILE)
+        for name, values in files.items():
+            paths.append(Path(folder) / name)
+            with replacing(paths[-1]) as temporary:
+                text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+                temporary.write_text(text, encoding="utf-8")
+        return paths
+
+    def _threshold(self) -> float | None:
+        return self.results.best.metrics.get("best_f1_thresh")
+
+
+@dataclasses.dataclass
+class JointQuestionAnsweringConfig(QuestionAnsweringConfig):
+    """What `JointQuestionAnsweringTask` needs.
+
+    Attributes:
+      start_n_top: starts of a window that are followed; 5 in the original.
+      end_n_top: ends for each of them; 5 in the original.
+    """
+
+    start_n_top: int = 5
+    end_n_top: int = 5
+
+
+@task_factory.register_task_cls(JointQuestionAnsweringConfig)
+class JointQuestionAnsweringTask(QuestionAnsweringTask):
+    """Answers as parts of a context, by ends given their starts, and a verdict if there is none.
+
+    The loss is half the sum of the mean cross entropies of start, end given the true start, and
+    verdict (original squad_utils.py:v2_model_fn_builder).
+    """
+
+    MODEL = AlbertJointSpanLabeler
+    SETTINGS = (*QuestionAnsweringTask.SETTINGS, "start_n_top", "end_n_top")
+
+    @classmethod
+    def config_class(cls) -> type[JointQuestionAnsweringConfig]:
+        """`JointQuestionAnsweringConfig`."""
+        return JointQuestionAnsweringConfig
+
+    def losses(self, labels: Tensors, outputs: Tensors) -> tf.Tensor:
+        """Returns the loss of each window; see the class."""
+        sides = [
+            -tf.gather(outputs[f"{side}_log_probs"], labels[f"{side}_positions"], batch_dims=1)
+            for side in ("start", "end")
+        ]
+        verdict = tf.nn.sigmoid_cross_entropy_with_logits(
+            tf.cast(labels["impossible"], tf.float32), outputs["impossible_logits"]
+        )
+        return 0.5 * tf.add_n([*sides, verdict])  # [B]
+
+    def _candidates(
+        self, window: Window, outputs: Mapping[str, np.ndarray]
+    ) -> tuple[Candidates, float]:
+        candidates = span_decoding.beam_candidates(
+            outputs["start_top_log_probs"],
+            outputs["start_top_index"],
+            outputs["end_top_log_probs"],
+            outputs["end_top_index"],
+            window,
+            self.task_config.max_answer_length,
+        )
+        return candidates, float(outputs["impossible_logits"])
+
+    def _null_odds(self, spans: Sequence[span_decoding.Span], nulls: Sequence[float]) -> float:
+        """Returns the verdict of the window that is the surest of an answer."""
+        return min(nulls)
+
+
+def _check_answered(questions: Sequence[Question]) -> None:
+    """Raises `InputError` for the first question of which nothing is known."""
+    for question in questions:
+        if not question.answers and not question.impossible:
+            raise InputError(
+                "Each question of a set to score must have answers, or an empty list of them if "
+                f"it is unanswerable. Received none at {question.origin}. Use `albert-tf predict` "
+                "for such files."
+            )
