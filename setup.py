@@ -23,6 +23,7 @@ REQUIRES = [
     "sentencepiece>=0.2",
     "sentencex>=1.0.32",  # cuts paragraphs into sentences; 4 MB, no dependencies
     "setuptools<81",  # tensorflow-hub 0.16.1 imports pkg_resources, which later versions dropped.
+    "tensorboard>=2.20",
     "tensorflow>=2.20,<2.21",
     "tensorflow-hub>=0.16.1",
     "tensorflow-text>=2.20,<2.21",

@@ -12,7 +12,14 @@ import tf_keras
 from official.core import base_task, config_definitions, task_factory
 
 from albert_tf.errors import InputError, closest
-from albert_tf.training import checkpoints, dry_run, run_folder, runtime, strategies
+from albert_tf.training import (
+    checkpoints,
+    dry_run,
+    hyperparameters,
+    run_folder,
+    runtime,
+    strategies,
+)
 from albert_tf.training.modes import MODES
 from albert_tf.training.runner import Action, Runner
 
@@ -91,6 +98,8 @@ def _run(
         checkpoints.check_space(folder, runner.trainer.model, experiment.trainer)
     if strategies.is_chief(distribution):
         run_folder.prepare(folder, config, files, trains="train" in mode)
+        if "train" in mode:
+            hyperparameters.write(folder, experiment)
         best = experiment.trainer.best_checkpoint_export_subdir
         if best and "eval" in mode:
             run_folder.write_model_files(folder / best, config, files)

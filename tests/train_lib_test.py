@@ -1,47 +1,16 @@
 """Whole runs of a very small model on the original's records: files, resuming, errors."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_run import SMALL, arguments, train
 
 from albert_tf import AlbertPretrainer, train_lib
 from albert_tf.cli import main
 from albert_tf.errors import InputError
 from albert_tf.training import gin_files, progress
-
-TESTDATA = Path(__file__).parent / "testdata"
-SMALL = {
-    "VOCAB": TESTDATA / "tokenization/spm.model",
-    "TRAIN_DATA": TESTDATA / "pretraining_data/*.tfrecord",
-    "EVAL_DATA": TESTDATA / "pretraining_data/*.tfrecord",
-    "VOCAB_SIZE": 1000,
-    "BATCH_SIZE": 8,
-    "EVAL_STEPS": 3,
-    "SUMMARY_INTERVAL": 2,
-    "EVAL_INTERVAL": 4,
-    "CHECKPOINT_INTERVAL": 2,
-    "TRAIN_STEPS": 4,
-    "WARMUP_STEPS": 1,
-    "model_config.ModelConfig.hidden_size": 24,
-    "model_config.ModelConfig.num_attention_heads": 3,
-    "model_config.ModelConfig.intermediate_size": 40,
-    "model_config.ModelConfig.num_hidden_layers": 2,
-}
-
-
-def arguments(model_dir, mode="train_and_eval", **changes):
-    settings = {**SMALL, **changes}
-    gin = [f"--gin.{name}={value}" for name, value in settings.items()]
-    head = ["albert-tf", "train", "--gin_file", "pretrain_tiny", "--mode", mode]
-    return main.parse([*head, "--model_dir", str(model_dir), *gin])
-
-
-def train(model_dir, *args, **changes):
-    parsed = arguments(model_dir, *args, **changes)
-    parsed.run(parsed)
 
 
 def weights(model_dir):
@@ -66,6 +35,8 @@ def test_a_run_leaves_a_model_and_its_story(run_folder):
     assert [(h["split"], h["step"]) for h in history] == [
         ("train", 2), ("train", 4), ("validation", 4),
     ]  # fmt: skip
+    seen = {"gradient_norm", "learning_rate", "tokens_per_second", "padding_fraction", "mlm_loss"}
+    assert seen <= set(history[0]) and 0 < history[0]["padding_fraction"] < 1
     assert 5 < history[-1]["mlm_loss"] < 9 and 0 < history[-1]["mlm_unigram_accuracy"] < 0.3
 
 

@@ -15,15 +15,44 @@ import tqdm
 HISTORY = "history.jsonl"
 
 
+class Pace:
+    """Train action: puts `tokens_per_second`, padding left out, in place of the loop's `tokens`.
+
+    The time between two loops counts, evaluation left out; that of the first loop holds the
+    compilation of the step.
+    """
+
+    def __init__(self) -> None:
+        self._begin = time.perf_counter()
+
+    def __call__(self, output: dict[str, Any]) -> None:
+        """Changes the output itself, so that later actions and TensorBoard have the value."""
+        tokens, begin = output.pop("tokens", None), self._begin
+        self.restart()
+        if tokens is not None:
+            output["tokens_per_second"] = float(tokens) / (self._begin - begin)
+
+    def restart(self, _: Any = None) -> None:
+        """Counts from now on; an eval action."""
+        self._begin = time.perf_counter()
+
+
 class Progress:
-    """Train action: a line with step, rate, losses and time left.
+    """Train action: a line with step, speed, time left and the values of the loop.
 
     Args:
       global_step: the trainer's counter.
       train_steps: where the run ends.
     """
 
-    _SHORT = ("training_loss", "mlm_accuracy", "sop_accuracy")
+    # Shorter names for the line; other values go by their own.
+    _SHORT = {
+        "training_loss": "loss",
+        "learning_rate": "rate",
+        "gradient_norm": "norm",
+        "tokens_per_second": "tokens/s",
+        "padding_fraction": "padding",
+    }
 
     def __init__(self, global_step: tf.Variable, train_steps: int) -> None:
         self._global_step = global_step
@@ -39,8 +68,11 @@ class Progress:
 
     def __call__(self, output: Mapping[str, Any]) -> None:
         """Shows the values of the loop that has just ended."""
-        shown = {key: f"{float(output[key]):.3f}" for key in self._SHORT if key in output}
-        self._bar.set_postfix(shown, refresh=False)
+        values = {self._SHORT.get(key, key): float(value) for key, value in output.items()}
+        if not values.get("nonfinite_updates"):
+            values.pop("nonfinite_updates", None)  # worth a place only where there are some
+        line = {"loss": values.pop("loss", float("nan")), **values}
+        self._bar.set_postfix({key: f"{value:.4g}" for key, value in line.items()}, refresh=False)
         self._bar.update(int(self._global_step.numpy()) - self._bar.n)
 
     def close(self) -> None:

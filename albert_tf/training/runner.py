@@ -18,7 +18,7 @@ from official.core import base_task, config_definitions, train_lib, train_utils
 
 from albert_tf.training import checkpoints, strategies
 from albert_tf.training.health import HealthCheck
-from albert_tf.training.progress import History, Progress
+from albert_tf.training.progress import History, Pace, Progress
 from albert_tf.training.stopping import SIGNALS, Interrupted, Signals, StopTraining
 from albert_tf.training.trainer import Trainer
 
@@ -163,14 +163,14 @@ class Runner(train_lib.OrbitExperimentRunner):
         step, controller = self.trainer.global_step, self.controller
         trained = History(self.model_dir, step, "train")
         evaluated = History(self.model_dir, step, "validation")
-        shown = []
+        shown, pace = [], Pace()
         if self._chief:
-            controller.eval_actions += (evaluated,)
+            controller.eval_actions += (evaluated, pace.restart)
         if "train" in self._mode:
             if self._chief:
                 shown.append(Progress(step, self.params.trainer.train_steps))
             # Health stands before Model Garden's own check, whose error names no remedy.
-            logged = (trained, *shown) if self._chief else ()
+            logged = (pace, trained, *shown) if self._chief else ()
             controller.train_actions = (*logged, self._health(), *controller.train_actions)
             controller.train_actions += (self._check_signals,)
         try:
