@@ -1,13 +1,12 @@
 """Masks drawn in the graph, each time a batch is read: the rules of masking.py on tensors.
 
-Visiting units one after the other would take a loop of hundreds of steps. Here all units are
-visited at once: each draws a time and an n-gram; an n-gram is taken if none that came earlier and
-is taken overlaps it, which a few rounds over neighbours settle. The taken n-grams fill the budget
-in the order of their times; the first that does not fit and those behind it are then shortened one
-by one, as in the sequential rule, until nothing fits any more.
+Visiting units one after the other would take a loop of many steps. Here each unit draws the time
+of its visit and an n-gram; an n-gram is taken if none that came earlier and is taken overlaps it,
+which a few rounds over neighbours settle for all units at once. In the order of their times they
+fill the budget up to the first that does not fit; only from there on is there a loop over visits.
 
-Axes: B instances, S positions, P predictions, U units of the instance with most, C n-grams in the
-order of their times, G segments.
+Axes: B instances, S positions, P predictions, U units of the instance with most, C visits in the
+order of their times, n lengths of n-grams, G segments.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ FIRST_ORDINARY_ID = 5  # behind the special pieces; random replacements are draw
 # Odd, so that n-grams still unsettled count as not taken. Few are: a chain of six n-grams, each
 # overlapping the next and drawn before it, all among the first 15 %.
 ROUNDS = 5
-# N-grams looked at beyond the most that can be taken, as some no longer fit.
+# Visits beyond the most n-grams that can be taken, as some overlap or no longer fit.
 SPARE = 16
 
 
@@ -81,9 +80,8 @@ def mask(
     )
     new = tf.where(draw < MASK_SHARE, MASK_ID, random)
     new = tf.where(used & (draw < MASK_SHARE + RANDOM_SHARE), new, old)
-    rows = tf.broadcast_to(tf.range(tf.shape(old)[0])[:, None], tf.shape(old))
     # Unused slots write the old [CLS] at position 0.
-    masked = tf.tensor_scatter_nd_update(input_ids, tf.stack([rows, positions], -1), new)
+    masked = tf.tensor_scatter_nd_update(input_ids, _indices(positions), new)
     return Masked(masked, positions, tf.where(used, old, 0), tf.cast(used, tf.float32))
 
 
@@ -109,16 +107,17 @@ def choose(unit_lengths: tf.Tensor, budget: tf.Tensor, masking: Masking, seed: t
     bounds = masking.ngram_probabilities().cumsum()
     wanted = tf.stack([tf.ones_like(draw, tf.bool), *(draw >= b for b in bounds[:-1])], -1)
     fits = wanted & (sizes > 0) & (sizes <= budget[:, None, None])  # [B, U, n]
-    length = tf.reduce_sum(tf.cast(fits, tf.int32), -1)  # [B, U]
-    taken = (length > 0) & _first_come(length, time, longest)
-    order = tf.math.top_k(  # earliest first
-        tf.where(taken, 1.0 - time, -1.0),
+    length = _count(fits)  # [B, U]
+    visits = tf.math.top_k(  # earliest first
+        tf.where(length > 0, 1.0 - time, -1.0),
         tf.minimum(masking.max_predictions + SPARE, width),
     )
-    sizes = tf.gather(tf.where(fits, sizes, 0), order.indices, batch_dims=1)  # [B, C, n]
-    sizes = tf.where(order.values[..., None] > 0, sizes, 0)
-    size = _fill(sizes, budget)
-    begin = tf.gather(begin, order.indices, batch_dims=1)
+    unit = visits.indices  # [B, C]
+    sizes, first_come, begin = (
+        tf.gather(x, unit, batch_dims=1)
+        for x in (tf.where(fits, sizes, 0), _first_come(length, time, longest), begin)
+    )
+    size = _fill(unit, sizes, first_come, budget, width)
     in_text = tf.argsort(tf.where(size > 0, begin, tf.int32.max), 1)
     return Runs(tf.gather(begin, in_text, batch_dims=1), tf.gather(size, in_text, batch_dims=1))
 
@@ -143,33 +142,65 @@ def _first_come(length: tf.Tensor, time: tf.Tensor, longest: int) -> tf.Tensor:
     return taken
 
 
-def _fill(sizes: tf.Tensor, budget: tf.Tensor) -> tf.Tensor:
-    """Returns the tokens that each n-gram may mask, int32 [B, C].
+def _fill(
+    unit: tf.Tensor, sizes: tf.Tensor, first_come: tf.Tensor, budget: tf.Tensor, width: tf.Tensor
+) -> tf.Tensor:
+    """Returns the tokens that are masked at each visit, int32 [B, C].
 
     Args:
-      sizes: int32 [B, C, n], tokens of an n-gram and of its shorter forms, 0 for longer ones.
+      unit: int32 [B, C], the unit visited.
+      sizes: int32 [B, C, n], tokens of its n-gram and of the shorter forms, 0 for longer ones.
+      first_come: bool [B, C], whether the n-gram is taken as long as all fit.
       budget: int32 [B].
+      width: U.
     """
-    whole = tf.reduce_max(sizes, -1)  # [B, C]
-    filled = tf.cumsum(whole, 1)
-    taken = tf.where(filled <= budget[:, None], whole, 0)
-    order = tf.range(tf.shape(whole)[1])
+    order = tf.range(tf.shape(unit)[1])
+    longest = tf.reduce_max(sizes, -1)  # [B, C]
+    size = tf.where(first_come, longest, 0)
+    # An n-gram that does not fit is shortened, and then may not overlap any more.
+    misfit = longest > budget[:, None] - tf.cumsum(size, 1, exclusive=True)
+    all_fit = tf.cumsum(tf.cast(misfit, tf.int32), 1) == 0  # so far
+    size = tf.where(all_fit, size, 0)
+    length = tf.where(size > 0, _count(sizes > 0), 0)
+    reach = tf.scatter_nd(_indices(unit), length, [tf.shape(unit)[0], width])  # [B, U]
+    distances = range(sizes.shape[-1])
+    covered = tf.reduce_any([tf.roll(reach > d, d, 1) for d in distances], 0)  # [B, U]
 
-    def fitting(taken: tf.Tensor, behind: tf.Tensor) -> tf.Tensor:
-        room = budget - tf.reduce_sum(taken, 1)  # [B]
-        open_ = (order > behind[:, None])[..., None] & (sizes <= room[:, None, None])
-        return tf.reduce_max(tf.where(open_, sizes, 0), -1)  # [B, C]
+    def next_visit(size: tf.Tensor, covered: tf.Tensor, after: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Returns which visit takes an n-gram next, its tokens and units; all one-hot [B, C]."""
+        room = budget - tf.reduce_sum(size, 1)  # [B]
+        fits = (sizes > 0) & (sizes <= room[:, None, None])
+        length = _count(fits)  # [B, C]
+        covered = tf.stack([tf.roll(covered, -d, 1) for d in distances], -1)
+        meets = tf.gather(covered, unit, batch_dims=1) & fits
+        free = (length > 0) & ~tf.reduce_any(meets, -1) & (order > after[:, None])
+        visit = tf.reduce_min(tf.where(free, order, tf.int32.max), 1)  # [B]
+        taken = order == visit[:, None]
+        longest = tf.reduce_max(tf.where(fits, sizes, 0), -1)
+        return visit, tf.where(taken, longest, 0), tf.where(taken, length, 0)
 
-    def take_next(taken: tf.Tensor, fit: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        first = tf.reduce_min(tf.where(fit > 0, order, tf.int32.max), 1)  # [B]
-        taken += tf.where(order == first[:, None], fit, 0)
-        return taken, fitting(taken, first)
+    def take(
+        size: tf.Tensor, covered: tf.Tensor, visit: tf.Tensor, more: tf.Tensor, length: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        size += more
+        begin = tf.reduce_sum(tf.where(length > 0, unit, 0), 1, keepdims=True)
+        inside = tf.range(width) - begin  # [B, U]
+        covered |= (inside >= 0) & (inside < tf.reduce_sum(length, 1, keepdims=True))
+        return size, covered, *next_visit(size, covered, visit)
 
-    last = tf.reduce_sum(tf.cast(filled <= budget[:, None], tf.int32), 1) - 1
-    taken, _ = tf.while_loop(
-        lambda taken, fit: tf.reduce_any(fit > 0), take_next, (taken, fitting(taken, last))
-    )
-    return taken
+    state = size, covered, *next_visit(size, covered, _count(all_fit) - 1)
+    return tf.while_loop(lambda *state: tf.reduce_any(state[3] > 0), take, state)[0]
+
+
+def _count(flags: tf.Tensor) -> tf.Tensor:
+    """Returns how many flags of the last axis are set, int32."""
+    return tf.reduce_sum(tf.cast(flags, tf.int32), -1)
+
+
+def _indices(columns: tf.Tensor) -> tf.Tensor:
+    """Returns the pairs (row, column), int32 [B, C, 2], of columns [B, C]."""
+    rows = tf.broadcast_to(tf.range(tf.shape(columns)[0])[:, None], tf.shape(columns))
+    return tf.stack([rows, columns], -1)
 
 
 def _tokens(runs: Runs, count: int) -> tuple[tf.Tensor, tf.Tensor]:
