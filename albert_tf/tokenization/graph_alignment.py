@@ -76,12 +76,13 @@ def align(texts: tf.Tensor, settings: Preprocessing) -> Aligned:
 
 
 def _characters(texts: tf.Tensor) -> _Chars:
-    """Splits the texts; each invalid part of UTF-8 is one U+FFFD."""
+    """Splits the texts; each invalid part of UTF-8 is one U+FFFD, and NUL is hidden."""
     codes, begins = tf.strings.unicode_decode_with_offsets(texts, "UTF-8")
     row, start = codes.value_rowids(), begins.values
     lengths = tf.gather(tf.cast(tf.strings.length(texts), tf.int64), row)
     limit = tf.where(row == _next(row, -1), _next(start, 0), lengths)
-    text = tf.strings.unicode_encode(codes.values[:, tf.newaxis], "UTF-8")  # [C]
+    values = tf.where(codes.values == 0, ord(graph_normalization.NUL), codes.values)
+    text = tf.strings.unicode_encode(values[:, tf.newaxis], "UTF-8")  # [C]
     return _Chars(text, row, start, limit)
 
 

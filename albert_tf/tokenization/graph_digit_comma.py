@@ -33,13 +33,13 @@ class Expanded(NamedTuple):
 
 
 class DigitComma:
-    """The table of a tokenizer. Its arrays become constants of the graphs that use it."""
+    """The table of a tokenizer. Its small arrays become constants of the graphs that use it."""
 
     def __init__(self, tokenizer: AlbertTokenizer) -> None:
-        self._slots = np.zeros(tokenizer.vocab_size, np.int32)  # [V], 0: leave alone
+        slots = np.zeros(tokenizer.vocab_size, np.int32)  # [V], 0: leave alone
         lengths, ids, from_start, from_end = [1], [0], [-1], [-1]
         for slot, (index, parts) in enumerate(tokenizer.digit_comma_parts.items(), start=1):
-            self._slots[index] = slot
+            slots[index] = slot
             lengths.append(len(parts))
             ids += tokenizer.pieces_to_ids(part.piece for part in parts)
             left = sum(part.length for part in parts)
@@ -47,6 +47,9 @@ class DigitComma:
                 from_start.append(left)
                 left -= part.length
                 from_end.append(left)
+        # A tensor outside of any graph is one that all graphs share.
+        with tf.init_scope(), tf.device("CPU:0"):
+            self._slots = tf.constant(slots)
         self._lengths = np.array(lengths, np.int32)
         self._firsts = np.cumsum([0, *lengths[:-1]], dtype=np.int32)
         self._ids = np.array(ids, np.int32)

@@ -17,19 +17,22 @@ _SPACES = (
     _ASCII_SPACES + r"\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
 )
 WHITE_SPACE = f"[ {_SPACES}]"
-_ASCII = r"[\x00-\x7f]*"
+_ASCII = r"[\x01-\x7f]*"
 
 # Letters that ICU lowers by the language of the machine (Turkish, Lithuanian); here they lower as
 # str.lower does, wherever the graph runs. ASCII letters are the rest of them.
 _LOWERED_BY_LANGUAGE = {"İ": "i̇", "Ì": "ì", "Í": "í", "Ĩ": "ĩ", "Į": "į"}
 
-# tf.strings.lower ends a text at NUL. This stands for it meanwhile: a code point that will never
-# be assigned, and that no vocabulary has.
-_NUL = "\U0010ffff"
+# tf.strings.lower and others end a text at NUL. This stands for it: a code point that will never be
+# assigned, and that no vocabulary has, so that it is unknown like NUL.
+NUL = "\U0010ffff"
 
 
 def normalize(texts: tf.Tensor, settings: Preprocessing) -> tf.Tensor:
-    """Returns the texts that SentencePiece gets, string [B]; invalid UTF-8 becomes U+FFFD."""
+    """Returns the texts that SentencePiece gets, string [B].
+
+    Invalid UTF-8 becomes U+FFFD, and NUL becomes `NUL`.
+    """
     # Most batches of English are ASCII, for which half of the steps do nothing.
     ascii_only = tf.reduce_all(tf.strings.regex_full_match(texts, _ASCII))
     return tf.cond(
@@ -48,7 +51,7 @@ def _normalize_ascii(texts: tf.Tensor, settings: Preprocessing) -> tf.Tensor:
 
 def _normalize_unicode(texts: tf.Tensor, settings: Preprocessing) -> tf.Tensor:
     hugging_face = settings.rules == "hugging_face"
-    texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8")
+    texts = hide_nul(tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8"))
     if hugging_face and settings.lower_case:
         texts = lower_each(texts)
     texts = _join_on_space(texts, _SPACES)
@@ -64,9 +67,9 @@ def _normalize_unicode(texts: tf.Tensor, settings: Preprocessing) -> tf.Tensor:
 def lower(texts: tf.Tensor) -> tf.Tensor:
     """Lowers whole texts as str.lower does: sigma by its place in the word.
 
-    No text may hold a letter of `_LOWERED_BY_LANGUAGE`: `lower_each` or NFKD comes before.
+    No text may hold NUL or a letter of `_LOWERED_BY_LANGUAGE`: `lower_each` or NFKD comes before.
     """
-    return show_nul(tf.strings.lower(hide_nul(tf.strings.lower(texts)), encoding="utf-8"))
+    return tf.strings.lower(tf.strings.lower(texts), encoding="utf-8")
 
 
 def lower_each(texts: tf.Tensor) -> tf.Tensor:
@@ -77,13 +80,13 @@ def lower_each(texts: tf.Tensor) -> tf.Tensor:
 
 
 def hide_nul(texts: tf.Tensor) -> tf.Tensor:
-    """Puts another character where NUL stands, for operations that end a text there."""
-    return tf.strings.regex_replace(texts, r"\x00", _NUL)
+    """Puts `NUL` where NUL stands."""
+    return tf.strings.regex_replace(texts, r"\x00", NUL)
 
 
 def show_nul(texts: tf.Tensor) -> tf.Tensor:
     """Undoes `hide_nul`."""
-    return tf.strings.regex_replace(texts, _NUL, "\0")
+    return tf.strings.regex_replace(texts, NUL, "\0")
 
 
 def _join_on_space(texts: tf.Tensor, spaces: str) -> tf.Tensor:

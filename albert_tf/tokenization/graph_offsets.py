@@ -18,8 +18,9 @@ _LOWEST, _HIGHEST = np.array(BLANKS, np.int32).T
 def locate(
     texts: tf.Tensor,
     aligned: Aligned,
-    starts: tf.RaggedTensor,
-    limits: tf.RaggedTensor,
+    starts: tf.Tensor,
+    limits: tf.Tensor,
+    rows: tf.Tensor,
     expanded: Expanded,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns where tokens begin and end in the original texts, int64 [U] each, in bytes.
@@ -27,14 +28,14 @@ def locate(
     Args:
       texts: the original texts, string [B].
       aligned: the normalised texts.
-      starts: what SentencePiece says of the normalised texts, in bytes, int64 [B, (T)].
-      limits: likewise.
+      starts: where tokens begin in the normalised texts, in bytes, int64 [T].
+      limits: likewise, where they end.
+      rows: the text of each, int64 [T].
       expanded: the tokens after the digit-comma rule.
     """
-    row = tf.cast(starts.value_rowids(), tf.int32)  # [T]
-    begin, end = _characters(aligned, starts.values, limits.values, row)
+    begin, end = _characters(aligned, starts, limits, rows)
     begin = tf.minimum(tf.gather(_next_visible(aligned.codes), begin), end)
-    begin, end, row = (tf.gather(values, expanded.source) for values in (begin, end, row))  # [U]
+    begin, end, row = (tf.gather(values, expanded.source) for values in (begin, end, rows))  # [U]
     apart = expanded.from_start >= 0
     begin, end = (
         tf.where(apart, tf.maximum(begin, end - expanded.from_start), begin),

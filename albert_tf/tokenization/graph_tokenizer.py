@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tensorflow as tf
-import tensorflow_text as tf_text
 
 from albert_tf.tokenization import graph_offsets, graph_segments
 from albert_tf.tokenization.graph_alignment import align
 from albert_tf.tokenization.graph_digit_comma import DigitComma
 from albert_tf.tokenization.graph_normalization import normalize
+from albert_tf.tokenization.graph_sentencepiece import GraphSentencePiece
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
@@ -18,11 +18,11 @@ class GraphTokenizer(tf.Module):
     The SentencePiece model lies in the graph. The operations run on CPUs only; make the object
     outside of a strategy's scope.
 
-    Two things can differ from Python. The SentencePiece library inside tensorflow_text may break
-    a tie between two ways to split a text the other way; '999,' with the models of the tests is
-    the one known case. And 40 of the 282,230 code points that Unicode 14 assigns, all capital
-    letters that came with it (Vithkuqi, Glagolitic, Latin Extended-D), are not lowered; none
-    differs in a cased model. Letters newer than the Unicode of the running Python may differ too.
+    Two things can differ from Python. Behind the first 4,000 tokens of a text, a near tie between
+    two ways to split a word may be broken the other way, see graph_sentencepiece.py. And 40 of the
+    282,230 code points that Unicode 14 assigns, all capital letters that came with it (Vithkuqi,
+    Glagolitic, Latin Extended-D), are not lowered; none differs in a cased model. Letters newer
+    than the Unicode of the running Python may differ too.
 
     Args:
       tokenizer: gives the model and the settings.
@@ -34,9 +34,7 @@ class GraphTokenizer(tf.Module):
         self.special_ids = tokenizer.special_ids
         self.vocab_size = tokenizer.vocab_size
         self._digit_comma = DigitComma(tokenizer)
-        self._sentencepiece = tf_text.SentencepieceTokenizer(
-            model=tokenizer.model_proto, out_type=tf.int32
-        )
+        self._sentencepiece = GraphSentencePiece(tokenizer.processor)
 
     def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Returns the ids, int32 [B, (tokens)], of texts, string [B], without special tokens."""
@@ -81,9 +79,10 @@ class GraphTokenizer(tf.Module):
     def _ids_with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
         aligned = align(texts, self.preprocessing)
         tokens, starts, limits = self._sentencepiece.tokenize_with_offsets(aligned.texts)
-        starts, limits = (tf.cast(values, tf.int64) for values in (starts, limits))
         expanded = self._digit_comma.expand(tokens.values, tokens.row_splits)
-        start, limit = graph_offsets.locate(texts, aligned, starts, limits, expanded)
+        start, limit = graph_offsets.locate(
+            texts, aligned, starts, limits, tokens.value_rowids(), expanded
+        )
         return tuple(_rows(v, expanded.row_splits, texts) for v in (expanded.ids, start, limit))
 
 

@@ -1,0 +1,141 @@
+"""SentencePiece as TensorFlow operations, with the ids and offsets of the Python library.
+
+tf_text has two operations. `SentencepieceTokenizer` bundles an old library that breaks ties between
+two ways to split a text otherwise than today's, which matters for runs such as "9999".
+`FastSentencepieceTokenizer` takes the steps of today's library in the same float32, and is twice as
+fast, but charges an unknown character for each of its bytes, and does not tell offsets. Both are
+mended by what it is given:
+
+- Each byte becomes a piece of its own. The first byte of a character costs what an unknown
+  character costs, the others nothing, so that sums, and with them ties, come out as in Python.
+- Offsets come from counting the bytes of pieces, and from the other operation: with a model that
+  knows bytes only, it tells where each byte of the text that SentencePiece normalised came from.
+
+Python's library starts its sums anew at -100,000, which is what it takes 4,000 unknown characters
+or 15,000 common pieces to reach. Behind that, near ties can be broken differently.
+
+Shapes: B texts; V ids in the vocabulary; T tokens of all texts together, with each byte of an
+unknown character on its own; U tokens with those joined; N bytes of all normalised texts together.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import sentencepiece
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from albert_tf.errors import InputError
+from albert_tf.tokenization import model_proto
+from albert_tf.tokenization.digit_comma import SPACE
+
+# What SentencePiece subtracts from the lowest score for a character that no piece has.
+_UNKNOWN_PENALTY = 10.0
+
+
+class GraphSentencePiece(tf.Module):
+    """Gives the ids of a SentencePieceProcessor inside a graph.
+
+    Args:
+      processor: holds a unigram model with SentencePiece's default treatment of white space.
+
+    Raises:
+      InputError: the model is of another kind, for which the graph would give other ids.
+    """
+
+    def __init__(self, processor: sentencepiece.SentencePieceProcessor) -> None:
+        super().__init__(name="sentencepiece")
+        self._unknown = processor.unk_id()
+        self._vocab_size = processor.get_piece_size()
+        known = _known_pieces(processor)
+        single = {piece.encode() for piece in known}
+        extra = [code for code in range(1, 256) if bytes([code]) not in single]
+        pieces = [piece.encode() for piece in processor.id_to_piece(list(range(self._vocab_size)))]
+        unknown = float(np.float32(min(known.values())) - np.float32(_UNKNOWN_PENALTY))
+        scored = [(bytes([c]), 0.0 if 0x80 <= c < 0xC0 else unknown) for c in extra]
+        serialized = processor.serialized_model_proto()
+        # Outside of any graph, so that all graphs share the tensors that hold the model.
+        with tf.init_scope(), tf.device("CPU:0"):
+            self._lengths = tf.constant([*map(len, pieces), *(1 for _ in extra)])  # [V + extra]
+            self._fast = tf_text.FastSentencepieceTokenizer(
+                model_proto.with_pieces(serialized, scored)
+            )
+            self._bytes = tf_text.SentencepieceTokenizer(model_proto.of_bytes(serialized))
+            self._check(processor, known)
+
+    def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Returns the ids of texts, string [B], as int32 [B, (tokens)].
+
+        Texts are valid UTF-8 without NUL, as graph_normalization.py makes them.
+        """
+        tokens = self._fast.tokenize(texts).with_row_splits_dtype(tf.int64)
+        # Few batches hold an unknown character.
+        values, row_splits = tf.cond(
+            tf.reduce_any(tokens.values >= self._vocab_size),
+            lambda: self._joined(tokens)[:2],
+            lambda: (tokens.values, tokens.row_splits),
+        )
+        return tf.RaggedTensor.from_row_splits(values, row_splits, validate=False)
+
+    def tokenize_with_offsets(
+        self, texts: tf.Tensor
+    ) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor]:
+        """Returns the ids, and where each begins and ends in its text.
+
+        Args:
+          texts: string [B], likewise.
+
+        Returns:
+          Ids int32 [B, (U)], starts and limits int64 [U], in bytes.
+        """
+        tokens = self._fast.tokenize(texts).with_row_splits_dtype(tf.int64)
+        _, starts, limits = self._bytes.tokenize_with_offsets(texts)  # [B, (N)]
+        values, row_splits, first = self._joined(tokens)
+        # Pieces and bytes cover the same text, so that counting through all rows finds the place.
+        lengths = tf.gather(self._lengths, tokens.values)  # [T]
+        begin = tf.gather(tf.cumsum(lengths, exclusive=True), first)  # [U]
+        end = tf.concat([begin, [tf.reduce_sum(lengths)]], 0)[1:]
+        start = tf.gather(starts.values, begin)
+        limit = tf.gather(limits.values, end - 1)
+        ids = tf.RaggedTensor.from_row_splits(values, row_splits, validate=False)
+        return ids, tf.cast(start, tf.int64), tf.cast(limit, tf.int64)
+
+    def _joined(self, tokens: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Makes one token of each run of unknown bytes.
+
+        Returns:
+          Ids int32 [U], row splits, and the index of the first byte or piece of each, int64 [U].
+        """
+        unknown = tokens.values >= self._vocab_size  # [T]
+        row = tokens.value_rowids()  # [T]
+        inside = unknown[1:] & unknown[:-1] & (row[1:] == row[:-1])
+        inside = tf.concat([tf.zeros_like(unknown[:1]), inside], 0)  # [T]
+        first = tf.where(tf.logical_not(inside))[:, 0]  # [U]
+        values = tf.gather(tf.where(unknown, self._unknown, tokens.values), first)
+        return values, tf.searchsorted(first, tokens.row_splits, out_type=tf.int64), first
+
+    def _check(
+        self, processor: sentencepiece.SentencePieceProcessor, known: dict[str, float]
+    ) -> None:
+        probes = ["", " a  b ", "\U0010ffff~a", *(piece.replace(SPACE, " ") for piece in known)]
+        for probe, ids, expected in zip(
+            probes, self.tokenize(tf.constant(probes)).to_list(), processor.encode(probes)
+        ):
+            if ids != expected:
+                raise InputError(
+                    "A vocabulary inside a graph must be a SentencePiece model of type unigram, "
+                    "with its default treatment of white space and symbols that its normalisation "
+                    f"leaves alone. Received a model that gives {expected} for {probe!r}, where "
+                    f"the graph gives {ids}. Make the vocabulary with `albert-tf vocab`, or use "
+                    "AlbertTokenizer outside of the graph."
+                )
+
+
+def _known_pieces(processor: sentencepiece.SentencePieceProcessor) -> dict[str, float]:
+    """Returns the scores of the pieces that may stand for text."""
+    other = (processor.is_control, processor.is_unknown, processor.is_unused, processor.is_byte)
+    return {
+        processor.id_to_piece(index): processor.get_score(index)
+        for index in range(processor.get_piece_size())
+        if not any(is_other(index) for is_other in other)
+    }

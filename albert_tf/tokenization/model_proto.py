@@ -1,0 +1,75 @@
+"""SentencePiece model files with other pieces, written and read as bytes.
+
+The classes that protobuf generates for these files are of no use here: pieces that are single bytes
+are not UTF-8, which Python's protobuf refuses, and their version must fit that of TensorFlow. A
+field of a message is its number and wire type, then its value; sentencepiece_model.proto of
+google/sentencepiece has the numbers.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+
+_PIECES, _TRAINER, _NORMALIZER = 1, 2, 3
+_UNKNOWN, _BYTE = 2, 6  # Types of a piece; 1, the default, is a normal one.
+_BYTE_FALLBACK = 35  # Of the trainer's settings.
+
+
+def with_pieces(proto: bytes, pieces: Iterable[tuple[bytes, float]]) -> bytes:
+    """Returns a model with more pieces at its end.
+
+    Args:
+      proto: the model.
+      pieces: the text of each and its score.
+    """
+    return proto + b"".join(_piece(text, score) for text, score in pieces)
+
+
+def of_bytes(proto: bytes) -> bytes:
+    """Returns a model that normalises text as `proto` does and makes a token of each byte."""
+    # One piece must be a normal one; a single byte is a token of its own either way.
+    pieces = _piece(b"<unk>", 0.0, _UNKNOWN) + _piece(b"a", 0.0)
+    pieces += b"".join(_piece(b"<0x%02X>" % code, 0.0, _BYTE) for code in range(256))
+    normalizers = (value for number, value in _messages(proto) if number == _NORMALIZER)
+    trainer = _varint(_BYTE_FALLBACK << 3) + _varint(1)
+    return pieces + _message(_TRAINER, trainer) + _message(_NORMALIZER, b"".join(normalizers))
+
+
+def _piece(text: bytes, score: float, kind: int = 1) -> bytes:
+    return _message(
+        _PIECES, _message(1, text) + b"\x15" + struct.pack("<f", score) + b"\x18" + _varint(kind)
+    )
+
+
+def _message(number: int, value: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    """Returns seven bits a byte, the lowest first; all but the last have the highest bit set."""
+    result = b""
+    while value >= 0x80:
+        result += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return result + bytes([value])
+
+
+def _messages(proto: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yields number and value of each field; a model file holds messages only."""
+    place = 0
+    while place < len(proto):
+        key, place = _read_varint(proto, place)
+        size, place = _read_varint(proto, place)
+        yield key >> 3, proto[place : place + size]
+        place += size
+
+
+def _read_varint(proto: bytes, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        value |= (proto[place] & 0x7F) << shift
+        shift += 7
+        place += 1
+        if proto[place - 1] < 0x80:
+            return value, place
