@@ -14,6 +14,7 @@ from official.core import base_task, config_definitions, task_factory
 from albert_tf.errors import InputError, closest
 from albert_tf.training import (
     checkpoints,
+    checks,
     dry_run,
     hyperparameters,
     run_folder,
@@ -69,6 +70,7 @@ def run(
     for name in ("train_data", "validation_data"):
         batch_size = getattr(experiment.task, name).global_batch_size
         strategies.check_batch(f"{name}.global_batch_size", batch_size, distribution)
+    checks.check(experiment, distribution.num_replicas_in_sync)
     task = task_factory.get_task(experiment.task, logging_dir=str(folder))
     task.check()
     with runtime.precision(experiment.runtime):

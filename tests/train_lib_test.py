@@ -80,6 +80,7 @@ def test_dry_run_describes_and_writes_nothing(tmp_path, capsys):
     count = sum(int(tf.size(v)) for v in AlbertPretrainer(sizes).trainable_variables)
     assert f"{count:,} trainable parameters" in text
     assert "input_word_ids          int32 (8, 64)" in text
+    assert "mlm_logits              float32 (8, 10, 1000)" in text
     assert not (tmp_path / "none").exists()
 
 

@@ -1,23 +1,31 @@
-"""Floating point operations of the encoder's matrix products."""
+"""Floating point operations of a training step."""
 
 from __future__ import annotations
 
 from albert_tf.config import AlbertConfig
 
 
-def training_flops(config: AlbertConfig, batch: int, length: int) -> int:
+def training_flops(
+    config: AlbertConfig, batch: int, length: int, predictions: int = 0, recompute: bool = False
+) -> int:
     """Returns the operations of a training step: forward once, backward twice as much.
 
-    Counted are the products of attention and feed-forward parts in every block application, two
-    operations a multiplication; embeddings, heads and norms are left out.
+    Counted are the matrix products, two operations a multiplication: attention and feed-forward
+    part of every block application, the projection of the embeddings, and the masked language
+    model head. The pooler, norms, softmax and element-wise work are left out.
 
     Args:
       config: the model.
       batch: sequences.
       length: tokens in a sequence.
+      predictions: masked positions in a sequence.
+      recompute: whether blocks run forward twice.
     """
-    h, inner = config.hidden_size, config.intermediate_size
-    projections = 4 * h * h + 2 * h * inner
-    attention = 2 * length * h
-    blocks = config.num_hidden_layers * config.inner_group_num
-    return 3 * 2 * batch * length * blocks * (projections + attention)
+    h, e, inner = config.hidden_size, config.embedding_size, config.intermediate_size
+    block = 4 * h * h + 2 * h * inner + 2 * length * h
+    applications = config.num_hidden_layers * config.inner_group_num
+    passes = 4 if recompute else 3
+    embeddings = e * h if e != h else 0
+    head = predictions * (h * e + e * config.vocab_size)
+    each = length * (passes * applications * block + 3 * embeddings) + 3 * head
+    return 2 * batch * each

@@ -6,7 +6,9 @@ Importing this module registers them, so that Model Garden's own driver builds t
 from __future__ import annotations
 
 import dataclasses
+import math
 
+from absl import logging
 from official.modeling import optimization
 from official.modeling.hyperparams import base_config
 from official.modeling.optimization import optimizer_factory
@@ -18,6 +20,10 @@ from albert_tf.training.schedules import WarmupPolynomialDecay
 
 _OPTIMIZERS = {"lamb": ("albert_lamb", Lamb), "adamw": ("albert_adamw", AdamWeightDecay)}
 _SCHEDULE = "albert_polynomial"
+
+# LAMB as ALBERT was pretrained with it (Lan et al. 2020, section 4.1).
+PAPER_RATE, PAPER_BATCH = 0.00176, 4096
+_FAR = 2.0  # a rate this many times the paper's for its batch is known to stay flat or diverge
 
 
 @dataclasses.dataclass
@@ -76,6 +82,8 @@ def config(
     weight_decay_rate: float = 0.01,
     epsilon: float = 1e-6,
     global_clipnorm: float = 1.0,
+    batch_size: int | None = None,
+    scale_rate: bool = False,
 ) -> OptimizationConfig:
     """Returns the whole optimization of a run.
 
@@ -87,6 +95,9 @@ def config(
       weight_decay_rate: 0.01 as in the original.
       epsilon: 1e-6 as in the original.
       global_clipnorm: largest global norm of the gradients.
+      batch_size: sequences of an update. With LAMB, a rate far from the paper's for this batch is
+        then warned of.
+      scale_rate: multiply the rate by sqrt(batch_size / 4096): give the one for 4096.
 
     Raises:
       InputError: the optimizer is unknown, or a number is out of its range.
@@ -102,6 +113,10 @@ def config(
             f"learning_rate be positive. Received train_steps={train_steps}, "
             f"warmup_steps={warmup_steps}, learning_rate={learning_rate}."
         )
+    if scale_rate:
+        learning_rate = scaled_rate(learning_rate, batch_size)
+    if batch_size and optimizer == "lamb":
+        _warn_if_far(learning_rate, batch_size)
     key = _OPTIMIZERS[optimizer][0]
     arguments = WeightDecayConfig(
         name=optimizer,
@@ -116,6 +131,37 @@ def config(
         optimizer=OptimizerConfig(type=key, **{key: arguments}),
         learning_rate=LrConfig(type=_SCHEDULE, albert_polynomial=schedule),
     )
+
+
+def scaled_rate(rate: float, batch_size: int | None) -> float:
+    """Returns a rate meant for a batch of 4096 for another: times the root of the ratio of the two.
+
+    Source: You et al. 2020, section 3.
+
+    Raises:
+      InputError: there is no batch size, or it is not positive.
+    """
+    if not batch_size or batch_size < 1:
+        raise InputError(
+            f"scale_rate needs a positive batch_size. Received {batch_size!r}. Set BATCH_SIZE."
+        )
+    return rate * math.sqrt(batch_size / PAPER_BATCH)
+
+
+def _warn_if_far(rate: float, batch_size: int) -> None:
+    usual = scaled_rate(PAPER_RATE, batch_size)
+    if not 1 / _FAR <= rate / usual <= _FAR:
+        logging.warning(
+            "LAMB at a rate of %.3g with a batch of %d is %.2g times the paper's rate for that "
+            "batch, %.3g (%g x sqrt(batch / %d)). Too high a rate leaves the loss flat. Set "
+            "LEARNING_RATE to that, or SCALE_RATE=True to scale it.",
+            rate,
+            batch_size,
+            rate / usual,
+            usual,
+            PAPER_RATE,
+            PAPER_BATCH,
+        )
 
 
 def _register() -> None:

@@ -94,6 +94,33 @@ def test_optimizer_config_round_trip():
     assert optimizer.get_config()["learning_rate"]["config"]["warmup_steps"] == 2
 
 
+def test_the_rate_scales_with_the_root_of_the_batch():
+    scaled = optimization.config(
+        learning_rate=0.00176, train_steps=9, warmup_steps=0, batch_size=64, scale_rate=True
+    )
+    assert scaled.learning_rate.get().initial_learning_rate == pytest.approx(0.00022)
+    with pytest.raises(InputError, match="scale_rate needs a positive batch_size. Received None"):
+        optimization.config(learning_rate=0.1, train_steps=9, warmup_steps=0, scale_rate=True)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate", "batch_size", "warns"),
+    [
+        ("lamb", 0.00176, 4096, False),
+        ("lamb", 0.00176, 512, True),  # reported to stay flat at this size
+        ("lamb", 0.00176 / 8**0.5, 512, False),
+        ("lamb", 1e-5, 4096, True),
+        ("adamw", 0.00176, 64, False),
+    ],
+)
+def test_a_rate_far_from_the_papers_is_warned_of(optimizer, rate, batch_size, warns, caplog):
+    with caplog.at_level("WARNING", logger="absl"):
+        optimization.config(
+            optimizer, learning_rate=rate, train_steps=9, warmup_steps=0, batch_size=batch_size
+        )
+    assert ("times the paper's rate for that batch" in caplog.text) == warns
+
+
 def test_wrong_settings_are_errors():
     with pytest.raises(
         InputError, match="optimizer must be a known name. Received 'lamp'. Closest: lamb"

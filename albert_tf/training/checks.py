@@ -1,0 +1,57 @@
+"""Rules on an experiment's numbers and names, checked before any work."""
+
+from __future__ import annotations
+
+from official.core import config_definitions
+from official.modeling.hyperparams import oneof
+from official.modeling.optimization import optimizer_factory
+
+from albert_tf.errors import InputError, closest
+
+
+def check(experiment: config_definitions.ExperimentConfig, replicas: int) -> None:
+    """Checks steps, intervals, the split of a batch, optimizer and schedule.
+
+    Args:
+      experiment: task, trainer, runtime.
+      replicas: that share a batch.
+
+    Raises:
+      InputError: for the first rule that is broken.
+    """
+    trainer = experiment.trainer
+    for name in ("train_steps", "steps_per_loop", "summary_interval", "checkpoint_interval"):
+        if getattr(trainer, name) < 1:
+            raise InputError(
+                f"trainer.{name} must be at least 1. Received {getattr(trainer, name)}."
+            )
+    if trainer.summary_interval % trainer.steps_per_loop:
+        raise InputError(
+            "trainer.summary_interval must be a multiple of steps_per_loop, as summaries are "
+            f"written between loops. Received {trainer.summary_interval} with "
+            f"steps_per_loop={trainer.steps_per_loop}. Set STEPS_PER_LOOP to a divisor."
+        )
+    optimization = trainer.optimizer_config
+    known = optimizer_factory.LEGACY_OPTIMIZERS_CLS | optimizer_factory.NEW_OPTIMIZERS_CLS
+    _check_choice("optimizer", optimization.optimizer, known)
+    _check_choice("learning_rate", optimization.learning_rate, optimizer_factory.LR_CLS)
+    _check_split(experiment, replicas)
+
+
+def _check_choice(what: str, chosen: oneof.OneOfConfig, known: dict) -> None:
+    options = [name for name in known if hasattr(chosen, name)]
+    if chosen.type not in options:
+        raise InputError(
+            f"trainer.optimizer_config.{what}.type must be a known name. Received "
+            f"{chosen.type!r}. {closest(str(chosen.type), options)}"
+        )
+
+
+def _check_split(experiment: config_definitions.ExperimentConfig, replicas: int) -> None:
+    steps, size = experiment.task.accumulation_steps, experiment.task.train_data.global_batch_size
+    if steps < 1 or size < 1 or size % (replicas * steps):
+        raise InputError(
+            "train_data.global_batch_size must be a positive multiple of replicas times "
+            f"accumulation_steps. Received {size} for {replicas} x {steps}. Change BATCH_SIZE or "
+            "ACCUMULATION_STEPS."
+        )

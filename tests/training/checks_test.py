@@ -1,0 +1,59 @@
+"""Numbers and names of an experiment that cannot be."""
+
+import pytest
+from official.core import config_definitions
+
+from albert_tf.errors import InputError
+from albert_tf.tasks.pretraining import PretrainingConfig
+from albert_tf.training import checks, optimization
+
+
+def experiment(**trainer):
+    optimizer = optimization.config("lamb", learning_rate=0.1, train_steps=60, warmup_steps=3)
+    task = PretrainingConfig(accumulation_steps=3)
+    task.train_data.global_batch_size = 12
+    settings = dict(train_steps=60, summary_interval=20, steps_per_loop=10)
+    return config_definitions.ExperimentConfig(
+        task=task,
+        trainer=config_definitions.TrainerConfig(
+            optimizer_config=optimizer, **{**settings, **trainer}
+        ),
+    )
+
+
+def test_what_fits_passes():
+    checks.check(experiment(), replicas=2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(train_steps=0), "trainer.train_steps must be at least 1. Received 0"),
+        (dict(train_steps=-5), "trainer.train_steps must be at least 1. Received -5"),
+        (dict(steps_per_loop=0), "trainer.steps_per_loop must be at least 1"),
+        (dict(checkpoint_interval=-1), "trainer.checkpoint_interval must be at least 1"),
+        (dict(steps_per_loop=15), "multiple of steps_per_loop.*Received 20 with steps_per_loop=15"),
+    ],
+)
+def test_steps_and_intervals(changes, message):
+    with pytest.raises(InputError, match=message):
+        checks.check(experiment(**changes), replicas=1)
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "message"),
+    [
+        ("optimizer", "albert_lamp", "Received 'albert_lamp'. Closest: albert_lamb"),
+        ("learning_rate", "cosin", "learning_rate.type must be .*'cosin'. Closest: cosine"),
+    ],
+)
+def test_names_of_optimizer_and_schedule(what, name, message):
+    wrong = experiment()
+    getattr(wrong.trainer.optimizer_config, what).type = name
+    with pytest.raises(InputError, match=message):
+        checks.check(wrong, replicas=1)
+
+
+def test_a_batch_must_split_over_replicas_and_micro_batches():
+    with pytest.raises(InputError, match="Received 12 for 3 x 3. Change BATCH_SIZE or ACC"):
+        checks.check(experiment(), replicas=3)
