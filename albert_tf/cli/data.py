@@ -203,7 +203,7 @@ def _show(args: argparse.Namespace) -> None:
     paths, tokenizer = expand(args.input), AlbertTokenizer(args.vocab)
     left = args.count
     for path in paths:
-        for arrays in records.read_arrays(path, batch_size=left):
+        for arrays in records.read_arrays(path, tokenizer.vocab_size, left):
             for row in range(len(arrays["input_ids"])):
                 print(records.describe(arrays, row, tokenizer), end="\n\n")
             left -= len(arrays["input_ids"])

@@ -92,7 +92,8 @@ def dataset(
         if not kind.dynamic:
             return record_batches.static(serialized, kind, max_seq_length, masking.max_predictions)
         key = tf.stack([tf.constant(mask_seed, tf.int64), number])
-        return record_batches.dynamic(serialized, kind, max_seq_length, masking, vocab_size, key)
+        parsed = record_batches.parse_dynamic(serialized, kind)
+        return record_batches.dynamic(parsed, max_seq_length, masking, vocab_size, key)
 
     # Order is kept: a seed then fixes the batches. Parsing a batch at a time is fast enough.
     batches = batches.enumerate(first_batch).map(parse, num_parallel_calls=tf.data.AUTOTUNE)

@@ -37,8 +37,7 @@ def static(serialized: tf.Tensor, kind: Kind, max_seq_length: int, max_predictio
 
 
 def dynamic(
-    serialized: tf.Tensor,
-    kind: Kind,
+    parsed: Batch,
     max_seq_length: int,
     masking: Masking,
     vocab_size: int,
@@ -47,14 +46,12 @@ def dynamic(
     """Returns the features of records without masks, padded, with masks drawn from `seed`.
 
     Args:
-      serialized: string [B].
-      kind: of the records.
+      parsed: of `parse_dynamic`.
       max_seq_length: S.
       masking: the settings of the masks.
       vocab_size: random replacements lie below it.
       seed: int64 [2]; the masks depend on it and the records alone.
     """
-    parsed = _parse_dynamic(serialized, kind)
     ids, segments = parsed["input_ids"], parsed["segment_lengths"]
     longest = tf.shape(ids)[1]  # L
     fits = tf.debugging.Assert(
@@ -81,13 +78,18 @@ def dynamic(
         "masked_lm_ids": masked.labels,
         "masked_lm_weights": masked.weights,
     }
-    if kind.sentence_order:
+    if "next_sentence_labels" in parsed:
         batch["next_sentence_labels"] = parsed["next_sentence_labels"]
     return batch
 
 
-def _parse_dynamic(serialized: tf.Tensor, kind: Kind) -> Batch:
-    """Returns the features of dynamic records, int32, each with zeros to the longest of [B]."""
+def parse_dynamic(serialized: tf.Tensor, kind: Kind) -> Batch:
+    """Returns the features of dynamic records, int32, each with zeros to the longest of [B].
+
+    Args:
+      serialized: string [B].
+      kind: of the records.
+    """
     schema = {
         name: tf.io.FixedLenFeature([1], feature.dtype)
         if feature.axis == "1"

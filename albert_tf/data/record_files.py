@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 from absl import logging
+from google.protobuf import message
 
 from albert_tf.errors import InputError
 
@@ -53,6 +54,23 @@ def whole(paths: Sequence[str]) -> list[RecordFile]:
             f"first '{paths[0]}'. Build the data again."
         )
     return files
+
+
+def first_record(path: str | os.PathLike) -> tf.train.Example | None:
+    """Returns the first record of a file; None if it holds none.
+
+    Raises:
+      InputError: the file does not hold records of features.
+    """
+    try:
+        for serialized in tf.data.TFRecordDataset(os.fspath(path)).take(1):
+            return tf.train.Example.FromString(serialized.numpy())
+    except (tf.errors.DataLossError, message.DecodeError) as error:
+        raise InputError(
+            f"A record file must hold tf.train.Example records. Received '{path}', whose first "
+            "record is not one. Name files that `albert-tf data build` wrote."
+        ) from error
+    return None
 
 
 @contextlib.contextmanager

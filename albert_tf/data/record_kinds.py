@@ -14,7 +14,7 @@ import tensorflow as tf
 from albert_tf.data import manifest
 from albert_tf.data.features import DYNAMIC, STATIC, Feature
 from albert_tf.data.masking import Masking
-from albert_tf.data.records import first_record
+from albert_tf.data.record_files import first_record
 from albert_tf.errors import InputError
 
 

@@ -31,12 +31,13 @@ def of_instances(arrays: Mapping[str, np.ndarray], mask_id: int, unk_id: int) ->
             "instances": len(input_ids),
             "tokens": int(lengths.sum()),
             "full": int((lengths == width).sum()),
-            "boundaries": int(arrays["token_boundary"].sum()),
             "unknown": int((input_ids == unk_id).sum()),
         }
     )
     if "masked_lm_weights" in arrays:
         counts.update(_of_masks(arrays, mask_id, unk_id))
+    if "token_boundary" in arrays:
+        counts["boundaries"] = int(arrays["token_boundary"].sum())
     if "next_sentence_labels" in arrays:
         labels = np.bincount(arrays["next_sentence_labels"].ravel(), minlength=2)
         counts.update({f"label/{label}": int(n) for label, n in enumerate(labels)})

@@ -47,7 +47,7 @@ def many(tmp_path_factory):
 
 
 def arrays_of(directory):
-    files = [a for path in sorted(directory.glob("*.tfrecord")) for a in read_arrays(path)]
+    files = [a for path in sorted(directory.glob("*.tfrecord")) for a in read_arrays(path, 1000)]
     return {name: np.concatenate([a[name] for a in files]) for name in files[0]}
 
 
@@ -91,7 +91,7 @@ class TestAgainstTheOriginal:
         from albert_tf.data.mask_units import unit_starts
 
         path = TESTDATA / "pretraining_data" / "original_first_101.tfrecord"
-        (arrays,) = read_arrays(path)
+        (arrays,) = read_arrays(path, 1000)
         ids, used = arrays["input_ids"].copy(), arrays["masked_lm_weights"] > 0
         rows, slots = np.nonzero(used)
         ids[rows, arrays["masked_lm_positions"][used]] = arrays["masked_lm_ids"][used]
