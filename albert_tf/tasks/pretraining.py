@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from albert_tf.tasks.label_metrics import MajorityShare
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tokenization.settings import path_beside
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+ORDER = "next_sentence_labels"  # of the segments: 0 in order, 1 swapped
 
 
 @dataclasses.dataclass
@@ -85,7 +88,20 @@ class PretrainingTask(AlbertTask):
     not depend on how a batch is spread.
     Metrics: mlm_loss, mlm_accuracy, sop_loss, sop_accuracy; in evaluation also the baselines
     mlm_unigram_accuracy and sop_majority_accuracy. The baseline of mlm_loss is ln(vocab_size).
+    Records without sentence order leave out all that is sop.
     """
+
+    @functools.cached_property
+    def sentence_order(self) -> bool:
+        """Whether the records have a label of sentence order, as a look at them tells."""
+        for data in (self.task_config.train_data, self.task_config.validation_data):
+            if data.input_path:
+                return self._kind(data).sentence_order
+        return True
+
+    def _kind(self, data: PretrainingDataConfig) -> record_kinds.Kind:
+        paths = [str(path) for path in expand(data.input_path)]
+        return record_kinds.check(paths, data.seq_length, data.masking)
 
     def build_model(self) -> tf_keras.Model:
         """Returns the pretrainer with new weights."""
@@ -138,8 +154,7 @@ class PretrainingTask(AlbertTask):
                     f"{data.seq_length}, max_position_embeddings={model.max_position_embeddings}."
                 )
             manifest.check_vocabulary(data.input_path, tokenizer)
-            paths = [str(path) for path in expand(data.input_path)]
-            record_kinds.check(paths, data.seq_length, data.masking)
+            self._kind(data)
 
     def folder_files(self) -> dict[str, Path]:
         """Returns the files that make a folder of checkpoints a model, by their name there."""
@@ -152,10 +167,10 @@ class PretrainingTask(AlbertTask):
 
     def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:
         """Returns the number of real predictions and of sequences."""
-        order = labels["next_sentence_labels"]
-        return dict(
-            mlm=tf.reduce_sum(labels["masked_lm_weights"]), sop=tf.cast(tf.size(order), tf.float32)
-        )
+        counts = dict(mlm=tf.reduce_sum(labels["masked_lm_weights"]))
+        if ORDER in labels:
+            counts["sop"] = tf.cast(tf.size(labels[ORDER]), tf.float32)
+        return counts
 
     def build_losses(
         self,
@@ -166,21 +181,27 @@ class PretrainingTask(AlbertTask):
     ) -> tf.Tensor:
         """Returns the scalar loss; see the class."""
         counts = counts or self.counts(labels)
-        mlm, sop = _masked_lm_losses(labels, model_outputs), _order_losses(labels, model_outputs)
+        mlm = _masked_lm_losses(labels, model_outputs)
         loss = tf.reduce_sum(mlm * labels["masked_lm_weights"]) / (counts["mlm"] + 1e-5)
-        loss += tf.reduce_sum(sop) / counts["sop"]
+        if ORDER in labels:
+            loss += tf.reduce_sum(_order_losses(labels, model_outputs)) / counts["sop"]
         return loss + (tf.add_n(aux_losses) if aux_losses else 0.0)
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
         """Returns the metrics of the step, and those that `process_metrics` updates, by name."""
-        names = ("mlm_loss", "mlm_accuracy", "sop_loss", "sop_accuracy")
+        heads = ("mlm", "sop") if self.sentence_order else ("mlm",)
         metrics = super().build_metrics(training)
-        metrics += [tf_keras.metrics.Mean(name=name) for name in names]
+        metrics += [
+            tf_keras.metrics.Mean(name=f"{head}_{kind}")
+            for head in heads
+            for kind in ("loss", "accuracy")
+        ]
         if not training:
             vocab_size = self.task_config.model.vocab_size
             metrics.append(MajorityShare(vocab_size, name="mlm_unigram_accuracy"))
-            metrics.append(MajorityShare(2, name="sop_majority_accuracy"))
-            metrics.append(tf_keras.metrics.Sum(name="sop_examples"))
+            if self.sentence_order:
+                metrics.append(MajorityShare(2, name="sop_majority_accuracy"))
+                metrics.append(tf_keras.metrics.Sum(name="sop_examples"))
         return metrics
 
     def process_metrics(
@@ -192,16 +213,19 @@ class PretrainingTask(AlbertTask):
     ) -> None:
         """Updates the metrics with one batch."""
         tokens, weights = labels["masked_lm_ids"], labels["masked_lm_weights"]
-        order = tf.reshape(labels["next_sentence_labels"], [-1])
         updates = {
             "mlm_loss": (_masked_lm_losses(labels, model_outputs), weights),
             "mlm_accuracy": (_hits(tokens, model_outputs["mlm_logits"]), weights),
-            "sop_loss": (_order_losses(labels, model_outputs),),
-            "sop_accuracy": (_hits(order, model_outputs["sop_logits"]),),
             "mlm_unigram_accuracy": (tokens, weights),
-            "sop_majority_accuracy": (order,),
-            "sop_examples": (tf.ones_like(order),),
         }
+        if ORDER in labels:
+            order = tf.reshape(labels[ORDER], [-1])
+            updates |= {
+                "sop_loss": (_order_losses(labels, model_outputs),),
+                "sop_accuracy": (_hits(order, model_outputs["sop_logits"]),),
+                "sop_majority_accuracy": (order,),
+                "sop_examples": (tf.ones_like(order),),
+            }
         for metric in metrics:
             # Flat, as Keras guesses which axis to squeeze where a batch size is unknown.
             metric.update_state(*(tf.reshape(value, [-1]) for value in updates[metric.name]))
@@ -214,7 +238,7 @@ def _masked_lm_losses(labels: Tensors, outputs: Tensors) -> tf.Tensor:
 
 
 def _order_losses(labels: Tensors, outputs: Tensors) -> tf.Tensor:
-    order = tf.reshape(labels["next_sentence_labels"], [-1])
+    order = tf.reshape(labels[ORDER], [-1])
     return tf.nn.sparse_softmax_cross_entropy_with_logits(order, outputs["sop_logits"])  # [B]
 
 

@@ -15,21 +15,21 @@ def table(metrics: Mapping[str, float], vocab_size: int) -> str:
     """Returns the pretraining metrics as lines of text, each beside its baseline.
 
     Args:
-      metrics: those of `tasks.pretraining.PretrainingTask` in evaluation.
+      metrics: those of `tasks.pretraining.PretrainingTask` in evaluation; without sentence order,
+        those of masked tokens.
       vocab_size: of the model.
     """
-    half = interval95(metrics["sop_accuracy"], metrics["sop_examples"])
     rows = [
-        ("mlm_loss", metrics["mlm_loss"], math.log(vocab_size), "ln(vocabulary)"),
-        ("mlm_accuracy", metrics["mlm_accuracy"], metrics["mlm_unigram_accuracy"], "unigram"),
-        ("sop_loss", metrics["sop_loss"], math.log(2.0), "ln(2)"),
-        (
-            "sop_accuracy",
-            metrics["sop_accuracy"],
-            metrics["sop_majority_accuracy"],
-            f"majority class; 95 % interval of sop_accuracy +/- {half:.4f}",
-        ),
+        ("mlm_loss", math.log(vocab_size), "ln(vocabulary)"),
+        ("mlm_accuracy", metrics["mlm_unigram_accuracy"], "unigram"),
     ]
+    if "sop_accuracy" in metrics:
+        half = interval95(metrics["sop_accuracy"], metrics["sop_examples"])
+        majority = f"majority class; 95 % interval of sop_accuracy +/- {half:.4f}"
+        rows += [
+            ("sop_loss", math.log(2.0), "ln(2)"),
+            ("sop_accuracy", metrics["sop_majority_accuracy"], majority),
+        ]
     lines = [f"{'metric':<14}{'model':>9}{'baseline':>10}  what the baseline is"]
-    lines += [f"{n:<14}{value:>9.4f}{base:>10.4f}  {what}" for n, value, base, what in rows]
+    lines += [f"{n:<14}{metrics[n]:>9.4f}{base:>10.4f}  {what}" for n, base, what in rows]
     return "\n".join(lines)

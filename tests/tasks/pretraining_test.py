@@ -1,17 +1,23 @@
 """The pretraining task: loss, metrics and baselines against NumPy."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from albert_tf.data.build_settings import BuildSettings
+from albert_tf.data.pretraining_data import build
 from albert_tf.errors import InputError
 from albert_tf.tasks import model_config, pretraining_report
 from albert_tf.tasks.label_metrics import MajorityShare
-from albert_tf.tasks.pretraining import PretrainingConfig, PretrainingTask
+from albert_tf.tasks.pretraining import PretrainingConfig, PretrainingDataConfig, PretrainingTask
 
 B, P, V = 3, 4, 7
+TESTDATA = Path(__file__).parents[1] / "testdata"
+CORPUS = TESTDATA / "pretraining_data/corpus.txt.gz"
+VOCAB = TESTDATA / "tokenization/spm.model"
 
 
 def labels_and_outputs():
@@ -79,6 +85,39 @@ def test_metrics_over_two_batches():
     names = {m.name for m in the_task.build_metrics(training=True)}
     assert {"mlm_loss", "mlm_accuracy", "sop_loss", "sop_accuracy", "gradient_norm"} <= names
     assert "mlm_unigram_accuracy" not in names
+
+
+def test_records_without_sentence_order_leave_it_out(tmp_path):
+    settings = BuildSettings(max_seq_length=32, dupe_factor=1, sentence_order=False)
+    build(str(CORPUS), VOCAB, tmp_path, settings)
+    data = PretrainingDataConfig(
+        input_path=str(tmp_path / "*.tfrecord"),
+        seq_length=32,
+        max_predictions_per_seq=5,
+        global_batch_size=5,
+    )
+    the_task = PretrainingTask(
+        PretrainingConfig(
+            vocab_file=str(VOCAB),
+            model=model_config.ModelConfig(vocab_size=1000, max_position_embeddings=32),
+            train_data=data,
+            validation_data=data,
+        )
+    )
+    the_task.check()
+    assert "next_sentence_labels" not in the_task.build_inputs(data).element_spec
+    labels, outputs = labels_and_outputs()
+    order = labels.pop("next_sentence_labels")
+    mlm = the_task.build_losses(labels, outputs)
+    metrics = the_task.build_metrics(training=False)
+    the_task.process_metrics(metrics, labels, outputs)
+    found = {metric.name: float(metric.result()) for metric in metrics}
+    assert set(found) == {"mlm_loss", "mlm_accuracy", "mlm_unigram_accuracy"}
+    assert float(mlm) == pytest.approx(found["mlm_loss"], rel=1e-4)
+    with_order = task().build_losses({**labels, "next_sentence_labels": order}, outputs)
+    sop = cross_entropy(outputs["sop_logits"], order[:, 0]).mean()
+    assert float(with_order - mlm) == pytest.approx(sop, rel=1e-5)
+    assert "sop" not in the_task.report(found)
 
 
 def test_majority_share_forgets_when_reset():
