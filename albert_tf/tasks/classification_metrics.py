@@ -77,29 +77,41 @@ def draw_classes(
     wanted: np.ndarray, logits: np.ndarray, labels: Sequence[str], folder: Path
 ) -> list[Path]:
     """Writes confusion.png and, for two classes, precision_recall.png; returns the paths."""
-    from sklearn import metrics
-
-    from albert_tf.tasks.plots import figure
-
-    paths = [folder / "confusion.png"]
-    size = min(3 + 0.5 * len(labels), 16)
-    with figure(paths[0], (size + 1, size)) as axes:
-        metrics.ConfusionMatrixDisplay.from_predictions(
-            wanted,
-            logits.argmax(axis=-1),
-            labels=np.arange(len(labels)),
-            display_labels=labels,
-            xticks_rotation="vertical",
-            colorbar=False,
-            ax=axes,
-        )
+    paths = [draw_confusion(wanted, logits.argmax(axis=-1), labels, folder)]
     if len(labels) == 2 and len(np.unique(wanted)) == 2:
+        from sklearn import metrics
+
+        from albert_tf.tasks.plots import figure
+
         paths.append(folder / "precision_recall.png")
         with figure(paths[1]) as axes:
             metrics.PrecisionRecallDisplay.from_predictions(
                 wanted, logits[:, 1] - logits[:, 0], name=labels[1], ax=axes
             )
     return paths
+
+
+def draw_confusion(
+    wanted: np.ndarray, found: np.ndarray, labels: Sequence[str], folder: Path
+) -> Path:
+    """Writes confusion.png, labels over answers, indices [N] each; returns its path."""
+    from sklearn import metrics
+
+    from albert_tf.tasks.plots import figure
+
+    path = folder / "confusion.png"
+    size = min(3 + 0.5 * len(labels), 16)
+    with figure(path, (size + 1, size)) as axes:
+        metrics.ConfusionMatrixDisplay.from_predictions(
+            wanted,
+            found,
+            labels=np.arange(len(labels)),
+            display_labels=labels,
+            xticks_rotation="vertical",
+            colorbar=False,
+            ax=axes,
+        )
+    return path
 
 
 def draw_numbers(wanted: np.ndarray, found: np.ndarray, folder: Path) -> list[Path]:

@@ -260,6 +260,7 @@ class FineTuningTask(AlbertTask):
         self, metrics: Any, labels: Tensors, model_outputs: Any, **kwargs: Any
     ) -> None:
         """Updates metrics of training, if a task has some; those of evaluation need all outputs."""
+        return None
 
     # === Data ===
     def examples(self, params: FineTuningDataConfig) -> EncodedExamples:
