@@ -1,11 +1,15 @@
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from albert_tf.data.blocks import Block
 from albert_tf.data.build_settings import BuildSettings
 from albert_tf.data.instances import InstanceMaker
+from albert_tf.tokenization import vocabulary
+from albert_tf.tokenization.settings import Preprocessing
 
 VOCAB = Path(__file__).parents[1] / "testdata/tokenization/spm.model"
 DOCUMENTS = [
@@ -13,6 +17,42 @@ DOCUMENTS = [
     ["\u0301", "Only marks came before this sentence."],
     ["\u0301"],
 ] * 5
+
+TEXT = {
+    "german": [
+        "Die größten Häuser der Straße stehen über dem Fluss.",
+        "Könnten die Mädchen ihre Fahrräder später abholen?",
+        "Der Bäcker verkaufte früher süße Brötchen und Käse.",
+        "Während der Prüfung müssen die Schüler ruhig bleiben.",
+    ],
+    "turkish": [
+        "Öğrenciler yarınki sınav için kütüphanede çalışıyorlar.",
+        "Komşularımızın bahçesindeki ağaçlar çiçek açmıştı.",
+        "Işıklar söndüğünde çocuklar gülüşmeye başladılar.",
+        "İstanbul'daki köprülerden geçerken şarkılar söyledik.",
+    ],
+    "arabic": [
+        "يكتب الطلاب دروسهم في المكتبة الكبيرة كل صباح.",
+        "ذهبت المعلمة إلى المدرسة ومعها الكتب الجديدة.",
+        "تشرق الشمس على البيوت القديمة في المدينة.",
+        "سافر أصدقاؤنا إلى البحر ليشاهدوا السفن والأمواج.",
+    ],
+    "japanese": [
+        "昨日の夕方に友達と公園を散歩しました。",
+        "図書館で新しい本を借りて家で読みます。",
+        "電車が遅れたので会議に間に合いませんでした。",
+        "春になると川のそばの桜がきれいに咲きます。",
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def languages(tmp_path_factory):
+    """A vocabulary of all samples, accents and case kept."""
+    lines = [line for text in TEXT.values() for line in text]
+    prefix = tmp_path_factory.mktemp("vocab") / "languages"
+    preprocessing = Preprocessing(lower_case=False, keep_accents=True)
+    return vocabulary.train(lines * 3, prefix, 190, preprocessing, character_coverage=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +106,44 @@ def test_lines_that_are_paragraphs_are_cut():
     counts = maker(Block(0, 0, paragraphs, 100)).counts
     assert (counts["documents"], counts["sentences"]) == (2, 6)
     assert counts["dropped/one sentence"] == 0
+
+
+def words_of_instances(vocab, text):
+    """Yields each word of the instances of a text: its pieces, and which of them are masked."""
+    settings = BuildSettings(max_seq_length=60, max_predictions_per_seq=15, dupe_factor=40)
+    maker = InstanceMaker(vocab, settings)
+    pieces = maker.tokenizer.pieces
+    for copy in maker(Block(0, 0, [text], 500)).copies:
+        for record in copy:
+            present = tf.train.Example.FromString(record).features.feature
+            values = {name: list(present[name].int64_list.value) for name in present}
+            masked = dict(zip(values["masked_lm_positions"], values["masked_lm_ids"]))
+            masked.pop(0, None)  # unused slots
+            word = []
+            for position in range(1, sum(values["input_mask"])):
+                piece = pieces[masked.get(position, values["input_ids"][position])]
+                if word and piece.startswith(("▁", "[")):
+                    yield word
+                    word = []
+                if not piece.startswith("["):
+                    word.append((piece, position in masked))
+            yield word
+
+
+@pytest.mark.parametrize("language", ["german", "turkish", "arabic"])
+def test_words_of_letters_are_masked_whole(languages, language):
+    seen = Counter()
+    for word in filter(None, words_of_instances(languages, TEXT[language])):
+        # A stop is a unit of its own; a segment that begins within a word begins a unit.
+        letters = [masked for piece, masked in word if piece.strip("▁.?'").isalpha()]
+        if len(letters) > 1 and word[0][0].startswith("▁") and len(word) - len(letters) <= 1:
+            seen[sum(letters) / len(letters)] += 1
+    assert set(seen) == {0.0, 1.0}
+    assert 0.05 < seen[1.0] / seen.total() < 0.25
+
+
+def test_scripts_without_spaces_are_masked_by_pieces(languages):
+    words = list(filter(None, words_of_instances(languages, TEXT["japanese"])))
+    masks = [[masked for _, masked in word] for word in words]
+    assert 0.1 < sum(map(sum, masks)) / sum(map(len, masks)) < 0.2
+    assert np.mean([0 < sum(mask) < len(mask) for mask in masks if len(mask) > 5]) > 0.5

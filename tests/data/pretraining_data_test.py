@@ -213,6 +213,7 @@ def test_sentences_longer_than_an_instance_and_documents_of_one_word(tmp_path):
         assert arrays_of(out)["input_ids"].shape == (counts["instances"], 24)
 
 
+@pytest.mark.stranger
 def test_a_killed_run_is_finished_by_the_same_command(tmp_path):
     code = (
         "import sys; from albert_tf.data.pretraining_data import build;"
@@ -306,6 +307,7 @@ def test_a_pipeline_that_stops_in_the_middle_goes_on(tmp_path, undisturbed, monk
     assert kept
 
 
+@pytest.mark.stranger
 def test_memory_does_not_grow_with_the_text(tmp_path):
     code = (
         "import sys; import tensorflow as tf;"
