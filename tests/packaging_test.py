@@ -11,23 +11,19 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TESTDATA = ROOT / "tests/testdata"
 
-# Runs in the foreign folder, in one process, as importing TensorFlow takes most of the time.
-DRY_RUNS = """
+# Runs in the foreign folder; tests/training/recipes_test.py runs the other recipes in one process.
+DRY_RUN = """
 import sys
 import albert_tf
 from albert_tf.cli import main
 from albert_tf.training import gin_files
 assert albert_tf.__file__.startswith(sys.argv[1]), albert_tf.__file__
 import albert_tf.export.command
-for name, path in sorted(gin_files.recipes().items()):
+for path in gin_files.recipes().values():
     assert str(path).startswith(sys.argv[1]), path
-    macros = dict(m.split("=", 1) for m in sys.argv[2:])
-    args = ["albert-tf", "train", "--gin_file", name, "--model_dir", "run", "--dry_run"]
-    args += [f"--gin.{k}={v}" for k, v in macros.items()]
-    args += ["--gin.SEQ_LENGTH=64", "--gin.MAX_PREDICTIONS=10", "--gin.VOCAB_SIZE=1000"]
-    parsed = main.parse(args)
-    parsed.run(parsed)
-    print("dry run of", name)
+head = ["albert-tf", "train", "--gin_file", "pretrain_tiny", "--model_dir", "run", "--dry_run"]
+args = main.parse(head + ["--gin." + macro for macro in sys.argv[2:]])
+args.run(args)
 """
 
 
@@ -53,7 +49,7 @@ def test_only_albert_tf_lands_at_the_top(wheel):
 
 
 @pytest.mark.stranger
-def test_every_recipe_dry_runs_from_the_wheel(wheel, tmp_path):
+def test_a_recipe_dry_runs_from_the_wheel(wheel, tmp_path):
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     elsewhere = tmp_path / "elsewhere"
@@ -62,15 +58,15 @@ def test_every_recipe_dry_runs_from_the_wheel(wheel, tmp_path):
         VOCAB=TESTDATA / "tokenization/spm.model",
         TRAIN_DATA=TESTDATA / "pretraining_data/*.tfrecord",
         EVAL_DATA=TESTDATA / "pretraining_data/*.tfrecord",
+        VOCAB_SIZE=1000,
     )
     result = subprocess.run(
-        [sys.executable, "-c", DRY_RUNS, str(site), *(f"{k}={v}" for k, v in macros.items())],
+        [sys.executable, "-c", DRY_RUN, str(site), *(f"{k}={v}" for k, v in macros.items())],
         cwd=elsewhere,
         env={**os.environ, "PYTHONPATH": str(site)},
         capture_output=True,
         text=True,
     )
     assert result.returncode == 0, result.stderr[-2000:]
-    recipes = [p.stem for p in (ROOT / "experiments/recipes").glob("*.gin")]
-    assert result.stdout.count("dry run of") == len(recipes)
+    assert "trainable parameters" in result.stdout
     assert os.listdir(elsewhere) == []
