@@ -13,6 +13,7 @@ _PUBLIC = {
     "AlbertClassifier": "albert_tf.modeling.classifier",
     "AlbertConfig": "albert_tf.config",
     "AlbertEncoder": "albert_tf.modeling.encoder",
+    "AlbertJointSpanLabeler": "albert_tf.modeling.joint_span_labeler",
     "AlbertMaskedLM": "albert_tf.modeling.masked_lm",
     "AlbertMultipleChoice": "albert_tf.modeling.multiple_choice",
     "AlbertPretrainer": "albert_tf.modeling.pretrainer",

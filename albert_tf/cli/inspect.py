@@ -25,6 +25,10 @@ def run(args: argparse.Namespace) -> None:
     print("config:")
     for key, value in source.config.to_dict().items():
         print(f"  {key}: {value}")
+    if source.task is not None:
+        print(f"task: {source.task.task}")
+        if source.task.labels:
+            print(f"labels: {', '.join(source.task.labels)}")
     if source.classifier_dropout is not None:
         print(f"classifier dropout: {source.classifier_dropout}")
     for part, epsilon in source.epsilon.items():

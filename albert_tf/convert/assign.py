@@ -48,8 +48,9 @@ def assign(model: tf_keras.layers.Layer, source: Source, allow_partial: bool = F
     """Sets the variables of `model` from `source`.
 
     Args:
-      model: an `AlbertEncoder`, or a model with one as `encoder` and heads as `masked_lm` and
-        `sentence_order`. Heads of the source that the model lacks are left, not an error.
+      model: an `AlbertEncoder`, or a model with one as `encoder` and heads as `masked_lm`,
+        `sentence_order` and `head`. Heads of the source that the model lacks are left, not an
+        error, and so is a pooler that the source lacks and the model does not train.
       source: what `load` returned.
       allow_partial: set what there is instead of raising if names are left over on either side.
 
@@ -62,10 +63,14 @@ def assign(model: tf_keras.layers.Layer, source: Source, allow_partial: bool = F
         _check_unshaped(model, source)
     set_variables = {id(variable) for variable in targets.values()}
     others = [v.name for v in model.variables if id(v) not in set_variables]
+    unused = _unused(model)
     report = Report(
         assigned=tuple(name for name in source.weights if name in targets),
         left=tuple(name for name in source.weights if name not in targets),
-        unset=tuple([name for name in targets if name not in source.weights] + others),
+        unset=tuple(
+            [n for n, v in targets.items() if n not in source.weights and id(v) not in unused]
+            + others
+        ),
         unread=source.unread,
         skipped=dict(source.skipped),
         notes=source.notes,
@@ -94,7 +99,7 @@ def _side(what: str, found: tuple[str, ...]) -> str:
 def _root(model: tf_keras.layers.Layer) -> dict[str, Any]:
     if isinstance(model, AlbertEncoder):
         return {"encoder": model}
-    parts = ("encoder", *names.HEADS)
+    parts = ("encoder", *names.HEADS, names.TASK_HEAD)
     return {part: getattr(model, part) for part in parts if hasattr(model, part)}
 
 
@@ -117,14 +122,20 @@ def _targets(model: tf_keras.layers.Layer, source: Source) -> dict[str, tf.Varia
     root = _root(model)
     found = {
         weight.ours: _attribute(root, weight.places["checkpoint"].name)
-        for weight in names.weights(source.config)
+        for weight in names.weights(source.config, source.task)
     }
     return {name: variable for name, variable in found.items() if variable is not None}
 
 
+def _unused(model: tf_keras.layers.Layer) -> set[int]:
+    """Returns the variables that no output of the model needs: a pooler that is not trained."""
+    pooler = _root(model)["encoder"].pooler_layer
+    return set() if pooler.trainable else {id(variable) for variable in pooler.variables}
+
+
 def _norms(model: tf_keras.layers.Layer, source: Source) -> dict[str, tf_keras.layers.Layer]:
     root, norms = _root(model), {}
-    for weight in names.weights(source.config):
+    for weight in names.weights(source.config, source.task):
         if weight.ours.endswith("/gamma"):
             path = weight.places["checkpoint"].name.rpartition("/")[0]
             if (layer := _attribute(root, path)) is not None:

@@ -1,8 +1,8 @@
 """Our own training folders: albert_config.json, object checkpoints `ckpt-N.*`, *.model.
 
 A checkpoint holds `model=AlbertPretrainer`, the parts of it by name (`encoder`, `masked_lm`,
-`sentence_order`), `optimizer` and `global_step`; of a fine-tuning run, `model` is a task model with
-an `encoder`, whose other weights are unread here.
+`sentence_order`), `optimizer` and `global_step`; of a fine-tuning run, `model` is a `TaskModel`
+with `encoder` and `head`, and task.json tells which.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from albert_tf.convert.source import Source
 from albert_tf.convert.tf1 import CONFIG
 from albert_tf.convert.tf_checkpoint import ObjectGraph, TensorFlowCheckpoint, find_prefix
 from albert_tf.convert.vocabulary_files import find_model_file, find_preprocessing
+from albert_tf.modeling import task_models
 from albert_tf.modeling.pretrainer import AlbertPretrainer
+from albert_tf.modeling.task_description import FILE as TASK
+from albert_tf.modeling.task_description import TaskDescription
 
 NAME = "checkpoint"
 NEEDS = "albert_config.json, ckpt-*.index and .data-* written by `albert-tf train`, *.model"
@@ -50,7 +53,7 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
     checkpoint = TensorFlowCheckpoint(prefix)
     graph = checkpoint.graph()
     roots = {"encoder": _encoder(graph)}
-    for head in names.HEADS:
+    for head in (*names.HEADS, names.TASK_HEAD):
         roots[head] = next(
             (n for p in (head, f"model/{head}") if (n := graph.node(p)) is not None), None
         )
@@ -58,7 +61,8 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
     optimizer = _optimizer_keys(graph)
     counters = {f"{name}/.ATTRIBUTES/VARIABLE_VALUE" for name in _COUNTERS} & keys
     stored, used = {}, set()
-    for weight in names.weights(config):
+    task = TaskDescription.beside(prefix.parent)
+    for weight in names.weights(config, task):
         place = weight.places["checkpoint"].name
         part, _, rest = place.partition("/")
         key = graph.key(rest, roots[part]) if roots[part] is not None else None
@@ -71,11 +75,12 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
         format=NAME,
         path=path,
         config=config,
-        weights=mapping.to_ours("checkpoint", stored, config, path).weights,
+        weights=mapping.to_ours("checkpoint", stored, config, path, task).weights,
         unread=tuple(sorted(keys - used - optimizer - counters)),
         skipped={"optimizer variables": len(optimizer), "step counters": len(counters)},
         model_file=model_file,
         preprocessing=find_preprocessing(model_file),
+        task=task,
         step=None if step is None else int(checkpoint.read(step)),
     )
 
@@ -83,11 +88,17 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
 def write(source: Source, folder: Path) -> tuple[str, ...]:
     """Writes a checkpoint as a training run does, without optimizer and step; returns notes."""
     notes = check_epsilon(NAME, source)
-    model = AlbertPretrainer(source.config)
-    assign(model, source, allow_partial=True)  # A head that the source lacks is not saved below.
-    items = {part: model.checkpoint_items[part] for part in ("encoder", *source.heads)}
-    if len(source.heads) == len(names.HEADS):
-        items["model"] = model
+    if source.task is None:
+        model = AlbertPretrainer(source.config)
+        assign(model, source, allow_partial=True)  # A head that the source lacks is not saved.
+        items = {part: model.checkpoint_items[part] for part in ("encoder", *source.heads)}
+        if len(source.heads) == len(names.HEADS):
+            items["model"] = model
+    else:
+        model = task_models.build(source.config, source.task)
+        assign(model, source, allow_partial=True)
+        items = {**model.checkpoint_items, "model": model}
+        source.task.to_json_file(folder / TASK)
     tf.train.Checkpoint(**items).save(str(folder / "ckpt"))
     source.config.to_json_file(folder / CONFIG)
     return notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +12,7 @@ import tensorflow as tf
 from albert_tf.config import AlbertConfig
 from albert_tf.convert.assign import assign
 from albert_tf.convert.source import Source
+from albert_tf.modeling import task_models
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 
 # By output, what a head must be there for.
@@ -51,6 +53,8 @@ def output_differences(source: Source, result: Source) -> dict[str, float]:
 
 
 def _outputs(source: Source) -> dict[str, np.ndarray]:
+    if source.task is not None:
+        return _task_outputs(source)
     model = AlbertPretrainer(source.config)
     assign(model, source, allow_partial=True)
     outputs = model(_batch(source.config))
@@ -62,6 +66,18 @@ def _outputs(source: Source) -> dict[str, np.ndarray]:
     del model, outputs
     gc.collect()  # Keras layers are cycles: without this, the next model would be a second copy.
     return found
+
+
+def _task_outputs(source: Source) -> dict[str, np.ndarray]:
+    model = task_models.build(source.config, source.task)
+    assign(model, source, allow_partial=True)
+    batch = _batch(source.config)
+    if source.task.task == "multiple_choice":  # The rows are the choices of one example.
+        batch = {name: value[tf.newaxis] for name, value in batch.items()}
+    outputs = model(batch)
+    if not isinstance(outputs, Mapping):
+        outputs = {"logits": outputs}
+    return {name: np.asarray(value) for name, value in outputs.items()}
 
 
 def _batch(config: AlbertConfig) -> dict[str, tf.Tensor]:

@@ -68,7 +68,9 @@ def convert(
 
 def _check_complete(source: Source, to: str, allow_partial: bool) -> tuple[str, ...]:
     """Returns our names of what will be left behind."""
-    needed = (w.ours for w in names.weights(source.config) if names.head(w.ours) is None)
+    needed = [name for name, part in source.parts.items() if part == "encoder"]
+    if source.task is not None and not source.task.uses_pooler:
+        needed = [name for name in needed if "/pooler/" not in name]
     missing = [name for name in needed if name not in source.weights]
     if missing:
         raise InputError(

@@ -21,6 +21,7 @@ from albert_tf.convert.hugging_face_weights import find_weights, read_arrays
 from albert_tf.convert.source import EPSILON, Source, Stored
 from albert_tf.convert.vocabulary_files import find_model_file
 from albert_tf.errors import InputError
+from albert_tf.modeling.task_description import TaskDescription
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
 NAME = "hugging_face"
@@ -32,7 +33,8 @@ _TIED = {
     "predictions.decoder.bias": "predictions.bias",
 }
 _BUFFERS = ("albert.embeddings.position_ids", "albert.embeddings.token_type_ids")
-# Class of transformers by the heads that it has.
+# Class of transformers by the pretraining heads that it has; `hugging_face_config` has those
+# with a head for a task.
 _ARCHITECTURES = {
     ("masked_lm", "sentence_order"): "AlbertForPreTraining",
     ("masked_lm",): "AlbertForMaskedLM",
@@ -68,10 +70,13 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
         }
     buffers = [stored.pop(name) for name in _BUFFERS if name in stored]
     tied = _pop_tied(stored, path)
+    task = found.task
+    if f"{_ENCODER}pooler.weight" in stored and task is not None and task.task == "fill_mask":
+        task = None  # A whole encoder with that head, as pretraining leaves it.
     stored = projection.without_identity(NAME, stored, config)
-    weights, unread = mapping.to_ours(NAME, stored, config, path)
+    weights, unread = mapping.to_ours(NAME, stored, config, path, task)
     model_file = find_model_file(path)
-    notes = [found.note]
+    notes = list(found.notes)
     if model_file is None and (path / "tokenizer.json").is_file():
         notes.append("tokenizer.json is not read; a tokenizer needs spiece.model")
     return Source(
@@ -85,6 +90,7 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
         preprocessing=_preprocessing(path, model_file),
         epsilon={"encoder": found.epsilon, "masked_lm": found.epsilon},
         classifier_dropout=found.classifier_dropout,
+        task=task,
         notes=tuple(notes),
     )
 
@@ -100,9 +106,13 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
     check_groups(NAME, source.config)
     epsilon = source.epsilon.get("encoder", EPSILON)
     notes = list(check_epsilon(NAME, source, encoder=epsilon, masked_lm=epsilon))
-    architecture = _ARCHITECTURES.get(source.heads, "AlbertForPreTraining")
+    architecture = hugging_face_config.architecture(source.task) or _ARCHITECTURES.get(
+        source.heads, "AlbertForPreTraining"
+    )
     arrays = dict(projection.identity(NAME, source.config))
     arrays.update(mapping.to_theirs(NAME, source))
+    if source.task is not None:
+        arrays = _only_task(arrays, source.task)
     if architecture == "AlbertModel":
         arrays = {name.removeprefix(_ENCODER): array for name, array in arrays.items()}
     for name in arrays:
@@ -116,6 +126,13 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
             "AlbertForMaskedLM has no pooler: transformers finds albert.pooler.* unexpected"
         )
     return tuple(notes)
+
+
+def _only_task(arrays: dict[str, np.ndarray], task: TaskDescription) -> dict[str, np.ndarray]:
+    """Leaves out what the class of transformers for a task does not have."""
+    absent = [head for head in _HEADS if task.task != "fill_mask" or head != _HEADS[0]]
+    absent += [] if task.uses_pooler else [f"{_ENCODER}pooler."]
+    return {name: array for name, array in arrays.items() if not name.startswith(tuple(absent))}
 
 
 def write_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 from albert_tf.config import UNUSED_KEYS, AlbertConfig
 from albert_tf.convert.source import EPSILON, Source
 from albert_tf.errors import InputError, closest
+from albert_tf.modeling.task_description import TaskDescription
 
 # transformers calls the exact form "gelu"; the original means the tanh form by that name.
 _ACTIVATIONS = {
@@ -30,6 +31,15 @@ _DEFAULTS = dict(
 # Keys with one value that the model here implements.
 _FIXED = {"model_type": "albert", "tie_word_embeddings": True}
 _FIXED |= {"position_embedding_type": "absolute", "is_decoder": False, "pruned_heads": {}}
+# The class for each task. Regression comes last: its class is read as classification first.
+_CLASSES = {
+    "classification": "AlbertForSequenceClassification",
+    "tagging": "AlbertForTokenClassification",
+    "question_answering": "AlbertForQuestionAnswering",
+    "multiple_choice": "AlbertForMultipleChoice",
+    "fill_mask": "AlbertForMaskedLM",
+    "regression": "AlbertForSequenceClassification",
+}
 _CARRIED = ("layer_norm_eps", "classifier_dropout_prob")
 # Keys that say nothing about the numbers of the model.
 _UNREAD = (
@@ -70,13 +80,15 @@ class HuggingFaceConfig:
       config: sizes and rates; `hidden_act` by our names.
       epsilon: of all layer norms.
       classifier_dropout: before a classifier.
-      note: which activation was taken for which name.
+      task: of the class that the weights are laid out for; None for those of pretraining.
+      notes: which activation was taken for which name, and what is read otherwise than there.
     """
 
     config: AlbertConfig
     epsilon: float
     classifier_dropout: float
-    note: str
+    task: TaskDescription | None
+    notes: tuple[str, ...]
 
 
 def read(path: Path) -> HuggingFaceConfig:
@@ -116,8 +128,79 @@ def read(path: Path) -> HuggingFaceConfig:
         config=AlbertConfig(**given),
         epsilon=float(values.get("layer_norm_eps", EPSILON)),
         classifier_dropout=float(values.get("classifier_dropout_prob", 0.1)),
-        note=f"hidden_act {name!r} of Hugging Face is {taken}: {given['hidden_act']!r} here",
+        task=_task(values, path),
+        notes=(
+            f"hidden_act {name!r} of Hugging Face is {taken}: {given['hidden_act']!r} here",
+            *_problem_notes(values),
+        ),
     )
+
+
+def architecture(task: TaskDescription | None) -> str | None:
+    """Returns the class of transformers for a task, None without a task.
+
+    Raises:
+      InputError: transformers has no such model.
+    """
+    if task is None:
+        return None
+    if task.task not in _CLASSES:
+        raise InputError(
+            f"transformers has models for {', '.join(_CLASSES)}. Received one for {task.task}. "
+            "Convert it to tf1 or checkpoint."
+        )
+    return _CLASSES[task.task]
+
+
+def _task(values: Mapping[str, Any], path: Path) -> TaskDescription | None:
+    """Returns the task of the first architecture, with the labels of id2label."""
+    name = next(iter(values.get("architectures") or ()), "")
+    task = next((task for task, class_ in _CLASSES.items() if class_ == name), None)
+    if task not in ("classification", "tagging"):
+        return task and TaskDescription(task)
+    labels = _labels(values, path)
+    # transformers takes the mean squared error where there is one label, or the config says so.
+    if task == "classification" and len(labels) == 1:
+        return TaskDescription("regression")
+    return TaskDescription(task, labels)
+
+
+def _labels(values: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+    found = values.get("id2label")
+    if not found:
+        return tuple(f"LABEL_{index}" for index in range(values.get("num_labels", 2)))
+    try:
+        by_id = {int(index): str(label) for index, label in found.items()}
+        return tuple(by_id[index] for index in range(len(by_id)))
+    except (AttributeError, KeyError, ValueError) as error:
+        raise InputError(
+            "id2label must name the labels 0, 1, 2 and so on. Received "
+            f"{found!r} in '{path}'. Mend the config."
+        ) from error
+
+
+def _problem_notes(values: Mapping[str, Any]) -> list[str]:
+    if values.get("problem_type") != "multi_label_classification":
+        return []
+    return [
+        "problem_type multi_label_classification: logits are the same, but probabilities here are "
+        "a softmax over labels"
+    ]
+
+
+def _task_values(task: TaskDescription | None) -> dict[str, Any]:
+    """Returns the keys of config.json that tell about labels."""
+    if task is None or task.task not in ("classification", "regression", "tagging"):
+        return {}
+    labels = task.labels or ("LABEL_0",)
+    values = {
+        "id2label": {str(index): label for index, label in enumerate(labels)},
+        "label2id": {label: index for index, label in enumerate(labels)},
+    }
+    if task.task == "tagging":
+        return values
+    problem = "single_label_classification" if task.labels else "regression"
+    return {**values, "problem_type": problem}
 
 
 def to_dict(source: Source, architecture: str, epsilon: float) -> Mapping[str, Any]:
@@ -141,4 +224,5 @@ def to_dict(source: Source, architecture: str, epsilon: float) -> Mapping[str, A
         "eos_token_id": 3,
         "tie_word_embeddings": True,
         "dtype": "float32",
+        **_task_values(source.task),
     }

@@ -11,6 +11,7 @@ from albert_tf.config import AlbertConfig
 from albert_tf.convert import names
 from albert_tf.convert.source import Source, Stored, Weights
 from albert_tf.errors import InputError
+from albert_tf.modeling.task_description import TaskDescription
 
 
 class Read(NamedTuple):
@@ -20,7 +21,13 @@ class Read(NamedTuple):
     unread: tuple[str, ...]
 
 
-def to_ours(column: str, stored: Mapping[str, Stored], config: AlbertConfig, where: object) -> Read:
+def to_ours(
+    column: str,
+    stored: Mapping[str, Stored],
+    config: AlbertConfig,
+    where: object,
+    task: TaskDescription | None = None,
+) -> Read:
     """Returns the arrays of one format by our names and in our layout; none is read yet.
 
     Args:
@@ -28,12 +35,13 @@ def to_ours(column: str, stored: Mapping[str, Stored], config: AlbertConfig, whe
       stored: arrays by the names of that column.
       config: tells which weights there are, and their shapes.
       where: what errors name.
+      task: tells which head there is besides those of pretraining.
 
     Raises:
       InputError: a shape does not fit the config.
     """
     ours, used, misfits = {}, set(), []
-    for weight in names.weights(config):
+    for weight in names.weights(config, task):
         place = weight.places.get(column)
         if place is None or place.name not in stored:
             continue
@@ -56,7 +64,7 @@ def to_theirs(column: str, source: Source) -> Iterator[tuple[str, np.ndarray]]:
 
     Weights for which the format has no place are passed over; `without_place` lists them.
     """
-    for weight in names.weights(source.config):
+    for weight in names.weights(source.config, source.task):
         place = weight.places.get(column)
         if place is not None and weight.ours in source.weights:
             array = source.weights[weight.ours]
@@ -68,7 +76,7 @@ def to_theirs(column: str, source: Source) -> Iterator[tuple[str, np.ndarray]]:
 
 def without_place(column: str, source: Source) -> tuple[str, ...]:
     """Returns our names of the weights of `source` that the format of `column` cannot hold."""
-    rows = names.weights(source.config)
+    rows = names.weights(source.config, source.task)
     homeless = {weight.ours for weight in rows if column not in weight.places}
     return tuple(name for name in source.weights if name in homeless)
 

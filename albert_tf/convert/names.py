@@ -14,8 +14,8 @@ The columns are
 - keras_hub: the dataset in model.weights.h5 or, for the head, task.weights.h5. `{n}` counts blocks
   through all groups; KerasHub has no sentence-order head.
 
-Shapes are letters: V vocabulary, E embedding width, H hidden size, I intermediate size, P rows of
-the position table, T rows of the type table; digits are themselves.
+Shapes are letters: V vocabulary, E embedding width, H hidden size, D twice that, I intermediate
+size, P rows of the position table, T rows of the type table, L labels; digits are themselves.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from typing import NamedTuple
 
 from albert_tf.config import AlbertConfig
 from albert_tf.convert.transforms import SAME, SPLIT_FIRST, SPLIT_LAST, TRANSPOSE, Transform
+from albert_tf.modeling.task_description import TaskDescription
 
 COLUMNS = ("checkpoint", "tf1", "hugging_face", "model_garden", "keras_hub")
 HEADS = ("masked_lm", "sentence_order")
+TASK_HEAD = "head"  # What a `TaskModel` calls the layer that its task adds.
 
 
 class Place(NamedTuple):
@@ -53,19 +55,21 @@ class Weight(NamedTuple):
     places: Mapping[str, Place]
 
 
-def weights(config: AlbertConfig) -> Iterator[Weight]:
-    """Yields every weight of encoder and heads that a model of this config has."""
+def weights(config: AlbertConfig, task: TaskDescription | None = None) -> Iterator[Weight]:
+    """Yields every weight of encoder and heads that a model of this config and task has."""
     factorized = config.embedding_size != config.hidden_size
     block = 5 if factorized else 4
     sizes = dict(
         V=config.vocab_size,
         E=config.embedding_size,
         H=config.hidden_size,
+        D=2 * config.hidden_size,
         I=config.intermediate_size,
         P=config.max_position_embeddings,
         T=config.type_vocab_size,
+        L=len(task.labels) or 1 if task else 1,
     )
-    for row in TABLE:
+    for row in (*TABLE, *(TASK_TABLE.get(task.task, ()) if task else ())):
         if row.ours.startswith(PROJECTION) and not factorized:
             continue
         in_block = "{g}" in row.ours
@@ -83,7 +87,7 @@ def weights(config: AlbertConfig) -> Iterator[Weight]:
 def head(ours: str) -> str | None:
     """Returns the head that a weight belongs to, or None for the encoder's."""
     first = ours.partition("/")[0]
-    return first if first in HEADS else None
+    return first if first in (*HEADS, TASK_HEAD) else None
 
 
 def _row(ours: str, shape: str, *names: str | None, **transforms: Transform) -> Row:
@@ -312,3 +316,50 @@ TABLE: tuple[Row, ...] = (
         None,
     ),
 )
+
+
+def _task_head(shape: str, hugging_face: str, tf1_weights: str, tf1_bias: str) -> tuple[Row, Row]:
+    """The one dense layer of most tasks; the original multiplies with the transposed kernel."""
+    places = (f"{hugging_face}.weight", None, None), (f"{hugging_face}.bias", None, None)
+    return (
+        _row(
+            "head/kernel",
+            shape,
+            "head/kernel",
+            tf1_weights,
+            *places[0],
+            tf1=TRANSPOSE,
+            hugging_face=TRANSPOSE,
+        ),
+        _row("head/bias", shape[1], "head/bias", tf1_bias, *places[1]),
+    )
+
+
+def _joint_head() -> Iterator[Row]:
+    """The head of SQuAD 2.0 (original squad_utils.py:create_v2_model); no other library has it."""
+    for ours, tf1, parts in (
+        ("start", "start_logits/dense", dict(kernel="H1", bias="1")),
+        ("end_hidden", "end_logits/dense_0", dict(kernel="DH", bias="H")),
+        ("end_norm", "end_logits/LayerNorm", dict(gamma="H", beta="H")),
+        ("end", "end_logits/dense_1", dict(kernel="H1", bias="1")),
+        ("impossible_hidden", "answer_class/dense_0", dict(kernel="DH", bias="H")),
+        ("impossible", "answer_class/dense_1", dict(kernel="H1")),
+    ):
+        for part, shape in parts.items():
+            name = f"head/{ours}/{part}"
+            yield _row(name, shape, name, f"{tf1}/{part}", None, None, None)
+
+
+_CLASSIFIER = _task_head("HL", "classifier", "output_weights", "output_bias")
+# What a task adds, by the name in its description. Weights of one task never meet those of another,
+# so that names may come twice.
+TASK_TABLE: dict[str, tuple[Row, ...]] = {
+    "classification": _CLASSIFIER,
+    "regression": _CLASSIFIER,
+    "tagging": _CLASSIFIER,
+    "multiple_choice": _CLASSIFIER,
+    "question_answering": _task_head(
+        "H2", "qa_outputs", "cls/squad/output_weights", "cls/squad/output_bias"
+    ),
+    "joint_question_answering": tuple(_joint_head()),
+}

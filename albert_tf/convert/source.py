@@ -86,13 +86,14 @@ class Source:
     @property
     def parts(self) -> dict[str, str]:
         """The part, "encoder" or a head, of every weight that a model of this config may have."""
-        return {w.ours: names.head(w.ours) or "encoder" for w in names.weights(self.config)}
+        rows = names.weights(self.config, self.task)
+        return {weight.ours: names.head(weight.ours) or "encoder" for weight in rows}
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """Pretraining heads whose weights are all there."""
-        needed = {head: set() for head in names.HEADS}
-        for weight in names.weights(self.config):
-            if names.head(weight.ours):
-                needed[names.head(weight.ours)].add(weight.ours)
+        """Heads, of pretraining or of the task, whose weights are all there."""
+        needed: dict[str, set[str]] = {}
+        for name, part in self.parts.items():
+            if part != "encoder":
+                needed.setdefault(part, set()).add(name)
         return tuple(head for head, all_ in needed.items() if all_ <= set(self.weights))

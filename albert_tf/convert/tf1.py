@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import tensorflow as tf
@@ -15,6 +16,8 @@ from albert_tf.convert.source import Source
 from albert_tf.convert.tf_checkpoint import TensorFlowCheckpoint, find_prefix
 from albert_tf.convert.vocabulary_files import find_model_file, find_preprocessing
 from albert_tf.errors import InputError
+from albert_tf.modeling.task_description import FILE as TASK
+from albert_tf.modeling.task_description import TaskDescription
 
 NAME = "tf1"
 NEEDS = "albert_config.json, model.ckpt-*.index and .data-* (names such as bert/...), *.model"
@@ -44,6 +47,9 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
 
     Raises:
       InputError: the config is missing or breaks a rule, a shape does not fit it, files are broken.
+
+    A task.json beside a fine-tuned checkpoint names its task and labels; without one they are told
+    by the variables of its head, as far as these can.
     """
     prefix = find_prefix(path)
     folder = prefix.parent
@@ -76,7 +82,26 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
     state = f'model_checkpoint_path: "{_PREFIX}"\nall_model_checkpoint_paths: "{_PREFIX}"\n'
     (folder / "checkpoint").write_text(state)
     source.config.to_json_file(folder / CONFIG)
+    if source.task is not None:
+        source.task.to_json_file(folder / TASK)
     return notes
+
+
+def _task(shapes: Mapping[str, tuple[int, ...]]) -> TaskDescription | None:
+    """Returns what the original fine-tuned for, told by the names of its head.
+
+    Classes have numbers for names, as the checkpoint has none, in the order of the original's
+    processors. A head with one output is that of STS-B; of RACE only task.json can tell.
+    """
+    if "start_logits/dense/kernel" in shapes:
+        return TaskDescription("joint_question_answering")
+    if "cls/squad/output_weights" in shapes:
+        return TaskDescription("question_answering")
+    if "output_weights" not in shapes:
+        return None
+    count = shapes["output_weights"][0]
+    labels = tuple(str(index) for index in range(count)) if count > 1 else ()
+    return TaskDescription("classification" if labels else "regression", labels)
 
 
 def read_variables(
@@ -91,7 +116,8 @@ def read_variables(
     slots = [key for key in checkpoint.shapes if _SLOT.search(key)]
     keys = set(checkpoint.shapes) - set(slots) - {STEP}
     stored = {key: checkpoint.stored(key) for key in keys}
-    found = mapping.to_ours("tf1", stored, config, path)
+    task = TaskDescription.beside(folder) or _task(checkpoint.shapes)
+    found = mapping.to_ours("tf1", stored, config, path, task)
     model_file = find_model_file(folder)
     has_step = STEP in checkpoint.shapes
     return Source(
@@ -103,5 +129,6 @@ def read_variables(
         skipped={"optimizer slots": len(slots), "step counters": int(has_step)},
         model_file=model_file,
         preprocessing=find_preprocessing(model_file),
+        task=task,
         step=int(checkpoint.read(STEP)) if has_step else None,
     )

@@ -49,6 +49,11 @@ class AlbertMaskedLM(TaskModel):
             **kwargs,
         )
 
+    @classmethod
+    def has_head(cls, source: Any) -> bool:
+        """True: pretrained models have this head, and `assign` says where one lacks it."""
+        return True
+
     @property
     def masked_lm(self) -> MaskedLMHead:
         """The head, by its name in `AlbertPretrainer`."""

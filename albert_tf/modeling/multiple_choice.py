@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from albert_tf.config import AlbertConfig
+from albert_tf.modeling import inputs
 from albert_tf.modeling.task_model import DROPOUT, TaskModel, dense
 
 
@@ -37,10 +38,8 @@ class AlbertMultipleChoice(TaskModel):
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:
         first = features.get("input_word_ids", features.get("input_ids"))
         shape = tf.shape(first)  # [B, C, S]
-        rows = {
-            name: tf.reshape(value, [-1, shape[-1]]) if value.shape.rank == 3 else value
-            for name, value in features.items()
-        }
+        names = (*inputs.NAMES, *inputs.ALIASES, "position_ids")
+        rows = {n: tf.reshape(features[n], [-1, shape[-1]]) for n in names if n in features}
         pooled = self.encode(rows, training)["pooled_output"]  # [B*C, H]
         scores = self.head(self.dropout(pooled, training=training))  # [B*C, 1]
         return tf.reshape(scores, shape[:2])  # [B, C]

@@ -22,6 +22,8 @@ TASKS = (
     "tagging",
     "fill_mask",
 )
+# These look at every position, not at the pooled first one; their weights may have no pooler.
+WITHOUT_POOLER = ("question_answering", "joint_question_answering", "tagging", "fill_mask")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +49,11 @@ class TaskDescription:
             )
         if len(set(self.labels)) != len(self.labels):
             raise InputError(f"Labels must differ from each other. Received {list(self.labels)}.")
+
+    @property
+    def uses_pooler(self) -> bool:
+        """Whether the model of the task reads the pooled output."""
+        return self.task not in WITHOUT_POOLER
 
     @classmethod
     def from_json_file(cls, path: str | os.PathLike) -> TaskDescription:

@@ -84,19 +84,34 @@ class TaskModel(tf_keras.Model):
         if source.classifier_dropout is not None:
             kwargs.setdefault("dropout_rate", source.classifier_dropout)
         found: TaskDescription | None = source.task
-        if found is None:
+        if not cls.has_head(source):
             model = cls(source.config, **kwargs)
             pretrained.reader().assign(model.encoder, source, allow_partial=allow_partial)
             return model
+        if found is None:
+            model = cls(source.config, **kwargs)
+        else:
+            model = cls.from_description(source.config, found, **kwargs)
+        pretrained.reader().assign(model, source, allow_partial=allow_partial)
+        return model
+
+    @classmethod
+    def has_head(cls, source: Any) -> bool:
+        """Whether `convert.load` found a head of this class, and not an encoder alone.
+
+        Raises:
+          InputError: it found the head of another task.
+        """
+        found: TaskDescription | None = source.task
+        if found is None or found.task == "fill_mask":
+            return False
         if found.task not in cls.TASKS:
             raise InputError(
                 f"{cls.__name__} must be read from a model for {' or '.join(cls.TASKS)}. Received "
                 f"'{source.path}', a model for {found.task}. Use the class of that task, or start "
                 "a new head from its encoder: AlbertEncoder.from_pretrained reads it."
             )
-        model = cls.from_description(source.config, found, **kwargs)
-        pretrained.reader().assign(model, source, allow_partial=allow_partial)
-        return model
+        return True
 
     @classmethod
     def from_description(

@@ -59,6 +59,21 @@ def test_transformers_loads_every_key(name, tmp_path):
 
 
 @pytest.mark.stranger
+def test_transformers_loads_the_models_of_tasks(tmp_path):
+    needs("torch", "transformers")
+    script = str(Path(__file__).with_name("transformers_tasks_stranger.py"))
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    stranger([script], "make", theirs)
+    for folder in theirs.iterdir():
+        convert(folder, "hugging_face", ours / folder.name)
+    stranger([script], "load", ours)
+    for folder in theirs.iterdir():
+        before, after = (np.load(root / folder.name / "io.npz") for root in (theirs, ours))
+        for name in after.files:
+            np.testing.assert_array_equal(after[name], before[name])
+
+
+@pytest.mark.stranger
 def test_transformers_loads_the_tokenizer(with_vocabulary, tmp_path):
     needs("transformers", "tokenizers")
     convert(with_vocabulary, "hugging_face", tmp_path / "model")
