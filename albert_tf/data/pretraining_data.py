@@ -37,6 +37,7 @@ def build(
     workers: int = 1,
     runner: str | None = None,
     pipeline_options: Sequence[str] = (),
+    on_scan: Callable[[int, int], None] | None = None,
     progress: Callable[[Counter, int], None] | None = None,
 ) -> dict[str, Any]:
     """Writes pretraining data and returns its manifest.
@@ -49,6 +50,7 @@ def build(
       workers: processes; the output does not depend on it.
       runner: of Apache Beam, which then does the work (beam_build.py); the output is the same.
       pipeline_options: flags for Beam.
+      on_scan: called with the files checked so far and their number.
       progress: called with the counts of what is done ("documents", "text_bytes", "instances" and
         those of statistics.py) and the bytes of text there are.
 
@@ -68,7 +70,7 @@ def build(
     vocab = existing(vocab, "The vocabulary")
     output_dir = check_writable(output_dir)
     tokenizer = AlbertTokenizer(vocab)
-    files = scan(paths, settings.text_field, workers)
+    files = scan(paths, settings.text_field, workers, on_scan)
     _check_corpus(paths, files, settings)
     manifest = manifests.start(output_dir, manifests.identity(paths, files, tokenizer, settings))
     if manifest["complete"]:

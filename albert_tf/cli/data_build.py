@@ -1,0 +1,166 @@
+"""Text to shards of pretraining records.
+
+Text is UTF-8, plain or gzip (.gz): text files with a sentence a line and an empty line between
+documents, or JSON Lines (.jsonl) with a document an object. --split_sentences takes paragraphs in
+place of sentences. A build streams: memory does not grow with the text. Run again after a stop, the
+same command goes on with the shards that are missing; the result is that of an undisturbed run,
+whatever the number of workers or the runner.
+
+examples:
+  albert-tf data build --input 'text/*.txt' --vocab my.model --output_dir data --max_seq_length 128
+  albert-tf data build --input 'web/*.jsonl.gz' --split_sentences en --vocab my.model --output_dir d
+  albert-tf data build --input 'text/*.txt' --vocab my.model --output_dir data --shards 64 \\
+      --runner FlinkRunner -- --flink_master localhost:8081
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import Counter
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the settings of a build; flags that the original script has are named as there."""
+    from albert_tf.data.build_settings import RECORD_FORMATS, SINGLE_SENTENCE, BuildSettings
+
+    default = BuildSettings()
+
+    def setting(group: argparse._ArgumentGroup, name: str, text: str, kind: type = int) -> None:
+        value = getattr(default, name)
+        group.add_argument(f"--{name}", type=kind, default=value, help=f"{text} (%(default)s)")
+
+    text = parser.add_argument_group("text")
+    setting(text, "text_field", "field of JSON Lines that holds the text", str)
+    text.add_argument(
+        "--split_sentences",
+        metavar="LANGUAGE",
+        help="lines are paragraphs; cut them by the rules of a language, such as en, de, ja",
+    )
+
+    segments = parser.add_argument_group("segments")
+    setting(segments, "max_seq_length", "tokens of an instance")
+    setting(segments, "short_seq_prob", "share of shorter sequences", float)
+    setting(segments, "dupe_factor", "copies of the text, with pairs and masks of their own")
+    segments.add_argument(
+        "--sentence_order",
+        metavar="true|false",
+        type=_boolean,
+        default=default.sentence_order,
+        help="true: two segments and the label of their order; false: one segment, no label "
+        "(%(default)s)",
+    )
+    segments.add_argument(
+        "--single_sentence",
+        choices=SINGLE_SENTENCE,
+        default=default.single_sentence,
+        help="what to do with documents of one sentence (%(default)s)",
+    )
+    segments.add_argument(
+        "--random_next_sentence",
+        action="store_true",
+        help="as in BERT: the second segment follows or is of a random other document",
+    )
+
+    masks = parser.add_argument_group("masks, unless they are dynamic")
+    masks.add_argument(
+        "--record_format",
+        choices=RECORD_FORMATS,
+        default=default.record_format,
+        help="dynamic: masks are drawn each time a record is read; original, model_garden: now, in "
+        "records with the names of that code (%(default)s)",
+    )
+    masks.add_argument(
+        "--max_predictions_per_seq",
+        type=int,
+        help="most tokens of an instance to mask (masked_lm_prob x max_seq_length)",
+    )
+    setting(masks, "masked_lm_prob", "share of the tokens to mask", float)
+    setting(masks, "ngram", "longest run of words masked together")
+    for name, help_text in (
+        ("favor_longer_ngram", "make long runs the most frequent"),
+        ("do_permutation", "shuffle and predict as many further tokens as are masked"),
+    ):
+        masks.add_argument(f"--{name}", action="store_true", help=help_text)
+
+    work = parser.add_argument_group("work and output")
+    work.add_argument("--output_dir", required=True, help="new, empty, or of the same build")
+    setting(work, "shards", "ranges of documents; each gives a file for each copy")
+    setting(work, "seed", "of all random choices")
+    work.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes (%(default)s)"
+    )
+    work.add_argument(
+        "--runner",
+        help="let Apache Beam do the work: DirectRunner, FlinkRunner, SparkRunner, DataflowRunner; "
+        "its workers must see the same paths",
+    )
+    work.add_argument(
+        "pipeline_options", nargs="*", help="after --, flags for Beam: -- --direct_num_workers 2"
+    )
+
+
+def run(args: argparse.Namespace) -> dict[str, int]:
+    """Builds the data with progress bars; returns the counts for the report."""
+    import dataclasses
+    import time
+
+    from albert_tf.data.build_settings import BuildSettings
+    from albert_tf.data.pretraining_data import build
+
+    names = [field.name for field in dataclasses.fields(BuildSettings)]
+    settings = BuildSettings(**{name: getattr(args, name) for name in names})
+    start = time.monotonic()
+    scan, work = _Bar("check", " files"), _Bar("build", "B")
+    try:
+        manifest = build(
+            args.input,
+            args.vocab,
+            args.output_dir,
+            settings,
+            workers=args.workers,
+            runner=args.runner,
+            pipeline_options=args.pipeline_options,
+            on_scan=scan.update,
+            progress=lambda done, total: work.update(done["text_bytes"], total, _postfix(done)),
+        )
+    finally:
+        scan.close()
+        work.close()
+    files = sum(len(shard["sha256"]) for shard in manifest["shards"].values())
+    print(f"{args.output_dir}: {files} files, {time.monotonic() - start:.1f} s")
+    return manifest["counts"]
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"must be true or false. Received {text!r}.")
+    return text.lower() == "true"
+
+
+def _postfix(done: Counter) -> dict[str, int]:
+    return {name: done[name] for name in ("documents", "instances")}
+
+
+class _Bar:
+    """A progress bar with rate and time left, made at the first update, when work begins."""
+
+    def __init__(self, name: str, unit: str) -> None:
+        self._name, self._unit = name, unit
+        self._bar = None
+
+    def update(self, done: int, total: int, postfix: dict[str, int] | None = None) -> None:
+        """Shows that `done` of `total` are done; those of the first call were there before."""
+        from tqdm import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(
+                total=total, initial=done, unit=self._unit, unit_scale=True, desc=self._name
+            )
+        self._bar.set_postfix(postfix or {}, refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Leaves the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
