@@ -33,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     encoder.add_argument(
         "--vocab", help="SentencePiece model, or a folder with one, where SOURCE holds none"
     )
+    encoder.add_argument(
+        "--keep_padding",
+        action="store_true",
+        help="signatures compute padding too; by default they leave it out, give zeros there, and "
+        "cost what the real tokens cost",
+    )
     text.add_argument(
         "--seq_length", type=int, default=128, help="default length of the inputs (%(default)s)"
     )
@@ -44,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     if args.kind == "encoder":
         from . import hub_encoder
 
-        path = hub_encoder.export(args.source, args.dest, args.vocab, check)
+        path = hub_encoder.export(args.source, args.dest, args.vocab, check, not args.keep_padding)
     else:
         from . import preprocessor
 

@@ -31,6 +31,7 @@ def export(
     dest: str | os.PathLike,
     vocab: str | os.PathLike | None = None,
     check: bool = True,
+    remove_padding: bool = True,
 ) -> Path:
     """Writes the encoder of `source`, with the heads that it has, as a TF-Hub SavedModel.
 
@@ -39,6 +40,7 @@ def export(
       dest: the folder to make; new, or empty.
       vocab: a SentencePiece model or a folder with one, in place of the one that lies in `source`.
       check: whether to reload the artefact in another process and compare it with the source.
+      remove_padding: whether signatures leave padding out (`HubEncoder`).
 
     Returns:
       `dest`.
@@ -51,7 +53,7 @@ def export(
     check_new_directory(dest, writer.WHAT)
     found = load.load(source)
     tokenizer = _tokenizer(found, vocab)
-    return write(_model(found), found.config, tokenizer, dest, check)
+    return write(_model(found), found.config, tokenizer, dest, check, remove_padding)
 
 
 def write(
@@ -60,6 +62,7 @@ def write(
     tokenizer: AlbertTokenizer,
     dest: str | os.PathLike,
     check: bool = True,
+    remove_padding: bool = True,
 ) -> Path:
     """Writes a model that is in memory; see `export`.
 
@@ -69,6 +72,7 @@ def write(
       tokenizer: whose model file and settings travel with the artefact.
       dest: the folder to make; new, or empty.
       check: as in `export`.
+      remove_padding: as in `export`.
 
     Raises:
       InputError: `dest` holds something, or the vocabulary does not fit the model.
@@ -78,7 +82,7 @@ def write(
     _check_vocabulary(tokenizer, config)
     with tempfile.TemporaryDirectory() as folder:
         files = assets.write(Path(folder), tokenizer, config)
-        module = HubEncoder(model, tokenizer.preprocessing.lower_case, files)
+        module = HubEncoder(model, tokenizer.preprocessing.lower_case, files, remove_padding)
         signatures = module.signatures()
         description = _description(model, config, tokenizer)
         return writer.write(
@@ -87,7 +91,9 @@ def write(
             signatures,
             description,
             model_card.encoder(description, signatures),
-            (lambda path: verify(path, encoder_cases.cases(model, config))) if check else None,
+            (lambda path: verify(path, encoder_cases.cases(model, config, remove_padding)))
+            if check
+            else None,
         )
 
 

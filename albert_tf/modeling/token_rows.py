@@ -125,7 +125,7 @@ class RealTokens:
         # === Groups ===
         slots = tf.gather_nd(tf.cumsum(tf.cast(self._kept, tf.int32), 1, exclusive=True), places)
         self._bounds = [batch * i // GROUPS for i in range(GROUPS + 1)]
-        groups = tf.searchsorted(tf.stack(self._bounds[1:-1]), sequences, side="right")  # [T]
+        groups = tf.searchsorted(tf.stack(self._bounds[1:]), sequences, side="right")  # [T]
         self._sizes = tf.math.bincount(groups, minlength=GROUPS, maxlength=GROUPS)  # [GROUPS]
         mask = self.take(tf.reshape(mask, [-1, 1]))  # [T, 1]
         parts = (

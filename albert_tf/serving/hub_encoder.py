@@ -44,6 +44,9 @@ class HubEncoder(_Reusable):
       lower_case: whether text is lowered before SentencePiece, which `tokenization_info` tells.
       assets: files by the name of the attribute that holds them; `sp_model_file`, the
         SentencePiece model, must be among them. They must exist until the module is saved.
+      remove_padding: whether signatures leave padding out, so that a request costs what its real
+        tokens cost; `sequence_output` is zero at padding then. Calls never do, as who trains or
+        compiles them may need static shapes.
 
     Attributes:
       mlm: a `HubMaskedLM`. Absent without the head.
@@ -56,10 +59,14 @@ class HubEncoder(_Reusable):
     """
 
     def __init__(
-        self, model: SharedModel, lower_case: bool, assets: Mapping[str, str | os.PathLike]
+        self,
+        model: SharedModel,
+        lower_case: bool,
+        assets: Mapping[str, str | os.PathLike],
+        remove_padding: bool = True,
     ) -> None:
         super().__init__(model.variables()["encoder"])
-        self._model = model
+        self._model, self._remove_padding = model, remove_padding
         if model.masked_lm is not None:
             self.mlm = HubMaskedLM(model)
         if model.sentence_order is not None:
@@ -76,20 +83,20 @@ class HubEncoder(_Reusable):
 
     def signatures(self) -> dict[str, Callable[..., Any]]:
         """Returns the signatures of `signatures.ENCODER` that the heads allow, by name."""
-        model = self._model
+        model, how = self._model, dict(real_tokens=self._remove_padding)
 
         def tokens(ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> dict[str, Any]:
-            return model.encode(_named(ids, mask, types), TF1_HUB)
+            return model.encode(_named(ids, mask, types), TF1_HUB, **how)
 
         def mlm(
             ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor, positions: tf.Tensor
         ) -> dict[str, Any]:
-            outputs = model.predict_masked(_named(ids, mask, types, positions), TF1_HUB)
+            outputs = model.predict_masked(_named(ids, mask, types, positions), TF1_HUB, **how)
             logits = outputs["mlm_logits"]  # [B, P, V]
             return {**outputs, "mlm_logits": tf.reshape(logits, [-1, logits.shape[-1]])}  # [B*P, V]
 
         def sop(ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> dict[str, Any]:
-            return model.predict_order(_named(ids, mask, types), TF1_HUB)
+            return model.predict_order(_named(ids, mask, types), TF1_HUB, **how)
 
         def tokenization_info() -> dict[str, Any]:
             path = tf.identity(self.sp_model_file.asset_path)

@@ -18,13 +18,14 @@ Tensors = Mapping[str, tf.Tensor]
 class SharedModel:
     """An encoder with its heads; the encoder runs through a function of its own.
 
-    That function is traced once for each value of `training`. Each call and signature that is
+    That function is traced once for each way to run it. Each call and signature that is
     exported holds a call of it instead of the whole encoder, which keeps the file small and its
     loading fast. This class is no trackable object on purpose: a SavedModel would otherwise hold
     the Keras layers too, with functions that nobody calls.
 
-    Methods take a dict of inputs by the names of `family`; other entries are left alone. Letters:
-    B batch, S sequence, P predictions a sequence, V vocabulary.
+    Methods take a dict of inputs by the names of `family`; other entries are left alone. With
+    `real_tokens` they leave padding out, as `AlbertEncoder` does with `remove_padding`. Letters: B
+    batch, S sequence, P predictions a sequence, V vocabulary.
 
     Args:
       encoder: the encoder.
@@ -59,7 +60,9 @@ class SharedModel:
                 seen.update(id(v) for v in found[name])
         return found
 
-    def encode(self, inputs: Tensors, family: Family, training: bool = False) -> dict[str, Any]:
+    def encode(
+        self, inputs: Tensors, family: Family, training: bool = False, real_tokens: bool = False
+    ) -> dict[str, Any]:
         """Returns the outputs of `AlbertEncoder` and `default`, the pooled output."""
         ids, mask, types = (inputs[name] for name in family[:3])
         shapes = [tf.shape(x) for x in (ids, mask, types)]
@@ -70,13 +73,13 @@ class SharedModel:
             "to the same length. Received:",
             *shapes,
         )
-        return self._run(_without_static_shape(ids), mask, types, training)
+        return self._run(_without_static_shape(ids), mask, types, training, real_tokens)
 
     def predict_masked(
-        self, inputs: Tensors, family: Family, training: bool = False
+        self, inputs: Tensors, family: Family, training: bool = False, real_tokens: bool = False
     ) -> dict[str, Any]:
         """Returns the same with `mlm_logits` [B, P, V] at the positions, int32 [B, P]."""
-        outputs = self.encode(inputs, family, training)
+        outputs = self.encode(inputs, family, training, real_tokens)
         positions, length = inputs[family.positions], tf.shape(inputs[family.ids])[1]
         positions = checked(
             positions,
@@ -90,17 +93,19 @@ class SharedModel:
         logits = self.masked_lm(outputs["sequence_output"], positions)
         return {**outputs, "mlm_logits": logits}
 
-    def predict_order(self, inputs: Tensors, family: Family) -> dict[str, Any]:
+    def predict_order(
+        self, inputs: Tensors, family: Family, real_tokens: bool = False
+    ) -> dict[str, Any]:
         """Returns the outputs of `encode` with `sop_log_probs` [B, 2]: in order, swapped."""
-        outputs = self.encode(inputs, family)
+        outputs = self.encode(inputs, family, real_tokens=real_tokens)
         logits = self.sentence_order(outputs["pooled_output"])
         return {**outputs, "sop_log_probs": tf.nn.log_softmax(logits)}
 
     def _run_encoder(
-        self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor, training: bool
+        self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor, training: bool, real_tokens: bool
     ) -> dict[str, Any]:
         inputs = dict(zip(TEXT_ENCODER[:3], (ids, mask, types)))
-        outputs = self.encoder(inputs, training=training)
+        outputs = self.encoder(inputs, training=training, remove_padding=real_tokens)
         return {**outputs, "default": outputs["pooled_output"]}
 
 
