@@ -16,6 +16,7 @@ from albert_tf.training import (
     checkpoints,
     checks,
     dry_run,
+    early_stop,
     hyperparameters,
     run_folder,
     runtime,
@@ -31,6 +32,7 @@ def run(
     model_dir: str | os.PathLike,
     experiment: config_definitions.ExperimentConfig,
     seed: int = 0,
+    patience: int = 0,
     train_actions: Sequence[Action] = (),
     eval_actions: Sequence[Action] = (),
     only_describe: bool = False,
@@ -47,6 +49,7 @@ def run(
         run share it.
       experiment: Model Garden's experiment config: task, trainer, runtime.
       seed: of weights, dropout and data order.
+      patience: evaluations in a row, none of them the best, after which the run ends; 0 for never.
       train_actions: called with the outputs of every train loop.
       eval_actions: called with the outputs of every evaluation.
       only_describe: build the model and one batch, print what would run, write nothing.
@@ -73,14 +76,15 @@ def run(
     checks.check(experiment, distribution.num_replicas_in_sync)
     task = task_factory.get_task(experiment.task, logging_dir=str(folder))
     task.check()
-    with runtime.precision(experiment.runtime):
+    settings = experiment.trainer
+    settings.best_checkpoint_eval_metric = settings.best_checkpoint_eval_metric or task.best_metric
+    eval_actions = [*eval_actions, *early_stop.actions(settings, patience, folder)]
+    with task.reading(), runtime.precision(experiment.runtime):
         runtime.compile_step(task, experiment.runtime)
         if only_describe:
             print(dry_run.describe(task, experiment, distribution))
             return {}
-        return _run(
-            task, experiment, mode, folder, distribution, list(train_actions), list(eval_actions)
-        )
+        return _run(task, experiment, mode, folder, distribution, list(train_actions), eval_actions)
 
 
 def _run(
@@ -110,6 +114,8 @@ def _run(
         run_folder.write_gin(folder / run_folder.OPERATIVE_CONFIG, gin.operative_config_str())
         if mode != "train" and metrics:
             print(task.report(metrics))
+            for path in task.write_results(folder):
+                print(f"wrote {path}")
     return metrics
 
 

@@ -1,6 +1,7 @@
 """Whole runs of a very small model on the original's records: files, resuming, errors."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +101,13 @@ def test_bad_settings_stop_before_anything_is_written(changes, message, tmp_path
     with pytest.raises(InputError, match=message):
         train(tmp_path / "out", **changes)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_broken_record_in_the_middle_of_a_run_names_its_file(tmp_path):
+    whole = Path(SMALL["TRAIN_DATA"]).parent / "original_first_101.tfrecord"
+    (tmp_path / "cut.tfrecord").write_bytes(whole.read_bytes()[:-20])
+    with pytest.raises(InputError, match=r"must be whole.*cut\.tfrecord', whose record 100,.*skip"):
+        train(tmp_path / "out", "train", TRAIN_DATA=tmp_path / "cut.tfrecord")
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):

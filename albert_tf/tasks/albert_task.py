@@ -8,8 +8,11 @@ batch divides its summed losses by the counts of the whole batch, not by its own
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -54,10 +57,23 @@ class AlbertTask(base_task.Task):
         """The model that a new run takes its weights from; "" for random ones."""
         return self.task_config.init_checkpoint
 
+    @property
+    def best_metric(self) -> str:
+        """The metric that tells the best checkpoint if the experiment names none; "" for none."""
+        return ""
+
+    def write_results(self, folder: str | os.PathLike) -> list[Path]:
+        """Writes what an evaluation leaves besides its metrics; returns the paths, here none."""
+        return []
+
     def initialize(self, model: tf_keras.Model) -> None:
         """Sets the weights of a new run from `init_checkpoint`, any format, if that is given."""
         if self.starts_from:
             print(initial_weights.load(model, self.starts_from))
+
+    def reading(self) -> contextlib.AbstractContextManager[None]:
+        """Returns the context to read data in, where errors of the data name their file."""
+        return contextlib.nullcontext()
 
     @abc.abstractmethod
     def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:

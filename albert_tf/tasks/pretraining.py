@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ import tensorflow as tf
 import tf_keras
 from official.core import config_definitions, task_factory
 
-from albert_tf.data import manifest, pretraining_input, record_kinds
+from albert_tf.data import manifest, pretraining_input, record_files, record_kinds
 from albert_tf.data.masking import Masking
 from albert_tf.errors import InputError
 from albert_tf.files import expand
@@ -129,6 +130,12 @@ class PretrainingTask(AlbertTask):
             drop_remainder=params.drop_remainder,
             skip_broken_records=params.skip_broken_records,
         )
+
+    def reading(self) -> contextlib.AbstractContextManager[None]:
+        """Returns the context to read data in, where a broken record names its file."""
+        config = self.task_config
+        paths = (expand(data.input_path) for data in (config.train_data, config.validation_data))
+        return record_files.naming_broken([str(path) for found in paths for path in found])
 
     def check(self) -> None:
         """Checks config, vocabulary and records against each other, before a run writes anything.
