@@ -34,6 +34,7 @@ class Checkpoints(tf.train.CheckpointManager):
     ) -> None:
         super().__init__(checkpoint, directory, **kwargs)
         self._latest_checkpoint = tf.train.latest_checkpoint(read_from)
+        self._last_checkpoint_step = 0  # so that the first one comes after a whole interval
 
     def restore_or_initialize(self) -> str | None:
         """Restores the newest checkpoint and returns its path; without one, calls `init_fn`.
@@ -41,12 +42,21 @@ class Checkpoints(tf.train.CheckpointManager):
         Raises:
           InputError: it is damaged, or of another model.
         """
-        path = self.latest_checkpoint
-        if path is None:
+        if self.latest_checkpoint is None:
             return super().restore_or_initialize()
+        self.restore(self.latest_checkpoint)
+        self._last_checkpoint_step = int(self._step_counter.numpy())
+        return self.latest_checkpoint
+
+    def restore(self, path: str) -> None:
+        """Restores a checkpoint.
+
+        Raises:
+          InputError: it is damaged, or of another model.
+        """
         try:
-            # It may hold more than this process has made so far, such as slots, but not less.
-            self.checkpoint.restore(path).assert_existing_objects_matched()
+            status = self.checkpoint.restore(path)
+            status.assert_existing_objects_matched()
         except (ValueError, AssertionError, tf.errors.OpError) as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(
@@ -54,8 +64,7 @@ class Checkpoints(tf.train.CheckpointManager):
                 f"'{path}': {reason} Name another --model_dir, or remove the checkpoint if its "
                 "files are damaged."
             ) from error
-        self._last_checkpoint_step = int(self._step_counter.numpy())
-        return path
+        status.expect_partial()  # Slots come later, or, in an evaluation, never.
 
     def save(self, *args: Any, **kwargs: Any) -> str | None:
         """Saves, or begins to save, as the options say; see `tf.train.CheckpointManager`.

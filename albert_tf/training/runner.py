@@ -91,15 +91,25 @@ class Runner(train_lib.OrbitExperimentRunner):
         """
         if "eval" in self._mode:
             self._keep_best()
-        with _quiet_orbit(), self.strategy.scope(), self._signals, self._shown() as shown:
+        with (
+            _quiet_orbit(),
+            self.strategy.scope(),
+            self._signals,
+            self._shown() as (
+                trained,
+                evaluated,
+            ),
+        ):
             try:
                 self._modes[self._mode]()
             except StopTraining as reason:
                 print(f"stopped at step {self.step}: {reason}")
                 self._save()
+                if "eval" in self._mode and not evaluated.last:
+                    self._evaluate()
             except Interrupted as signal:
                 self._leave(signal)
-        return shown()
+        return evaluated.last or trained.last
 
     @property
     def _modes(self) -> dict[str, Callable[[], None]]:
@@ -136,7 +146,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         for path in tf.train.checkpoints_iterator(
             self.model_dir, timeout=seconds, timeout_fn=lambda: True
         ):
-            self.controller.restore_checkpoint(path)
+            self.checkpoint_manager.restore(path)
             self._evaluate()
             if self.step >= self.params.trainer.train_steps:
                 return
@@ -158,8 +168,8 @@ class Runner(train_lib.OrbitExperimentRunner):
         self.checkpoint_manager.sync()
 
     @contextlib.contextmanager
-    def _shown(self) -> Iterator[Callable[[], dict[str, float]]]:
-        """Adds history and progress, and yields what gives the newest metrics."""
+    def _shown(self) -> Iterator[tuple[History, History]]:
+        """Adds history and progress; yields the histories of training and evaluation."""
         step, controller = self.trainer.global_step, self.controller
         trained = History(self.model_dir, step, "train")
         evaluated = History(self.model_dir, step, "validation")
@@ -174,7 +184,7 @@ class Runner(train_lib.OrbitExperimentRunner):
             controller.train_actions = (*logged, self._health(), *controller.train_actions)
             controller.train_actions += (self._check_signals,)
         try:
-            yield lambda: evaluated.last or trained.last
+            yield trained, evaluated
         finally:
             for progress in shown:
                 progress.close()

@@ -1,0 +1,53 @@
+"""A whole run of a very small model on the original's records, by the command line."""
+
+from pathlib import Path
+
+from albert_tf import train_lib
+from albert_tf.cli import main
+from albert_tf.training import gin_files
+
+TESTDATA = Path(__file__).parent / "testdata"
+SMALL = {
+    "VOCAB": TESTDATA / "tokenization/spm.model",
+    "TRAIN_DATA": TESTDATA / "pretraining_data/*.tfrecord",
+    "EVAL_DATA": TESTDATA / "pretraining_data/*.tfrecord",
+    "VOCAB_SIZE": 1000,
+    "BATCH_SIZE": 8,
+    "EVAL_STEPS": 3,
+    "SUMMARY_INTERVAL": 2,
+    "EVAL_INTERVAL": 4,
+    "CHECKPOINT_INTERVAL": 2,
+    "TRAIN_STEPS": 4,
+    "WARMUP_STEPS": 1,
+    "model_config.ModelConfig.hidden_size": 24,
+    "model_config.ModelConfig.num_attention_heads": 3,
+    "model_config.ModelConfig.intermediate_size": 40,
+    "model_config.ModelConfig.num_hidden_layers": 2,
+}
+
+
+def command(model_dir, mode="train_and_eval", **changes):
+    """The words of the command line after `albert-tf`."""
+    settings = {**SMALL, **changes}
+    gin = [f"--gin.{name}={value}" for name, value in settings.items()]
+    head = ["train", "--gin_file", "pretrain_tiny", "--mode", mode]
+    return [*head, "--model_dir", str(model_dir), *gin]
+
+
+def arguments(*args, **changes):
+    return main.parse(["albert-tf", *command(*args, **changes)])
+
+
+def train(*args, **changes):
+    parsed = arguments(*args, **changes)
+    parsed.run(parsed)
+
+
+def run(folder, mode="train", train_actions=(), eval_actions=(), **changes):
+    """The same run, with actions; returns its metrics."""
+    words = command(folder, mode, **changes)
+    gin = [word.removeprefix("--gin.") for word in words if word.startswith("--gin.")]
+    gin_files.parse(["pretrain_tiny"], gin)
+    return gin_files.configured(train_lib.run)(
+        mode=mode, model_dir=folder, train_actions=train_actions, eval_actions=eval_actions
+    )

@@ -1,0 +1,177 @@
+"""Runs that are killed, stopped, or have company end with the weights of those that are not."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import killed_run
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_run
+from killed_run import SETTINGS, STEPS
+from tiny_run import TESTDATA
+
+from albert_tf import AlbertPretrainer
+from albert_tf.errors import InputError
+from albert_tf.training import progress, trainer
+from albert_tf.training.stopping import StopTraining
+
+PROGRAM = Path(killed_run.__file__)
+
+
+def run(folder, mode="train", **arguments):
+    return tiny_run.run(folder, mode, **{**SETTINGS, **arguments})
+
+
+def saved(folder, name=None):
+    """All arrays of a checkpoint: weights, optimizer slots and counters."""
+    reader = tf.train.load_checkpoint(str(folder / name) if name else str(folder))
+    names = [n for n in reader.get_variable_to_shape_map() if n != "_CHECKPOINTABLE_OBJECT_GRAPH"]
+    return {n: reader.get_tensor(n) for n in names if not n.startswith("save_counter/")}
+
+
+def assert_equal(folder, other):
+    one, two = saved(folder), saved(other)
+    assert one.keys() == two.keys() and len(one) > 60
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "undisturbed"
+    run(folder)
+    return folder
+
+
+@pytest.mark.stranger
+def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(undisturbed, tmp_path):
+    folder, step = tmp_path / "killed", random.choice(range(6, STEPS - 16, 2))
+    words = [sys.executable, PROGRAM, folder, str(step), str(random.uniform(0.0, 0.03))]
+    process = subprocess.run(words, capture_output=True, text=True)
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    assert 0 < int(saved(folder)["global_step/.ATTRIBUTES/VARIABLE_VALUE"]) < STEPS
+    run(folder)
+    assert_equal(folder, undisturbed)
+
+
+def test_sigterm_saves_first_and_the_run_goes_on(undisturbed, tmp_path, capfd):
+    folder = tmp_path / "run"
+
+    def stop(_):
+        if int(tf.summary.experimental.get_step()) == 6:  # no multiple of the interval
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as left:
+        run(folder, train_actions=[stop])
+    assert left.value.code == 143
+    text = capfd.readouterr().err
+    assert "SIGTERM: saving after this step" in text
+    assert f"stopped by SIGTERM at step 6; saved {folder}/ckpt-6." in text
+    run(folder)
+    assert f"goes on with '{folder}/ckpt-6', step 6" in capfd.readouterr().out
+    assert_equal(folder, undisturbed)
+
+
+def test_a_signal_within_a_loop_ends_it_after_the_step(tmp_path, monkeypatch):
+    calls = []
+
+    def clock():  # the first look at it stands before the first step
+        calls.append(None)
+        if len(calls) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return time.monotonic()
+
+    monkeypatch.setattr(trainer, "time", SimpleNamespace(monotonic=clock))
+    with pytest.raises(KeyboardInterrupt, match="stopped by SIGINT at step 1; saved .*ckpt-1. The"):
+        run(tmp_path / "run", SUMMARY_INTERVAL=20)
+    assert (tmp_path / "run/ckpt-1.index").exists()
+
+
+def test_initial_weights_lose_against_a_checkpoint_and_it_is_said(undisturbed, tmp_path, capsys):
+    folder, start = tmp_path / "run", str(undisturbed)
+    run(folder, TRAIN_STEPS=6, INIT_FROM=start, LEARNING_RATE=1e-9)
+    assert "loaded variables: encoder 25 of 25, masked_lm 5 of 5" in capsys.readouterr().out
+    model, begun = AlbertPretrainer.from_pretrained(folder), AlbertPretrainer.from_pretrained(start)
+    for one, two in zip(model.variables, begun.variables):
+        np.testing.assert_allclose(one, two, atol=1e-7, err_msg=one.name)
+    # Evaluations stand at multiples of their interval, 4, wherever a run goes on.
+    metrics = run(folder, "train_and_eval", TRAIN_STEPS=10, INIT_FROM=start)
+    assert f"ckpt-6', step 6; INIT_FROM '{start}' is not used" in capsys.readouterr().out
+    history = progress.read_history(folder)
+    assert [h["step"] for h in history if h["split"] == "validation"] == [8, 10]
+    assert run(folder, "train_and_eval", TRAIN_STEPS=10) == metrics
+    assert "step 10 of 10: nothing left to train" in capsys.readouterr().out
+
+
+def test_an_action_may_end_the_training_and_the_best_checkpoint_is_kept(tmp_path, capsys):
+    folder, steps = tmp_path / "run", []
+
+    def patience(_):
+        steps.append(int(tf.summary.experimental.get_step()))
+        if len(steps) == 3:
+            raise StopTraining("no better for 2 evaluations")
+
+    best = {  # a metric that training does not change: the first evaluation stays the best
+        "TrainerConfig.best_checkpoint_export_subdir": "best",
+        "TrainerConfig.best_checkpoint_eval_metric": "mlm_unigram_accuracy",
+    }
+    metrics = run(folder, "train_and_eval", eval_actions=[patience], **best)
+    assert "stopped at step 12: no better for 2 evaluations" in capsys.readouterr().out
+    assert steps == [4, 8, 12] and (folder / "ckpt-12.index").exists() and metrics["mlm_loss"] > 0
+    expected = saved(folder, "ckpt-4")
+    found = AlbertPretrainer.from_pretrained(folder / "best").encoder.get_embedding_table()
+    key = "encoder/embeddings_layer/word_embeddings/embeddings/.ATTRIBUTES/VARIABLE_VALUE"
+    key = next(name for name in expected if key.endswith(name) or name.endswith(key))
+    np.testing.assert_array_equal(found, expected[key])
+
+
+def test_continuous_evaluation_follows_a_run_to_its_end(undisturbed, capsys):
+    before = saved(undisturbed)
+    metrics = run(undisturbed, "continuous_eval", TRAIN_STEPS=STEPS)
+    assert "mlm_accuracy" in capsys.readouterr().out
+    assert metrics == run(undisturbed, "eval", TRAIN_STEPS=STEPS + 1)
+    after = saved(undisturbed)
+    assert all((before[name] == after[name]).all() for name in before)
+    assert f"TRAIN_STEPS = {STEPS}\n" in (undisturbed / "config.gin").read_text()
+
+
+@pytest.mark.parametrize(
+    ("mode", "changes", "message"),
+    [
+        ("eval", {}, "--mode eval needs weights. Received --model_dir .* without a checkpoint"),
+        ("train", dict(BATCH_SIZE=0), "train_data.global_batch_size must be a positive multiple"),
+        ("train", dict(INIT_FROM=TESTDATA / "tf1_tiny"), "vocab_size=1000 here, 200 there"),
+        ("train", dict(INIT_FROM="nowhere"), "A model must lie in a folder of a known format"),
+        (
+            "train_and_eval",
+            {
+                "TrainerConfig.best_checkpoint_export_subdir": "best",
+                "TrainerConfig.best_checkpoint_eval_metric": "mlm_los",
+            },
+            "BEST_METRIC must be a metric of the evaluation. Received 'mlm_los'. Closest: mlm_loss",
+        ),
+        ("train", {"TrainerConfig.max_to_keep": 10**9}, "disk must have room for 1000000001 check"),
+        ("train", dict(STRATEGY="multi_worker_mirrored"), "cluster in .* TF_CONFIG"),
+    ],
+)
+def test_what_cannot_work_is_an_error_before_anything_is_written(mode, changes, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        run(tmp_path / "out", mode, **changes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_folder_of_another_experiment_is_an_error(undisturbed):
+    def state():
+        return {path: os.stat(path).st_mtime_ns for path in sorted(undisturbed.rglob("*"))}
+
+    before = state()
+    with pytest.raises(InputError, match="own --model_dir only.*hidden_size=36 here, 24 there"):
+        run(undisturbed, **{"model_config.ModelConfig.hidden_size": 36})
+    assert state() == before
