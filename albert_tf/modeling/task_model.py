@@ -34,6 +34,7 @@ class TaskModel(tf_keras.Model):
       config: of the encoder.
       make_head: gives the added layer for the encoder.
       dropout_rate: on what `head` takes; the encoder's own rates stand in `config`.
+      recompute: see `AlbertEncoder`.
     """
 
     TASKS: ClassVar[tuple[str, ...]] = ()
@@ -44,12 +45,15 @@ class TaskModel(tf_keras.Model):
         config: AlbertConfig | Mapping[str, Any],
         make_head: Callable[[AlbertEncoder], tf_keras.layers.Layer],
         dropout_rate: float = DROPOUT,
+        recompute: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.albert_config = as_config(config)
         self.dropout_rate = dropout_rate
-        self.encoder = AlbertEncoder.from_albert_config(self.albert_config, name="encoder")
+        self.encoder = AlbertEncoder.from_albert_config(
+            self.albert_config, recompute=recompute, name="encoder"
+        )
         self.encoder.pooler_layer.trainable = self.USES_POOLER
         self.dropout = Dropout(dropout_rate)
         self.head = make_head(self.encoder)

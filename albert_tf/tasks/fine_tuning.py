@@ -24,7 +24,7 @@ from albert_tf.data.encoded_examples import EncodedExamples
 from albert_tf.errors import InputError, closest
 from albert_tf.modeling.task_description import FILE, TaskDescription
 from albert_tf.modeling.task_model import TaskModel
-from albert_tf.tasks import fine_tuning_results, starting_point
+from albert_tf.tasks import fine_tuning_results, initial_weights, starting_point
 from albert_tf.tasks.albert_task import AlbertTask, AlbertTaskConfig, Tensors
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tasks.outputs import Outputs
@@ -153,6 +153,8 @@ class FineTuningTask(AlbertTask):
                 config.vocab_file,
                 self.logging_dir,
             )
+            if self._start.goes_on and self._start.task is not None:
+                _fill(config, self._start.task.settings)
             config.model = ModelConfig(**self._config().to_dict())
         return self._start
 
@@ -214,7 +216,9 @@ class FineTuningTask(AlbertTask):
         rate = self.task_config.classifier_dropout
         if rate is None and self.start.source is not None:
             rate = self.start.source.classifier_dropout
-        kwargs = {} if rate is None else {"dropout_rate": rate}
+        kwargs: dict[str, Any] = {"recompute": self.task_config.recompute}
+        if rate is not None:
+            kwargs["dropout_rate"] = rate
         return self.MODEL.from_description(self._config(), self.describe(), **kwargs)
 
     @property
@@ -224,7 +228,13 @@ class FineTuningTask(AlbertTask):
 
     def initialize(self, model: TaskModel) -> None:
         """Sets the weights that the run begins with, and says what was loaded."""
-        print(starting_point.initialize(model, self.start, self.takes_head()))
+        source = self.start.source
+        if source is None:
+            print("weights: random (FROM_SCRATCH)")
+            return
+        if not self.takes_head():
+            source = dataclasses.replace(source, task=None)
+        print(initial_weights.load(model, source))
 
     def takes_head(self) -> bool:
         """Whether the weights have a head for the same task and the same labels."""
@@ -324,7 +334,7 @@ class FineTuningTask(AlbertTask):
 
     @property
     def best_metric(self) -> str:
-        """The metric that tells the best checkpoint; larger is better."""
+        """The metric that tells the best checkpoint where the experiment names none."""
         return self.task_config.metric or self.metric
 
     def _chosen_metric(self, metrics: Mapping[str, float]) -> str:
@@ -349,3 +359,10 @@ class FineTuningTask(AlbertTask):
             return []
         plots = self.draw(best.examples, best.outputs, Path(folder))
         return [fine_tuning_results.write(self.results, Path(folder)), *plots]
+
+
+def _fill(config: FineTuningConfig, settings: Mapping[str, Any]) -> None:
+    """Sets what the config leaves open to what an earlier start of the run has found."""
+    for name, value in settings.items():
+        if hasattr(config, name) and getattr(config, name) is None:
+            setattr(config, name, value)

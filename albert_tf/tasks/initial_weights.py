@@ -5,6 +5,7 @@ Readers stand in `albert_tf.convert`; `modeling.pretrained` finds them.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import tf_keras
@@ -45,12 +46,12 @@ def check(path_or_handle: str, config: AlbertConfig, tokenizer: AlbertTokenizer 
         )
 
 
-def load(model: tf_keras.Model, path_or_handle: str) -> str:
-    """Sets the encoder of `model`, and those pretraining heads that both have.
+def load(model: tf_keras.Model, path_or_source: Any) -> str:
+    """Sets the encoder of `model`, and those heads that both have.
 
     Args:
       model: an `AlbertPretrainer` or a task model, with its encoder as `encoder`.
-      path_or_handle: what `from_pretrained` reads.
+      path_or_source: what `from_pretrained` reads, or what `convert.load` has read.
 
     Returns:
       A line for the user: how many variables of each part were loaded, and what stays new.
@@ -60,14 +61,15 @@ def load(model: tf_keras.Model, path_or_handle: str) -> str:
         No variable is changed then.
     """
     reader = pretrained.reader()
-    source = reader.load(path_or_handle)
+    is_path = isinstance(path_or_source, (str, os.PathLike))
+    source = reader.load(path_or_source) if is_path else path_or_source
     held = set(source.weights)
     wanted = {name: part for name, part in source.parts.items() if hasattr(model, part)}
     missing = [n for n, part in wanted.items() if part == "encoder" and n not in held]
     if any("/pooler/" not in name for name in missing):
         raise InputError(
             "Initial weights must hold every weight of the encoder. Received "
-            f"'{path_or_handle}' ({source.format}) without {', '.join(missing[:5])}."
+            f"'{source.path}' ({source.format}) without {', '.join(missing[:5])}."
         )
     # Partial: heads of the source may have no place here, and new heads none there.
     report = reader.assign(model, source, allow_partial=True)

@@ -13,7 +13,6 @@ from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.modeling import pretrained
 from albert_tf.modeling.task_description import TaskDescription
-from albert_tf.modeling.task_model import TaskModel
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -70,30 +69,6 @@ def find(
     source = pretrained.reader().load(init_from)
     tokenizer = tokenizer_of(source, vocab_file)
     return StartingPoint(source.config, tokenizer, source, source.task)
-
-
-def initialize(model: TaskModel, start: StartingPoint, with_head: bool) -> str:
-    """Sets the weights of a new model and returns a line that tells what was loaded.
-
-    Args:
-      model: the model.
-      start: where the run begins.
-      with_head: whether the head of the weights is taken too.
-
-    Raises:
-      InputError: the weights do not fit the model; nothing is set then.
-    """
-    if start.source is None:
-        return "weights: random (from_scratch)"
-    reader = pretrained.reader()
-    report = reader.assign(model if with_head else model.encoder, start.source)
-    loaded = sum(name.startswith("encoder/") for name in report.assigned)
-    expected = len(model.encoder.variables) - (0 if model.USES_POOLER else 2)
-    head = f"that of the weights ({start.task.task})" if with_head else "new"
-    return (
-        f"weights: loaded {min(loaded, expected)} of {expected} encoder variables from "
-        f"'{start.source.path}' ({start.source.format}); head: {head}"
-    )
 
 
 def tokenizer_of(source: Any, vocab_file: str = "") -> AlbertTokenizer:

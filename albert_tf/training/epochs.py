@@ -1,0 +1,47 @@
+"""Numbers of steps from passes over training rows; gin files call these."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+from albert_tf.data import tables
+from albert_tf.errors import InputError
+from albert_tf.files import expand
+
+
+def steps(input_path: str, batch_size: int, epochs: float) -> int:
+    """Returns how many updates pass `epochs` times over the rows of tables.
+
+    Args:
+      input_path: CSV, TSV or JSON Lines files.
+      batch_size: rows an update.
+      epochs: passes.
+
+    Raises:
+      InputError: there are no rows, a file is not readable, or a number is not positive.
+    """
+    if batch_size < 1 or epochs <= 0:
+        raise InputError(
+            "BATCH_SIZE must be at least 1 and EPOCHS positive. Received "
+            f"BATCH_SIZE={batch_size}, EPOCHS={epochs}."
+        )
+    return math.ceil(math.ceil(_rows(input_path) / batch_size) * epochs)
+
+
+def share(steps: int, share: float = 1.0, parts: int = 1) -> int:
+    """Returns a share of steps, or one of several equal parts, at least 1."""
+    return max(1, math.ceil(steps * share / parts))
+
+
+@functools.lru_cache  # Gin asks once for each use of the macro.
+def _rows(input_path: str) -> int:
+    if not input_path:
+        raise InputError(
+            "EPOCHS counts the rows of TRAIN_DATA. Received none. Set TRAIN_DATA to files, or set "
+            "TRAIN_STEPS, WARMUP_STEPS and EVAL_INTERVAL."
+        )
+    count = sum(1 for path in expand(input_path) for _ in tables.read(path, (), skipped=[]))
+    if not count:
+        raise InputError(f"TRAIN_DATA must have rows. Received none in {input_path!r}.")
+    return count
