@@ -33,6 +33,7 @@ COMMANDS = {
     "tokenize": Command("albert_tf.cli.tokenize", "show the pieces and ids of lines of text"),
     "data": Command("albert_tf.cli.data", "build, count and show pretraining data"),
     "train": Command("albert_tf.cli.train", "train and evaluate what a gin file describes"),
+    "predict": Command("albert_tf.cli.predict", "answer files with a fine-tuned model"),
     "convert": Command("albert_tf.cli.convert", "turn weights of one format into another"),
     "inspect": Command("albert_tf.cli.inspect", "show what a model folder holds"),
     "export": Command("albert_tf.export.command", "write TF-Hub SavedModels"),

@@ -104,9 +104,9 @@ def files(folder: Path, found: Layout, is_training: bool) -> list[Path]:
 
 
 def submission(answers: list[str | float]) -> str:
-    """Returns the text of an answer file: index and prediction; numbers lie in [0, 5] (STS-B)."""
+    """Returns the text of an answer file: index and prediction."""
     lines = ["index\tprediction"]
     for index, answer in enumerate(answers):
-        text = answer if isinstance(answer, str) else f"{min(max(answer, 0.0), 5.0):.3f}"
+        text = answer if isinstance(answer, str) else f"{answer:.3f}"
         lines.append(f"{index}\t{text}")
     return "\n".join(lines) + "\n"

@@ -1,7 +1,8 @@
 """Rows of CSV, TSV, JSON Lines and TFDS data with named columns; errors name file and line.
 
 CSV follows RFC 4180: fields in double quotes may hold commas and line ends. TSV has no quotes, as
-in GLUE: a quote is a character of the text, and a line is a row.
+in GLUE: a quote is a character of the text, and a line is a row. Text files (.txt) are TSV without
+a line of names: their columns are those that the reader asks for, in that order.
 """
 
 from __future__ import annotations
@@ -35,8 +36,7 @@ def read(
     """Yields the rows of a file.
 
     Args:
-      path: ends in .csv, .tsv (or .txt, the same), .jsonl, .ndjson or .json, and may end in .gz
-        besides.
+      path: ends in .csv, .tsv, .txt, .jsonl, .ndjson or .json, and may end in .gz besides.
       columns: that the rows must have.
       header: names of the columns if the file does not begin with them.
       skipped: takes what is wrong with rows that are left out; None makes that an error.
@@ -114,6 +114,8 @@ def _delimited(
 ) -> Iterator[tuple[str, dict[str, str], str]]:
     """Yields where a row stands, its fields, and what is wrong with it, "" for nothing."""
     names: Sequence[str] = ()
+    if kind == ".txt":
+        names = columns
     for number, cells in _cells(path, kind):
         if not names:
             begins_with_names = not header or set(columns) <= set(cells)

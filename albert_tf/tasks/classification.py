@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ class ClassificationTask(FineTuningTask):
 
     MODEL = AlbertClassifier
     SETTINGS = ("glue", "text", "second_text", "label", "header")
+    OUTPUTS = (".tsv",)
 
     @classmethod
     def config_class(cls) -> type[ClassificationConfig]:
@@ -253,6 +254,15 @@ class ClassificationTask(FineTuningTask):
                 "probability": float(shares[best]),
                 "probabilities": dict(zip(labels, map(float, shares))),
             }
+
+    def written(self, answers: Iterable[dict[str, Any]], ending: str) -> str:
+        """Returns answers as JSON Lines, or as .tsv: index and prediction, as GLUE asks for."""
+        if ending != ".tsv":
+            return super().written(answers, ending)
+        found = [answer.get("label", answer.get("value")) for answer in answers]
+        if self.task_config.glue == "stsb":  # Scores lie in [0, 5] there.
+            found = [min(max(value, 0.0), 5.0) for value in found]
+        return glue.submission(found)
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:

@@ -85,10 +85,14 @@ class FineTuningTask(AlbertTask):
     Attributes:
       MODEL: class of the model.
       SETTINGS: fields of the task's config that predicting needs again; task.json keeps them.
+      OUTPUTS: endings of answer files besides .jsonl; see `written`.
+      INPUT: ending of the files that the task reads from standard input.
     """
 
     MODEL: ClassVar[type[TaskModel]]
     SETTINGS: ClassVar[tuple[str, ...]] = ()
+    OUTPUTS: ClassVar[tuple[str, ...]] = ()
+    INPUT: ClassVar[str] = ".txt"
 
     def __init__(
         self, params: FineTuningConfig, logging_dir: str | None = None, **kwargs: Any
@@ -131,6 +135,19 @@ class FineTuningTask(AlbertTask):
     @abc.abstractmethod
     def metric(self) -> str:
         """The metric that tells the best checkpoint, unless the config names another."""
+
+    def written(self, answers: Iterable[dict[str, Any]], ending: str) -> str:
+        """Returns answers as the text of a file with this ending; every task writes .jsonl.
+
+        Raises:
+          InputError: the task writes no such file.
+        """
+        if ending != ".jsonl":
+            raise InputError(
+                f"Answers for {self.describe().task} are written as .jsonl"
+                f"{''.join(f' or {other}' for other in self.OUTPUTS)}. Received {ending!r}."
+            )
+        return "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
 
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
         """Returns lines that the report adds, such as a table for each class; none by default."""
@@ -188,17 +205,21 @@ class FineTuningTask(AlbertTask):
         Raises:
           InputError: weights, vocabulary, config and files do not fit each other.
         """
-        config = self.start.config
         for data in (self.task_config.train_data, self.task_config.validation_data):
-            if data.seq_length > config.max_position_embeddings:
-                raise InputError(
-                    "Texts must not be longer than the position table. Received seq_length="
-                    f"{data.seq_length}, max_position_embeddings="
-                    f"{config.max_position_embeddings} in the weights. Set SEQ_LENGTH."
-                )
+            self.check_length(data)
             if data.input_path or data.tfds_name:
                 self.examples(data)
         self.describe()
+
+    def check_length(self, params: FineTuningDataConfig) -> None:
+        """Raises `InputError` if sequences may be longer than the position table."""
+        longest = self.start.config.max_position_embeddings
+        if params.seq_length > longest:
+            raise InputError(
+                "Texts must not be longer than the position table. Received seq_length="
+                f"{params.seq_length}, max_position_embeddings={longest} in the weights. Set "
+                "SEQ_LENGTH."
+            )
 
     def folder_files(self) -> dict[str, Path | str]:
         """Returns the files that make a folder of checkpoints a model: paths to copy, or texts."""
@@ -307,14 +328,17 @@ class FineTuningTask(AlbertTask):
         )
 
     # === Evaluation ===
+    def kept(self, outputs: Any) -> dict[str, tf.Tensor]:
+        """Returns what answers and metrics need of a model's outputs, [B, ...] each."""
+        return dict(outputs) if isinstance(outputs, Mapping) else {"logits": outputs}
+
     def validation_step(
         self, inputs: Tensors, model: tf_keras.Model, metrics: Any = None
     ) -> dict[str, tf.Tensor]:
         """Returns the loss of a batch, its examples and what the model gave for them."""
         outputs = self.inference_step(inputs, model)
-        found = outputs if isinstance(outputs, Mapping) else {"logits": outputs}
         loss = self.build_losses(inputs, outputs)
-        return {self.loss: loss, "example": inputs["example"], **found}
+        return {self.loss: loss, "example": inputs["example"], **self.kept(outputs)}
 
     def aggregate_logs(self, state: list | None, step_logs: Mapping[str, Any]) -> list:
         """Collects the outputs of every replica and step."""
