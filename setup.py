@@ -31,14 +31,14 @@ REQUIRES = [
     "tf-models-official>=2.20,<2.21",
     "tqdm",
 ]
-BEAM = "apache-beam>=2.77"  # albert-tf data build --runner
+BEAM = ["apache-beam>=2.77", "universal-pathlib>=0.3.10"]  # albert-tf data build: clusters, gs://
 EXTRAS = {
-    "beam": [BEAM],
+    "beam": BEAM,
     "hf": ["huggingface_hub"],  # hf:// handles
     "kaggle": ["kagglehub"],  # kaggle:// handles
     "torch": ["torch"],  # pytorch_model.bin
     "peers": ["keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"],  # tests beside them
-    "test": [BEAM, "hypothesis", "pytest", "pytest-xdist", "ruff", "wheel"],
+    "test": [*BEAM, "hypothesis", "pytest", "pytest-xdist", "ruff", "wheel"],
 }
 
 setup(

@@ -57,7 +57,12 @@ def existing(path: str | os.PathLike, what: str) -> Path:
 
 
 def open_text(path: Path) -> io.TextIOBase:
-    """Opens a UTF-8 text file for reading, plain or gzip by its `.gz` ending."""
+    """Opens a UTF-8 text file for reading, plain or gzip by its `.gz` ending.
+
+    A path that is not a `Path` is one of upath's, on a remote file system.
+    """
+    if not isinstance(path, Path):
+        return path.open("rt", encoding="utf-8", compression="infer")
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8")
     return open(path, encoding="utf-8")

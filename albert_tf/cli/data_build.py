@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     work.add_argument(
         "--runner",
         help="let Apache Beam do the work: DirectRunner, FlinkRunner, SparkRunner, DataflowRunner; "
-        "its workers must see the same paths",
+        "its workers must see the same paths, such as gs://bucket/text/*.txt",
     )
     work.add_argument(
         "pipeline_options", nargs="*", help="after --, flags for Beam: -- --direct_num_workers 2"

@@ -4,8 +4,8 @@
 
 Each file is written by one worker, which holds its records while it sorts the blocks: choose so
 many shards that a file fits its memory. The counts of a file lie beside it under a hidden name
-until the process that started the pipeline takes them into the manifest. All paths must mean the
-same to it and to every worker: a mounted disk, such as NFS, Filestore or GCS FUSE.
+until the process that started the pipeline takes them into the manifest. Paths must mean the same
+to it and to every worker: a store such as gs:// (storage.py), or a disk that all mount.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from albert_tf.data.blocks import Block
 from albert_tf.data.build_job import COUNTS_FILES, Job, open_records
 from albert_tf.data.instances import InstanceMaker
+from albert_tf.data.storage import replacing
 from albert_tf.errors import InputError
-from albert_tf.files import replacing
 
 
 def new_pipeline(runner: str, options: Sequence[str]) -> beam.Pipeline:
@@ -86,7 +86,7 @@ class _MakeInstances(beam.DoFn):
         self._job = job
 
     def setup(self) -> None:
-        self._make = InstanceMaker(self._job.vocab, self._job.settings)
+        self._make = InstanceMaker(self._job.tokenizer, self._job.settings)
 
     def process(self, block: Block) -> Iterator[tuple]:
         result = self._make(block)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from albert_tf.data.blocks import Block, FileGroup, read_blocks
 from albert_tf.data.build_settings import BuildSettings
+from albert_tf.data.storage import replacing
 from albert_tf.errors import InputError
-from albert_tf.files import replacing
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -28,7 +29,7 @@ class Job(NamedTuple):
     """The shards to build.
 
     Attributes:
-      vocab: a SentencePiece model.
+      tokenizer: sent to the workers, which need no file of it.
       settings: of the build.
       groups: all files.
       documents: in all files.
@@ -36,7 +37,7 @@ class Job(NamedTuple):
       finished: shards that are there.
     """
 
-    vocab: Path
+    tokenizer: AlbertTokenizer
     settings: BuildSettings
     groups: list[FileGroup]
     documents: int
@@ -91,7 +92,7 @@ def explained(output_dir: Path) -> Iterator[None]:
 def sha256(path: Path) -> str:
     """Returns the checksum of a file, read in parts: a file may be larger than the memory."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         while part := file.read(2**20):
             digest.update(part)
     return digest.hexdigest()

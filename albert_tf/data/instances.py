@@ -8,7 +8,6 @@ Axes: N instances, S positions, P predictions, T tokens of the block.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -36,13 +35,13 @@ class InstanceMaker:
     """Turns blocks into records.
 
     Args:
-      vocab: a SentencePiece model.
+      tokenizer: of the vocabulary.
       settings: of the build.
     """
 
-    def __init__(self, vocab: str | os.PathLike, settings: BuildSettings) -> None:
+    def __init__(self, tokenizer: AlbertTokenizer, settings: BuildSettings) -> None:
         self.settings = settings
-        self.tokenizer = AlbertTokenizer(vocab)
+        self.tokenizer = tokenizer
         self._unit_starts = unit_starts(self.tokenizer.pieces, self.tokenizer.word_starts)  # [V]
         special = set(self.tokenizer.special_ids)
         ordinary = [i for i in range(self.tokenizer.vocab_size) if i not in special]

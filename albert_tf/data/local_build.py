@@ -27,7 +27,7 @@ def run(
 
     report(Counter())
     blocks = itertools.chain.from_iterable(map(job.blocks, job.groups))
-    results = ordered_map(InstanceMaker, (job.vocab, job.settings), blocks, workers)
+    results = ordered_map(InstanceMaker, (job.tokenizer, job.settings), blocks, workers)
     for shard, group in itertools.groupby(results, key=lambda result: result.block.shard):
         yield shard, job.entry(shard, _write(job, shard, group, report))
 

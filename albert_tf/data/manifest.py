@@ -16,8 +16,9 @@ from typing import Any
 
 from albert_tf.data.build_settings import BuildSettings
 from albert_tf.data.documents import FileCounts
+from albert_tf.data.storage import check_new, location, replacing
 from albert_tf.errors import InputError
-from albert_tf.files import check_new_directory, existing, expand, replacing
+from albert_tf.files import expand
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 NAME = "manifest.json"
@@ -50,7 +51,7 @@ def start(directory: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
       InputError: the directory holds other files, or data of another identity.
     """
     if not (directory / NAME).is_file():
-        check_new_directory(directory)
+        check_new(directory)
         return {**wanted, "complete": False, "shards": {}}
     found = read(directory)
     different = [key for key in wanted if found.get(key) != wanted[key]]
@@ -75,7 +76,12 @@ def read(directory: str | os.PathLike) -> dict[str, Any]:
     Raises:
       InputError: there is none, or it is not JSON.
     """
-    path = existing(Path(directory) / NAME, "The manifest of pretraining data")
+    path = location(directory) / NAME
+    if not path.is_file():
+        raise InputError(
+            f"Pretraining data must have a manifest. Received '{directory}' without {NAME}. Name a "
+            "directory that `albert-tf data build` wrote."
+        )
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

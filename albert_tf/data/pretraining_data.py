@@ -17,14 +17,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from albert_tf.data import local_build
+from albert_tf.data import local_build, storage
 from albert_tf.data import manifest as manifests
 from albert_tf.data.blocks import file_groups
 from albert_tf.data.build_job import COUNTS_FILES, FILES, Job, explained, remove_leftovers
 from albert_tf.data.build_settings import BuildSettings
 from albert_tf.data.documents import FileCounts, scan
 from albert_tf.errors import InputError
-from albert_tf.files import check_writable, existing, expand
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
@@ -43,7 +42,8 @@ def build(
     """Writes pretraining data and returns its manifest.
 
     Args:
-      input_files: glob patterns of text files; see documents.py for their form.
+      input_files: glob patterns of text files; see documents.py for their form, and storage.py for
+        remote ones.
       vocab: a SentencePiece model; the settings beside it hold too.
       output_dir: new, empty, or holding a part of this very build.
       settings: of the build; None for the defaults.
@@ -66,9 +66,9 @@ def build(
             "one. Name it with --runner, such as DirectRunner."
         )
     run_beam = _beam(runner, pipeline_options) if runner else None
-    paths = expand(input_files)
-    vocab = existing(vocab, "The vocabulary")
-    output_dir = check_writable(output_dir)
+    paths = storage.expand(input_files)
+    output_dir = storage.location(output_dir)
+    storage.check_output(output_dir)
     tokenizer = AlbertTokenizer(vocab)
     files = scan(paths, settings.text_field, workers, on_scan)
     _check_corpus(paths, files, settings)
@@ -76,7 +76,7 @@ def build(
     if manifest["complete"]:
         return manifest
     job = Job(
-        vocab=vocab,
+        tokenizer=tokenizer,
         settings=settings,
         groups=file_groups(paths, files),
         documents=sum(file.documents for file in files),

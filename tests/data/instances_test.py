@@ -10,6 +10,7 @@ from albert_tf.data.build_settings import BuildSettings
 from albert_tf.data.instances import InstanceMaker
 from albert_tf.tokenization import vocabulary
 from albert_tf.tokenization.settings import Preprocessing
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 VOCAB = Path(__file__).parents[1] / "testdata/tokenization/spm.model"
 DOCUMENTS = [
@@ -57,7 +58,8 @@ def languages(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def maker():
-    return InstanceMaker(VOCAB, BuildSettings(max_seq_length=90, dupe_factor=3, short_seq_prob=0.0))
+    settings = BuildSettings(max_seq_length=90, dupe_factor=3, short_seq_prob=0.0)
+    return InstanceMaker(AlbertTokenizer(VOCAB), settings)
 
 
 def block(first):
@@ -85,9 +87,9 @@ def test_the_text_is_not_sent_back(maker):
     assert maker(block(4)).block == Block(0, 4, [], 700)
 
 
-def test_without_sentence_order_there_is_one_segment_and_no_label():
+def test_without_sentence_order_there_is_one_segment_and_no_label(maker):
     settings = BuildSettings(max_seq_length=21, dupe_factor=1, sentence_order=False)
-    result = InstanceMaker(VOCAB, settings)(block(0))
+    result = InstanceMaker(maker.tokenizer, settings)(block(0))
     counts = result.counts
     assert counts["dropped/one sentence"] == counts["label/0"] == counts["label/1"] == 0
     assert counts["tokens"] == counts["text_tokens"] + 2 * counts["instances"]
@@ -99,11 +101,10 @@ def test_without_sentence_order_there_is_one_segment_and_no_label():
         assert not any(present["segment_ids"].int64_list.value)
 
 
-def test_lines_that_are_paragraphs_are_cut():
+def test_lines_that_are_paragraphs_are_cut(maker):
     settings = BuildSettings(max_seq_length=90, split_sentences="en")
-    maker = InstanceMaker(VOCAB, settings)
     paragraphs = [[" ".join(DOCUMENTS[0])], ["One is here. Two is.", "Three."]]
-    counts = maker(Block(0, 0, paragraphs, 100)).counts
+    counts = InstanceMaker(maker.tokenizer, settings)(Block(0, 0, paragraphs, 100)).counts
     assert (counts["documents"], counts["sentences"]) == (2, 6)
     assert counts["dropped/one sentence"] == 0
 
@@ -111,7 +112,7 @@ def test_lines_that_are_paragraphs_are_cut():
 def words_of_instances(vocab, text):
     """Yields each word of the instances of a text: its pieces, and which of them are masked."""
     settings = BuildSettings(max_seq_length=60, max_predictions_per_seq=15, dupe_factor=40)
-    maker = InstanceMaker(vocab, settings)
+    maker = InstanceMaker(AlbertTokenizer(vocab), settings)
     pieces = maker.tokenizer.pieces
     for copy in maker(Block(0, 0, [text], 500)).copies:
         for record in copy:

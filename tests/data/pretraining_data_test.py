@@ -1,4 +1,5 @@
 import dataclasses
+import gzip
 import hashlib
 import json
 import multiprocessing
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from upath import UPath
 
 from albert_tf.data import manifest as manifests
 from albert_tf.data.build_job import FILES
@@ -113,8 +115,6 @@ class TestAgainstTheOriginal:
 
 
 def test_instances_are_whole_and_from_one_document(many, tokenizer):
-    import gzip
-
     directory, manifest = many
     arrays = arrays_of(directory)
     assert len(arrays["input_ids"]) == manifest["counts"]["instances"]
@@ -154,6 +154,24 @@ def test_two_runs_any_number_of_workers_and_beam_give_the_same_bytes(tmp_path):
     build(str(CORPUS), VOCAB, tmp_path / "e", dataclasses.replace(settings, seed=6))
     records = {digest for name, digest in first.items() if name != manifests.NAME}
     assert not records & set(digests(tmp_path / "e").values())
+
+
+def test_a_remote_store_holds_the_same_files(tmp_path):
+    store = UPath("memory://text")
+    halves = gzip.decompress(CORPUS.read_bytes()).decode().split("\n\n")
+    for name, documents in (("a.txt.gz", halves[:150]), ("b.txt.gz", halves[150:])):
+        data = gzip.compress("\n\n".join(documents).encode())
+        (tmp_path / name).write_bytes(data)
+        (store / name).write_bytes(data)
+    settings = BuildSettings(max_seq_length=64, dupe_factor=2, shards=2)
+    build(str(tmp_path / "*.gz"), VOCAB, tmp_path / "out", settings)
+    for name, engine in (("local", {}), ("beam", {"runner": "DirectRunner"})):
+        out = f"memory://data/{name}"
+        manifest = build("memory://text/*.gz", VOCAB, out, settings, **engine)
+        assert digests(UPath(out)) == digests(tmp_path / "out")
+        assert build("memory://text/*.gz", VOCAB, out, settings, **engine) == manifest
+        with pytest.raises(InputError, match=f"may be resumed.*memory://data/{name}"):
+            build("memory://text/*.gz", VOCAB, out, dataclasses.replace(settings, seed=1))
 
 
 def test_manifest_tells_what_was_built(tmp_path):
@@ -321,8 +339,6 @@ def test_memory_does_not_grow_with_the_text(tmp_path):
         "build(b, vocab, out + '/b', S(max_seq_length=64, dupe_factor=2));"
         "print(peak() - small, peak())"
     )
-    import gzip
-
     text = gzip.decompress(CORPUS.read_bytes())
     (tmp_path / "a.txt").write_bytes(text * 2)
     (tmp_path / "b.txt").write_bytes(text * 20)
@@ -356,7 +372,7 @@ class TestBadInput:
         self.check(tmp_path, r"must hold text.*empty\.txt", empty)
         self.check(tmp_path, "two sentences.*Received 3 documents of one line.*'split'", single)
         self.check(tmp_path, r"binary\.txt.*line 2", tmp_path / "binary.txt")
-        self.check(tmp_path, r"vocabulary must be an existing.*no\.model", text, "no.model")
+        self.check(tmp_path, r"model must be an existing.*no\.model", text, "no.model")
         self.check(tmp_path, "SentencePiece model must be", text, text)
         self.check(tmp_path, r"by its code.*Received 'no!'", text, split_sentences="no!")
         self.check(tmp_path, "a document for each shard.*shards=3 for 2", text, shards=3)
