@@ -20,6 +20,7 @@ _PUBLIC = {
     "AlbertSpanLabeler": "albert_tf.modeling.span_labeler",
     "AlbertTokenClassifier": "albert_tf.modeling.token_classifier",
     "AlbertTokenizer": "albert_tf.tokenization.tokenizer",
+    "Predictor": "albert_tf.tasks.prediction",
     "presets": "albert_tf.presets",
 }
 

@@ -7,11 +7,15 @@
 that must or may be set. A second start with the same --model_dir goes on at its last checkpoint.
 The folder gets checkpoints, TensorBoard summaries, history.jsonl, the gin it ran with, the model's
 config and vocabulary, so that `albert-tf export` takes it as it is.
+
+--seeds 1,2,3 makes a run for each seed, in MODEL_DIR/seed_1 and so on, and tells the median and the
+best by the metric of the recipe; it needs evaluations, and goes on like any run.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 
 from albert_tf.training.modes import MODES
 
@@ -40,14 +44,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="build model and one batch, print sizes and costs, write nothing",
     )
+    parser.add_argument("--seeds", metavar="N,N,...", help="run once for each of these seeds")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Parses the gin files and runs `train_lib.run`."""
+    """Runs what the gin files describe, once or for each seed."""
+    if args.seeds is None:
+        _run(args, args.gin, args.model_dir)
+        return
+    _run_seeds(args)
+
+
+def _run(args: argparse.Namespace, gin: list[str], model_dir: str | os.PathLike) -> None:
     from albert_tf import train_lib
     from albert_tf.training import gin_files
 
-    gin_files.parse(args.gin_file, args.gin)
+    gin_files.parse(args.gin_file, gin)
     gin_files.configured(train_lib.run)(
-        mode=args.mode, model_dir=args.model_dir, only_describe=args.dry_run
+        mode=args.mode, model_dir=model_dir, only_describe=args.dry_run
     )
+
+
+def _run_seeds(args: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from albert_tf.errors import InputError
+    from albert_tf.tasks import fine_tuning_results
+    from albert_tf.training import seeds
+
+    if args.mode != "train_and_eval" or args.dry_run:
+        raise InputError(
+            "--seeds compares evaluations of whole runs. Received --mode "
+            f"{args.mode}{' with --dry_run' if args.dry_run else ''}. Use --mode train_and_eval."
+        )
+    summary = seeds.run_all(
+        seeds.parse(args.seeds),
+        Path(args.model_dir).expanduser(),
+        lambda seed, folder: _run(args, [*args.gin, f"SEED={seed}"], folder),
+        fine_tuning_results.read_best,
+    )
+    print(f"\n{seeds.text(summary)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from albert_tf.data.encoded_examples import EncodedExamples
-from albert_tf.files import replacing
+from albert_tf.files import existing, replacing
 from albert_tf.tasks.outputs import Outputs
 
 FILE = "metrics.json"
@@ -72,6 +72,17 @@ def text(results: Results, details: str) -> str:
             "all examples. Lower LEARNING_RATE, lengthen WARMUP_STEPS, or try another SEED.",
         ]
     return "\n".join(lines)
+
+
+def read_best(folder: Path) -> tuple[str, float]:
+    """Returns name and value of the metric of the best evaluation that `write` has kept.
+
+    Raises:
+      InputError: there is none.
+    """
+    path = existing(folder / FILE, "The metrics of a fine-tuning run")
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return values["metric"], values["best"][values["metric"]]
 
 
 def write(results: Results, folder: Path) -> Path:

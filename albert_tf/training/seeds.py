@@ -1,0 +1,88 @@
+"""One experiment under several seeds: small sets give scores that hang on luck."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from albert_tf.errors import InputError
+from albert_tf.files import replacing
+
+FILE = "seeds.json"
+
+
+def parse(text: str) -> list[int]:
+    """Returns the seeds of a list such as "1,2,3".
+
+    Raises:
+      InputError: it holds something else, or a seed twice.
+    """
+    try:
+        seeds = [int(part) for part in text.split(",")]
+    except ValueError:
+        seeds = []
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise InputError(
+            f"--seeds must be different whole numbers, as in 1,2,3. Received {text!r}."
+        )
+    return seeds
+
+
+def run_all(
+    seeds: list[int],
+    folder: Path,
+    run: Callable[[int, Path], None],
+    metric: Callable[[Path], tuple[str, float]],
+) -> dict[str, Any]:
+    """Runs each seed in FOLDER/seed_N and writes FOLDER/seeds.json after each; returns its content.
+
+    Seeds that a former start has finished are not run again.
+
+    Args:
+      seeds: to run, in this order.
+      folder: of all runs.
+      run: takes a seed and the folder for its run.
+      metric: folder of a run -> name and value of the metric of its best evaluation.
+    """
+    path = folder / FILE
+    done = json.loads(path.read_text())["scores"] if path.is_file() else {}
+    summary: dict[str, Any] = {}
+    for seed in seeds:
+        if str(seed) not in done:
+            print(f"\n== seed {seed}", flush=True)
+            run(seed, folder / f"seed_{seed}")
+            name, done[str(seed)] = metric(folder / f"seed_{seed}")
+        else:
+            print(f"\n== seed {seed}: done before")
+            name, _ = metric(folder / f"seed_{seed}")
+        summary = summarize(name, done)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return summary
+
+
+def summarize(metric: str, scores: Mapping[str, float]) -> dict[str, Any]:
+    """Returns metric, scores by seed, their median, least and greatest, and the best run."""
+    best = max(scores, key=lambda seed: scores[seed])
+    return {
+        "metric": metric,
+        "scores": dict(scores),
+        "median": statistics.median(scores.values()),
+        "least": min(scores.values()),
+        "best": scores[best],
+        "best_run": f"seed_{best}",
+    }
+
+
+def text(summary: Mapping[str, Any]) -> str:
+    """Returns a summary as lines of text."""
+    lines = [f"{summary['metric']} of {len(summary['scores'])} seeds"]
+    lines += [f"  seed {seed:<8}{score:>9.4f}" for seed, score in summary["scores"].items()]
+    lines.append(
+        f"median {summary['median']:.4f}, least {summary['least']:.4f}, best "
+        f"{summary['best']:.4f} in {summary['best_run']}"
+    )
+    return "\n".join(lines)
