@@ -64,15 +64,14 @@ class SharedModel:
         self, inputs: Tensors, family: Family, training: bool = False, real_tokens: bool = False
     ) -> dict[str, Any]:
         """Returns the outputs of `AlbertEncoder` and `default`, the pooled output."""
-        ids, mask, types = (inputs[name] for name in family[:3])
-        shapes = [tf.shape(x) for x in (ids, mask, types)]
-        ids = checked(
-            ids,
-            tf.reduce_all(tf.equal(shapes[0], shapes[1:])),
+        given = [inputs[name] for name in family[:3]]
+        shapes = [tf.shape(x) for x in given]
+        same = tf.reduce_all(tf.equal(shapes[0], shapes[1:]))
+        rule = (
             f"{family.ids}, {family.mask} and {family.types} must have one shape. Pad or cut them "
-            "to the same length. Received:",
-            *shapes,
+            "to the same length. Received:"
         )
+        ids, mask, types = (checked(x, same, rule, *shapes) for x in given)
         return self._run(_without_static_shape(ids), mask, types, training, real_tokens)
 
     def predict_masked(

@@ -139,6 +139,11 @@ def test_a_model_without_heads_has_neither_mlm_nor_sop(model, asset):
     assert not hasattr(module, "mlm")
 
 
+@pytest.fixture(scope="module")
+def traced(module):
+    return module.signatures()
+
+
 def wrong(**changed):
     inputs = dict(zip(signatures.TF1_HUB, (*INPUTS, POSITIONS)))
     return {**inputs, **{name: tf.constant(value) for name, value in changed.items()}}
@@ -154,6 +159,8 @@ def wrong(**changed):
         (wrong(input_ids=[[31] * 7] * 2), r"must lie in \[0, 31\)"),
     ],
 )
-def test_wrong_inputs_are_told_by_their_rule(module, inputs, message):
+def test_wrong_inputs_are_told_by_their_rule(module, traced, inputs, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         module.mlm(inputs)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        traced["mlm"](*inputs.values())
