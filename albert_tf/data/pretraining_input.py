@@ -66,7 +66,7 @@ def dataset(
       InputError: no file matches, or the records do not fit the arguments.
     """
     paths = [os.fspath(path) for path in expand(input_files)]
-    kind = record_kinds.check(paths, max_seq_length, masking)
+    kind = record_kinds.check(paths, max_seq_length, masking, skip_broken_records)
     files = [record_files.RecordFile(path) for path in paths if os.path.getsize(path)]
     if skip_broken_records:
         files = record_files.whole(paths)

@@ -27,9 +27,6 @@ def whole(paths: Sequence[str]) -> list[RecordFile]:
     """Returns the files without what lies behind a broken record, after reading all of them.
 
     What is left out is logged, file by file and in sum.
-
-    Raises:
-      InputError: no whole record is left.
     """
     files, lost = [], []
     for path in paths:
@@ -48,12 +45,7 @@ def whole(paths: Sequence[str]) -> list[RecordFile]:
         logging.warning(
             "Left out of %d of %d record files: %d bytes.", len(lost), len(paths), sum(lost)
         )
-    if not any(file.records for file in files):
-        raise InputError(
-            f"Record files must hold a whole record. Received {len(paths)} files without one, the "
-            f"first '{paths[0]}'. Build the data again."
-        )
-    return files
+    return [file for file in files if file.records]
 
 
 def first_record(path: str | os.PathLike) -> tf.train.Example | None:

@@ -58,13 +58,19 @@ class Kind(NamedTuple):
         }
 
 
-def check(paths: Sequence[str], max_seq_length: int, masking: Masking) -> Kind:
+def check(
+    paths: Sequence[str],
+    max_seq_length: int,
+    masking: Masking,
+    skip_broken_records: bool = False,
+) -> Kind:
     """Returns the kind of the records of all files.
 
     Args:
       paths: of record files; empty ones among others pass.
       max_seq_length: S of the run.
       masking: settings of the run; static records have theirs, and only P counts.
+      skip_broken_records: files whose first record is broken pass too.
 
     Raises:
       InputError: a file does not hold records, a feature is missing or of another length than the
@@ -72,7 +78,12 @@ def check(paths: Sequence[str], max_seq_length: int, masking: Masking) -> Kind:
     """
     found: dict[Kind, str] = {}
     for path in paths:
-        record = first_record(path)
+        try:
+            record = first_record(path)
+        except InputError:
+            if not skip_broken_records:
+                raise
+            continue
         if record is not None:
             present = record.features.feature
             kind = Kind.of(present)
@@ -80,7 +91,7 @@ def check(paths: Sequence[str], max_seq_length: int, masking: Masking) -> Kind:
             _check_record(path, present, kind, max_seq_length, masking.max_predictions)
     if not found:
         raise InputError(
-            f"Record files must hold records. Received {len(paths)} empty files, the first "
+            f"Record files must hold records. Received {len(paths)} files without one, the first "
             f"'{paths[0]}'. Build the data again."
         )
     if len(found) > 1:

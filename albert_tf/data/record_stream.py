@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from albert_tf.data.record_files import RecordFile
+from albert_tf.data.record_files import RecordFile, naming_broken
 
 CYCLE_LENGTH = 8  # files read at once; mixes shards and the copies of the text
 
@@ -60,6 +60,9 @@ def endless(
       seed: of the order, not negative.
       shuffle_buffer: records to draw the next one from.
       first: number of the record to begin with, counted over all epochs.
+
+    Raises:
+      InputError: a record is broken, found when counting.
     """
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
@@ -75,7 +78,10 @@ def endless(
             .shuffle(shuffle_buffer, seed=shuffle_seed, reshuffle_each_iteration=False)
         )
 
-    begin, passed = divmod(first, _count(in_order(files, part))) if first else (0, 0)
+    begin = passed = 0
+    if first:
+        with naming_broken([file.path for file in files]):
+            begin, passed = divmod(first, _count(in_order(files, part)))
     return tf.data.Dataset.counter(begin).flat_map(epoch).skip(passed)
 
 

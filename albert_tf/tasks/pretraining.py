@@ -102,7 +102,7 @@ class PretrainingTask(AlbertTask):
 
     def _kind(self, data: PretrainingDataConfig) -> record_kinds.Kind:
         paths = [str(path) for path in expand(data.input_path)]
-        return record_kinds.check(paths, data.seq_length, data.masking)
+        return record_kinds.check(paths, data.seq_length, data.masking, data.skip_broken_records)
 
     def build_model(self) -> tf_keras.Model:
         """Returns the pretrainer with new weights."""

@@ -1,0 +1,35 @@
+"""Small record files for tests of the readers, each record with its number as its first token."""
+
+import numpy as np
+import tensorflow as tf
+
+from albert_tf.data.examples import serialize
+from albert_tf.data.features import STATIC
+from albert_tf.data.masking import Masking
+
+LENGTHS = {"S": 7, "P": 3, "1": 1, "L": 5, "G": 2, "U": 2}
+SETTINGS = dict(max_seq_length=7, masking=Masking(max_predictions=3), vocab_size=40)
+
+
+def write(path, first, count, table=STATIC, **lengths):
+    """Writes `count` records numbered from `first`; lengths by axis, else those above."""
+    lengths = {**LENGTHS, **lengths}
+    arrays = {f.name: np.ones((count, lengths[f.axis]), f.dtype) for f in table}
+    arrays["input_ids"][:, 0] = np.arange(first, first + count)
+    if "segment_lengths" in arrays:
+        arrays["segment_lengths"][:, 0] = lengths["L"] - 1
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in serialize(table, arrays):
+            writer.write(record)
+
+
+def write_parts(folder):
+    """Writes 31 records in three files and returns their glob."""
+    for i, (first, count) in enumerate(((0, 11), (11, 9), (20, 11))):
+        write(folder / f"part-{i}.tfrecord", first, count)
+    return str(folder / "part-*.tfrecord")
+
+
+def numbers(batches):
+    """Returns the numbers of the records in the batches of a dataset."""
+    return [int(n) for batch in batches for n in batch["input_word_ids"][:, 0]]
