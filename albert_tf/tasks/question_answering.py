@@ -241,7 +241,8 @@ class QuestionAnsweringTask(FineTuningTask):
         if threshold is not None:
             files["null_odds.json"] = {a.question.id: a.null_odds for a in answers}
             self.task_config.null_threshold = threshold
-            self.describe().to_json_file(Path(folder) / FILE)
+            for path in Path(folder).glob(f"**/{FILE}"):  # also that of the best checkpoint
+                self.describe().to_json_file(path)
         for name, values in files.items():
             paths.append(Path(folder) / name)
             with replacing(paths[-1]) as temporary:

@@ -1,0 +1,215 @@
+import json
+import random
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_task
+
+from albert_tf.errors import InputError
+from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.tasks.outputs import Outputs
+from albert_tf.tasks.question_answering import JointQuestionAnsweringTask, QuestionAnsweringTask
+
+# Words of one token each, so that little is to be learned; as text they differ from their tokens.
+ASKED = {"Who": ["Pythön", "TURTLE", "Mouse", "Wídget"], "When": ["Before", "álways", "NEXT"]}
+WORDS = ["the", "file", "object", "with", "from", "see", "list", "this", "has", "one", "line"]
+
+
+def squad(path, count, seed, impossible=0.0):
+    """Who or when, of a context with a name and a year at any place; a share lacks what is asked.
+
+    Long contexts make several windows.
+    """
+    rng = random.Random(seed)
+    paragraphs = []
+    for number in range(count):
+        words = rng.choices(WORDS, k=rng.randint(3, 20))
+        found = {}
+        for kind, options in ASKED.items():
+            if rng.random() >= impossible:
+                found[kind] = rng.choice(options)
+                words.insert(rng.randint(0, len(words)), found[kind])
+        context = " ".join(words)
+        questions = [
+            {
+                "id": f"{number}{kind}",
+                "question": f"{kind} has the file",
+                "answers": [{"text": found[kind], "answer_start": context.index(found[kind])}]
+                if kind in found
+                else [],
+                "is_impossible": kind not in found,
+            }
+            for kind in ("Who", "When")
+        ]
+        paragraphs.append({"context": context, "qas": questions})
+    path.write_text(json.dumps({"version": "2", "data": [{"paragraphs": paragraphs}]}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("squad")
+    return {
+        name: squad(folder / f"{name}.json", count, seed, impossible)
+        for name, count, seed, impossible in (
+            ("train1", 150, 1, 0.0),
+            ("dev1", 30, 2, 0.0),
+            ("train2", 250, 3, 0.4),
+            ("dev2", 40, 4, 0.4),
+        )
+    }
+
+
+SETTINGS = dict(seq_length=24, doc_stride=6, max_query_length=8)
+
+
+@pytest.fixture(scope="module")
+def learned(files):
+    """Each task with its metrics, after learning with three seeds."""
+    tasks = {}
+    for cls, version, steps in (
+        (QuestionAnsweringTask, 1, 350),
+        (JointQuestionAnsweringTask, 2, 400),
+    ):
+        found = tiny_task.task(cls, files[f"train{version}"], files[f"dev{version}"], **SETTINGS)
+        tasks[version] = found, tiny_task.metrics_of_seeds(found, steps)
+    return tasks
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_tiny_model_learns_it_with_every_seed(learned, version):
+    found, metrics = learned[version]
+    examples = found.examples(found.task_config.validation_data)
+    assert len(examples) > 1.2 * metrics[0]["total"]  # several windows for some
+    assert min(m["f1"] for m in metrics) > 90
+    if version == 2:
+        assert min(m["HasAns_f1"] for m in metrics) > 80
+        assert min(m["NoAns_f1"] for m in metrics) > 80
+        assert all(m["f1"] == pytest.approx(m["best_f1"]) for m in metrics)
+    else:
+        assert set(metrics[0]) == {"total", "exact", "f1"}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_results_are_files_in_the_official_form(learned, files, tmp_path, version):
+    found, _ = learned[version]
+    (tmp_path / "best").mkdir()
+    for folder in (tmp_path, tmp_path / "best"):
+        found.describe().to_json_file(folder / "task.json")
+    names = {path.name for path in found.write_results(tmp_path)}
+    texts = json.loads((tmp_path / "predictions.json").read_text())
+    best = json.loads((tmp_path / "nbest_predictions.json").read_text())
+    (paragraphs,) = (
+        a["paragraphs"] for a in json.loads(files[f"dev{version}"].read_text())["data"]
+    )
+    questions = {qa["id"]: (p["context"], qa) for p in paragraphs for qa in p["qas"]}
+    assert set(texts) == set(best) == set(questions)
+    right = 0
+    for name, (context, question) in questions.items():
+        answers = [answer["text"] for answer in question["answers"]] or [""]
+        right += texts[name] in answers
+        for span in best[name]:
+            assert context[span["begin"] : span["end"]].strip() == span["text"]
+        assert sum(span["probability"] for span in best[name]) == pytest.approx(1.0)
+    # Original substrings, with their case and accents.
+    metrics = found.results.best.metrics
+    assert 100 * right / len(texts) == pytest.approx(metrics["exact"])
+    assert {"metrics.json", "precision_coverage.png", "predictions.json"} <= names
+    report = found.report({})
+    assert "who" in report and "when" in report and f"{metrics['f1']:.4f}" in report
+    if version == 2:
+        odds = json.loads((tmp_path / "null_odds.json").read_text())
+        threshold = metrics["best_f1_thresh"]
+        assert {name for name, text in texts.items() if not text} == {
+            name for name, value in odds.items() if value > threshold
+        }
+        for folder in (tmp_path, tmp_path / "best"):
+            kept = TaskDescription.from_json_file(folder / "task.json").settings
+            assert kept["null_threshold"] == threshold and kept["seq_length"] == 24
+
+
+@pytest.mark.parametrize("cls", [QuestionAnsweringTask, JointQuestionAnsweringTask])
+def test_losses(files, cls):
+    found = tiny_task.task(cls, files["train2"], files["dev2"], batch_size=11, **SETTINGS)
+    model, batch, whole = tiny_task.assert_parts_sum_up(found)
+    outputs = {name: value.numpy() for name, value in model(batch).items()}
+    real = batch["input_mask"].numpy() == 1
+    wanted = []
+    for row in range(11):
+        losses = []
+        for side in ("start", "end"):
+            if cls is QuestionAnsweringTask:
+                logits = outputs[f"{side}_logits"][row][real[row]]
+                log_probs = logits - np.log(np.exp(logits).sum())
+            else:
+                log_probs = outputs[f"{side}_log_probs"][row]
+            losses.append(-log_probs[batch[f"{side}_positions"][row]])
+        if cls is JointQuestionAnsweringTask:
+            sign = 1.0 if batch["impossible"][row] else -1.0
+            losses.append(np.log1p(np.exp(-sign * outputs["impossible_logits"][row])))
+        wanted.append(0.5 * sum(losses))
+    assert whole == pytest.approx(np.mean(wanted), rel=1e-5)
+
+
+def test_padding_does_not_change_the_loss(files):
+    found = tiny_task.task(QuestionAnsweringTask, files["train1"], **SETTINGS)
+    model = found.build_model()
+    examples = found.examples(found.task_config.train_data)
+    losses = [
+        found.build_losses(batch, model(batch))
+        for batch in (examples.batch(np.arange(6), width) for width in (24, 40))
+    ]
+    assert float(losses[0]) == pytest.approx(float(losses[1]), rel=1e-5)
+
+
+def test_answers_to_questions_without_labels(learned, tmp_path):
+    found, _ = learned[2]
+    rows = [
+        {"id": "a", "question": "Who has the file", "context": "the list with Pythön from this"},
+        {"question": "Who has the file", "context": "\u0301 \u0301"},
+    ]
+    path = tmp_path / "ask.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    params = found.task_config.validation_data.replace(input_path=str(path))
+    examples = found.read(params, labelled=False)
+    assert "start_positions" not in examples.labels
+    batch = {n: tf.constant(v) for n, v in examples.batch(np.arange(2)).items()}
+    model = found.build_model()
+    found.task_config.null_threshold = 1e9
+    outputs = Outputs.gather([{**model(batch), "example": batch["example"]}])
+    first, second = found.answers(examples, outputs)
+    assert (first["id"], second["id"]) == ("a", "2")
+    assert first["answer"] == first["n_best"][0]["text"] and first["answer"] in rows[0]["context"]
+    # Nothing of that context is left.
+    assert (second["answer"], second["n_best"]) == ("", [])
+    found.task_config.null_threshold = first["null_odds"] - 0.1
+    assert next(found.answers(examples, outputs))["answer"] == ""
+
+
+def test_questions_that_are_left_out_are_named(tmp_path, capsys):
+    path = squad(tmp_path / "train.json", 4, 1)
+    document = json.loads(path.read_text())
+    answer = document["data"][0]["paragraphs"][2]["qas"][0]["answers"][0]
+    answer["answer_start"] += 1
+    path.write_text(json.dumps(document))
+    with pytest.raises(
+        InputError, match=r"train.json' question '2Who': the answer .* set skip_inv"
+    ):
+        tiny_task.task(QuestionAnsweringTask, path, **SETTINGS)
+    tiny_task.task(QuestionAnsweringTask, path, skip_invalid=True, **SETTINGS)
+    text = capsys.readouterr().out
+    assert "train.json: 7 questions in " in text
+    assert "1 question(s) left out, as the answer is not where the file says: 2Who" in text
+
+
+def test_a_set_to_score_must_have_answers(files, tmp_path):
+    document = json.loads(files["dev1"].read_text())
+    del document["data"][0]["paragraphs"][5]["qas"][1]["answers"]
+    del document["data"][0]["paragraphs"][5]["qas"][1]["is_impossible"]
+    path = tmp_path / "dev.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(
+        InputError, match=r"must have answers.*dev.json' question '5When'. Use `alb"
+    ):
+        tiny_task.task(QuestionAnsweringTask, files["train1"], path, **SETTINGS)
