@@ -16,10 +16,14 @@ REQUIRES = [
     "absl-py",
     "gin-config>=0.5.0",
     "h5py",
+    # tensorflow-datasets 4.9.10 imports it under every Python and asks for it below 3.11 only.
+    "importlib_resources",
     "matplotlib",
     "numpy",
     "pyyaml",
     "safetensors>=0.8",
+    "scikit-learn",  # the metrics of classification
+    "scipy",  # correlations
     "sentencepiece>=0.2",
     "sentencex>=1.0.32",  # cuts paragraphs into sentences; 4 MB, no dependencies
     "setuptools<81",  # tensorflow-hub 0.16.1 imports pkg_resources, which later versions dropped.
