@@ -112,6 +112,8 @@ class AlbertTask(base_task.Task):
             for name in self._STEP_METRICS
         ]
 
+    # Nothing here is Python control flow on tensors; without conversion it is traced sooner.
+    @tf.autograph.experimental.do_not_convert
     def train_step(
         self,
         inputs: Any,

@@ -23,8 +23,8 @@ def test_micro_batches_give_the_update_of_the_whole_batch(optimizer_name):
 
 
 def test_dropout_is_done_again_in_a_second_run_and_when_recomputing():
-    first = train("adamw", 2, updates=2, dropout=0.2)
-    again = train("adamw", 2, updates=2, dropout=0.2, recompute=True)
+    first = train("adamw", updates=2, dropout=0.2)
+    again = train("adamw", updates=2, dropout=0.2, recompute=True)
     np.testing.assert_allclose(again[0], first[0], rtol=1e-6)
     for name, value in first[1].items():
         np.testing.assert_allclose(again[1][name], value, atol=1e-6, err_msg=name)
