@@ -1,6 +1,7 @@
 """The digit-comma rule as TensorFlow operations: ids are replaced by rows of a table.
 
-Shapes: V ids in the vocabulary; T tokens of all texts together, U of them afterwards.
+Shapes: V ids in the vocabulary; T tokens of all texts together, U of them afterwards; E tokens that
+the rule takes apart into P parts.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from albert_tf.tokenization.graph_edits import edit
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
@@ -18,15 +20,16 @@ class Expanded(NamedTuple):
 
     Attributes:
       ids: int32 [U].
-      source: int32 [U], the index of the token that each came from.
-      from_start: int32 [U], characters between the end of the source and the start of the token;
-        -1 for tokens that were left alone.
-      from_end: int32 [U], likewise to the end of the token.
+      source: int64 [U], the index of the token that each came from.
+      parts: int64 [P], the tokens that are parts of another.
+      from_start: int32 [P], characters between the end of the source and the start of the part.
+      from_end: int32 [P], likewise to the end of the part.
       row_splits: int64, as before the rule, now over U.
     """
 
     ids: tf.Tensor
     source: tf.Tensor
+    parts: tf.Tensor
     from_start: tf.Tensor
     from_end: tf.Tensor
     row_splits: tf.Tensor
@@ -37,7 +40,7 @@ class DigitComma:
 
     def __init__(self, tokenizer: AlbertTokenizer) -> None:
         slots = np.zeros(tokenizer.vocab_size, np.int32)  # [V], 0: leave alone
-        lengths, ids, from_start, from_end = [1], [0], [-1], [-1]
+        lengths, ids, from_start, from_end = [], [], [], []
         for slot, (index, parts) in enumerate(tokenizer.digit_comma_parts.items(), start=1):
             slots[index] = slot
             lengths.append(len(parts))
@@ -50,8 +53,8 @@ class DigitComma:
         # A tensor outside of any graph is one that all graphs share.
         with tf.init_scope(), tf.device("CPU:0"):
             self._slots = tf.constant(slots)
-        self._lengths = np.array(lengths, np.int32)
-        self._firsts = np.cumsum([0, *lengths[:-1]], dtype=np.int32)
+        # Slots count from 1.
+        self._begins = np.cumsum([0, 0, *lengths], dtype=np.int64)
         self._ids = np.array(ids, np.int32)
         self._from_start = np.array(from_start, np.int32)
         self._from_end = np.array(from_end, np.int32)
@@ -66,26 +69,27 @@ class DigitComma:
         slots = tf.gather(self._slots, ids)  # [T]
 
         def unchanged() -> Expanded:
-            alone = tf.fill(tf.shape(ids), -1)
-            return Expanded(ids, tf.range(tf.size(ids)), alone, alone, row_splits)
+            source = tf.range(tf.size(ids, out_type=tf.int64))
+            return Expanded(ids, source, source[:0], ids[:0], ids[:0], row_splits)
 
-        # Few batches hold such a piece.
+        # Few texts hold such a piece.
         return tf.cond(
             tf.reduce_any(slots > 0), lambda: self._expand(ids, slots, row_splits), unchanged
         )
 
     def _expand(self, ids: tf.Tensor, slots: tf.Tensor, row_splits: tf.Tensor) -> Expanded:
-        lengths = tf.gather(self._lengths, slots)  # [T]
-        begins = tf.concat([[0], tf.cumsum(lengths)], 0)  # [T + 1]
-        source = tf.repeat(tf.range(tf.size(ids)), lengths)  # [U]
-        within = tf.range(tf.size(source)) - tf.gather(begins, source)
-        slots = tf.gather(slots, source)  # [U]
-        entry = tf.gather(self._firsts, slots) + within  # [U]
-        new_ids = tf.where(slots > 0, tf.gather(self._ids, entry), tf.gather(ids, source))
+        places = tf.where(slots > 0)[:, 0]  # [E]
+        slots = tf.gather(slots, places)  # [E]
+        entry, limit = tf.gather(self._begins, slots), tf.gather(self._begins, slots + 1)
+        edited = edit(places, limit - entry, row_splits)
+        parts = tf.ragged.range(edited.begins, edited.begins + limit - entry).values  # [P]
+        entry = tf.ragged.range(entry, limit).values  # [P]
+        new_ids = tf.gather(ids, edited.source)  # [U]
         return Expanded(
-            new_ids,
-            source,
+            tf.tensor_scatter_nd_update(new_ids, parts[:, tf.newaxis], tf.gather(self._ids, entry)),
+            edited.source,
+            parts,
             tf.gather(self._from_start, entry),
             tf.gather(self._from_end, entry),
-            tf.cast(tf.gather(begins, row_splits), row_splits.dtype),
+            edited.row_splits,
         )

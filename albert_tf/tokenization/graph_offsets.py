@@ -36,10 +36,11 @@ def locate(
     begin, end = _characters(aligned, starts, limits, rows)
     begin = tf.minimum(tf.gather(_next_visible(aligned.codes), begin), end)
     begin, end, row = (tf.gather(values, expanded.source) for values in (begin, end, rows))  # [U]
-    apart = expanded.from_start >= 0
+    parts = expanded.parts[:, tf.newaxis]
+    first, last = tf.gather_nd(begin, parts), tf.gather_nd(end, parts)
     begin, end = (
-        tf.where(apart, tf.maximum(begin, end - expanded.from_start), begin),
-        tf.where(apart, tf.maximum(begin, end - expanded.from_end), end),
+        tf.tensor_scatter_nd_update(values, parts, tf.maximum(first, last - from_last))
+        for values, from_last in ((begin, expanded.from_start), (end, expanded.from_end))
     )
     return _sources(texts, aligned, begin, end, row)
 

@@ -28,6 +28,7 @@ import tensorflow_text as tf_text
 from albert_tf.errors import InputError
 from albert_tf.tokenization import model_proto
 from albert_tf.tokenization.digit_comma import SPACE
+from albert_tf.tokenization.graph_edits import edit
 
 # What SentencePiece subtracts from the lowest score for a character that no piece has.
 _UNKNOWN_PENALTY = 10.0
@@ -107,12 +108,13 @@ class GraphSentencePiece(tf.Module):
           Ids int32 [U], row splits, and the index of the first byte or piece of each, int64 [U].
         """
         unknown = tokens.values >= self._vocab_size  # [T]
-        row = tokens.value_rowids()  # [T]
-        inside = unknown[1:] & unknown[:-1] & (row[1:] == row[:-1])
-        inside = tf.concat([tf.zeros_like(unknown[:1]), inside], 0)  # [T]
-        first = tf.where(tf.logical_not(inside))[:, 0]  # [U]
-        values = tf.gather(tf.where(unknown, self._unknown, tokens.values), first)
-        return values, tf.searchsorted(first, tokens.row_splits, out_type=tf.int64), first
+        place = tf.where(unknown)[:, 0]
+        row = tf.searchsorted(tokens.row_splits, place, side="right")
+        inside = (place[1:] == place[:-1] + 1) & (row[1:] == row[:-1])
+        inside = tf.boolean_mask(place[1:], inside)  # Those that follow another of their row.
+        edited = edit(inside, tf.zeros_like(inside), tokens.row_splits)
+        values = tf.gather(tf.where(unknown, self._unknown, tokens.values), edited.source)
+        return values, edited.row_splits, edited.source
 
     def _check(
         self, processor: sentencepiece.SentencePieceProcessor, known: dict[str, float]

@@ -1,0 +1,227 @@
+"""Tokenizers side by side on the same text: megabytes per second on one core.
+
+    python -m benchmarks.tokenization [--megabytes 1] [--rounds 5] [--long_line 10]
+
+Wants the packages of `pip install albert-tf[peers]`; peers that are absent are left out.
+
+The text is the documentation of the installed packages, a line at a time, the vocabulary 8000
+pieces trained on it. The process is bound to one core, and TensorFlow to one thread; seconds are
+those of the processor, which other work on the machine hardly disturbs. Before anything is timed,
+the ids of both runtimes must equal those of the original's rules in plain Python; the share of
+lines on which each peer gives these ids is printed with its speed.
+
+`--long_line` also tokenizes one line of that many megabytes, and one of a tenth, in both runtimes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+import unicodedata
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", TOKENIZERS_PARALLELISM="false", RAYON_NUM_THREADS="1")
+# transformers reads models with code generated for another protobuf than TensorFlow's.
+os.environ["TEMPORARILY_DISABLE_PROTOBUF_VERSION_CHECK"] = "true"
+
+import sentencepiece  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from albert_tf.data.docstrings import write_corpus  # noqa: E402
+from albert_tf.tokenization import vocabulary  # noqa: E402
+from albert_tf.tokenization.graph_tokenizer import GraphTokenizer  # noqa: E402
+from albert_tf.tokenization.tokenizer import AlbertTokenizer  # noqa: E402
+from benchmarks import interleaved  # noqa: E402
+
+BATCH = 1000
+Ids = list[list[int]]
+
+
+class PlainRules:
+    """The original's rules as it runs them: a text at a time, a piece at a time."""
+
+    def __init__(self, model_file: Path) -> None:
+        self.processor = sentencepiece.SentencePieceProcessor(model_file=str(model_file))
+
+    def __call__(self, texts: list[str]) -> Ids:
+        """Returns the ids of each text."""
+        return [[self.processor.PieceToId(p) for p in self._pieces(text)] for text in texts]
+
+    def _pieces(self, text: str) -> list[str]:
+        text = unicodedata.normalize("NFKD", " ".join(text.strip().split()))
+        text = "".join(c for c in text if not unicodedata.combining(c)).lower()
+        pieces: list[str] = []
+        for piece in self.processor.EncodeAsPieces(text):
+            if len(piece) > 1 and piece[-1] == "," and piece[-2].isdigit():
+                pieces += self.processor.EncodeAsPieces(piece[:-1].replace("▁", ""))
+                pieces.append(",")
+            else:
+                pieces.append(piece)
+        return pieces
+
+
+def in_data(tokenize: Callable[[tf.Tensor], tf.RaggedTensor], texts: list[str]) -> tf.data.Dataset:
+    """Returns a pipeline on one thread that tokenizes batches of the texts."""
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 1
+    data = tf.data.Dataset.from_tensor_slices(texts).batch(BATCH).cache()
+    return data.map(tokenize, num_parallel_calls=tf.data.AUTOTUNE).with_options(options)
+
+
+def drained(data: tf.data.Dataset) -> Callable[[], object]:
+    """Returns a function that runs a pipeline to its end and keeps nothing."""
+
+    @tf.function
+    def count() -> tf.Tensor:
+        return data.reduce(0, lambda total, rows: total + tf.size(rows.values))
+
+    return lambda: count().numpy()
+
+
+def rows_of(data: tf.data.Dataset) -> Ids:
+    """Returns what a pipeline gives as one list."""
+    return [row for batch in data for row in batch.to_list()]
+
+
+def ours(model_file: Path, texts: list[str]) -> tuple[dict[str, Callable[[], object]], Ids]:
+    """Returns our systems and the plain rules, and the ids that all of them give."""
+    tokenizer, plain = AlbertTokenizer(model_file), PlainRules(model_file)
+    in_graph = in_data(GraphTokenizer(tokenizer).tokenize, texts)
+    expected = plain(texts)
+    assert tokenizer.encode_batch(texts) == expected, "Python differs from the plain rules"
+    assert rows_of(in_graph) == expected, "the graph differs from the plain rules"
+    systems = {
+        "plain Python rules": lambda: plain(texts),
+        "albert_tf in Python": lambda: tokenizer.encode_batch(texts),
+        "albert_tf in tf.data": drained(in_graph),
+    }
+    return systems, expected
+
+
+def model_garden(model_file: Path, texts: list[str]) -> tuple[Callable[[], object], Ids]:
+    """Returns Model Garden's layer in `tf.data`, and its ids."""
+    from official.nlp.modeling import layers
+
+    layer = layers.SentencepieceTokenizer(
+        lower_case=True, strip_diacritics=True, model_serialized_proto=model_file.read_bytes()
+    )
+    data = in_data(layer, texts)
+    return drained(data), rows_of(data)
+
+
+def hugging_face_fast(model_file: Path, texts: list[str]) -> tuple[Callable[[], object], Ids]:
+    """Returns transformers' AlbertTokenizer, which runs in Rust, and its ids."""
+    from transformers import AlbertTokenizer as Fast
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "spiece.model").write_bytes(model_file.read_bytes())
+        fast = Fast.from_pretrained(folder)
+
+    def run() -> Ids:
+        return fast(texts, add_special_tokens=False)["input_ids"]
+
+    return run, run()
+
+
+def hugging_face_slow(model_file: Path, texts: list[str]) -> tuple[Callable[[], object], Ids]:
+    """Returns transformers' Python tokenizer over SentencePiece, and its ids.
+
+    Version 5 no longer has a slow AlbertTokenizer; this is the class that such a one would be
+    made from. It does not prepare the text, which leaves it less to do.
+    """
+    from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
+
+    slow = SentencePieceBackend(vocab_file=str(model_file), unk_token="<unk>", pad_token="<pad>")
+
+    def run() -> Ids:
+        return slow(texts, add_special_tokens=False)["input_ids"]
+
+    return run, run()
+
+
+PEERS = {
+    "Model Garden in tf.data": model_garden,
+    "Hugging Face fast": hugging_face_fast,
+    "Hugging Face slow": hugging_face_slow,
+}
+
+
+def table(seconds: Mapping[str, list[float]], megabytes: float, same: Mapping[str, float]) -> str:
+    """Returns rates, and each over those that ours is to beat: median, least and most of rounds."""
+    bases = [name for name in ("Hugging Face fast", "plain Python rules") if name in seconds]
+    lines = [f"{'':<24}{'MB/s':>7}{'same ids':>10}" + "".join(f"  times {b:<22}" for b in bases)]
+    for name, values in seconds.items():
+        line = f"{name:<24}{megabytes / statistics.median(values):>7.2f}{same[name]:>10.1%}"
+        for base in bases:
+            ratios = [other / value for value, other in zip(values, seconds[base])]
+            middle = statistics.median(ratios)
+            line += f"{middle:>12.2f} ({min(ratios):.2f}, {max(ratios):.2f})".ljust(30)
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def long_lines(model_file: Path, texts: list[str], megabytes: float) -> str:
+    """Returns seconds for one line of `megabytes` and one of a tenth, in both runtimes."""
+    tokenizer = AlbertTokenizer(model_file)
+    graph = tf.function(GraphTokenizer(tokenizer).tokenize)
+    runtimes: dict[str, Callable[[str], int]] = {
+        "Python": lambda text: len(tokenizer.encode(text)),
+        "graph": lambda text: int(tf.size(graph(tf.constant([text])).values)),
+    }
+    lines = ["one line without a break"]
+    text = " ".join(texts)
+    for size in (megabytes / 10, megabytes):
+        line = (text * (1 + int(size * 1e6 / len(text))))[: int(size * 1e6)]
+        for name, run in runtimes.items():
+            begin = time.process_time()
+            count = run(line)
+            spent = time.process_time() - begin
+            lines.append(f"  {size:>5.1f} MB in {name:<7}{count:>9,} tokens{spent:>7.2f} s")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Trains the vocabulary, checks the ids and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--megabytes", type=float, default=1.0, help="of text (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each system (%(default)s)")
+    parser.add_argument("--long_line", type=float, default=0.0, help="megabytes of one line")
+    parser.add_argument("--vocab", type=Path, help="a SentencePiece model, instead of training one")
+    args = parser.parse_args()
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(folder, "text.txt")
+        write_corpus(text, Path(folder, "rest.txt"), max_bytes=max(4e6, args.megabytes * 1.3e6))
+        lines = [line for line in text.read_text().split("\n") if line]
+        model_file = args.vocab or vocabulary.train(lines, Path(folder, "vocab"), 8000)
+        texts, left = [], args.megabytes * 1e6
+        for line in lines:
+            left -= len(line.encode())
+            texts.append(line)
+            if left <= 0:
+                break
+        systems, expected = ours(model_file, texts)
+        same = dict.fromkeys(systems, 1.0)
+        for name, build in PEERS.items():
+            try:
+                systems[name], ids = build(model_file, texts)
+            except ImportError as error:
+                print(f"left out {name}: {error}")
+                continue
+            same[name] = sum(a == b for a, b in zip(ids, expected)) / len(expected)
+        megabytes = sum(len(line.encode()) for line in texts) / 1e6
+        print(f"{len(texts):,} lines, {megabytes:.1f} MB")
+        seconds = interleaved.measure(systems, args.rounds, calls=1, clock=time.process_time)
+        print(table(seconds, megabytes, same))
+        if args.long_line:
+            print(long_lines(model_file, texts, args.long_line))
+
+
+if __name__ == "__main__":
+    main()
