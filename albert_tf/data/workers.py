@@ -12,6 +12,9 @@ import collections
 import concurrent.futures
 import itertools
 import multiprocessing
+import multiprocessing.connection
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import process
 from typing import Any, TypeVar
@@ -75,7 +78,14 @@ def ordered_map(
 
 def _start(make_function: Callable, arguments: tuple) -> None:
     global _function
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     _function = make_function(*arguments)
+
+
+def _exit_with_parent() -> None:
+    """Ends this worker if its parent is killed, which a worker that waits for items cannot see."""
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
 
 
 def _work(item: Any) -> Any:

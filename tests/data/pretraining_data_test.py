@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from upath import UPath
 
@@ -236,7 +237,8 @@ def test_a_killed_run_is_finished_by_the_same_command(tmp_path):
     code = (
         "import sys; from albert_tf.data.pretraining_data import build;"
         "from albert_tf.data.build_settings import BuildSettings as S;"
-        "build(*sys.argv[1:4], S(max_seq_length=32, dupe_factor=2, shards=40))"
+        "settings = S(max_seq_length=32, dupe_factor=2, shards=40)\n"
+        "if __name__ == '__main__': build(*sys.argv[1:4], settings, workers=2)"
     )
     directory = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-c", code, CORPUS, VOCAB, directory])
@@ -245,8 +247,11 @@ def test_a_killed_run_is_finished_by_the_same_command(tmp_path):
         while len(list(directory.glob("instances-*"))) < 4 and time.monotonic() < limit:
             time.sleep(0.002)
     finally:
+        workers = psutil.Process(process.pid).children()
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
+    assert len(workers) >= 2
+    assert not psutil.wait_procs(workers, timeout=20)[1]  # none is left behind
     stopped = manifests.read(directory)
     assert not stopped["complete"]
     assert 0 < len(stopped["shards"]) < 40
