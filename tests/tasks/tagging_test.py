@@ -1,0 +1,119 @@
+import random
+
+import numpy as np
+import pytest
+import tiny_task
+
+from albert_tf.errors import InputError
+from albert_tf.tasks.outputs import Outputs
+from albert_tf.tasks.tagging import TaggingTask
+
+# Words of one token each but one, so that little is to be learned.
+WORDS = ["the", "file", "object", "with", "from", "see", "list", "this", "has", "one", "line"]
+ENTITIES = {"PER": ["Turtle", "Mouse", "Zoë"], "ORG": ["Python", "Application Server", "New Api Form"]}
+
+
+def conll(path, count, seed):
+    """People, and companies of one word and more, between other words."""
+    rng = random.Random(seed)
+    lines = ["-DOCSTART- -X- O", ""]
+    for _ in range(count):
+        for _ in range(rng.randint(2, 16)):
+            if rng.random() < 0.3:
+                kind = rng.choice(list(ENTITIES))
+                first, *rest = rng.choice(ENTITIES[kind]).split()
+                lines += [f"{first} NNP B-{kind}", *(f"{word} NNP I-{kind}" for word in rest)]
+            else:
+                lines.append(f"{rng.choice(WORDS)} X O")
+        lines.append("")
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    root = tmp_path_factory.mktemp("conll")
+    train, dev = conll(root / "train.txt", 200, 1), conll(root / "dev.txt", 50, 2)
+    found = tiny_task.task(TaggingTask, train, dev, seq_length=16)
+    return found, tiny_task.metrics_of_seeds(found, 40, learning_rate=5e-3)
+
+
+def test_a_tiny_model_learns_it_with_every_seed(learned):
+    found, metrics = learned
+    examples = found.examples(found.task_config.validation_data)
+    assert len(examples) > 55  # sentences that go on in a second row
+    assert min(m["f1"] for m in metrics) > 0.9
+    assert found.describe().labels == ("O", "B-ORG", "B-PER", "I-ORG") and found.metric == "f1"
+
+
+def test_report_and_plot(learned, tmp_path):
+    found, _ = learned
+    names = {path.name for path in found.write_results(tmp_path)}
+    assert names == {"metrics.json", "confusion.png"}
+    assert "ORG" in found.report({}) and "micro avg" in found.report({})
+
+
+def test_words_in_words_out(learned, tmp_path):
+    found, _ = learned
+    path = tmp_path / "words.txt"
+    words = [("see", "\u0301", "Pythön", "1,000,", *["line"] * 20, "Mouse"), ("has",)]
+    path.write_text("\n\n".join("\n".join(sentence) for sentence in words))
+    params = found.task_config.validation_data.replace(input_path=str(path))
+    examples = found.read(params, labelled=False)
+    assert len(examples) == 4 and "label" not in examples.labels
+    # Each position says its token's id, modulo the number of labels.
+    rows = examples.batch(np.arange(4))["input_word_ids"]
+    logits = np.eye(4)[rows % 4]
+    outputs = Outputs.gather([{"example": np.arange(4), "logits": logits}])
+    answers = list(found.answers(examples, outputs))
+    labels, spm = found.describe().labels, found.tokenizer
+    for sentence, answer in zip(words, answers, strict=True):
+        assert answer["words"] == list(sentence)
+        first = [(spm.encode(word) or [spm.unk_id])[0] for word in sentence]
+        assert answer["labels"] == [labels[token % 4] for token in first]
+
+
+def test_losses_of_parts_sum_up(learned):
+    found, _ = learned
+    model, batch, whole = tiny_task.assert_parts_sum_up(found)
+    logits, labels = model(batch).numpy(), batch["label"].numpy()
+    losses = [
+        np.log(np.exp(logits[row, position]).sum()) - logits[row, position, label]
+        for (row, position), label in np.ndenumerate(labels)
+        if label >= 0
+    ]
+    assert 16 < len(losses) < labels.size - 2 * 16  # neither special tokens nor parts of words
+    assert whole == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_a_label_that_training_did_not_see_is_named(learned, tmp_path):
+    found, _ = learned
+    path = tmp_path / "dev.txt"
+    path.write_text("see X O\nBo X B-PRE\n")
+    params = found.task_config.validation_data.replace(input_path=str(path))
+    with pytest.raises(InputError, match=r"'B-PRE' at '.*dev.txt' line 2. Closest: B-PER"):
+        found.read(params)
+
+
+def test_words_that_are_cut_are_named(learned, tmp_path, capsys):
+    found, _ = learned
+    path = tmp_path / "words.txt"
+    path.write_text("qwertyuiopasdfghjklzxcvbnm\n")
+    params = found.task_config.validation_data.replace(input_path=str(path))
+    found.read(params, labelled=False)
+    assert "1 word(s) cut to seq_length: qwertyuiopasdfghjklzxcvbnm" in capsys.readouterr().out
+
+
+def test_an_empty_set_is_an_error(learned, tmp_path):
+    found, _ = learned
+    (tmp_path / "dev.txt").write_text("-DOCSTART- O\n\n")
+    params = found.task_config.validation_data.replace(input_path=str(tmp_path / "dev.txt"))
+    with pytest.raises(InputError, match=r"must have examples. Received none in .*dev.txt"):
+        found.examples(params)
+
+
+def test_labels_come_from_somewhere():
+    found = tiny_task.task(TaggingTask)
+    with pytest.raises(InputError, match="Received neither. Set TRAIN_DATA"):
+        found.describe()
+    assert tiny_task.task(TaggingTask, labels=["X", "Y"]).describe().labels == ("X", "Y")
