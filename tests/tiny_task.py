@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from albert_tf.tasks.model_config import ModelConfig
+from albert_tf.training import run_folder
 
 MODEL = dict(
     vocab_size=1000,
@@ -84,3 +85,11 @@ def assert_parts_sum_up(found):
     whole = float(found.build_losses(batch, model(batch)))
     assert abs(total - whole) < 1e-5 * abs(whole)
     return model, batch, whole
+
+
+def save(found, model, folder):
+    """Writes a model as a run does, so that other runs may begin with it."""
+    config = model.albert_config
+    run_folder.write_model_files(Path(folder), config, found.folder_files())
+    tf.train.Checkpoint(model=model, **model.checkpoint_items).save(f"{folder}/ckpt")
+    return folder

@@ -206,8 +206,8 @@ class FineTuningTask(AlbertTask):
           InputError: weights, vocabulary, config and files do not fit each other.
         """
         for data in (self.task_config.train_data, self.task_config.validation_data):
-            self.check_length(data)
             if data.input_path or data.tfds_name:
+                self.check_length(data)
                 self.examples(data)
         self.describe()
 
@@ -300,7 +300,8 @@ class FineTuningTask(AlbertTask):
         Raises:
           InputError: there are none, or as `read`.
         """
-        key = f"{params.input_path} {params.tfds_name} {params.tfds_split} {params.seq_length}"
+        names = ("input_path", "tfds_name", "tfds_split", "seq_length", "is_training")
+        key = " ".join(str(getattr(params, name)) for name in names)
         if key not in self._examples:
             examples = self.read(params)
             if not len(examples):

@@ -1,0 +1,150 @@
+"""What all fine-tuning tasks share: where they begin, what they keep, how they predict."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_task
+
+import albert_tf
+from albert_tf.errors import InputError
+from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.tasks.classification import ClassificationConfig, ClassificationTask
+from albert_tf.tasks.outputs import Outputs
+from albert_tf.tokenization.settings import Preprocessing
+
+ROWS = ["the file,yes", "a list with one line,no", "from,yes", "this object,no", "Python,yes"]
+
+
+def write(path, rows):
+    path.write_text("\n".join(["text,label", *rows]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A fine-tuned model in a folder, and the task that it is of."""
+    root = tmp_path_factory.mktemp("weights")
+    path = write(root / "data.csv", ROWS)
+    found = tiny_task.task(ClassificationTask, path, path, seq_length=16, batch_size=2)
+    (root / "model").mkdir()
+    model = found.build_model()
+    for variable in model.variables:
+        variable.assign_add(tf.random.stateless_normal(variable.shape, [1, 2], stddev=0.1))
+    return found, model, tiny_task.save(found, model, root / "model")
+
+
+def started(folder, path, **config):
+    params = ClassificationConfig(init_from=str(folder), **config)
+    for data in (params.train_data, params.validation_data):
+        data.input_path, data.global_batch_size, data.seq_length = str(path), 2, 16
+    found = ClassificationTask(params)
+    found.check()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (ROWS, r"loaded variables: encoder \d+ of \d+, head 2 of 2, from"),
+        (["x,good", "y,bad"], r"encoder (\d+) of \1; new: .*classifier/kernel"),
+    ],
+)
+def test_weights_bring_their_head_where_the_labels_are_the_same(
+    weights, rows, told, tmp_path, capsys
+):
+    _, before, folder = weights
+    found = started(folder, write(tmp_path / "data.csv", rows))
+    model = found.build_model()
+    found.initialize(model)
+    assert re.search(told, capsys.readouterr().out)
+    np.testing.assert_array_equal(
+        model.encoder.get_embedding_table(), before.encoder.get_embedding_table()
+    )
+    assert np.array_equal(model.head.kernel, before.head.kernel) == (rows is ROWS)
+
+
+def test_an_evaluation_without_training_data_has_the_labels_of_the_weights(weights, tmp_path):
+    params = ClassificationConfig(init_from=str(weights[2]))
+    params.validation_data.input_path = str(write(tmp_path / "dev.csv", ["x,yes"]))
+    params.validation_data.seq_length = 16
+    found = ClassificationTask(params)
+    found.check()
+    assert found.describe().labels == ("no", "yes")
+
+
+def test_dropout_of_the_recipe_wins_over_that_of_the_weights(weights, tmp_path):
+    path = write(tmp_path / "data.csv", ROWS)
+    found = started(weights[2], path, hidden_dropout=0.3, classifier_dropout=0.2)
+    assert found.task_config.model.hidden_dropout_prob == 0.3
+    assert found.task_config.model.attention_probs_dropout_prob == 0.0
+    assert found.build_model().dropout_rate == 0.2
+
+
+def test_a_started_run_goes_on_with_its_own_folder(weights, tmp_path):
+    folder = shutil.copytree(weights[2], tmp_path / "run")
+    params = ClassificationConfig(init_from="elsewhere")
+    params.train_data.input_path = str(write(tmp_path / "data.csv", ROWS))
+    found = ClassificationTask(params, logging_dir=str(folder))
+    assert found.start.goes_on and found.describe().labels == ("no", "yes")
+
+
+def refused(message, **config):
+    with pytest.raises(InputError, match=message):
+        ClassificationTask(ClassificationConfig(**config)).check()
+
+
+def test_what_does_not_fit_stops_before_any_work(weights, tmp_path):
+    folder = weights[2]
+    refused("must begin with pretrained weights.*no INIT_FROM.*FROM_SCRATCH=True")
+    refused("weights or from scratch. Received both", init_from=str(folder), from_scratch=True)
+    refused("from scratch must have a vocabulary", from_scratch=True)
+    vocab = str(tiny_task.VOCAB)
+    refused("vocab_size=30000 .*1000 pieces", from_scratch=True, vocab_file=vocab)
+    cased = str(tiny_task.VOCAB.with_name("spm_cased.model"))
+    refused("the one that the weights were trained with", init_from=str(folder), vocab_file=cased)
+    same = shutil.copy(vocab, tmp_path / "same.model")
+    Preprocessing(keep_accents=True).to_json_file(tmp_path / "same.preprocess.json")
+    refused("preprocessed in one way", init_from=str(folder), vocab_file=str(same))
+    bare = shutil.copytree(folder, tmp_path / "bare")
+    (bare / tiny_task.VOCAB.name).unlink()
+    refused("must come with their vocabulary", init_from=str(bare))
+    long = ClassificationConfig(init_from=str(folder))
+    long.train_data.seq_length, long.train_data.input_path = 65, "data.csv"
+    with pytest.raises(InputError, match="seq_length=65, max_position_embeddings=64"):
+        ClassificationTask(long).check()
+
+
+def test_a_folder_tells_labels_columns_and_length(weights):
+    description = TaskDescription.beside(weights[2])
+    assert (description.task, description.labels) == ("classification", ("no", "yes"))
+    assert (description.settings["seq_length"], description.settings["text"]) == (16, "text")
+
+
+def test_outputs_of_steps_and_replicas_are_in_the_order_of_the_examples():
+    def part(*examples):
+        return tf.constant(examples), tf.constant([[10.0 * e] for e in examples])
+
+    (one, x), (two, y), (three, z) = part(3, 0), part(2), part(1, 3)
+    steps = [{"example": (one, two), "logits": (x, y)}, {"example": (three,), "logits": (z,)}]
+    outputs = Outputs.gather(steps)
+    np.testing.assert_array_equal(outputs.examples, [0, 1, 2, 3])
+    np.testing.assert_array_equal(outputs.stacked(), [[0], [10], [20], [30]])
+
+
+def test_a_predictor_answers_as_the_model_does(weights, tmp_path):
+    _, model, folder = weights
+    predictor = albert_tf.Predictor(folder)
+    path = tmp_path / "new.csv"
+    path.write_text("text\n" + "\n".join(row.split(",")[0] for row in ROWS) + "\n")
+    answers = list(predictor(path, batch_size=2))
+    tokenizer = albert_tf.AlbertTokenizer(tiny_task.VOCAB)
+    logits = model(tokenizer([row.split(",")[0] for row in ROWS]))
+    shares = tf.nn.softmax(logits).numpy()
+    for answer, share in zip(answers, shares, strict=True):
+        assert list(answer["probabilities"].values()) == pytest.approx(list(share), abs=1e-6)
+        assert answer["label"] == ("no", "yes")[share.argmax()]
+    with pytest.raises(InputError, match="batch_size must be at least 1. Received 0"):
+        list(predictor(path, batch_size=0))
