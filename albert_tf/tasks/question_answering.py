@@ -1,15 +1,14 @@
-"""Question answering: SQuAD 1.1 and 2.0, and files like them.
+"""Question answering with SQuAD's files, by independent scores of start and end.
 
-Two tasks with the same files, windows, answers and metrics: `QuestionAnsweringTask` scores starts
-and ends by themselves (the original's model for 1.1), `JointQuestionAnsweringTask` ends given their
-starts and whether there is an answer at all (its model for 2.0).
+The same files, windows, answers and metrics serve joint_question_answering.py, the original's model
+for SQuAD 2.0.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +23,6 @@ from albert_tf.data.span_windows import Window, WindowSettings
 from albert_tf.data.squad import Question
 from albert_tf.errors import InputError
 from albert_tf.files import expand, replacing
-from albert_tf.modeling.joint_span_labeler import AlbertJointSpanLabeler
 from albert_tf.modeling.span_labeler import AlbertSpanLabeler
 from albert_tf.modeling.task_description import FILE, TaskDescription
 from albert_tf.tasks import span_decoding, squad_metrics, squad_report
@@ -75,6 +73,8 @@ class QuestionAnsweringTask(FineTuningTask):
 
     MODEL = AlbertSpanLabeler
     SETTINGS = ("doc_stride", "max_query_length", "n_best", "max_answer_length", "null_threshold")
+    OUTPUTS = (".json",)
+    INPUT = ".json"
 
     @classmethod
     def config_class(cls) -> type[QuestionAnsweringConfig]:
@@ -191,6 +191,12 @@ class QuestionAnsweringTask(FineTuningTask):
                 "n_best": [span.to_dict() for span in answer.spans],
             }
 
+    def written(self, answers: Iterable[dict[str, Any]], ending: str) -> str:
+        """Returns answers as JSON Lines, or as .json: a text for each id, SQuAD's official form."""
+        if ending != ".json":
+            return super().written(answers, ending)
+        return _json({answer["id"]: answer["answer"] for answer in answers})
+
     # === Evaluation ===
     @property
     def metric(self) -> str:
@@ -246,70 +252,15 @@ class QuestionAnsweringTask(FineTuningTask):
         for name, values in files.items():
             paths.append(Path(folder) / name)
             with replacing(paths[-1]) as temporary:
-                text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
-                temporary.write_text(text, encoding="utf-8")
+                temporary.write_text(_json(values), encoding="utf-8")
         return paths
 
     def _threshold(self) -> float | None:
         return self.results.best.metrics.get("best_f1_thresh")
 
 
-@dataclasses.dataclass
-class JointQuestionAnsweringConfig(QuestionAnsweringConfig):
-    """What `JointQuestionAnsweringTask` needs.
-
-    Attributes:
-      start_n_top: starts of a window that are followed; 5 in the original.
-      end_n_top: ends for each of them; 5 in the original.
-    """
-
-    start_n_top: int = 5
-    end_n_top: int = 5
-
-
-@task_factory.register_task_cls(JointQuestionAnsweringConfig)
-class JointQuestionAnsweringTask(QuestionAnsweringTask):
-    """Answers as parts of a context, by ends given their starts, and a verdict if there is none.
-
-    The loss is half the sum of the mean cross entropies of start, end given the true start, and
-    verdict (original squad_utils.py:v2_model_fn_builder).
-    """
-
-    MODEL = AlbertJointSpanLabeler
-    SETTINGS = (*QuestionAnsweringTask.SETTINGS, "start_n_top", "end_n_top")
-
-    @classmethod
-    def config_class(cls) -> type[JointQuestionAnsweringConfig]:
-        """`JointQuestionAnsweringConfig`."""
-        return JointQuestionAnsweringConfig
-
-    def losses(self, labels: Tensors, outputs: Tensors) -> tf.Tensor:
-        """Returns the loss of each window; see the class."""
-        sides = [
-            -tf.gather(outputs[f"{side}_log_probs"], labels[f"{side}_positions"], batch_dims=1)
-            for side in ("start", "end")
-        ]
-        verdict = tf.nn.sigmoid_cross_entropy_with_logits(
-            tf.cast(labels["impossible"], tf.float32), outputs["impossible_logits"]
-        )
-        return 0.5 * tf.add_n([*sides, verdict])  # [B]
-
-    def _candidates(
-        self, window: Window, outputs: Mapping[str, np.ndarray]
-    ) -> tuple[Candidates, float]:
-        candidates = span_decoding.beam_candidates(
-            outputs["start_top_log_probs"],
-            outputs["start_top_index"],
-            outputs["end_top_log_probs"],
-            outputs["end_top_index"],
-            window,
-            self.task_config.max_answer_length,
-        )
-        return candidates, float(outputs["impossible_logits"])
-
-    def _null_odds(self, spans: Sequence[span_decoding.Span], nulls: Sequence[float]) -> float:
-        """Returns the verdict of the window that is the surest of an answer."""
-        return min(nulls)
+def _json(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
 def _check_answered(questions: Sequence[Question]) -> None:

@@ -13,7 +13,7 @@ _CLASSES = {
     "classification": "classification.ClassificationTask",
     "regression": "classification.ClassificationTask",
     "question_answering": "question_answering.QuestionAnsweringTask",
-    "joint_question_answering": "question_answering.JointQuestionAnsweringTask",
+    "joint_question_answering": "joint_question_answering.JointQuestionAnsweringTask",
     "multiple_choice": "multiple_choice.MultipleChoiceTask",
     "tagging": "tagging.TaggingTask",
     "fill_mask": "fill_mask.FillMaskTask",

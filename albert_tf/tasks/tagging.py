@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class TaggingTask(FineTuningTask):
 
     MODEL = AlbertTokenClassifier
     SETTINGS = ("word_column", "label_column")
+    OUTPUTS = (".txt",)
 
     @classmethod
     def config_class(cls) -> type[TaggingConfig]:
@@ -129,7 +130,14 @@ class TaggingTask(FineTuningTask):
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:
         """Yields the `words` of each sentence and their `labels`."""
         for sentence, found in self._found(examples, outputs):
-            yield {"words": list(sentence.words), "labels": found}
+            yield {"words": list(sentence.words), "labels": list(found)}
+
+    def written(self, answers: Iterable[dict[str, Any]], ending: str) -> str:
+        """Returns answers as JSON Lines, or as .txt: a word with its label a line."""
+        if ending != ".txt":
+            return super().written(answers, ending)
+        sentences = ["".join(map("{}\t{}\n".format, a["words"], a["labels"])) for a in answers]
+        return "\n".join(sentences)
 
     def _tags(
         self, examples: EncodedExamples, outputs: Outputs

@@ -8,8 +8,9 @@ import tiny_task
 
 from albert_tf.errors import InputError
 from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.tasks.joint_question_answering import JointQuestionAnsweringTask
 from albert_tf.tasks.outputs import Outputs
-from albert_tf.tasks.question_answering import JointQuestionAnsweringTask, QuestionAnsweringTask
+from albert_tf.tasks.question_answering import QuestionAnsweringTask
 
 # Words of one token each, so that little is to be learned; as text they differ from their tokens.
 ASKED = {"Who": ["Pythön", "TURTLE", "Mouse", "Wídget"], "When": ["Before", "álways", "NEXT"]}
@@ -177,12 +178,14 @@ def test_answers_to_questions_without_labels(learned, tmp_path):
     batch = {n: tf.constant(v) for n, v in examples.batch(np.arange(2)).items()}
     model = found.build_model()
     found.task_config.null_threshold = 1e9
-    outputs = Outputs.gather([{**model(batch), "example": batch["example"]}])
+    outputs = Outputs.gather([{**found.kept(model(batch)), "example": batch["example"]}])
     first, second = found.answers(examples, outputs)
     assert (first["id"], second["id"]) == ("a", "2")
     assert first["answer"] == first["n_best"][0]["text"] and first["answer"] in rows[0]["context"]
     # Nothing of that context is left.
     assert (second["answer"], second["n_best"]) == ("", [])
+    official = json.loads(found.written([first, second], ".json"))
+    assert official == {"a": first["answer"], "2": ""}
     found.task_config.null_threshold = first["null_odds"] - 0.1
     assert next(found.answers(examples, outputs))["answer"] == ""
 

@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 import tiny_task
 
+from albert_tf.data import conll as conll_file
 from albert_tf.errors import InputError
 from albert_tf.tasks.outputs import Outputs
 from albert_tf.tasks.tagging import TaggingTask
 
 # Words of one token each but one, so that little is to be learned.
 WORDS = ["the", "file", "object", "with", "from", "see", "list", "this", "has", "one", "line"]
-ENTITIES = {"PER": ["Turtle", "Mouse", "Zoë"], "ORG": ["Python", "Application Server", "New Api Form"]}
+ENTITIES = {
+    "PER": ["Turtle", "Mouse", "Zoë"],
+    "ORG": ["Python", "Application Server", "New Api Form"],
+}
 
 
 def conll(path, count, seed):
@@ -71,6 +75,9 @@ def test_words_in_words_out(learned, tmp_path):
         assert answer["words"] == list(sentence)
         first = [(spm.encode(word) or [spm.unk_id])[0] for word in sentence]
         assert answer["labels"] == [labels[token % 4] for token in first]
+    path.write_text(found.written(answers, ".txt"))
+    read = [(list(s.words), list(s.labels)) for s in conll_file.read(path)]
+    assert read == [(answer["words"], answer["labels"]) for answer in answers]
 
 
 def test_losses_of_parts_sum_up(learned):
