@@ -47,7 +47,7 @@ class BuildSettings:
     """
 
     max_seq_length: int = 512
-    record_format: str = "original"
+    record_format: str = "dynamic"
     max_predictions_per_seq: int | None = None
     masked_lm_prob: float = 0.15
     ngram: int = 3

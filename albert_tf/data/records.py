@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,14 +51,17 @@ def read_arrays(
             f"Pretraining records must have all features of their kind. Received '{path}', "
             f"{kind}, without {', '.join(missing)}. Build the data again."
         )
-    parse = (
-        _dynamic_parser(path, kind, vocab_size) if kind.dynamic else _static_parser(present, kind)
-    )
-    batches = tf.data.TFRecordDataset(path).batch(batch_size).enumerate().map(parse)
+    if kind.dynamic:
+        parse = _dynamic_parser(kind, _max_seq_length(path, kind), vocab_size)
+    else:
+        parse = _static_parser(present, kind)
+    batches = tf.data.TFRecordDataset(path).batch(batch_size).enumerate()
     read = 0
     with naming_broken([path]):
         try:
-            for arrays in batches.as_numpy_iterator():
+            for number, serialized in batches:
+                parsed = parse(number, serialized)
+                arrays = {name: values.numpy() for name, values in parsed.items()}
                 read += len(arrays["input_ids"])
                 yield _with_boundaries(arrays) if kind.dynamic else arrays
         except tf.errors.InvalidArgumentError as error:
@@ -85,11 +89,12 @@ def _static_parser(present: Mapping[str, tf.train.Feature], kind: Kind) -> Parse
     return parse
 
 
-def _dynamic_parser(path: str, kind: Kind, vocab_size: int) -> Parser:
-    length = _max_seq_length(path, kind)
+@functools.cache  # tracing takes seconds, and files are many
+def _dynamic_parser(kind: Kind, length: int, vocab_size: int) -> Parser:
     masking = Masking(max_predictions=max(1, round(length * Masking.rate)))
     original = {feature.model_name: feature.name for feature in STATIC}
 
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.string)])
     def parse(number: tf.Tensor, serialized: tf.Tensor) -> record_batches.Batch:
         seed = tf.stack([tf.constant(0, tf.int64), number])
         parsed = record_batches.parse_dynamic(serialized, kind)

@@ -6,8 +6,9 @@ from albert_tf.errors import InputError
 
 def test_predictions_follow_the_sequence_length():
     assert BuildSettings(max_seq_length=512).max_predictions_per_seq == 77
-    assert BuildSettings(max_seq_length=128, masked_lm_prob=0.2).max_predictions_per_seq == 26
-    assert BuildSettings(max_predictions_per_seq=9).masking.max_predictions == 9
+    static = BuildSettings(128, "original", masked_lm_prob=0.2)
+    assert static.max_predictions_per_seq == 26
+    assert BuildSettings(record_format="original", max_predictions_per_seq=9).masking.width == 9
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,14 @@ def test_predictions_follow_the_sequence_length():
         ),
         ({"split_sentences": "English"}, "by its code.*Received 'English'"),
         ({"ngram": 0}, "max_ngram must be at least 1. Received 0"),
+        (
+            {"record_format": "bert"},
+            "record_format must be one of dynamic, original, model_garden. Received 'bert'",
+        ),
+        (
+            {"record_format": "dynamic", "favor_longer_ngram": True},
+            "belong to the run that reads.*favor_longer=True.*set record_format='original'",
+        ),
     ],
 )
 def test_bad_settings(arguments, message):

@@ -58,7 +58,7 @@ def languages(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def maker():
-    settings = BuildSettings(max_seq_length=90, dupe_factor=3, short_seq_prob=0.0)
+    settings = BuildSettings(90, "original", dupe_factor=3, short_seq_prob=0.0)
     return InstanceMaker(AlbertTokenizer(VOCAB), settings)
 
 
@@ -111,7 +111,7 @@ def test_lines_that_are_paragraphs_are_cut(maker):
 
 def words_of_instances(vocab, text):
     """Yields each word of the instances of a text: its pieces, and which of them are masked."""
-    settings = BuildSettings(max_seq_length=60, max_predictions_per_seq=15, dupe_factor=40)
+    settings = BuildSettings(60, "original", max_predictions_per_seq=15, dupe_factor=40)
     maker = InstanceMaker(AlbertTokenizer(vocab), settings)
     pieces = maker.tokenizer.pieces
     for copy in maker(Block(0, 0, [text], 500)).copies:

@@ -43,9 +43,7 @@ def tokenizer():
 def many(tmp_path_factory):
     """The golden corpus with the golden settings, but twelve copies, for small errors."""
     directory = tmp_path_factory.mktemp("build") / "many"
-    settings = BuildSettings(
-        max_seq_length=64, max_predictions_per_seq=10, dupe_factor=12, shards=2, seed=3
-    )
+    settings = BuildSettings(64, "original", dupe_factor=12, shards=2, seed=3)
     return directory, build(str(CORPUS), VOCAB, directory, settings, workers=2)
 
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_records import write
 
 from albert_tf.data.records import count, describe, read_arrays
 from albert_tf.data.statistics_report import report
@@ -32,6 +33,44 @@ def test_counts_records_of_the_original(tokenizer):
     assert "aim 80 %" in text
 
 
+def test_dynamic_records_get_masks_and_boundaries(golden_builds, tokenizer):
+    """Against the static records of the same instances."""
+    counts, static = (
+        count(sorted(golden_builds[kind].glob("*.tfrecord")), tokenizer)
+        for kind in ("dynamic", "original")
+    )
+    for name in ("instances", "tokens", "label/1", "length/57-64"):
+        assert counts[name] == static[name]
+    for name, error in (("masked", 0.003), ("unknown", 0.2), ("boundaries", 0.015)):
+        assert counts[name] == pytest.approx(static[name], rel=error)
+    assert counts["masked/[MASK]"] / counts["masked"] == pytest.approx(0.8, abs=0.01)
+    path = sorted(golden_builds["dynamic"].glob("*.tfrecord"))[0]
+    (arrays,) = read_arrays(path, 1000)
+    (expected,) = read_arrays(golden_builds["original"] / path.name, 1000)
+    added = arrays["token_boundary"] - expected["token_boundary"]
+    # A word that a segment cuts into begins a unit there.
+    after_special = np.pad(np.isin(arrays["input_ids"][:, :-1], [2, 3]), ((0, 0), (1, 0)))
+    assert (added >= 0).all() and (after_special | (added == 0)).all()
+    assert describe(arrays, 0, tokenizer).count("->") == arrays["masked_lm_weights"][0].sum()
+
+
+def test_without_a_manifest_the_longest_record_sets_the_width(golden_builds, tmp_path, tokenizer):
+    path = sorted(golden_builds["dynamic"].glob("*.tfrecord"))[1]
+    (tmp_path / path.name).write_bytes(path.read_bytes())
+    (moved,), (arrays,) = read_arrays(tmp_path / path.name, 1000), read_arrays(path, 1000)
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(moved[name], values, err_msg=name)
+
+
+def test_records_with_model_gardens_names(golden_builds):
+    path = sorted(golden_builds["original"].glob("*.tfrecord"))[0]
+    (arrays,) = read_arrays(path, 1000)
+    (renamed,) = read_arrays(golden_builds["model_garden"] / path.name, 1000)
+    assert set(renamed) == set(arrays)
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(renamed[name], values, err_msg=name)
+
+
 def test_describe(tokenizer):
     arrays = {
         "input_ids": [2, 100, 4, 3, 200, 5, 3, 0],
@@ -59,6 +98,15 @@ def test_ids_outside_the_vocabulary(tokenizer):
     arrays["input_ids"][5, 6] = 1000
     with pytest.raises(InputError, match=r"ids below 1000.*Received the id 1000.*manifest\.json"):
         describe(arrays, 5, tokenizer)
+
+
+def test_a_record_unlike_the_first(tmp_path):
+    write(tmp_path / "a.tfrecord", 0, 5)
+    write(tmp_path / "b.tfrecord", 0, 1, S=8)
+    with open(tmp_path / "a.tfrecord", "ab") as file:
+        file.write((tmp_path / "b.tfrecord").read_bytes())
+    with pytest.raises(InputError, match=r"must be alike. Received '.*a\.tf.* records 4 to 7, c"):
+        list(read_arrays(tmp_path / "a.tfrecord", 1000, batch_size=4))
 
 
 def test_a_truncated_file(tmp_path):
