@@ -41,6 +41,11 @@ EXTRAS = {
     "hf": ["huggingface_hub"],  # hf:// handles
     "kaggle": ["kagglehub"],  # kaggle:// handles
     "torch": ["torch"],  # pytorch_model.bin
+    # What inference and training are compared with. onnx writes the model for the last two.
+    "bench": [
+        *("jax", "keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"),
+        *("onnx", "onnxruntime", "openvino"),
+    ],
     "peers": ["keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"],  # tests beside them
     "test": [*BEAM, "hypothesis", "pytest", "pytest-xdist", "ruff", "wheel"],
 }

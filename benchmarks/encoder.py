@@ -16,48 +16,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tf_keras  # noqa: E402
-from official.nlp.modeling.networks import AlbertEncoder as ModelGardenEncoder  # noqa: E402
 
-from albert_tf import AlbertConfig, AlbertEncoder, presets  # noqa: E402
-from benchmarks import interleaved  # noqa: E402
-
-
-def encoders(config: AlbertConfig) -> tuple[AlbertEncoder, tf_keras.Model]:
-    """Returns both encoders with the same weights."""
-    ours = AlbertEncoder.from_albert_config(config)
-    theirs = ModelGardenEncoder(
-        vocab_size=config.vocab_size,
-        embedding_width=config.embedding_size,
-        hidden_size=config.hidden_size,
-        num_layers=config.num_hidden_layers,
-        num_attention_heads=config.num_attention_heads,
-        max_sequence_length=config.max_position_embeddings,
-        type_vocab_size=config.type_vocab_size,
-        intermediate_size=config.intermediate_size,
-        dropout_rate=0.0,
-        attention_dropout_rate=0.0,
-        dict_outputs=True,
-    )
-    for source, target in zip(_in_order(ours.variables), _in_order(theirs.variables)):
-        target.assign(tf.reshape(source, target.shape))
-    return ours, theirs
-
-
-def _in_order(variables: list[tf.Variable]) -> list[tf.Variable]:
-    """Sorts variables by what they are, whatever either side calls them."""
-    parts = (
-        *("word_embeddings", "position_embedding", "type_embeddings", "embeddings/layer_norm"),
-        *("projection", "query", "key", "value", "attention_output", "attention/output"),
-        *("attention_layer_norm", "intermediate", "output_layer_norm", "pooler", "output"),
-    )
-    aliases = {"attention/output": "attention_output"}
-
-    def key(variable: tf.Variable) -> tuple[int, str]:
-        name = variable.name
-        part = next(p for p in parts if p in name)
-        return parts.index(aliases.get(part, part)), name.split("/")[-1]
-
-    return sorted(variables, key=key)
+from albert_tf import AlbertEncoder, presets  # noqa: E402
+from benchmarks import interleaved, model_garden  # noqa: E402
 
 
 def step(encoder: tf_keras.layers.Layer, inputs: list[tf.Tensor]) -> tf.types.experimental.Callable:
@@ -87,7 +48,8 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=2)
     args = parser.parse_args()
     config = presets.get(args.preset).config
-    ours, theirs = encoders(config)
+    ours = AlbertEncoder.from_albert_config(config)
+    theirs = model_garden.encoder(ours, config)
     rng = np.random.default_rng(0)
     ids = tf.constant(rng.integers(5, config.vocab_size, [args.batch, args.length]), tf.int32)
     inputs = [ids, tf.ones_like(ids), tf.zeros_like(ids)]

@@ -1,0 +1,73 @@
+"""One model with random weights in the formats of all systems, in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PIECES = Path(__file__).parents[1] / "tests" / "testdata" / "tokenization" / "spm.model"
+
+
+def tensorflow_formats(preset: str, folder: Path) -> None:
+    """Writes `checkpoint`, `hugging_face`, `keras_hub`, `hub` and `model_garden`.
+
+    Args:
+      preset: a name of `albert_tf.presets`.
+      folder: a new folder.
+    """
+    import tensorflow as tf
+
+    from albert_tf import AlbertEncoder, AlbertTokenizer, presets
+    from albert_tf.convert.conversion import convert
+    from albert_tf.export import hub_encoder
+    from albert_tf.serving.shared_model import SharedModel
+    from benchmarks import model_garden
+
+    config = presets.get(preset).config
+    tf.keras.utils.set_random_seed(1)
+    encoder = AlbertEncoder.from_albert_config(config, name="encoder")
+    source = folder / "checkpoint"
+    source.mkdir(parents=True)
+    tf.train.Checkpoint(encoder=encoder).save(str(source / "ckpt"))
+    config.to_json_file(source / "albert_config.json")
+    for to in ("hugging_face", "keras_hub"):
+        convert(source, to, folder / to)
+    hub_encoder.write(
+        SharedModel(encoder), config, AlbertTokenizer(PIECES), folder / "hub", check=False
+    )
+    model_garden.encoder(encoder, config).save(str(folder / "model_garden"), save_format="tf")
+
+
+def onnx(folder: Path) -> None:
+    """Writes `model.onnx` from the folder `hugging_face`, its batch and length open."""
+    import torch
+    from transformers import AlbertModel
+
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+    model = AlbertModel.from_pretrained(folder / "hugging_face", attn_implementation="eager").eval()
+    axes = {name: {0: "batch", 1: "length"} for name in (*names, "sequence")}
+    example = tuple(torch.ones([2, 7], dtype=torch.int64) for _ in names)
+    torch.onnx.export(
+        _Outputs(model),
+        example,
+        str(folder / "model.onnx"),
+        input_names=names,
+        output_names=["sequence", "pooled"],
+        dynamic_axes={**axes, "pooled": {0: "batch"}},
+        opset_version=17,
+        dynamo=False,
+    )
+
+
+def _Outputs(model):  # noqa: ANN001, ANN202, N802
+    import torch
+
+    class Outputs(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, ids, mask, types):  # noqa: ANN001, ANN202
+            outputs = self.model(input_ids=ids, attention_mask=mask, token_type_ids=types)
+            return outputs.last_hidden_state, outputs.pooler_output
+
+    return Outputs()

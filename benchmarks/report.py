@@ -1,0 +1,128 @@
+"""Results of `benchmarks.inference` as text, as a page of the guides and as a chart."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.roofline import PRODUCTS
+from benchmarks.systems import OURS
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "inference.json"
+PAGE = ROOT / "docs" / "performance.md"
+CHART = PAGE.with_name("performance.png")
+_BEGIN, _END = "<!-- benchmarks.inference -->", "<!-- end of benchmarks.inference -->"
+
+
+def tables(results: Mapping[str, Any]) -> str:
+    """Returns a Markdown table for each shape, one of loading, and what they were measured on."""
+    host = results["machine"]
+    libraries = ", ".join(f"{name} {version}" for name, version in host["libraries"].items())
+    parts = [
+        f"{results['preset']}, float32, {host['processor']}, {host['cores']} cores, "
+        f"{host['memory_gib']} GiB, Python {host['python']}; {libraries}."
+    ]
+    parts += [_shape_table(name, shape) for name, shape in results["shapes"].items()]
+    if results["loading"]:
+        parts.append(_loading_table(results["loading"]))
+    return "\n\n".join(parts)
+
+
+def write(results: Mapping[str, Any]) -> Path:
+    """Puts the tables and the chart into the guide, between two marks, and returns its path."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, after = text.split(_BEGIN)[0], text.split(_END)[1]
+    chart = f"![Real tokens a second]({CHART.name})"
+    middle = f"{_BEGIN}\n\n{chart}\n\n{tables(results)}\n\n{_END}"
+    PAGE.write_text(before + middle + after, encoding="utf-8")
+    _draw(results)
+    return PAGE
+
+
+def limit(shape: Mapping[str, Any]) -> list[float] | None:
+    """Returns the seconds of the matrix products alone, round by round; None if not measured."""
+    measured = [shape["seconds"][name] for name in PRODUCTS if name in shape["seconds"]]
+    return [min(values) for values in zip(*measured)] if measured else None
+
+
+def _shape_table(name: str, shape: Mapping[str, Any]) -> str:
+    seconds, products = shape["seconds"], limit(shape)
+    share = shape["tokens"] / shape["positions"]
+    rate = ""
+    if products:
+        best = shape["operations"] / statistics.median(products) / 1e9
+        rate = f"; matrix products alone {best:.0f} GFLOP/s"
+    lines = [
+        f"**{name}**: {shape['tokens']} real tokens of {shape['positions']} positions "
+        f"({share:.0%}){rate}; {len(seconds[OURS])} rounds, {shape['measured']}",
+        "",
+        f"| system | ms a call | real tokens/s | time over {OURS}'s | of the limit | differs by |",
+        "|---|---|---|---|---|---|",
+    ]
+    for system, values in sorted(seconds.items(), key=lambda item: statistics.median(item[1])):
+        if system in PRODUCTS:
+            continue
+        median, least, most = ratio(values, seconds[OURS])
+        used = f"{ratio(products, values)[0]:.0%}" if products else ""
+        difference = shape["differences"].get(system)
+        lines.append(
+            f"| {system} | {1000 * statistics.median(values):.1f} "
+            f"| {shape['tokens'] / statistics.median(values):.0f} "
+            f"| {median:.2f} ({least:.2f} to {most:.2f}) | {used} "
+            f"| {'' if difference is None else f'{difference:.0e}'} |"
+        )
+    return "\n".join(lines)
+
+
+def _loading_table(loading: Mapping[str, Mapping[str, float]]) -> str:
+    lines = [
+        "**Loading**, libraries included, and the first call",
+        "",
+        "| system | load, s | first call, s |",
+        "|---|---|---|",
+    ]
+    for system, row in loading.items():
+        lines.append(f"| {system} | {row['load']:.1f} | {row['first_call']:.2f} |")
+    return "\n".join(lines)
+
+
+def ratio(values: list[float], base: list[float]) -> tuple[float, float, float]:
+    """Returns median, least and most of `values` over `base`, round by round."""
+    ratios = [value / other for value, other in zip(values, base)]
+    return statistics.median(ratios), min(ratios), max(ratios)
+
+
+def _draw(results: Mapping[str, Any]) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    shapes = results["shapes"]
+    systems = list(dict.fromkeys(s for shape in shapes.values() for s in shape["seconds"]))
+    systems = [s for s in systems if s not in PRODUCTS]
+    figure, axes = pyplot.subplots(figsize=(1.5 + 1.7 * len(shapes), 4.5), layout="constrained")
+    width = 0.8 / len(systems)
+    for i, system in enumerate(systems):
+        heights = [
+            shape["tokens"] / statistics.median(shape["seconds"][system])
+            if system in shape["seconds"]
+            else 0.0
+            for shape in shapes.values()
+        ]
+        places = [place + (i + 0.5) * width - 0.4 for place in range(len(shapes))]
+        axes.bar(places, heights, width, label=system, color=f"C{i}")
+    for place, shape in enumerate(shapes.values()):
+        products = limit(shape)
+        if products:
+            rate = shape["tokens"] / statistics.median(products)
+            label = "matrix products alone" if place == 0 else None
+            axes.hlines(rate, place - 0.4, place + 0.4, "black", "dashed", label=label)
+    axes.set_xticks(range(len(shapes)), shapes)
+    axes.set_ylabel("real tokens a second")
+    axes.legend(fontsize="small", ncols=2)
+    figure.savefig(CHART, dpi=110)
+    pyplot.close(figure)

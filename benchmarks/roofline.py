@@ -1,0 +1,81 @@
+"""The matrix products of a forward pass by themselves: the limit that the machine sets.
+
+A forward pass does, for each layer and T real tokens, products of [T, H] with [H, 3H], [H, H] and
+[H, I], and of [T, I] with [I, H]; attention and everything between them come on top. Both libraries
+have float32 products of their own for this machine; the quicker one is the limit.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.systems import Batch, Bind
+
+
+def operations(config: Mapping[str, int], tokens: int) -> int:
+    """Returns the floating point operations of the products for that many tokens."""
+    widths = _products(config)
+    return 2 * tokens * config["num_hidden_layers"] * sum(k * n for k, n in widths)
+
+
+def _products(config: Mapping[str, int]) -> list[tuple[int, int]]:
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    return [(hidden, 3 * hidden), (hidden, hidden), (hidden, inner), (inner, hidden)]
+
+
+def _products_alone(folder: Path, library: str) -> Bind:
+    config = json.loads((folder / "checkpoint" / "albert_config.json").read_text())
+    widths, layers = _products(config), config["num_hidden_layers"]
+
+    def bind(batch: Batch) -> Callable[[], tuple[()]]:
+        rng, tokens = np.random.default_rng(0), int(batch["input_mask"].sum())
+        arrays = [
+            [rng.normal(size=size).astype(np.float32) for size in ((tokens, k), (k, n))]
+            for k, n in widths
+        ]
+        run = _torch(arrays) if library == "torch" else _tensorflow(arrays)
+
+        def call() -> tuple[()]:
+            for _ in range(layers):
+                run()
+            return ()
+
+        return call
+
+    return bind
+
+
+def _torch(arrays: list[list[np.ndarray]]) -> Callable[[], None]:
+    import torch
+
+    pairs = [[torch.from_numpy(x) for x in pair] for pair in arrays]
+
+    def run() -> None:
+        with torch.inference_mode():
+            for a, b in pairs:
+                torch.mm(a, b)
+
+    return run
+
+
+def _tensorflow(arrays: list[list[np.ndarray]]) -> Callable[[], None]:
+    import tensorflow as tf
+
+    pairs = [[tf.constant(x) for x in pair] for pair in arrays]
+
+    def run() -> None:
+        for a, b in pairs:
+            tf.linalg.matmul(a, b)
+
+    return run
+
+
+PRODUCTS: Mapping[str, Callable[[Path], Bind]] = {
+    "products, TensorFlow": functools.partial(_products_alone, library="tensorflow"),
+    "products, PyTorch": functools.partial(_products_alone, library="torch"),
+}

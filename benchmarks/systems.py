@@ -1,0 +1,141 @@
+"""The systems that inference compares, each as its users run it, float32, with default threads.
+
+A system is a function of the folder that `artefacts` filled; it loads the model and returns `bind`.
+`bind` takes a batch, turns it into the tensors of its library, and returns the call to be timed,
+which gives sequence output [B, S, H] and pooled output [B, H] when they are computed. Libraries are
+imported here inside the functions, because each system runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Batch = Mapping[str, np.ndarray]
+Bind = Callable[[Batch], Callable[[], tuple[Any, Any]]]
+
+OURS = "albert_tf"
+_HUGGING_FACE = dict(
+    input_ids="input_ids", attention_mask="input_mask", token_type_ids="segment_ids"
+)
+
+
+def _saved_model(folder: Path, padding: bool) -> Bind:
+    import tensorflow as tf
+
+    module = tf.saved_model.load(str(folder / "hub"))
+
+    def bind(batch: Batch) -> Callable[[], tuple[Any, Any]]:
+        tensors = {name: tf.constant(value) for name, value in batch.items()}
+
+        def call() -> tuple[Any, Any]:
+            outputs = module(tensors) if padding else module.signatures["tokens"](**tensors)
+            return outputs["sequence_output"], outputs["pooled_output"]
+
+        return call
+
+    return bind
+
+
+def _model_garden(folder: Path, xla: bool) -> Bind:
+    import tensorflow as tf
+
+    module = tf.saved_model.load(str(folder / "model_garden"))
+
+    @tf.function(autograph=False, jit_compile=xla or None)
+    def run(inputs: list[tf.Tensor]) -> tuple[Any, Any]:
+        outputs = module(inputs)
+        return outputs["sequence_output"], outputs["pooled_output"]
+
+    def bind(batch: Batch) -> Callable[[], tuple[Any, Any]]:
+        return functools.partial(run, [tf.constant(value) for value in batch.values()])
+
+    return bind
+
+
+def _keras_hub(folder: Path, backend: str) -> Bind:
+    os.environ["KERAS_BACKEND"] = backend
+    import keras_hub
+
+    model = keras_hub.models.AlbertBackbone.from_preset(str(folder / "keras_hub"))
+
+    def bind(batch: Batch) -> Callable[[], tuple[Any, Any]]:
+        inputs = dict(zip(("token_ids", "padding_mask", "segment_ids"), batch.values()))
+
+        def call() -> tuple[Any, Any]:
+            outputs = model.predict_on_batch(inputs)
+            return outputs["sequence_output"], outputs["pooled_output"]
+
+        return call
+
+    return bind
+
+
+def _transformers(folder: Path, compiled: bool) -> Bind:
+    import torch
+    from transformers import AlbertModel
+
+    model = AlbertModel.from_pretrained(folder / "hugging_face").eval()
+    run = torch.compile(model) if compiled else model
+
+    def bind(batch: Batch) -> Callable[[], tuple[Any, Any]]:
+        inputs = {n: torch.from_numpy(batch[ours]).long() for n, ours in _HUGGING_FACE.items()}
+
+        def call() -> tuple[Any, Any]:
+            with torch.inference_mode():
+                outputs = run(**inputs)
+            return outputs.last_hidden_state, outputs.pooler_output
+
+        return call
+
+    return bind
+
+
+def _int64(batch: Batch) -> dict[str, np.ndarray]:
+    return {name: batch[ours].astype(np.int64) for name, ours in _HUGGING_FACE.items()}
+
+
+def _onnx_runtime(folder: Path) -> Bind:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        str(folder / "model.onnx"), providers=["CPUExecutionProvider"]
+    )
+    return lambda batch: functools.partial(session.run, ["sequence", "pooled"], _int64(batch))
+
+
+def _openvino(folder: Path) -> Bind:
+    import openvino
+
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    model = openvino.Core().compile_model(str(folder / "model.onnx"), "CPU", settings)
+
+    def bind(batch: Batch) -> Callable[[], tuple[Any, Any]]:
+        inputs = _int64(batch)
+
+        def call() -> tuple[Any, Any]:
+            outputs = model(inputs)
+            return outputs["sequence"], outputs["pooled"]
+
+        return call
+
+    return bind
+
+
+SYSTEMS: Mapping[str, Callable[[Path], Bind]] = {
+    OURS: functools.partial(_saved_model, padding=False),
+    "albert_tf, padding kept": functools.partial(_saved_model, padding=True),
+    "Model Garden": functools.partial(_model_garden, xla=False),
+    "Model Garden, XLA": functools.partial(_model_garden, xla=True),
+    "KerasHub on TensorFlow": functools.partial(_keras_hub, backend="tensorflow"),
+    "KerasHub on JAX": functools.partial(_keras_hub, backend="jax"),
+    "transformers": functools.partial(_transformers, compiled=False),
+    "transformers, torch.compile": functools.partial(_transformers, compiled=True),
+    "ONNX Runtime": _onnx_runtime,
+    "OpenVINO": _openvino,
+}

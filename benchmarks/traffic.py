@@ -1,0 +1,52 @@
+"""The batches that inference is measured on.
+
+Lengths of padded traffic are those of documentation strings of installed Python packages under the
+vocabulary of `albert-tf quickstart` (8000 pieces), every fifth percentile: pairs of neighbouring
+sentences, as sentence-pair tasks have them, and whole documents.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+PAIRS = (11, 17, 19, 21, 23, 25, 26, 28, 29, 31, 33, 35, 37, 39, 42, 45, 48, 53, 59, 69, 259)
+DOCUMENTS = (
+    *(10, 20, 24, 28, 32, 36, 40, 45, 50, 55, 61, 68, 76, 86, 97, 112, 133, 161, 206, 316, 3077),
+)
+
+
+class Shape(NamedTuple):
+    """B rows of S positions, full, or padded after lengths that are drawn from percentiles."""
+
+    batch: int
+    length: int
+    percentiles: tuple[int, ...] | None = None
+
+
+SHAPES = {
+    "1x128": Shape(1, 128),
+    "8x128": Shape(8, 128),
+    "32x128": Shape(32, 128),
+    "8x512": Shape(8, 512),
+    "32x128-pairs": Shape(32, 128, PAIRS),
+    "16x512-documents": Shape(16, 512, DOCUMENTS),
+}
+# Cost against batch and real tokens: each the double of the one before.
+SCALING = {f"{batch}x128-pairs": Shape(batch, 128, PAIRS) for batch in (4, 8, 16, 64)}
+
+
+def batch(shape: Shape, vocab_size: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Returns ids, mask and types, int32 [B, S], by the names of the released TF1 modules."""
+    rng = np.random.default_rng(seed)
+    size = shape.batch, shape.length
+    lengths = np.full(shape.batch, shape.length)
+    if shape.percentiles:
+        marks = np.linspace(0.0, 1.0, len(shape.percentiles))
+        lengths = np.interp(rng.random(shape.batch), marks, shape.percentiles)
+        lengths = lengths.astype(int).clip(1, shape.length)
+    mask = (np.arange(shape.length) < lengths[:, np.newaxis]).astype(np.int32)
+    ids = rng.integers(5, vocab_size, size, np.int32) * mask
+    second = np.arange(shape.length) >= lengths[:, np.newaxis] // 2
+    return dict(input_ids=ids, input_mask=mask, segment_ids=(second * mask).astype(np.int32))

@@ -1,0 +1,129 @@
+"""A system in a process of its own, so that the thread pools of libraries do not meet.
+
+Only one works at a time: the others wait for a message.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+class Failed(Exception):
+    """A system could not do what it was asked; the text is its traceback."""
+
+
+def in_process(function: Callable[..., None], *args: Any) -> None:
+    """Runs a function that imports heavy libraries in a process of its own.
+
+    Raises:
+      Failed: it raised.
+    """
+    connection, theirs = _SPAWN.Pipe()
+    process = _SPAWN.Process(target=_run, args=(theirs, function, args))
+    process.start()
+    theirs.close()
+    _receive(connection)
+    process.join()
+
+
+class Worker:
+    """A system, such as one of `systems`, loaded from the folder of artefacts.
+
+    Attributes:
+      load_seconds: what importing its libraries and loading the model took.
+      first_call: seconds of the first call of all, which compiles what the system compiles.
+
+    Raises:
+      Failed: by every method, if the system did.
+    """
+
+    def __init__(self, load: Callable[[Path], Any], folder: Path) -> None:
+        self._connection, theirs = _SPAWN.Pipe()
+        self._process = _SPAWN.Process(target=_serve, args=(theirs, load, folder), daemon=True)
+        self._process.start()
+        theirs.close()  # so that the end of the process is seen here
+        self.first_call: float | None = None
+        self.load_seconds = _receive(self._connection)
+
+    def bind(self, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Makes `batch` the one to run; returns its outputs."""
+        seconds, outputs = self._ask("bind", batch)
+        self.first_call = self.first_call or seconds
+        return outputs
+
+    def run(self, calls: int) -> float:
+        """Returns the seconds of a call, the mean of so many in a row."""
+        return self._ask("run", calls)
+
+    def stop(self) -> None:
+        """Ends the process."""
+        self._process.terminate()
+        self._process.join()
+
+    def _ask(self, what: str, argument: Any) -> Any:
+        self._connection.send((what, argument))
+        return _receive(self._connection)
+
+
+def _receive(connection: Connection) -> Any:
+    try:
+        kind, value = connection.recv()
+    except EOFError:
+        raise Failed("its process ended without an answer") from None
+    if kind == "error":
+        raise Failed(value)
+    return value
+
+
+def _run(connection: Connection, function: Callable[..., None], args: tuple[Any, ...]) -> None:
+    _prepare()
+    try:
+        function(*args)
+    except Exception:  # noqa: BLE001 - told to the other side
+        connection.send(("error", traceback.format_exc()))
+    else:
+        connection.send(("ok", None))
+
+
+def _prepare() -> None:
+    # transformers asks for a later protobuf than TensorFlow; nothing here needs what is newer.
+    os.environ["TEMPORARILY_DISABLE_PROTOBUF_VERSION_CHECK"] = "true"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _serve(connection: Connection, load: Callable[[Path], Any], folder: Path) -> None:
+    _prepare()
+    try:
+        begin = time.perf_counter()
+        bind = load(folder)
+        connection.send(("ok", time.perf_counter() - begin))
+        call = None
+        while True:
+            what, argument = connection.recv()
+            begin = time.perf_counter()
+            if what == "bind":
+                call = bind(argument)
+                outputs = call()
+                seconds = time.perf_counter() - begin
+                call()
+                answer = seconds, [np.asarray(output) for output in outputs]
+            else:
+                for _ in range(argument):
+                    call()
+                answer = (time.perf_counter() - begin) / argument
+            connection.send(("ok", answer))
+    except EOFError:
+        pass
+    except Exception:  # noqa: BLE001 - told to the other side, which goes on without this system
+        connection.send(("error", traceback.format_exc()))
