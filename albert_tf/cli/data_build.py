@@ -154,11 +154,14 @@ class _Bar:
         from tqdm import tqdm
 
         if self._bar is None:
+            scale = self._unit == "B"  # kB, MB, ...
             self._bar = tqdm(
-                total=total, initial=done, unit=self._unit, unit_scale=True, desc=self._name
+                total=total, initial=done, unit=self._unit, unit_scale=scale, desc=self._name
             )
         self._bar.set_postfix(postfix or {}, refresh=False)
         self._bar.update(done - self._bar.n)
+        if done == total:
+            self._bar.close()
 
     def close(self) -> None:
         """Leaves the bar as it stands."""
