@@ -235,7 +235,7 @@ def test_a_run_that_answers_one_class_is_called_collapsed(learned, tmp_path):
         ("txt,label\nx,1\n", {}, r"without 'text'. Closest: txt"),
         ("text,label\nx,1\ny,1\n", {}, r"at least two labels.*only \['1'\] in column 'label'"),
         ("text,label\nx,good\ny,bda\n", dict(labels=["good", "bad"]), "'bda' in line 3 .*: bad"),
-        ("text,label\nx,1.5\ny,high\n", dict(problem="regression"), "number. Received 'high' in line"),
+        ("text,label\nx,1.5\ny,high\n", dict(problem="regression"), "number. Received .high. in"),
         ("text,label\nx,1\ny,2\n", {"problem": "regresion"}, r"'regresion'. Closest: regression"),
         ("text,label\n" + "".join(f"a,{i}b\n" for i in range(60)), {}, r"must repeat. Received 60"),
         ("text,label\nx,1,3\n", {}, r"as many fields as the header, 2 .*Received 3 in line 2"),
