@@ -70,9 +70,6 @@ def run(
         experiment.task.train_data.seed = seed
     distribution = strategies.build(experiment.runtime)
     tf_keras.utils.set_random_seed(seed)
-    for name in ("train_data", "validation_data"):
-        batch_size = getattr(experiment.task, name).global_batch_size
-        strategies.check_batch(f"{name}.global_batch_size", batch_size, distribution)
     checks.check(experiment, distribution.num_replicas_in_sync)
     task = task_factory.get_task(experiment.task, logging_dir=str(folder))
     task.check()

@@ -17,6 +17,8 @@ from albert_tf.errors import InputError, closest
 from albert_tf.files import existing_parent
 
 _MIB = 2**20
+# What TensorFlow raises for files that are cut off, or of other variables.
+_DAMAGE = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 
 
 class Checkpoints(tf.train.CheckpointManager):
@@ -57,7 +59,7 @@ class Checkpoints(tf.train.CheckpointManager):
         try:
             status = self.checkpoint.restore(path)
             status.assert_existing_objects_matched()
-        except (ValueError, AssertionError, tf.errors.OpError) as error:
+        except (*_DAMAGE, AssertionError) as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(
                 "A run goes on with a checkpoint of the same model only. Received "
@@ -85,6 +87,10 @@ class Checkpoints(tf.train.CheckpointManager):
         """
         try:
             super().sync()
+            # It waits for the thread that writes, but leaves that one's error to a next save.
+            writer = self.checkpoint._async_checkpointer_impl
+            if writer is not None:
+                writer._check_async_thread_error()
         except tf.errors.OpError as error:
             raise self._unwritten(error) from error
 

@@ -48,10 +48,12 @@ def _check_choice(what: str, chosen: oneof.OneOfConfig, known: dict) -> None:
 
 
 def _check_split(experiment: config_definitions.ExperimentConfig, replicas: int) -> None:
-    steps, size = experiment.task.accumulation_steps, experiment.task.train_data.global_batch_size
-    if steps < 1 or size < 1 or size % (replicas * steps):
-        raise InputError(
-            "train_data.global_batch_size must be a positive multiple of replicas times "
-            f"accumulation_steps. Received {size} for {replicas} x {steps}. Change BATCH_SIZE or "
-            "ACCUMULATION_STEPS."
-        )
+    steps = experiment.task.accumulation_steps
+    for name, parts in (("train_data", steps), ("validation_data", 1)):
+        size = getattr(experiment.task, name).global_batch_size
+        if parts < 1 or size < 1 or size % (replicas * parts):
+            raise InputError(
+                f"{name}.global_batch_size, which all replicas share, must be a positive multiple "
+                f"of replicas times accumulation_steps. Received {size} for {replicas} x {parts}. "
+                "Change BATCH_SIZE, EVAL_BATCH_SIZE or ACCUMULATION_STEPS."
+            )

@@ -91,15 +91,8 @@ class Runner(train_lib.OrbitExperimentRunner):
         """
         if "eval" in self._mode:
             self._keep_best()
-        with (
-            _quiet_orbit(),
-            self.strategy.scope(),
-            self._signals,
-            self._shown() as (
-                trained,
-                evaluated,
-            ),
-        ):
+        with _quiet_orbit(), self.strategy.scope(), self._signals, self._shown() as histories:
+            trained, evaluated = histories
             try:
                 self._modes[self._mode]()
             except StopTraining as reason:
@@ -175,7 +168,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         evaluated = History(self.model_dir, step, "validation")
         shown, pace = [], Pace()
         if self._chief:
-            controller.eval_actions += (evaluated, pace.restart)
+            controller.eval_actions = (evaluated, *controller.eval_actions, pace.restart)
         if "train" in self._mode:
             if self._chief:
                 shown.append(Progress(step, self.params.trainer.train_steps))
@@ -200,12 +193,18 @@ class Runner(train_lib.OrbitExperimentRunner):
     def _check_signals(self, _: Any) -> None:
         """Train action: ends the run if this process, or any that runs with it, got a signal."""
         if strategies.spans_workers(self.strategy):
-            mine = tf.constant(self._signals.received or 0)
-            each = self.strategy.run(lambda: mine)
-            heard = int(self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None))
-            if heard and self._signals.received is None:
+            heard = self._sum_over_workers(tf.constant(self._signals.received or 0))
+            if int(heard) and self._signals.received is None:
                 self._signals.received = SIGNALS[0]
         self._signals.check()
+
+    @functools.cached_property
+    def _sum_over_workers(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        def total(mine: tf.Tensor) -> tf.Tensor:
+            each = self.strategy.run(lambda: mine)
+            return self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
+
+        return tf.function(total)
 
     def _keep_best(self) -> None:
         settings = self.params.trainer

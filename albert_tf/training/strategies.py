@@ -60,26 +60,6 @@ def build(runtime: config_definitions.RuntimeConfig) -> tf.distribute.Strategy:
         ) from error
 
 
-def check_batch(what: str, size: int, distribution: tf.distribute.Strategy) -> None:
-    """Checks that a global batch can be shared evenly.
-
-    Args:
-      what: name of the setting, for the message.
-      size: sequences of all replicas together.
-      distribution: the strategy.
-
-    Raises:
-      InputError: it is not positive, or not a multiple of the number of replicas.
-    """
-    replicas = distribution.num_replicas_in_sync
-    if size < 1 or size % replicas:
-        raise InputError(
-            f"{what} must be a positive multiple of the number of replicas, as it counts the "
-            f"sequences of all of them. Received {size} for {replicas} replica(s). Set it to "
-            f"{max(1, round(size / replicas)) * replicas}, for example."
-        )
-
-
 def is_chief(distribution: tf.distribute.Strategy) -> bool:
     """Whether this process is the one that writes the files of a run."""
     return distribution.extended.should_checkpoint

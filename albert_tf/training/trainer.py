@@ -32,11 +32,16 @@ class Trainer(base_trainer.Trainer):
         config: config_definitions.ExperimentConfig,
         *args: Any,
         signals: Signals,
+        train: bool = True,
         **kwargs: Any,
     ) -> None:
         self._signals = signals
         # The step to begin with is known once a checkpoint is read, after this.
-        super().__init__(config, *args, train_dataset=_LATER, **kwargs)
+        super().__init__(config, *args, train=train, train_dataset=_LATER, **kwargs)
+        if train:
+            # Here, not in the first step: replicas may not make variables while they run, and a
+            # checkpoint that lacks some is noticed.
+            self.optimizer._create_all_weights(self.model.trainable_variables)
 
     def keep_best(self, exporter: Any) -> None:
         """Saves the best checkpoint of every evaluation from now on by `exporter`."""

@@ -12,6 +12,7 @@ def experiment(**trainer):
     optimizer = optimization.config("lamb", learning_rate=0.1, train_steps=60, warmup_steps=3)
     task = PretrainingConfig(accumulation_steps=3)
     task.train_data.global_batch_size = 12
+    task.validation_data.global_batch_size = 4
     settings = dict(train_steps=60, summary_interval=20, steps_per_loop=10)
     return config_definitions.ExperimentConfig(
         task=task,
@@ -55,5 +56,12 @@ def test_names_of_optimizer_and_schedule(what, name, message):
 
 
 def test_a_batch_must_split_over_replicas_and_micro_batches():
-    with pytest.raises(InputError, match="Received 12 for 3 x 3. Change BATCH_SIZE or ACC"):
+    with pytest.raises(InputError, match="train_data.*Received 12 for 3 x 3. Change BATCH_SIZE"):
         checks.check(experiment(), replicas=3)
+
+
+def test_the_batch_of_an_evaluation_must_split_over_replicas():
+    wrong = experiment()
+    wrong.task.validation_data.global_batch_size = 5
+    with pytest.raises(InputError, match="validation_data.global_batch_size.*Received 5 for 2 x 1"):
+        checks.check(wrong, replicas=2)

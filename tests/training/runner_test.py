@@ -125,11 +125,11 @@ def test_an_action_may_end_the_training_and_the_best_checkpoint_is_kept(tmp_path
     metrics = run(folder, "train_and_eval", eval_actions=[patience], **best)
     assert "stopped at step 12: no better for 2 evaluations" in capsys.readouterr().out
     assert steps == [4, 8, 12] and (folder / "ckpt-12.index").exists() and metrics["mlm_loss"] > 0
-    expected = saved(folder, "ckpt-4")
-    found = AlbertPretrainer.from_pretrained(folder / "best").encoder.get_embedding_table()
-    key = "encoder/embeddings_layer/word_embeddings/embeddings/.ATTRIBUTES/VARIABLE_VALUE"
-    key = next(name for name in expected if key.endswith(name) or name.endswith(key))
-    np.testing.assert_array_equal(found, expected[key])
+    first, best, last = (
+        AlbertPretrainer.from_pretrained(folder / name).encoder.get_embedding_table().numpy()
+        for name in ("ckpt-4", "best", "ckpt-12")
+    )
+    assert (best == first).all() and (best != last).any()
 
 
 def test_continuous_evaluation_follows_a_run_to_its_end(undisturbed, capsys):
@@ -146,7 +146,11 @@ def test_continuous_evaluation_follows_a_run_to_its_end(undisturbed, capsys):
     ("mode", "changes", "message"),
     [
         ("eval", {}, "--mode eval needs weights. Received --model_dir .* without a checkpoint"),
-        ("train", dict(BATCH_SIZE=0), "train_data.global_batch_size must be a positive multiple"),
+        (
+            "train",
+            dict(BATCH_SIZE=0),
+            "train_data.global_batch_size, .* must be a positive multiple",
+        ),
         ("train", dict(INIT_FROM=TESTDATA / "tf1_tiny"), "vocab_size=1000 here, 200 there"),
         ("train", dict(INIT_FROM="nowhere"), "A model must lie in a folder of a known format"),
         (

@@ -1,0 +1,115 @@
+"""Checkpoints that cannot be written or read, and the best one."""
+
+import math
+import resource
+from types import SimpleNamespace
+
+import pytest
+import tensorflow as tf
+from official.core import config_definitions
+
+from albert_tf.errors import InputError
+from albert_tf.training import checkpoints
+from albert_tf.training.checkpoints import BestCheckpoint, Checkpoints
+
+
+def manager(folder, step, size=1000, **items):
+    saved = tf.train.Checkpoint(global_step=step, weights=tf.Variable(tf.ones([size])), **items)
+    settings = dict(max_to_keep=2, step_counter=step, checkpoint_interval=1)
+    return Checkpoints(saved, str(folder), str(folder), **settings)
+
+
+@pytest.fixture
+def step():
+    return tf.Variable(3, dtype=tf.int64)
+
+
+@pytest.fixture
+def small_files():
+    """No file may grow beyond 2000 bytes, as on a disk that is full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_a_full_disk_leaves_the_last_good_checkpoint(background, step, tmp_path, request):
+    kept = manager(tmp_path, step)
+    kept.save(step)
+    kept.sync()
+    step.assign(4)
+    request.getfixturevalue("small_files")
+    options = tf.train.CheckpointOptions(enable_async=background)
+    with pytest.raises(InputError, match="written completely.*last good one is .*ckpt-3"):
+        kept.save(step, options=options)
+        kept.sync()
+    assert tf.train.latest_checkpoint(tmp_path).endswith("ckpt-3")
+    again = manager(tmp_path, tf.Variable(0, dtype=tf.int64))
+    assert again.restore_or_initialize().endswith("ckpt-3")
+
+
+def test_a_damaged_checkpoint_is_an_error(step, tmp_path):
+    manager(tmp_path, step).save(step)
+    data = tmp_path / "ckpt-3.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(InputError, match="the same model only. Received '.*ckpt-3'.*if its files"):
+        manager(tmp_path, step).restore_or_initialize()
+
+
+@pytest.mark.parametrize("other", [dict(size=999), dict(head=tf.Variable([0.0, 1.0]))])
+def test_a_checkpoint_of_another_model_is_an_error(other, step, tmp_path):
+    manager(tmp_path, step).save(step)
+    with pytest.raises(InputError, match="the same model only. Received '.*ckpt-3'"):
+        manager(tmp_path, step, **other).restore_or_initialize()
+
+
+def test_space_is_that_of_all_checkpoints_at_once(tmp_path, monkeypatch):
+    weights = [tf.Variable(tf.zeros([700, 11])), tf.Variable(tf.zeros([13]))]
+    model = SimpleNamespace(variables=weights, trainable_variables=weights[:1])
+    one = 4 * (700 * 11 + 13) + 2 * 4 * 700 * 11  # weights, and two slots of what is trained
+    settings = config_definitions.TrainerConfig(max_to_keep=3)
+    usage = SimpleNamespace(free=4 * one)
+    monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda _: usage)
+    checkpoints.check_space(tmp_path / "new", model, settings)
+    usage.free -= 1
+    with pytest.raises(InputError, match="room for 4 checkpoints of 0.1 MiB .max_to_keep=3"):
+        checkpoints.check_space(tmp_path / "new", model, settings)
+    (tmp_path / "ckpt-7.index").write_bytes(b"x")  # what lies there will be replaced
+    checkpoints.check_space(tmp_path, model, settings)
+
+
+def test_the_best_is_never_one_without_a_number(step, tmp_path):
+    best = BestCheckpoint(str(tmp_path), "loss", "lower")
+    saved = tf.train.Checkpoint(global_step=step)
+    values = [math.nan, 2.0, math.nan, 3.0, 1.0]
+    kept = []
+    for number, value in enumerate(values):
+        step.assign(number)
+        kept.append(best.maybe_export_checkpoint(saved, {"loss": tf.constant(value)}, number))
+        step.assign(-1)
+    assert kept == [False, True, False, False, True]
+    saved.restore(best.best_ckpt_path)
+    assert step.numpy() == 4 and float(best.best_ckpt_logs["loss"]) == 1.0
+    again = BestCheckpoint(str(tmp_path), "loss", "lower")  # as after a kill
+    assert not again.maybe_export_checkpoint(saved, {"loss": tf.constant(1.5)}, 9)
+    with pytest.raises(InputError, match="BEST_METRIC .* Received 'loss'. Closest: los"):
+        again.maybe_export_checkpoint(saved, {"los": tf.constant(1.0)}, 10)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("mlm_loss", "higher"), "'lower' for a loss. Received 'higher' for 'mlm_loss'"),
+        (("accuracy", "highest"), "BEST_IS must be 'higher' or 'lower'.*'highest'"),
+        (("acuracy", "higher"), "Received 'acuracy'. Closest: accuracy"),
+    ],
+)
+def test_settings_of_the_best_checkpoint(settings, message):
+    trainer = config_definitions.TrainerConfig(
+        best_checkpoint_export_subdir="best",
+        best_checkpoint_eval_metric=settings[0],
+        best_checkpoint_metric_comp=settings[1],
+    )
+    with pytest.raises(InputError, match=message):
+        checkpoints.check_best(trainer, ["accuracy", "mlm_loss"])

@@ -1,0 +1,126 @@
+"""However a batch is spread, the losses are those of one device; names and clusters are checked."""
+
+import json
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import worker_run
+from official.core import config_definitions
+
+from albert_tf.errors import InputError
+from albert_tf.tasks.pretraining import PretrainingTask
+from albert_tf.training import strategies
+
+
+def free_ports(count):
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [str(one.getsockname()[1]) for one in sockets]
+
+
+@pytest.fixture(scope="module")
+def spread(tmp_path_factory):
+    """The losses of two workers, and of one process with two devices; all three run at once."""
+    folder, ports = tmp_path_factory.mktemp("spread"), free_ports(2)
+    runs = [("workers", "0", *ports), ("workers", "1", *ports), ("mirrored",)]
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    processes = [
+        subprocess.Popen([sys.executable, worker_run.__file__, folder / name, *words], **pipes)
+        for name, *words in runs
+    ]
+    losses = []
+    for process in processes:
+        output, errors = process.communicate(timeout=600)
+        assert process.returncode == 0, errors[-3000:]
+        losses.append(json.loads(output.splitlines()[-1]))
+    assert losses[0] == losses[1]
+    return SimpleNamespace(workers=losses[0], mirrored=losses[2], folder=folder / "workers")
+
+
+@pytest.mark.stranger
+def test_two_devices_give_the_losses_of_one(spread, tmp_path):
+    np.testing.assert_allclose(spread.mirrored, worker_run.losses(tmp_path / "one"), atol=1e-5)
+
+
+@pytest.mark.stranger
+def test_two_workers_give_the_losses_of_one_process(spread, tmp_path, monkeypatch):
+    build = PretrainingTask.build_inputs
+
+    def joined(self, params, input_context=None):
+        """The batches of both workers, which read different records, as one batch."""
+        contexts = [tf.distribute.InputContext(2, i, num_replicas_in_sync=2) for i in (0, 1)]
+        parts = tuple(build(self, params, context) for context in contexts)
+        join = lambda a, b: {name: tf.concat([a[name], b[name]], 0) for name in a}  # noqa: E731
+        return tf.data.Dataset.zip(parts).map(join)
+
+    monkeypatch.setattr(PretrainingTask, "build_inputs", joined)
+    np.testing.assert_allclose(spread.workers, worker_run.losses(tmp_path / "one"), atol=1e-5)
+    lines = (spread.folder / "history.jsonl").read_text().splitlines()  # only one worker writes it
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
+
+
+def config(**changes):
+    return config_definitions.RuntimeConfig(**{"distribution_strategy": "off", **changes})
+
+
+def cluster(job="worker", index=0, **jobs):
+    return json.dumps({"cluster": jobs, "task": {"type": job, "index": index}})
+
+
+WORKERS = ["h0:2222", "h1:2222"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(distribution_strategy="miror"), "Received 'miror'. Closest: mirrored"),
+        (dict(distribution_strategy="mirrored", num_gpus=2), "Received 2 for 'mirrored'.* at most"),
+        (dict(num_gpus=-1), "Received -1 for 'off'"),
+        (dict(distribution_strategy="tpu"), "must know the TPU. Received runtime.tpu=None"),
+        (
+            dict(distribution_strategy="multi_worker_mirrored", all_reduce_alg="rink"),
+            "must fit this machine.*all_reduce_alg='rink'",
+        ),
+    ],
+)
+def test_a_wrong_runtime_config_is_an_error(changes, message, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", cluster(worker=["127.0.0.1:1"]))
+    with pytest.raises(InputError, match=message):
+        strategies.build(config(**changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("multi_worker_mirrored", "", "TF_CONFIG: .* no JSON object with 'cluster' and 'task'"),
+        ("multi_worker_mirrored", "{", "no JSON object"),
+        ("multi_worker_mirrored", cluster(ps=WORKERS), "its cluster has no worker. Received"),
+        ("parameter_server", cluster(worker=WORKERS), "its cluster has no chief and no ps"),
+        ("multi_worker_mirrored", cluster(index=2, worker=WORKERS), "index 2, but there are 2 of"),
+        ("multi_worker_mirrored", cluster("wrker", worker=WORKERS), "type 'wrker', not one of ch"),
+        ("multi_worker_mirrored", cluster(worker=["h0"]), "addresses read host:port, unlike 'h0'"),
+        ("multi_worker_mirrored", cluster(worker=WORKERS[:1] * 2), "have the same address"),
+    ],
+)
+def test_a_wrong_cluster_is_an_error(name, text, message, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(InputError, match=message):
+        strategies.build(config(distribution_strategy=name))
+
+
+def test_mirrored_without_gpus_takes_the_cpu_devices():
+    found = strategies.build(config(distribution_strategy="mirrored"))
+    assert isinstance(found, tf.distribute.MirroredStrategy)
+    assert found.num_replicas_in_sync == len(tf.config.list_logical_devices("CPU"))
+    assert isinstance(
+        strategies.build(config(distribution_strategy="one_device")),
+        tf.distribute.OneDeviceStrategy,
+    )
