@@ -39,6 +39,11 @@ def task(cls, train_data="", eval_data="", seq_length=48, batch_size=16, **confi
 
 def metrics_of_seeds(found, steps, learning_rate=3e-3, seeds=3):
     """The metrics of a task on its validation data after training with each of some seeds."""
+    return learn(found, steps, learning_rate, seeds)[1]
+
+
+def learn(found, steps, learning_rate=3e-3, seeds=3):
+    """The model of the last seed, and the metrics of all."""
     model = found.build_model()
     data = found.build_inputs(found.task_config.train_data)
     rate = tf_keras.optimizers.schedules.PolynomialDecay(learning_rate, steps, 0.0)
@@ -58,7 +63,7 @@ def metrics_of_seeds(found, steps, learning_rate=3e-3, seeds=3):
         for batch in found.build_inputs(found.task_config.train_data).take(steps):
             step(batch)
         all_metrics.append(evaluate(found, model))
-    return all_metrics
+    return model, all_metrics
 
 
 def evaluate(found, model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ class MultipleChoiceTask(FineTuningTask):
             items, self.tokenizer, config.num_choices, params.seq_length, config.max_qa_length
         )
         if cut:
-            print(f"{len(cut)} item(s) cut to max_qa_length: {', '.join(cut)}")
+            print(f"{len(cut)} item(s) cut to max_qa_length: {', '.join(cut)}", file=sys.stderr)
         return examples
 
     def _items(self, path: Path, labelled: bool) -> Iterator[Item]:

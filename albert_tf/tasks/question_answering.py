@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,9 +102,12 @@ class QuestionAnsweringTask(FineTuningTask):
         )
         sources = [Source(p.question, window) for p in prepared for window in p.windows]
         windows = [source.window for source in sources]
-        print(f"{params.input_path}: {len(questions):,} questions in {len(windows):,} windows")
+        print(
+            f"{params.input_path}: {len(questions):,} questions in {len(windows):,} windows",
+            file=sys.stderr,
+        )
         if remarks.ids:
-            print(remarks.report())
+            print(remarks.report(), file=sys.stderr)
         labels = {
             name: np.array([getattr(window, name) for window in windows], np.int32)
             for name in ("start_positions", "end_positions", "impossible")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class TaggingTask(FineTuningTask):
         sentences, labels = self._sentences(params, labelled), self.describe().labels
         examples, cut = tagging.encode(sentences, self.tokenizer, labels, params.seq_length)
         if cut:
-            print(f"{len(cut)} word(s) cut to seq_length: {', '.join(cut)}")
+            print(f"{len(cut)} word(s) cut to seq_length: {', '.join(cut)}", file=sys.stderr)
         return examples
 
     def _sentences(self, params: FineTuningDataConfig, labelled: bool) -> list[Sentence]:

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 import tiny_task
 
+import albert_tf
 from albert_tf.errors import InputError
 from albert_tf.tasks.multiple_choice import MultipleChoiceTask
 from albert_tf.tasks.outputs import Outputs
@@ -50,16 +51,18 @@ def learned(tmp_path_factory):
         seq_length=24,
         max_qa_length=12,
     )
-    return found, tiny_task.metrics_of_seeds(found, 60)
+    model, metrics = tiny_task.learn(found, 60)
+    (root / "model").mkdir()
+    return found, metrics, tiny_task.save(found, model, root / "model")
 
 
 def test_a_tiny_model_learns_it_with_every_seed(learned):
-    _, metrics = learned
+    _, metrics, _ = learned
     assert min(m["accuracy"] for m in metrics) > 0.9
 
 
 def test_groups_make_up_the_whole(learned):
-    found, _ = learned
+    found, *_ = learned
     examples, best = found.results.best.examples, found.results.best
     groups = [item.group for item in examples.sources]
     middle = groups.count("middle") / len(groups)
@@ -70,10 +73,22 @@ def test_groups_make_up_the_whole(learned):
 
 
 def test_report_and_plot(learned, tmp_path):
-    found, _ = learned
+    found, *_ = learned
     names = {path.name for path in found.write_results(tmp_path)}
     assert names == {"metrics.json", "confusion.png"}
     assert "rows: the label; columns: the answer" in found.report({})
+
+
+def test_a_saved_model_chooses(learned, tmp_path):
+    folder = race(tmp_path / "test", 12, 3)
+    answers = {}
+    for path in sorted(folder.rglob("*.txt")):
+        passage = json.loads(path.read_text())
+        answers |= {f"{passage['id']}/{i}": a for i, a in enumerate(passage.pop("answers"))}
+        path.write_text(json.dumps(passage))
+    found = list(albert_tf.Predictor(learned[2])(folder, batch_size=5))
+    assert {answer["id"] for answer in found} == set(answers)
+    assert sum(answer["letter"] == answers[answer["id"]] for answer in found) > 0.9 * len(answers)
 
 
 SWAG = """video-id,sent1,sent2,ending0,ending1,ending2,ending3,label
@@ -112,7 +127,7 @@ def test_swag_and_items_with_fewer_choices(swag):
 
 
 def test_losses_of_parts_sum_up(learned):
-    found, _ = learned
+    found, *_ = learned
     model, batch, whole = tiny_task.assert_parts_sum_up(found)
     logits, labels = model(batch).numpy(), batch["label"].numpy()
     assert logits.shape == (8, 4)
@@ -140,11 +155,11 @@ def test_bad_rows_are_named(swag, change, settings, message):
 def test_items_to_predict_need_no_label(tmp_path, learned):
     path = tmp_path / "test.csv"
     path.write_text("\n".join(line.rsplit(",", 1)[0] for line in SWAG.splitlines()))
-    found, _ = learned
+    found, *_ = learned
     params = found.task_config.validation_data.replace(input_path=str(path))
     assert "label" not in found.read(params, labelled=False).labels
 
 
 def test_choices_that_are_cut_are_named(swag, capsys):
     tiny_task.task(MultipleChoiceTask, swag, max_qa_length=6)
-    assert "2 item(s) cut to max_qa_length: 0, 1" in capsys.readouterr().out
+    assert "2 item(s) cut to max_qa_length: 0, 1" in capsys.readouterr().err

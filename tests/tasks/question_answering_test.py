@@ -201,7 +201,7 @@ def test_questions_that_are_left_out_are_named(tmp_path, capsys):
     ):
         tiny_task.task(QuestionAnsweringTask, path, **SETTINGS)
     tiny_task.task(QuestionAnsweringTask, path, skip_invalid=True, **SETTINGS)
-    text = capsys.readouterr().out
+    text = capsys.readouterr().err
     assert "train.json: 7 questions in " in text
     assert "1 question(s) left out, as the answer is not where the file says: 2Who" in text
 

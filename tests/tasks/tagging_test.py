@@ -1,11 +1,14 @@
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny_task
 
+import albert_tf
 from albert_tf.data import conll as conll_file
 from albert_tf.errors import InputError
+from albert_tf.tasks import tagging_metrics
 from albert_tf.tasks.outputs import Outputs
 from albert_tf.tasks.tagging import TaggingTask
 
@@ -37,13 +40,15 @@ def conll(path, count, seed):
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
     root = tmp_path_factory.mktemp("conll")
+    (root / "model").mkdir()
     train, dev = conll(root / "train.txt", 200, 1), conll(root / "dev.txt", 50, 2)
     found = tiny_task.task(TaggingTask, train, dev, seq_length=16)
-    return found, tiny_task.metrics_of_seeds(found, 40, learning_rate=5e-3)
+    model, metrics = tiny_task.learn(found, 40, learning_rate=5e-3)
+    return found, metrics, tiny_task.save(found, model, root / "model")
 
 
 def test_a_tiny_model_learns_it_with_every_seed(learned):
-    found, metrics = learned
+    found, metrics, _ = learned
     examples = found.examples(found.task_config.validation_data)
     assert len(examples) > 55  # sentences that go on in a second row
     assert min(m["f1"] for m in metrics) > 0.9
@@ -51,14 +56,26 @@ def test_a_tiny_model_learns_it_with_every_seed(learned):
 
 
 def test_report_and_plot(learned, tmp_path):
-    found, _ = learned
+    found, *_ = learned
     names = {path.name for path in found.write_results(tmp_path)}
     assert names == {"metrics.json", "confusion.png"}
     assert "ORG" in found.report({}) and "micro avg" in found.report({})
 
 
+def test_a_saved_model_labels_words(learned, tmp_path):
+    found, metrics, folder = learned
+    sentences = conll_file.read(Path(found.task_config.validation_data.input_path))
+    path = tmp_path / "words.txt"
+    path.write_text("\n\n".join("\n".join(sentence.words) for sentence in sentences))
+    answers = list(albert_tf.Predictor(folder)(path, batch_size=7))
+    assert [answer["words"] for answer in answers] == [list(s.words) for s in sentences]
+    labels = [answer["labels"] for answer in answers]
+    scores = tagging_metrics.of_tags([list(s.labels) for s in sentences], labels)
+    assert scores["f1"] == pytest.approx(metrics[-1]["f1"]) and scores["f1"] > 0.9
+
+
 def test_words_in_words_out(learned, tmp_path):
-    found, _ = learned
+    found, *_ = learned
     path = tmp_path / "words.txt"
     words = [("see", "\u0301", "Pythön", "1,000,", *["line"] * 20, "Mouse"), ("has",)]
     path.write_text("\n\n".join("\n".join(sentence) for sentence in words))
@@ -81,7 +98,7 @@ def test_words_in_words_out(learned, tmp_path):
 
 
 def test_losses_of_parts_sum_up(learned):
-    found, _ = learned
+    found, *_ = learned
     model, batch, whole = tiny_task.assert_parts_sum_up(found)
     logits, labels = model(batch).numpy(), batch["label"].numpy()
     losses = [
@@ -94,7 +111,7 @@ def test_losses_of_parts_sum_up(learned):
 
 
 def test_a_label_that_training_did_not_see_is_named(learned, tmp_path):
-    found, _ = learned
+    found, *_ = learned
     path = tmp_path / "dev.txt"
     path.write_text("see X O\nBo X B-PRE\n")
     params = found.task_config.validation_data.replace(input_path=str(path))
@@ -103,16 +120,16 @@ def test_a_label_that_training_did_not_see_is_named(learned, tmp_path):
 
 
 def test_words_that_are_cut_are_named(learned, tmp_path, capsys):
-    found, _ = learned
+    found, *_ = learned
     path = tmp_path / "words.txt"
     path.write_text("qwertyuiopasdfghjklzxcvbnm\n")
     params = found.task_config.validation_data.replace(input_path=str(path))
     found.read(params, labelled=False)
-    assert "1 word(s) cut to seq_length: qwertyuiopasdfghjklzxcvbnm" in capsys.readouterr().out
+    assert "1 word(s) cut to seq_length: qwertyuiopasdfghjklzxcvbnm" in capsys.readouterr().err
 
 
 def test_an_empty_set_is_an_error(learned, tmp_path):
-    found, _ = learned
+    found, *_ = learned
     (tmp_path / "dev.txt").write_text("-DOCSTART- O\n\n")
     params = found.task_config.validation_data.replace(input_path=str(tmp_path / "dev.txt"))
     with pytest.raises(InputError, match=r"must have examples. Received none in .*dev.txt"):
