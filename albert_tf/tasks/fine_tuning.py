@@ -180,10 +180,11 @@ class FineTuningTask(AlbertTask):
         """Returns the task of a fine-tuned model, to predict with it.
 
         Args:
-          source: what `convert.load` read, with a task and a vocabulary.
+          source: what `convert.load` read, with a vocabulary.
           **config: fields of the task's config to change.
         """
-        kept = {name: value for name, value in source.task.settings.items() if name in cls.SETTINGS}
+        settings = source.task.settings if source.task else {}
+        kept = {name: value for name, value in settings.items() if name in cls.SETTINGS}
         task = cls(cls.config_class()(init_from=str(source.path), **{**kept, **config}))
         tokenizer = starting_point.tokenizer_of(source)
         task._start = starting_point.StartingPoint(source.config, tokenizer, source, source.task)

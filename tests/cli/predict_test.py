@@ -1,0 +1,116 @@
+"""Fine-tuning by the command line: seeds, best checkpoint, report, answers to files and lines."""
+
+import io
+import json
+import random
+import sys
+
+import pytest
+import tiny_task
+
+from albert_tf.cli import main
+from albert_tf.errors import InputError
+
+WORDS = ["the", "with", "from", "see", "this", "one"]
+CLASSES = {"io": "file", "code": "object"}
+
+
+def table(path, count):
+    rng = random.Random(count)
+    lines = ["text,label"]
+    for index in range(count):
+        label = list(CLASSES)[index % 2]
+        words = [*rng.choices(WORDS, k=rng.randint(1, 5)), CLASSES[label]]
+        lines.append(f"{' '.join(words)},{label}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def command(*words):
+    args = main.parse(["albert-tf", *map(str, words)])
+    args.run(args)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    root = tmp_path_factory.mktemp("command")
+    macros = dict(
+        FROM_SCRATCH=True,
+        VOCAB=tiny_task.VOCAB,
+        TRAIN_DATA=table(root / "train.csv", 48),
+        EVAL_DATA=table(root / "dev.csv", 11),
+        SEQ_LENGTH=16,
+        BATCH_SIZE=8,
+        LEARNING_RATE=3e-3,
+        EPOCHS=2,
+        EVALUATIONS=3,
+        PATIENCE=1,
+        **{f"model_config.ModelConfig.{name}": v for name, v in tiny_task.MODEL.items()},
+    )
+    gin = [f"--gin.{name}={value}" for name, value in macros.items()]
+    head = ("train", "--gin_file", "finetune_table", "--mode", "train_and_eval")
+    words = [*head, "--model_dir", root / "runs", *gin]
+    command(*words, "--seeds", "1,2")
+    return root, words
+
+
+def test_each_seed_leaves_a_model_with_metrics_and_plots(trained):
+    root, _ = trained
+    summary = json.loads((root / "runs/seeds.json").read_text())
+    assert summary["metric"] == "accuracy" and list(summary["scores"]) == ["1", "2"]
+    for seed, score in summary["scores"].items():
+        run = root / f"runs/seed_{seed}"
+        metrics = json.loads((run / "metrics.json").read_text())
+        assert metrics["best"]["accuracy"] == score
+        steps = [line["step"] for line in metrics["history"]]
+        assert steps in ([4, 8], [4, 8, 12])  # 12 steps, an end after one that is not better
+        best = json.loads((run / "best/info.json").read_text())
+        assert float(best["accuracy"]) == score
+        assert {"task.json", "confusion.png"} <= {path.name for path in run.iterdir()}
+        assert {"task.json", "albert_config.json", "spm.model"} <= {
+            path.name for path in (run / "best").iterdir()
+        }
+
+
+def test_seeds_that_are_done_are_not_run_again(trained, capsys):
+    command(*trained[1], "--seeds", "2,1")
+    out = capsys.readouterr().out
+    assert "seed 1: done before" in out and "weights:" not in out
+
+
+def test_answers_of_a_file_are_in_its_order(trained, tmp_path):
+    root, _ = trained
+    best = json.loads((root / "runs/seeds.json").read_text())
+    run = root / "runs" / best["best_run"]
+    for name in ("answers.jsonl", "answers.tsv"):
+        command(*("predict", "--model_dir", run, "--input", root / "dev.csv"),
+                *("--output", tmp_path / name))  # fmt: skip
+    answers = [json.loads(ln) for ln in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    labels = [line.split(",")[1] for line in (root / "dev.csv").read_text().splitlines()[1:]]
+    hits = [answer["label"] == label for answer, label in zip(answers, labels, strict=True)]
+    # The best checkpoint answers, not the last one.
+    assert sum(hits) / len(hits) == pytest.approx(best["best"])
+    tsv = (tmp_path / "answers.tsv").read_text().splitlines()
+    assert tsv == ["index\tprediction", *(f"{i}\t{a['label']}" for i, a in enumerate(answers))]
+
+
+def test_lines_of_standard_input(trained, monkeypatch, capsys):
+    lines = io.TextIOWrapper(io.BytesIO(b"this object\nsee the file\n"))
+    monkeypatch.setattr(sys, "stdin", lines)
+    command("predict", "--model_dir", trained[0] / "runs/seed_1")
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(found) == 2 and all(set(f["probabilities"]) == set(CLASSES) for f in found)
+
+
+def test_what_cannot_be_answered_or_written(trained, tmp_path):
+    root, words = trained
+    run = root / "runs/seed_1"
+    (tmp_path / "bad.csv").write_text("txt\nx\n")
+    with pytest.raises(InputError, match="without 'text'. Closest: txt"):
+        command("predict", "--model_dir", run, "--input", tmp_path / "bad.csv")
+    with pytest.raises(InputError, match=r"as \.jsonl or \.tsv. Received '\.xml'"):
+        command(*("predict", "--model_dir", run, "--input", root / "dev.csv"),
+                *("--output", tmp_path / "answers.xml"))  # fmt: skip
+    assert not (tmp_path / "answers.xml").exists()
+    with pytest.raises(InputError, match="--seeds compares evaluations.*--mode train"):
+        command(*(word if word != "train_and_eval" else "train" for word in words), "--seeds", "1")

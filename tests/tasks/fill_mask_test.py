@@ -1,0 +1,69 @@
+"""Filling of masked words by a pretrainer with a vocabulary."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_task
+
+import albert_tf
+from albert_tf.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A pretrainer as a training run leaves it, its output biased to some pieces."""
+    root = tmp_path_factory.mktemp("pretrained")
+    tf.keras.utils.set_random_seed(1)
+    model = albert_tf.AlbertPretrainer(tiny_task.MODEL)
+    tokenizer = albert_tf.AlbertTokenizer(tiny_task.VOCAB)
+    favoured = tokenizer.pieces_to_ids(["▁file", "s", "▁list"])
+    bias = np.zeros(tokenizer.vocab_size, np.float32)
+    bias[favoured] = [9.0, 8.0, 7.0]
+    model.masked_lm.output_bias.assign(bias)
+    tf.train.Checkpoint(model=model, **model.checkpoint_items).save(str(root / "ckpt"))
+    model.albert_config.to_json_file(root / "albert_config.json")
+    tokenizer.save(root)
+    return root, model, tokenizer
+
+
+def test_fillings_are_those_of_the_head(folder, tmp_path):
+    root, model, tokenizer = folder
+    path = tmp_path / "a.txt"
+    path.write_text("see the [MASK] with one [MASK]\nthis [MASK]\n")
+    first, second = albert_tf.Predictor(root, top_k=3)(path)
+    assert first["text"] == "see the [MASK] with one [MASK]"
+    assert [len(f) for f in (first["fillings"], second["fillings"])] == [2, 1]
+    assert first["filled"] == "see the file with one file" and second["filled"] == "this file"
+    ids = [2, *tokenizer.encode("see the"), 4, *tokenizer.encode("with one"), 4, 3]
+    positions = [index for index, token in enumerate(ids) if token == 4]
+    outputs = model(
+        {
+            "input_word_ids": tf.constant([ids]),
+            "masked_lm_positions": tf.constant([positions]),
+        }
+    )
+    shares = tf.nn.softmax(outputs["mlm_logits"])[0].numpy()  # [P, V]
+    for row, filling in zip(shares, first["fillings"], strict=True):
+        best = np.argsort(-row)[:3]
+        assert [f["piece"] for f in filling] == [tokenizer.pieces[i] for i in best]
+        assert [f["probability"] for f in filling] == pytest.approx(list(row[best]), rel=1e-5)
+
+
+def test_a_text_without_a_mask_is_named(folder, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("the [MASK]\nnone here\n")
+    predictor = albert_tf.Predictor(folder[0])
+    with pytest.raises(InputError, match=r"must have a \[MASK\] .* Received line 2 of .*none here"):
+        list(predictor(path))
+    path.write_text("see the list with one [MASK]\n")
+    with pytest.raises(InputError, match="within its first 6 tokens"):
+        list(predictor(path, seq_length=6))
+
+
+def test_an_encoder_alone_answers_nothing(folder, tmp_path):
+    root, model, tokenizer = folder
+    tf.train.Checkpoint(encoder=model.encoder).save(str(tmp_path / "ckpt"))
+    model.albert_config.to_json_file(tmp_path / "albert_config.json")
+    tokenizer.save(tmp_path)
+    with pytest.raises(InputError, match=r"with a head for a task.*with an encoder alone"):
+        albert_tf.Predictor(tmp_path)

@@ -1,0 +1,33 @@
+import pytest
+
+from albert_tf.errors import InputError
+from albert_tf.training import epochs
+
+
+def test_steps_of_passes_over_rows(tmp_path):
+    for name, rows in (("a.csv", 7), ("b.csv", 4)):
+        (tmp_path / name).write_text("text,label\n" + "x,1\n" * rows)
+    path = str(tmp_path / "*.csv")
+    assert epochs.steps(path, batch_size=4, epochs=2) == 6
+    assert epochs.steps(path, batch_size=4, epochs=0.5) == 2
+    assert (epochs.share(25, 0.1), epochs.share(25, parts=4), epochs.share(3, 0.01)) == (3, 7, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("", 4, 1), "EPOCHS counts the rows of TRAIN_DATA. Received none"),
+        (("x.csv", 0, 1), "Received BATCH_SIZE=0, EPOCHS=1"),
+        (("x.csv", 1, -2), "Received BATCH_SIZE=1, EPOCHS=-2"),
+    ],
+)
+def test_what_cannot_be_counted(arguments, message):
+    with pytest.raises(InputError, match=message):
+        epochs.steps(*arguments)
+
+
+def test_a_table_without_rows(tmp_path):
+    path = tmp_path / "empty.csv"
+    path.write_text("text,label\n")
+    with pytest.raises(InputError, match=r"must have rows. Received none in .*empty\.csv"):
+        epochs.steps(str(path), 4, 1)
