@@ -85,7 +85,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     work = parser.add_argument_group("work and output")
     work.add_argument("--output_dir", required=True, help="new, empty, or of the same build")
-    setting(work, "shards", "ranges of documents; each gives a file for each copy")
+    work.add_argument(
+        "--shards",
+        type=int,
+        help="ranges of documents; each gives a file for each copy, and a stop costs one at most "
+        "(one for each 32 MB of text)",
+    )
     setting(work, "seed", "of all random choices")
     work.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (%(default)s)"

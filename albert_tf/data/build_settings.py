@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from albert_tf.data.documents import TEXT_FIELD
@@ -13,6 +14,7 @@ from albert_tf.errors import InputError
 
 RECORD_FORMATS = ("dynamic", "original", "model_garden")
 SINGLE_SENTENCE = ("drop", "split")
+SHARD_BYTES = 32_000_000  # of text; minutes of work
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +45,8 @@ class BuildSettings:
       single_sentence: "drop" documents of one sentence, or "split" them at a token boundary; only
         sentence order asks for two.
       seed: of all random choices.
-      shards: ranges of documents. Each gives one file a copy: shards x dupe_factor files.
+      shards: ranges of documents, of which a stop costs one at most. Each gives one file a copy:
+        shards x dupe_factor files. None: as many as there are 32 MB in the text.
     """
 
     max_seq_length: int = 512
@@ -61,7 +64,7 @@ class BuildSettings:
     split_sentences: str | None = None
     single_sentence: str = "drop"
     seed: int = 12345
-    shards: int = 1
+    shards: int | None = None
 
     def __post_init__(self) -> None:
         """Fills in P; raises `InputError` for the first rule that is broken."""
@@ -71,7 +74,7 @@ class BuildSettings:
                 f"token in each segment. Received {self.max_seq_length!r}. Usual: 64 to 512."
             )
         for name in ("dupe_factor", "shards"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1. Received {getattr(self, name)!r}.")
         if self.seed < 0:
             raise InputError(f"seed must not be negative. Received {self.seed!r}.")
@@ -118,6 +121,13 @@ class BuildSettings:
     def needs_two_sentences(self) -> bool:
         """Whether a document of one sentence gives nothing unless it is split."""
         return self.sentence_order and not self.random_next_sentence
+
+    def for_text(self, text_bytes: int, documents: int) -> BuildSettings:
+        """Returns these settings with a number of shards."""
+        if self.shards is not None:
+            return self
+        shards = math.ceil(text_bytes / SHARD_BYTES)
+        return dataclasses.replace(self, shards=min(shards, documents))
 
     def to_dict(self) -> dict[str, Any]:
         """Returns all settings with their values."""

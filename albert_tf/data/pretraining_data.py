@@ -71,6 +71,8 @@ def build(
     storage.check_output(output_dir)
     tokenizer = AlbertTokenizer(vocab)
     files = scan(paths, settings.text_field, workers, on_scan)
+    documents = sum(file.documents for file in files)
+    settings = settings.for_text(sum(file.text_bytes for file in files), documents)
     _check_corpus(paths, files, settings)
     manifest = manifests.start(output_dir, manifests.identity(paths, files, tokenizer, settings))
     if manifest["complete"]:
@@ -79,7 +81,7 @@ def build(
         tokenizer=tokenizer,
         settings=settings,
         groups=file_groups(paths, files),
-        documents=sum(file.documents for file in files),
+        documents=documents,
         output_dir=output_dir,
         finished=frozenset(map(int, manifest["shards"])),
     )
@@ -101,7 +103,14 @@ def _collect(
     for shard, entry in entries:
         manifest["shards"][str(shard)] = entry
         manifests.save(output_dir, manifest)
-    manifest["counts"] = dict(manifests.total(manifest["shards"].values()))
+    counts = manifests.total(manifest["shards"].values())
+    if not counts["instances"]:
+        dropped = {name: n for name, n in counts.items() if name.startswith("dropped/")}
+        raise InputError(
+            f"Some document must give an instance. Received {counts['documents']} documents, "
+            f"{dropped}. Look at the text, or set single_sentence='split'."
+        )
+    manifest["counts"] = dict(counts)
     manifest["complete"] = True
     manifests.save(output_dir, manifest)
     remove_leftovers(output_dir, COUNTS_FILES)

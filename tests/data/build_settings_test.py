@@ -11,6 +11,13 @@ def test_predictions_follow_the_sequence_length():
     assert BuildSettings(record_format="original", max_predictions_per_seq=9).masking.width == 9
 
 
+def test_shards_follow_the_text_unless_they_are_set():
+    assert BuildSettings().for_text(70_000_000, 1000).shards == 3
+    assert BuildSettings().for_text(70_000_000, 2).shards == 2
+    assert BuildSettings().for_text(5, 1).shards == 1
+    assert BuildSettings(shards=7).for_text(5, 1000).shards == 7
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

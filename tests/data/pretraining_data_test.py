@@ -381,6 +381,13 @@ class TestBadInput:
         self.check(tmp_path, "a document for each shard.*shards=3 for 2", text, shards=3)
         assert not (tmp_path / "out").exists()
 
+    def test_text_that_gives_no_instance(self, tmp_path):
+        path = tmp_path / "one.txt"
+        path.write_text("One\u0301 sentence alone.\n\n\u0301\n\u0301\n\nAnother alone.\n")
+        message = r"must give an instance. Received 3 documents, \{.*one sentence': 2.*'split'"
+        self.check(tmp_path, message, path, split_sentences="en")
+        assert not manifests.read(tmp_path / "out")["complete"]
+
     def test_output_directory_with_other_files_stays_as_it_is(self, tmp_path, text):
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "mine.txt").write_text("mine")
