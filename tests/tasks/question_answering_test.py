@@ -1,8 +1,8 @@
 import json
-import random
 
 import numpy as np
 import pytest
+import squad_file
 import tensorflow as tf
 import tiny_task
 
@@ -12,47 +12,12 @@ from albert_tf.tasks.joint_question_answering import JointQuestionAnsweringTask
 from albert_tf.tasks.outputs import Outputs
 from albert_tf.tasks.question_answering import QuestionAnsweringTask
 
-# Words of one token each, so that little is to be learned; as text they differ from their tokens.
-ASKED = {"Who": ["Pythön", "TURTLE", "Mouse", "Wídget"], "When": ["Before", "álways", "NEXT"]}
-WORDS = ["the", "file", "object", "with", "from", "see", "list", "this", "has", "one", "line"]
-
-
-def squad(path, count, seed, impossible=0.0):
-    """Who or when, of a context with a name and a year at any place; a share lacks what is asked.
-
-    Long contexts make several windows.
-    """
-    rng = random.Random(seed)
-    paragraphs = []
-    for number in range(count):
-        words = rng.choices(WORDS, k=rng.randint(3, 20))
-        found = {}
-        for kind, options in ASKED.items():
-            if rng.random() >= impossible:
-                found[kind] = rng.choice(options)
-                words.insert(rng.randint(0, len(words)), found[kind])
-        context = " ".join(words)
-        questions = [
-            {
-                "id": f"{number}{kind}",
-                "question": f"{kind} has the file",
-                "answers": [{"text": found[kind], "answer_start": context.index(found[kind])}]
-                if kind in found
-                else [],
-                "is_impossible": kind not in found,
-            }
-            for kind in ("Who", "When")
-        ]
-        paragraphs.append({"context": context, "qas": questions})
-    path.write_text(json.dumps({"version": "2", "data": [{"paragraphs": paragraphs}]}))
-    return path
-
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("squad")
     return {
-        name: squad(folder / f"{name}.json", count, seed, impossible)
+        name: squad_file.write(folder / f"{name}.json", count, seed, impossible)
         for name, count, seed, impossible in (
             ("train1", 150, 1, 0.0),
             ("dev1", 30, 2, 0.0),
@@ -191,7 +156,7 @@ def test_answers_to_questions_without_labels(learned, tmp_path):
 
 
 def test_questions_that_are_left_out_are_named(tmp_path, capsys):
-    path = squad(tmp_path / "train.json", 4, 1)
+    path = squad_file.write(tmp_path / "train.json", 4, 1)
     document = json.loads(path.read_text())
     answer = document["data"][0]["paragraphs"][2]["qas"][0]["answers"][0]
     answer["answer_start"] += 1
