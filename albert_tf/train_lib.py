@@ -12,6 +12,7 @@ import tf_keras
 from official.core import base_task, config_definitions, task_factory
 
 from albert_tf.errors import InputError, closest
+from albert_tf.files import check_writable
 from albert_tf.training import (
     checkpoints,
     checks,
@@ -22,6 +23,7 @@ from albert_tf.training import (
     runtime,
     strategies,
 )
+from albert_tf.training.best_export import BestExport, Export
 from albert_tf.training.modes import MODES
 from albert_tf.training.runner import Action, Runner
 
@@ -33,6 +35,7 @@ def run(
     experiment: config_definitions.ExperimentConfig,
     seed: int = 0,
     patience: int = 0,
+    export_best: tuple[str | os.PathLike, Export] | None = None,
     train_actions: Sequence[Action] = (),
     eval_actions: Sequence[Action] = (),
     only_describe: bool = False,
@@ -50,6 +53,8 @@ def run(
       experiment: Model Garden's experiment config: task, trainer, runtime.
       seed: of weights, dropout and data order.
       patience: evaluations in a row, none of them the best, after which the run ends; 0 for never.
+      export_best: a folder, and what exports a model folder to it; called after each evaluation
+        that gave a new best checkpoint (`experiment.trainer.best_checkpoint_*`).
       train_actions: called with the outputs of every train loop.
       eval_actions: called with the outputs of every evaluation.
       only_describe: build the model and one batch, print what would run, write nothing.
@@ -75,7 +80,11 @@ def run(
     task.check()
     settings = experiment.trainer
     settings.best_checkpoint_eval_metric = settings.best_checkpoint_eval_metric or task.best_metric
-    eval_actions = [*eval_actions, *early_stop.actions(settings, patience, folder)]
+    eval_actions = [
+        *_exports(folder, experiment, mode, export_best),
+        *eval_actions,
+        *early_stop.actions(settings, patience, folder),
+    ]
     with task.reading(), runtime.precision(experiment.runtime):
         runtime.compile_step(task, experiment.runtime)
         if only_describe:
@@ -103,9 +112,9 @@ def _run(
         run_folder.prepare(folder, config, files, trains="train" in mode)
         if "train" in mode:
             hyperparameters.write(folder, experiment)
-        best = experiment.trainer.best_checkpoint_export_subdir
+        best = checkpoints.best_folder(folder, experiment.trainer)
         if best and "eval" in mode:
-            run_folder.write_model_files(folder / best, config, files)
+            run_folder.write_model_files(best, config, files)
     metrics = runner.run()
     if strategies.is_chief(distribution):
         run_folder.write_gin(folder / run_folder.OPERATIVE_CONFIG, gin.operative_config_str())
@@ -114,6 +123,25 @@ def _run(
             for path in task.write_results(folder):
                 print(f"wrote {path}")
     return metrics
+
+
+def _exports(
+    folder: Path,
+    experiment: config_definitions.ExperimentConfig,
+    mode: str,
+    export_best: tuple[str | os.PathLike, Export] | None,
+) -> list[Action]:
+    if export_best is None:
+        return []
+    dest, export = export_best
+    best = checkpoints.best_folder(folder, experiment.trainer)
+    if best is None or "eval" not in mode:
+        raise InputError(
+            "--export_best needs evaluations and a metric that tells the best. Received --mode "
+            f"{mode} with BEST_METRIC={experiment.trainer.best_checkpoint_eval_metric!r}. Take "
+            "--mode train_and_eval, or continuous_eval beside a training, and set BEST_METRIC."
+        )
+    return [BestExport(best, check_writable(dest, "--export_best"), export)]
 
 
 def _check_weights(mode: str, folder: Path, runner: Runner, starts_from: str) -> None:

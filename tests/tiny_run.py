@@ -43,11 +43,15 @@ def train(*args, **changes):
     parsed.run(parsed)
 
 
-def run(folder, mode="train", train_actions=(), eval_actions=(), **changes):
-    """The same run, with actions; returns its metrics."""
+def run(folder, mode="train", train_actions=(), eval_actions=(), export_best=None, **changes):
+    """The same run, with arguments that gin does not give; returns its metrics."""
     words = command(folder, mode, **changes)
     gin = [word.removeprefix("--gin.") for word in words if word.startswith("--gin.")]
     gin_files.parse(["pretrain_tiny"], gin)
     return gin_files.configured(train_lib.run)(
-        mode=mode, model_dir=folder, train_actions=train_actions, eval_actions=eval_actions
+        mode=mode,
+        model_dir=folder,
+        train_actions=train_actions,
+        eval_actions=eval_actions,
+        export_best=export_best,
     )

@@ -15,7 +15,9 @@ best by the metric of the recipe; it needs evaluations, and goes on like any run
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
+from pathlib import Path
 
 from albert_tf.training.modes import MODES
 
@@ -44,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="build model and one batch, print sizes and costs, write nothing",
     )
+    parser.add_argument(
+        "--export_best",
+        metavar="DEST",
+        help="write the encoder of the best checkpoint there as a TF-Hub SavedModel, after each "
+        "evaluation that is the best so far",
+    )
     parser.add_argument("--seeds", metavar="N,N,...", help="run once for each of these seeds")
 
 
@@ -61,21 +69,28 @@ def _run(args: argparse.Namespace, gin: list[str], model_dir: str | os.PathLike)
 
     gin_files.parse(args.gin_file, gin)
     gin_files.configured(train_lib.run)(
-        mode=args.mode, model_dir=model_dir, only_describe=args.dry_run
+        mode=args.mode,
+        model_dir=model_dir,
+        only_describe=args.dry_run,
+        export_best=(args.export_best, _export_encoder) if args.export_best else None,
     )
 
 
-def _run_seeds(args: argparse.Namespace) -> None:
-    from pathlib import Path
+def _export_encoder(source: Path, dest: Path) -> None:
+    # By name: the package does not depend on export/, which stands to its right.
+    importlib.import_module("albert_tf.export.hub_encoder").export(source, dest)
 
+
+def _run_seeds(args: argparse.Namespace) -> None:
     from albert_tf.errors import InputError
     from albert_tf.tasks import fine_tuning_results
     from albert_tf.training import seeds
 
-    if args.mode != "train_and_eval" or args.dry_run:
+    if args.mode != "train_and_eval" or args.dry_run or args.export_best:
         raise InputError(
             "--seeds compares evaluations of whole runs. Received --mode "
-            f"{args.mode}{' with --dry_run' if args.dry_run else ''}. Use --mode train_and_eval."
+            f"{args.mode}{' with --dry_run' if args.dry_run else ''}"
+            f"{' with --export_best' if args.export_best else ''}. Use --mode train_and_eval alone."
         )
     summary = seeds.run_all(
         seeds.parse(args.seeds),

@@ -116,16 +116,22 @@ def check_space(
     """
     parts = [model.variables, *[model.trainable_variables] * 2]
     size = sum(v.shape.num_elements() * v.dtype.size for part in parts for v in part)
-    count = trainer.max_to_keep + 1 + bool(trainer.best_checkpoint_export_subdir)
+    count = trainer.max_to_keep + 1 + (best_folder(Path(folder), trainer) is not None)
     held = sum(path.stat().st_size for path in Path(folder).glob("ckpt-*"))
     free = shutil.disk_usage(existing_parent(folder)).free
     if size * count > free + held:
         raise InputError(
             f"The disk must have room for {count} checkpoints of {size / _MIB:,.1f} MiB "
-            f"(max_to_keep={trainer.max_to_keep}, and while one is written). Received "
+            f"(max_to_keep={trainer.max_to_keep}, the next one, and the best). Received "
             f"'{folder}' with {free / _MIB:,.1f} MiB free. Free space, name another --model_dir, "
             "or keep fewer: --gin.TrainerConfig.max_to_keep=1."
         )
+
+
+def best_folder(folder: Path, trainer: config_definitions.TrainerConfig) -> Path | None:
+    """Returns where a run in `folder` keeps its best checkpoint, or None if it keeps none."""
+    keeps = trainer.best_checkpoint_export_subdir and trainer.best_checkpoint_eval_metric
+    return folder / trainer.best_checkpoint_export_subdir if keeps else None
 
 
 def check_best(trainer: config_definitions.TrainerConfig, metrics: list[str] | None) -> None:
@@ -139,7 +145,7 @@ def check_best(trainer: config_definitions.TrainerConfig, metrics: list[str] | N
       InputError: the metric or the comparison is unknown, or a loss is to be high.
     """
     name, comparison = trainer.best_checkpoint_eval_metric, trainer.best_checkpoint_metric_comp
-    if not (trainer.best_checkpoint_export_subdir and name):
+    if best_folder(Path(), trainer) is None:
         return
     if metrics is not None:
         _check_metric(name, metrics)

@@ -7,6 +7,7 @@ import functools
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -207,16 +208,14 @@ class Runner(train_lib.OrbitExperimentRunner):
         return tf.function(total)
 
     def _keep_best(self) -> None:
-        settings = self.params.trainer
-        if settings.best_checkpoint_export_subdir and settings.best_checkpoint_eval_metric:
-            folder = self.model_dir if self._chief else tempfile.mkdtemp()
-            self.trainer.keep_best(
-                checkpoints.BestCheckpoint(
-                    f"{folder}/{settings.best_checkpoint_export_subdir}",
-                    settings.best_checkpoint_eval_metric,
-                    settings.best_checkpoint_metric_comp,
-                )
+        folder = Path(self.model_dir if self._chief else tempfile.mkdtemp())
+        best, settings = checkpoints.best_folder(folder, self.params.trainer), self.params.trainer
+        if best is not None:
+            metric, comparison = (
+                settings.best_checkpoint_eval_metric,
+                settings.best_checkpoint_metric_comp,
             )
+            self.trainer.keep_best(checkpoints.BestCheckpoint(str(best), metric, comparison))
 
     # === Parts of Model Garden's runner ===
     def _build_trainer(self, task: base_task.Task, train: bool, evaluate: bool) -> Trainer:

@@ -17,7 +17,7 @@ import tiny_run
 from killed_run import SETTINGS, STEPS
 from tiny_run import TESTDATA
 
-from albert_tf import AlbertPretrainer
+from albert_tf import AlbertPretrainer, AlbertTokenizer
 from albert_tf.errors import InputError
 from albert_tf.training import progress, trainer
 from albert_tf.training.stopping import StopTraining
@@ -118,11 +118,21 @@ def test_an_action_may_end_the_training_and_the_best_checkpoint_is_kept(tmp_path
         if len(steps) == 3:
             raise StopTraining("no better for 2 evaluations")
 
-    best = {  # a metric that training does not change: the first evaluation stays the best
-        "TrainerConfig.best_checkpoint_export_subdir": "best",
-        "TrainerConfig.best_checkpoint_eval_metric": "mlm_unigram_accuracy",
-    }
-    metrics = run(folder, "train_and_eval", eval_actions=[patience], **best)
+    # A metric that training does not change: the first evaluation stays the best.
+    best = dict(BEST_METRIC="mlm_unigram_accuracy", BEST_IS="higher")
+    exports = []
+
+    def export(source, dest):
+        exports.append(len(steps))
+        AlbertTokenizer.from_pretrained(source).save(dest)
+
+    metrics = run(
+        *(folder, "train_and_eval"),
+        eval_actions=[patience],
+        export_best=(tmp_path / "hub", export),
+        **best,
+    )
+    assert exports == [0] and (tmp_path / "hub/spm.model").is_file()
     assert "stopped at step 12: no better for 2 evaluations" in capsys.readouterr().out
     assert steps == [4, 8, 12] and (folder / "ckpt-12.index").exists() and metrics["mlm_loss"] > 0
     first, best, last = (
@@ -155,13 +165,15 @@ def test_continuous_evaluation_follows_a_run_to_its_end(undisturbed, capsys):
         ("train", dict(INIT_FROM="nowhere"), "A model must lie in a folder of a known format"),
         (
             "train_and_eval",
-            {
-                "TrainerConfig.best_checkpoint_export_subdir": "best",
-                "TrainerConfig.best_checkpoint_eval_metric": "mlm_los",
-            },
+            dict(BEST_METRIC="mlm_los"),
             "BEST_METRIC must be a metric of the evaluation. Received 'mlm_los'. Closest: mlm_loss",
         ),
-        ("train", {"TrainerConfig.max_to_keep": 10**9}, "disk must have room for 1000000001 check"),
+        (
+            "train",
+            dict(export_best=("hub", print)),
+            "--export_best needs evaluations .* Received --mode train with BEST_METRIC='mlm_loss'",
+        ),
+        ("train", {"TrainerConfig.max_to_keep": 10**9}, "disk must have room for 1000000002 check"),
         ("train", dict(STRATEGY="multi_worker_mirrored"), "cluster in .* TF_CONFIG"),
     ],
 )
