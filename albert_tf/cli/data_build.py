@@ -115,6 +115,8 @@ def run(args: argparse.Namespace) -> dict[str, int]:
 
     names = [field.name for field in dataclasses.fields(BuildSettings)]
     settings = BuildSettings(**{name: getattr(args, name) for name in names})
+    if args.runner:
+        print(f"on {args.runner}; `albert-tf --verbosity=0 data build ...` shows its messages")
     start = time.monotonic()
     scan, work = _Bar("check", " files"), _Bar("build", "B")
     try:
