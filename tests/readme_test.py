@@ -10,7 +10,13 @@ from albert_tf.cli import main
 from albert_tf.serving import signatures
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "experiments/README.md", "export/README.md", "docs/pretraining_data.md"]
+PAGES = [
+    "README.md",
+    "experiments/README.md",
+    "export/README.md",
+    "docs/pretraining_data.md",
+    "docs/running.md",
+]
 
 
 def blocks(page, language):
