@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from albert_tf.tokenization.graph_edits import edit
+from albert_tf.tokenization.graph_edits import edit, on_rows
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
@@ -59,32 +59,25 @@ class DigitComma:
         self._from_start = np.array(from_start, np.int32)
         self._from_end = np.array(from_end, np.int32)
 
-    def expand(self, ids: tf.Tensor, row_splits: tf.Tensor) -> Expanded:
-        """Applies the rule.
+    def apply(self, tokens: tf.RaggedTensor) -> tf.RaggedTensor:
+        """Returns the ids, int32 [B, (T)], after the rule."""
 
-        Args:
-          ids: int32 [T].
-          row_splits: int64, over T.
-        """
-        slots = tf.gather(self._slots, ids)  # [T]
+        def expanded(rows: tf.RaggedTensor) -> tf.RaggedTensor:
+            new = self.expand(rows)
+            return tf.RaggedTensor.from_row_splits(new.ids, new.row_splits, validate=False)
 
-        def unchanged() -> Expanded:
-            source = tf.range(tf.size(ids, out_type=tf.int64))
-            return Expanded(ids, source, source[:0], ids[:0], ids[:0], row_splits)
+        return on_rows(tokens, tf.gather(self._slots, tokens.values) > 0, expanded)
 
-        # Few texts hold such a piece.
-        return tf.cond(
-            tf.reduce_any(slots > 0), lambda: self._expand(ids, slots, row_splits), unchanged
-        )
-
-    def _expand(self, ids: tf.Tensor, slots: tf.Tensor, row_splits: tf.Tensor) -> Expanded:
+    def expand(self, tokens: tf.RaggedTensor) -> Expanded:
+        """Applies the rule to ids, int32 [B, (T)], and tells where tokens came from."""
+        slots = tf.gather(self._slots, tokens.values)  # [T]
         places = tf.where(slots > 0)[:, 0]  # [E]
         slots = tf.gather(slots, places)  # [E]
         entry, limit = tf.gather(self._begins, slots), tf.gather(self._begins, slots + 1)
-        edited = edit(places, limit - entry, row_splits)
+        edited = edit(places, limit - entry, tokens.row_splits)
         parts = tf.ragged.range(edited.begins, edited.begins + limit - entry).values  # [P]
         entry = tf.ragged.range(entry, limit).values  # [P]
-        new_ids = tf.gather(ids, edited.source)  # [U]
+        new_ids = tf.gather(tokens.values, edited.source)  # [U]
         return Expanded(
             tf.tensor_scatter_nd_update(new_ids, parts[:, tf.newaxis], tf.gather(self._ids, entry)),
             edited.source,

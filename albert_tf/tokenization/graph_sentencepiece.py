@@ -28,7 +28,7 @@ import tensorflow_text as tf_text
 from albert_tf.errors import InputError
 from albert_tf.tokenization import model_proto
 from albert_tf.tokenization.digit_comma import SPACE
-from albert_tf.tokenization.graph_edits import edit
+from albert_tf.tokenization.graph_edits import edit, lower_bound, on_rows
 
 # What SentencePiece subtracts from the lowest score for a character that no piece has.
 _UNKNOWN_PENALTY = 10.0
@@ -70,13 +70,7 @@ class GraphSentencePiece(tf.Module):
         Texts are valid UTF-8 without NUL, as graph_normalization.py makes them.
         """
         tokens = self._fast.tokenize(texts).with_row_splits_dtype(tf.int64)
-        # Few batches hold an unknown character.
-        values, row_splits = tf.cond(
-            tf.reduce_any(tokens.values >= self._vocab_size),
-            lambda: self._joined(tokens)[:2],
-            lambda: (tokens.values, tokens.row_splits),
-        )
-        return tf.RaggedTensor.from_row_splits(values, row_splits, validate=False)
+        return on_rows(tokens, tokens.values >= self._vocab_size, lambda t: self._joined(t)[0])
 
     def tokenize_with_offsets(
         self, texts: tf.Tensor
@@ -91,30 +85,31 @@ class GraphSentencePiece(tf.Module):
         """
         tokens = self._fast.tokenize(texts).with_row_splits_dtype(tf.int64)
         _, starts, limits = self._bytes.tokenize_with_offsets(texts)  # [B, (N)]
-        values, row_splits, first = self._joined(tokens)
+        ids, first = self._joined(tokens)
         # Pieces and bytes cover the same text, so that counting through all rows finds the place.
         lengths = tf.gather(self._lengths, tokens.values)  # [T]
         begin = tf.gather(tf.cumsum(lengths, exclusive=True), first)  # [U]
         end = tf.concat([begin, [tf.reduce_sum(lengths)]], 0)[1:]
         start = tf.gather(starts.values, begin)
         limit = tf.gather(limits.values, end - 1)
-        ids = tf.RaggedTensor.from_row_splits(values, row_splits, validate=False)
         return ids, tf.cast(start, tf.int64), tf.cast(limit, tf.int64)
 
-    def _joined(self, tokens: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _joined(self, tokens: tf.RaggedTensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
         """Makes one token of each run of unknown bytes.
 
         Returns:
-          Ids int32 [U], row splits, and the index of the first byte or piece of each, int64 [U].
+          Ids int32 [B, (U)], and the index of the first byte or piece of each, int64 [U].
         """
         unknown = tokens.values >= self._vocab_size  # [T]
         place = tf.where(unknown)[:, 0]
-        row = tf.searchsorted(tokens.row_splits, place, side="right")
+        row = lower_bound(tokens.row_splits, place + 1)
         inside = (place[1:] == place[:-1] + 1) & (row[1:] == row[:-1])
-        inside = tf.boolean_mask(place[1:], inside)  # Those that follow another of their row.
+        # Those that follow another of their row.
+        inside = tf.gather(place, 1 + tf.where(inside)[:, 0])
         edited = edit(inside, tf.zeros_like(inside), tokens.row_splits)
         values = tf.gather(tf.where(unknown, self._unknown, tokens.values), edited.source)
-        return values, edited.row_splits, edited.source
+        ids = tf.RaggedTensor.from_row_splits(values, edited.row_splits, validate=False)
+        return ids, edited.source
 
     def _check(
         self, processor: sentencepiece.SentencePieceProcessor, known: dict[str, float]

@@ -73,13 +73,13 @@ class GraphTokenizer(tf.Module):
 
     def _ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
         tokens = self._sentencepiece.tokenize(normalize(texts, self.preprocessing))
-        expanded = self._digit_comma.expand(tokens.values, tokens.row_splits)
-        return _rows(expanded.ids, expanded.row_splits, texts)
+        ids = self._digit_comma.apply(tokens)
+        return _rows(ids.values, ids.row_splits, texts)
 
     def _ids_with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
         aligned = align(texts, self.preprocessing)
         tokens, starts, limits = self._sentencepiece.tokenize_with_offsets(aligned.texts)
-        expanded = self._digit_comma.expand(tokens.values, tokens.row_splits)
+        expanded = self._digit_comma.expand(tokens)
         start, limit = graph_offsets.locate(
             texts, aligned, starts, limits, tokens.value_rowids(), expanded
         )
