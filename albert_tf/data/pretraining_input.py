@@ -74,17 +74,16 @@ def dataset(
     batch_size = global_batch_size
     if input_context:
         batch_size = input_context.get_per_replica_batch_size(global_batch_size)
-    first_batch = 0
+    step_size = batch_size * part.replicas
     if is_training:
         seed = np.random.SeedSequence().entropy % 2**63 if seed is None else seed
-        first_batch = start_step * part.replicas
-        records = record_stream.endless(files, part, seed, shuffle_buffer, first_batch * batch_size)
+        first = start_step * step_size
+        records = record_stream.endless(files, part, seed, shuffle_buffer, first)
     else:
-        seed = 0
+        seed = start_step = 0
         records = record_stream.in_order(files, part)
-    batches = records.batch(
-        batch_size, drop_remainder=is_training if drop_remainder is None else drop_remainder
-    )
+    if drop_remainder is None:
+        drop_remainder = is_training
     mask_seed = np.random.SeedSequence([seed, part.index]).generate_state(1, np.uint64)
     mask_seed = int(mask_seed[0] >> 1)
 
@@ -95,6 +94,10 @@ def dataset(
         parsed = record_batches.parse_dynamic(serialized, kind)
         return record_batches.dynamic(parsed, max_seq_length, masking, vocab_size, key)
 
-    # Order is kept: a seed then fixes the batches. Parsing a batch at a time is fast enough.
-    batches = batches.enumerate(first_batch).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    # Order is kept: a seed then fixes the batches. Masks are drawn for the batches of all replicas
+    # together, so that they do not depend on how many there are.
+    batches = records.batch(step_size, drop_remainder=drop_remainder and part.replicas == 1)
+    batches = batches.enumerate(start_step).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    if part.replicas > 1:
+        batches = batches.rebatch(batch_size, drop_remainder=drop_remainder)
     return batches.prefetch(tf.data.AUTOTUNE)

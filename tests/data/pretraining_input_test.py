@@ -1,4 +1,3 @@
-import itertools
 import json
 from pathlib import Path
 
@@ -147,6 +146,22 @@ class TestDynamicRecords:
         assert_equal({k: v[8 * 301 :] for k, v in whole.items()}, batches(8, 2))
         assert (whole["input_word_ids"] != batches(0, 10, seed=4)["input_word_ids"]).any()
 
+    def test_masks_do_not_depend_on_the_number_of_replicas(self, golden_builds):
+        one, two = (
+            joined(
+                dataset(
+                    str(golden_builds["dynamic"] / "*.tfrecord"),
+                    **GOLDEN,
+                    global_batch_size=30,
+                    is_training=True,
+                    seed=3,
+                    input_context=tf.distribute.InputContext(num_replicas_in_sync=replicas),
+                ).take(4 * replicas)
+            )
+            for replicas in (1, 2)
+        )
+        assert_equal(one, two)
+
 
 def test_evaluation_is_one_pass_in_order(files):
     batches = dataset(files, **SETTINGS, global_batch_size=4, is_training=False)
@@ -156,64 +171,6 @@ def test_evaluation_is_one_pass_in_order(files):
     )
     assert numbers(batches) == list(range(28))
     assert batches.element_spec["input_mask"].shape == (4, 7)
-
-
-def test_training_shuffles_repeats_and_follows_the_seed(files):
-    def epochs(seed):
-        return numbers(
-            dataset(files, **SETTINGS, global_batch_size=31, is_training=True, seed=seed).take(2)
-        )
-
-    one = epochs(1)
-    assert sorted(one[:31]) == sorted(one[31:]) == list(range(31))
-    assert one[:31] != one[31:] != list(range(31))
-    assert one == epochs(1)
-    assert one != epochs(2)
-    assert epochs(None) != epochs(None)
-
-
-@pytest.mark.parametrize("pipelines, replicas", [(1, 2), (2, 1), (4, 1)])  # there are 3 files
-def test_training_goes_on_at_any_step(files, pipelines, replicas):
-    """Steps 0 to 29 pass several epochs of each part; a step takes a batch for each replica."""
-
-    def parts(start_step, steps):
-        found = []
-        for index in range(pipelines):
-            batches = dataset(
-                files,
-                **SETTINGS,
-                global_batch_size=2 * pipelines * replicas,
-                is_training=True,
-                seed=3,
-                start_step=start_step,
-                shuffle_buffer=5,
-                input_context=tf.distribute.InputContext(pipelines, index, pipelines * replicas),
-            )
-            found.append(numbers(batches.take(steps * replicas)))
-        return found
-
-    undisturbed = parts(0, 30)
-    assert not any(set(a) & set(b) for a, b in itertools.combinations(undisturbed, 2))
-    assert parts(23, 7) == [part[2 * replicas * 23 :] for part in undisturbed]
-
-
-@pytest.mark.parametrize("pipelines", [2, 5])  # fewer and more than files
-def test_pipelines_share_the_records(files, pipelines):
-    seen = []
-    for index in range(pipelines):
-        context = tf.distribute.InputContext(pipelines, index, num_replicas_in_sync=pipelines)
-        batches = dataset(
-            files,
-            **SETTINGS,
-            global_batch_size=2 * pipelines,
-            is_training=False,
-            input_context=context,
-        )
-        assert next(iter(batches))["input_mask"].shape == (2, 7)
-        part = numbers(batches)
-        assert 0 < len(part) < 31
-        seen += part
-    assert sorted(seen) == list(range(31))
 
 
 def test_a_file_without_records_is_no_error(files, tmp_path):

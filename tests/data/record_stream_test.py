@@ -1,0 +1,70 @@
+import itertools
+
+import pytest
+import tensorflow as tf
+from small_records import SETTINGS, numbers, write_parts
+
+from albert_tf.data.pretraining_input import dataset
+
+
+@pytest.fixture
+def files(tmp_path):
+    return write_parts(tmp_path)
+
+
+def test_training_shuffles_repeats_and_follows_the_seed(files):
+    def epochs(seed):
+        return numbers(
+            dataset(files, **SETTINGS, global_batch_size=31, is_training=True, seed=seed).take(2)
+        )
+
+    one = epochs(1)
+    assert sorted(one[:31]) == sorted(one[31:]) == list(range(31))
+    assert one[:31] != one[31:] != list(range(31))
+    assert one == epochs(1)
+    assert one != epochs(2)
+    assert epochs(None) != epochs(None)
+
+
+@pytest.mark.parametrize("pipelines, replicas", [(1, 2), (2, 1), (4, 1)])  # there are 3 files
+def test_training_goes_on_at_any_step(files, pipelines, replicas):
+    """Steps 0 to 29 pass several epochs of each part; a step takes a batch for each replica."""
+
+    def parts(start_step, steps):
+        found = []
+        for index in range(pipelines):
+            batches = dataset(
+                files,
+                **SETTINGS,
+                global_batch_size=2 * pipelines * replicas,
+                is_training=True,
+                seed=3,
+                start_step=start_step,
+                shuffle_buffer=5,
+                input_context=tf.distribute.InputContext(pipelines, index, pipelines * replicas),
+            )
+            found.append(numbers(batches.take(steps * replicas)))
+        return found
+
+    undisturbed = parts(0, 30)
+    assert not any(set(a) & set(b) for a, b in itertools.combinations(undisturbed, 2))
+    assert parts(23, 7) == [part[2 * replicas * 23 :] for part in undisturbed]
+
+
+@pytest.mark.parametrize("pipelines", [2, 5])  # fewer and more than files
+def test_pipelines_share_the_records(files, pipelines):
+    seen = []
+    for index in range(pipelines):
+        context = tf.distribute.InputContext(pipelines, index, num_replicas_in_sync=pipelines)
+        batches = dataset(
+            files,
+            **SETTINGS,
+            global_batch_size=2 * pipelines,
+            is_training=False,
+            input_context=context,
+        )
+        assert next(iter(batches))["input_mask"].shape == (2, 7)
+        part = numbers(batches)
+        assert 0 < len(part) < 31
+        seen += part
+    assert sorted(seen) == list(range(31))
