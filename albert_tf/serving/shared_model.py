@@ -72,7 +72,8 @@ class SharedModel:
             "to the same length. Received:"
         )
         ids, mask, types = (checked(x, same, rule, *shapes) for x in given)
-        return self._run(_without_static_shape(ids), mask, types, training, real_tokens)
+        ids, mask = _without_static_shape(ids), _without_static_shape(mask)
+        return self._run(ids, mask, types, training, real_tokens)
 
     def predict_masked(
         self, inputs: Tensors, family: Family, training: bool = False, real_tokens: bool = False
@@ -108,11 +109,11 @@ class SharedModel:
         return {**outputs, "default": outputs["pooled_output"]}
 
 
-def _without_static_shape(ids: tf.Tensor) -> tf.Tensor:
-    """Returns `ids` unchanged, but lets nobody infer from them how long a sequence is.
+def _without_static_shape(x: tf.Tensor) -> tf.Tensor:
+    """Returns `x` unchanged, but lets nobody infer from it how long a sequence is.
 
-    A loaded function infers shapes before it runs. For a sequence longer than the position table
-    that ends in "Dimensions must be equal" of some inner node, and the check that names the rule
-    is never reached. The type ids still carry the shape to the outputs.
+    A loaded function infers shapes before it runs. For a sequence longer than the position table,
+    or inputs of different shapes, that ends in "Dimensions must be equal" of some inner node, and
+    the check that names the rule is never reached.
     """
-    return tf.raw_ops.PlaceholderWithDefault(input=ids, shape=[None, None])
+    return tf.raw_ops.PlaceholderWithDefault(input=x, shape=[None, None])
