@@ -233,8 +233,7 @@ class QuestionAnsweringTask(FineTuningTask):
         """Writes, besides metrics and plot, the best evaluation's answers in the official form.
 
         predictions.json has a text for each id, nbest_predictions.json the best spans, and
-        null_odds.json, if some questions have no answer, the odds of that. The threshold goes into
-        task.json.
+        null_odds.json, if some questions have no answer, the odds of that.
         """
         paths = super().write_results(folder)
         best = self.results.best
@@ -250,14 +249,23 @@ class QuestionAnsweringTask(FineTuningTask):
         }
         if threshold is not None:
             files["null_odds.json"] = {a.question.id: a.null_odds for a in answers}
-            self.task_config.null_threshold = threshold
-            for path in Path(folder).glob(f"**/{FILE}"):  # also that of the best checkpoint
-                self.describe().to_json_file(path)
+            self._keep_threshold(Path(folder), threshold, best.step)
         for name, values in files.items():
             paths.append(Path(folder) / name)
             with replacing(paths[-1]) as temporary:
                 temporary.write_text(_json(values), encoding="utf-8")
         return paths
+
+    def _keep_threshold(self, folder: Path, threshold: float, step: int | None) -> None:
+        """Writes the threshold into task.json, and into that of the best checkpoint.
+
+        An evaluation of another checkpoint than the best one leaves both as they are.
+        """
+        notes = list(folder.glob("*/info.json"))  # Model Garden's, beside the best checkpoint
+        if all(json.loads(n.read_text())["best_ckpt_global_step"] == step for n in notes):
+            self.task_config.null_threshold = threshold
+            for path in (folder, *(note.parent for note in notes)):
+                self.describe().to_json_file(path / FILE)
 
     def _threshold(self) -> float | None:
         return self.results.best.metrics.get("best_f1_thresh")

@@ -60,9 +60,6 @@ def test_a_tiny_model_learns_it_with_every_seed(learned, version):
 @pytest.mark.parametrize("version", [1, 2])
 def test_results_are_files_in_the_official_form(learned, files, tmp_path, version):
     found, _ = learned[version]
-    (tmp_path / "best").mkdir()
-    for folder in (tmp_path, tmp_path / "best"):
-        found.describe().to_json_file(folder / "task.json")
     names = {path.name for path in found.write_results(tmp_path)}
     texts = json.loads((tmp_path / "predictions.json").read_text())
     best = json.loads((tmp_path / "nbest_predictions.json").read_text())
@@ -90,9 +87,8 @@ def test_results_are_files_in_the_official_form(learned, files, tmp_path, versio
         assert {name for name, text in texts.items() if not text} == {
             name for name, value in odds.items() if value > threshold
         }
-        for folder in (tmp_path, tmp_path / "best"):
-            kept = TaskDescription.from_json_file(folder / "task.json").settings
-            assert kept["null_threshold"] == threshold and kept["seq_length"] == 24
+        kept = TaskDescription.from_json_file(tmp_path / "task.json").settings
+        assert kept["null_threshold"] == threshold and kept["seq_length"] == 24
 
 
 @pytest.mark.parametrize("cls", [QuestionAnsweringTask, JointQuestionAnsweringTask])
