@@ -151,8 +151,8 @@ def _check_corpus(
     paths: Sequence[Path], files: Sequence[FileCounts], settings: BuildSettings
 ) -> None:
     documents = sum(file.documents for file in files)
-    lines_are_sentences = settings.single_sentence == "drop" and not settings.split_sentences
-    if lines_are_sentences and not any(file.with_pairs for file in files):
+    drops = settings.needs_two_sentences and settings.single_sentence == "drop"
+    if drops and not settings.split_sentences and not any(file.with_pairs for file in files):
         raise InputError(
             "Some document must have two sentences: a sentence a line, an empty line between "
             f"documents. Received {documents} documents of one line each in {len(paths)} files, "

@@ -1,20 +1,16 @@
 """What several tests of the data readers look at."""
 
-from pathlib import Path
-
 import pytest
+from built import CORPUS, VOCAB, digests
 
 from albert_tf.data.build_settings import RECORD_FORMATS, BuildSettings
 from albert_tf.data.pretraining_data import build
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-TESTDATA = Path(__file__).parents[1] / "testdata"
-MODEL = TESTDATA / "tokenization/spm.model"
-
 
 @pytest.fixture(scope="session")
 def spm():
-    return AlbertTokenizer(MODEL)
+    return AlbertTokenizer(VOCAB)
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +20,18 @@ def golden_builds(tmp_path_factory):
     for record_format in RECORD_FORMATS:
         folders[record_format] = tmp_path_factory.mktemp("golden") / record_format
         settings = BuildSettings(64, record_format, dupe_factor=2, shards=3)
-        corpus = str(TESTDATA / "pretraining_data/corpus.txt.gz")
-        build(corpus, MODEL, folders[record_format], settings)
+        build(str(CORPUS), VOCAB, folders[record_format], settings)
     return folders
+
+
+@pytest.fixture(scope="session")
+def ten_shards():
+    return BuildSettings(64, dupe_factor=2, shards=10)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory, ten_shards):
+    """The digests of a build of ten shards that nothing stops."""
+    directory = tmp_path_factory.mktemp("undisturbed")
+    build(str(CORPUS), VOCAB, directory, ten_shards)
+    return digests(directory)

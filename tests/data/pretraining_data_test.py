@@ -2,20 +2,13 @@ import dataclasses
 import gzip
 import hashlib
 import json
-import multiprocessing
-import os
-import resource
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
-from upath import UPath
+from built import CORPUS, VOCAB, digests
 
 from albert_tf.data import manifest as manifests
 from albert_tf.data.build_job import FILES
@@ -25,12 +18,8 @@ from albert_tf.data.records import read_arrays
 from albert_tf.errors import InputError
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-TESTDATA = Path(__file__).parents[1] / "testdata"
-CORPUS = TESTDATA / "pretraining_data" / "corpus.txt.gz"
-VOCAB = TESTDATA / "tokenization" / "spm.model"
-CASED = TESTDATA / "tokenization" / "spm_cased.model"
-ORIGINAL = json.loads((TESTDATA / "pretraining_data" / "original_stats.json").read_text())
-TEN_SHARDS = BuildSettings(max_seq_length=64, dupe_factor=2, shards=10)
+CASED = VOCAB.with_name("spm_cased.model")
+ORIGINAL = json.loads((CORPUS.with_name("original_stats.json")).read_text())
 SMALL = "The first line is here.\nThe second one follows.\nA third.\n\nOne more.\nAnd its end.\n"
 
 
@@ -50,10 +39,6 @@ def many(tmp_path_factory):
 def arrays_of(directory):
     files = [a for path in sorted(directory.glob("*.tfrecord")) for a in read_arrays(path, 1000)]
     return {name: np.concatenate([a[name] for a in files]) for name in files[0]}
-
-
-def digests(directory):
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in directory.iterdir()}
 
 
 def error(share, count):
@@ -91,7 +76,7 @@ class TestAgainstTheOriginal:
     def test_token_boundaries_are_exactly_those_of_the_original(self, tokenizer):
         from albert_tf.data.mask_units import unit_starts
 
-        path = TESTDATA / "pretraining_data" / "original_first_101.tfrecord"
+        path = CORPUS.with_name("original_first_101.tfrecord")
         (arrays,) = read_arrays(path, 1000)
         ids, used = arrays["input_ids"].copy(), arrays["masked_lm_weights"] > 0
         rows, slots = np.nonzero(used)
@@ -155,24 +140,6 @@ def test_two_runs_any_number_of_workers_and_beam_give_the_same_bytes(tmp_path):
     assert not records & set(digests(tmp_path / "e").values())
 
 
-def test_a_remote_store_holds_the_same_files(tmp_path):
-    store = UPath("memory://text")
-    halves = gzip.decompress(CORPUS.read_bytes()).decode().split("\n\n")
-    for name, documents in (("a.txt.gz", halves[:150]), ("b.txt.gz", halves[150:])):
-        data = gzip.compress("\n\n".join(documents).encode())
-        (tmp_path / name).write_bytes(data)
-        (store / name).write_bytes(data)
-    settings = BuildSettings(max_seq_length=64, dupe_factor=2, shards=2)
-    build(str(tmp_path / "*.gz"), VOCAB, tmp_path / "out", settings)
-    for name, engine in (("local", {}), ("beam", {"runner": "DirectRunner"})):
-        out = f"memory://data/{name}"
-        manifest = build("memory://text/*.gz", VOCAB, out, settings, **engine)
-        assert digests(UPath(out)) == digests(tmp_path / "out")
-        assert build("memory://text/*.gz", VOCAB, out, settings, **engine) == manifest
-        with pytest.raises(InputError, match=f"may be resumed.*memory://data/{name}"):
-            build("memory://text/*.gz", VOCAB, out, dataclasses.replace(settings, seed=1))
-
-
 def test_manifest_tells_what_was_built(tmp_path):
     (tmp_path / "a.txt").write_text(SMALL)
     settings = BuildSettings(max_seq_length=32, dupe_factor=3, shards=2)
@@ -215,6 +182,17 @@ def test_documents_of_one_sentence_are_counted_and_split_by_choice(tmp_path):
     assert len(split["input_ids"]) > len(drop["input_ids"])
 
 
+def test_documents_of_one_line_are_enough_without_sentence_order(tmp_path):
+    (tmp_path / "a.txt").write_text("One line of text.\n\nAnother line.\n")
+    for choice in ({"sentence_order": False}, {"random_next_sentence": True}):
+        out = tmp_path / next(iter(choice))
+        counts = build(
+            str(tmp_path / "a.txt"), VOCAB, out, BuildSettings(32, dupe_factor=1, **choice)
+        )
+        assert counts["counts"]["instances"] == 2
+        assert "dropped/one sentence" not in counts["counts"]
+
+
 def test_sentences_longer_than_an_instance_and_documents_of_one_word(tmp_path):
     long = " ".join(["longer"] * 40)
     text = f"One.\n{long}\n\nword\n\n{long}\n{long}\nEnd.\n"
@@ -228,104 +206,6 @@ def test_sentences_longer_than_an_instance_and_documents_of_one_word(tmp_path):
         assert counts["sentences/long"] == 3
         assert counts["dropped/one sentence"] == dropped
         assert arrays_of(out)["input_ids"].shape == (counts["instances"], 24)
-
-
-@pytest.mark.stranger
-def test_a_killed_run_is_finished_by_the_same_command(tmp_path):
-    code = (
-        "import sys; from albert_tf.data.pretraining_data import build;"
-        "from albert_tf.data.build_settings import BuildSettings as S;"
-        "settings = S(max_seq_length=32, dupe_factor=2, shards=40)\n"
-        "if __name__ == '__main__': build(*sys.argv[1:4], settings, workers=2)"
-    )
-    directory = tmp_path / "killed"
-    process = subprocess.Popen([sys.executable, "-c", code, CORPUS, VOCAB, directory])
-    try:
-        limit = time.monotonic() + 120
-        while len(list(directory.glob("instances-*"))) < 4 and time.monotonic() < limit:
-            time.sleep(0.002)
-    finally:
-        workers = psutil.Process(process.pid).children()
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    assert len(workers) >= 2
-    assert not psutil.wait_procs(workers, timeout=20)[1]  # none is left behind
-    stopped = manifests.read(directory)
-    assert not stopped["complete"]
-    assert 0 < len(stopped["shards"]) < 40
-    finished = [name for shard in stopped["shards"].values() for name in shard["sha256"]]
-    before = {name: (directory / name).stat().st_mtime_ns for name in finished}
-    (directory / ".instances-00079-of-00080.tfrecord.left").write_text("half a file")
-    settings = BuildSettings(max_seq_length=32, dupe_factor=2, shards=40)
-    build(str(CORPUS), VOCAB, directory, settings)
-    build(str(CORPUS), VOCAB, tmp_path / "whole", settings)
-    assert digests(directory) == digests(tmp_path / "whole")
-    assert before == {name: (directory / name).stat().st_mtime_ns for name in finished}
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The files of a build of ten shards that nothing stops."""
-    directory = tmp_path_factory.mktemp("undisturbed")
-    build(str(CORPUS), VOCAB, directory, TEN_SHARDS)
-    return digests(directory)
-
-
-def full_disk(done, total):
-    """Stands for a full disk: from now on no file of this process grows over 10 kB."""
-    if done["instances"] > 400:
-        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
-
-
-def killed_worker(done, total):
-    if done["instances"] > 400:
-        for process in multiprocessing.active_children():
-            process.kill()
-
-
-@pytest.mark.parametrize(
-    "disturb, message",
-    [
-        (full_disk, "must be written whole. Received in '.*out': .*too large. Finished.*are kept"),
-        (killed_worker, "must live until.*one was ended from outside.*same command again"),
-    ],
-)
-def test_a_build_that_stops_in_the_middle_goes_on(tmp_path, undisturbed, disturb, message):
-    directory = tmp_path / "out"
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        with pytest.raises(InputError, match=message):
-            build(str(CORPUS), VOCAB, directory, TEN_SHARDS, workers=2, progress=disturb)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    stopped = manifests.read(directory)
-    assert 0 < len(stopped["shards"]) < 10
-    for shard in stopped["shards"].values():
-        assert shard["sha256"].items() <= digests(directory).items() & undisturbed.items()
-    build(str(CORPUS), VOCAB, directory, TEN_SHARDS)
-    assert digests(directory) == undisturbed
-
-
-def test_a_pipeline_that_stops_in_the_middle_goes_on(tmp_path, undisturbed, monkeypatch):
-    from albert_tf.data import beam_build
-
-    write = beam_build._Write.__call__
-
-    def fail_once(self, key, blocks):
-        if key == (7, 0):
-            raise OSError("the disk is gone")
-        write(self, key, blocks)
-
-    with monkeypatch.context() as patch, pytest.raises(Exception, match="the disk is gone"):
-        patch.setattr(beam_build._Write, "__call__", fail_once)
-        build(str(CORPUS), VOCAB, tmp_path, TEN_SHARDS, runner="DirectRunner")
-    written = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob(FILES)}
-    assert 0 < len(written) < 20
-    build(str(CORPUS), VOCAB, tmp_path, TEN_SHARDS, runner="DirectRunner")
-    assert digests(tmp_path) == undisturbed
-    kept = [name for name, time in written.items() if (tmp_path / name).stat().st_mtime_ns == time]
-    assert kept
 
 
 @pytest.mark.stranger

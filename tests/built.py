@@ -1,0 +1,13 @@
+"""The corpus and vocabulary that builds of pretraining data are tested with."""
+
+import hashlib
+from pathlib import Path
+
+TESTDATA = Path(__file__).parent / "testdata"
+CORPUS = TESTDATA / "pretraining_data" / "corpus.txt.gz"
+VOCAB = TESTDATA / "tokenization" / "spm.model"
+
+
+def digests(directory):
+    """Returns the SHA-256 of each file by its name."""
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in directory.iterdir()}
