@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_records import SETTINGS, numbers, write_parts
+from small_records import numbers, read, write_parts
 
 from albert_tf.data.masking import Masking
 from albert_tf.data.pretraining_input import dataset
@@ -164,16 +164,12 @@ class TestDynamicRecords:
 
 
 def test_evaluation_is_one_pass_in_order(files):
-    batches = dataset(files, **SETTINGS, global_batch_size=4, is_training=False)
-    assert numbers(batches) == list(range(31))
-    batches = dataset(
-        files, **SETTINGS, global_batch_size=4, is_training=False, drop_remainder=True
-    )
+    assert numbers(read(files, global_batch_size=4)) == list(range(31))
+    batches = read(files, global_batch_size=4, drop_remainder=True)
     assert numbers(batches) == list(range(28))
     assert batches.element_spec["input_mask"].shape == (4, 7)
 
 
 def test_a_file_without_records_is_no_error(files, tmp_path):
     (tmp_path / "part-9.tfrecord").write_bytes(b"")
-    batches = dataset(files, **SETTINGS, global_batch_size=2, is_training=False)
-    assert numbers(batches) == list(range(31))
+    assert numbers(read(files)) == list(range(31))

@@ -1,19 +1,13 @@
 import pytest
 import tensorflow as tf
-from small_records import SETTINGS, numbers, write
+from small_records import numbers, read, write
 
 from albert_tf.data.features import DYNAMIC
-from albert_tf.data.pretraining_input import dataset
-
-
-def read(tmp_path):
-    settings = {**SETTINGS, "global_batch_size": 2, "is_training": False}
-    return dataset(str(tmp_path / "a.tfrecord"), **settings)
 
 
 def test_dynamic_records_are_padded_and_have_no_label_without_sentence_order(tmp_path):
     write(tmp_path / "a.tfrecord", 8, 2, DYNAMIC[:-1])
-    (batch,) = read(tmp_path).as_numpy_iterator()
+    (batch,) = read(tmp_path / "a.tfrecord").as_numpy_iterator()
     assert numbers([batch]) == [8, 9]
     assert batch["input_word_ids"][:, 5:].tolist() == [[0, 0]] * 2
     assert batch["input_mask"].tolist() == [[1, 1, 1, 1, 1, 0, 0]] * 2
@@ -27,4 +21,4 @@ def test_a_later_record_that_is_too_long(tmp_path):
     with open(tmp_path / "a.tfrecord", "ab") as file:
         file.write((tmp_path / "long.tfrecord").read_bytes())
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"at most max_seq_length.*7.*9"):
-        list(read(tmp_path))
+        list(read(tmp_path / "a.tfrecord"))

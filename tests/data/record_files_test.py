@@ -1,9 +1,8 @@
 import logging
 
 import pytest
-from small_records import SETTINGS, numbers, write_parts
+from small_records import numbers, read, write_parts
 
-from albert_tf.data.pretraining_input import dataset
 from albert_tf.data.record_files import naming_broken
 from albert_tf.errors import InputError
 
@@ -18,11 +17,6 @@ def broken(tmp_path):
     content[len(content) // 9 * 4 + 30] ^= 1
     second.write_bytes(content)
     return files
-
-
-def read(files, **changes):
-    settings = {**SETTINGS, "global_batch_size": 2, "is_training": False, **changes}
-    return dataset(files, **settings)
 
 
 def test_a_broken_record_is_named(broken, tmp_path):
@@ -57,4 +51,4 @@ def test_a_file_broken_from_the_start(broken, tmp_path):
         read(broken)
     assert numbers(read(broken, skip_broken_records=True)) == [*range(11, 15), *range(20, 31)]
     with pytest.raises(InputError, match=r"must hold records. Received 1 files without one"):
-        read(str(first), skip_broken_records=True)
+        read(first, skip_broken_records=True)

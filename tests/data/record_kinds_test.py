@@ -1,19 +1,17 @@
 import json
 
 import pytest
-from small_records import SETTINGS, write, write_parts
+from small_records import read, write, write_parts
 
 from albert_tf.data.features import DYNAMIC, STATIC
 from albert_tf.data.masking import Masking
-from albert_tf.data.pretraining_input import dataset
 from albert_tf.errors import InputError
 
 
 def check(tmp_path, message, **changes):
     """Expects an error of the reader on all files of the folder."""
-    settings = {**SETTINGS, "global_batch_size": 2, "is_training": False, **changes}
     with pytest.raises(InputError, match=message):
-        dataset(str(tmp_path / "*.tfrecord"), **settings)
+        read(tmp_path / "*.tfrecord", **changes)
 
 
 def test_lengths_other_than_the_runs(tmp_path):

@@ -2,9 +2,7 @@ import itertools
 
 import pytest
 import tensorflow as tf
-from small_records import SETTINGS, numbers, write_parts
-
-from albert_tf.data.pretraining_input import dataset
+from small_records import numbers, read, write_parts
 
 
 @pytest.fixture
@@ -14,9 +12,7 @@ def files(tmp_path):
 
 def test_training_shuffles_repeats_and_follows_the_seed(files):
     def epochs(seed):
-        return numbers(
-            dataset(files, **SETTINGS, global_batch_size=31, is_training=True, seed=seed).take(2)
-        )
+        return numbers(read(files, global_batch_size=31, is_training=True, seed=seed).take(2))
 
     one = epochs(1)
     assert sorted(one[:31]) == sorted(one[31:]) == list(range(31))
@@ -33,9 +29,8 @@ def test_training_goes_on_at_any_step(files, pipelines, replicas):
     def parts(start_step, steps):
         found = []
         for index in range(pipelines):
-            batches = dataset(
+            batches = read(
                 files,
-                **SETTINGS,
                 global_batch_size=2 * pipelines * replicas,
                 is_training=True,
                 seed=3,
@@ -56,11 +51,9 @@ def test_pipelines_share_the_records(files, pipelines):
     seen = []
     for index in range(pipelines):
         context = tf.distribute.InputContext(pipelines, index, num_replicas_in_sync=pipelines)
-        batches = dataset(
+        batches = read(
             files,
-            **SETTINGS,
             global_batch_size=2 * pipelines,
-            is_training=False,
             input_context=context,
         )
         assert next(iter(batches))["input_mask"].shape == (2, 7)

@@ -6,9 +6,16 @@ import tensorflow as tf
 from albert_tf.data.examples import serialize
 from albert_tf.data.features import STATIC
 from albert_tf.data.masking import Masking
+from albert_tf.data.pretraining_input import dataset
 
 LENGTHS = {"S": 7, "P": 3, "1": 1, "L": 5, "G": 2, "U": 2}
-SETTINGS = dict(max_seq_length=7, masking=Masking(max_predictions=3), vocab_size=40)
+SETTINGS = dict(
+    max_seq_length=7,
+    masking=Masking(max_predictions=3),
+    vocab_size=40,
+    global_batch_size=2,
+    is_training=False,
+)
 
 
 def write(path, first, count, table=STATIC, **lengths):
@@ -28,6 +35,11 @@ def write_parts(folder):
     for i, (first, count) in enumerate(((0, 11), (11, 9), (20, 11))):
         write(folder / f"part-{i}.tfrecord", first, count)
     return str(folder / "part-*.tfrecord")
+
+
+def read(files, **changes):
+    """Returns the batches of small records."""
+    return dataset(str(files), **{**SETTINGS, **changes})
 
 
 def numbers(batches):
