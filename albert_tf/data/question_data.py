@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from albert_tf.data import squad
 from albert_tf.data.span_windows import Window, WindowSettings, token_span, windows
 from albert_tf.data.squad import Question
@@ -107,7 +109,10 @@ def _preparer(
     def work(question: Question) -> Prepared:
         if question.context not in last:
             last.clear()
-            last[question.context] = tokenizer.tokenize_with_offsets(question.context)
+            spans = tokenizer.tokenize_with_offsets(question.context)
+            # As arrays, of which the windows of all questions about a context are views.
+            starts, ends = np.array(spans.starts, np.int32), np.array(spans.ends, np.int32)
+            last[question.context] = spans._replace(starts=starts, ends=ends)
         context = last[question.context]
         query = tokenizer.encode(question.text)
         reasons = [CUT] if len(query) > settings.max_query_length else []

@@ -93,7 +93,7 @@ def windows(
     capacity = settings.seq_length - len(front) - 1
     parts = list(_parts(len(context.ids), capacity, settings.doc_stride))
     widest = _widest(parts, len(context.ids))
-    starts, ends = np.array(context.starts, np.int32), np.array(context.ends, np.int32)
+    starts, ends = np.asarray(context.starts, np.int32), np.asarray(context.ends, np.int32)
     found = []
     for index, (first, last) in enumerate(parts):
         position = {}
@@ -118,7 +118,7 @@ def token_span(context: TokenSpans, begin: int, end: int) -> tuple[int, int] | N
 
     None if there is no such token, as all of these characters are dropped.
     """
-    starts, ends = np.array(context.starts), np.array(context.ends)
+    starts, ends = np.asarray(context.starts), np.asarray(context.ends)
     inside = np.flatnonzero((starts < end) & (ends > begin) & (starts < ends))
     return (int(inside[0]), int(inside[-1])) if len(inside) else None
 

@@ -116,7 +116,7 @@ class QuestionAnsweringTask(FineTuningTask):
             [window.ids for window in windows],
             [window.context_begin for window in windows],
             labels if labelled else None,
-            sources=sources,
+            sources=() if params.is_training else sources,  # Answers alone need them.
         )
 
     def describe(self) -> TaskDescription:
