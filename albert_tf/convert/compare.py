@@ -15,10 +15,10 @@ from albert_tf.convert.source import Source
 from albert_tf.modeling import task_models
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 
-# By output, what a head must be there for.
+# By output, the part that must be there for it besides the rest of the encoder.
 _OUTPUTS = {
     "sequence_output": None,
-    "pooled_output": None,
+    "pooled_output": "pooler",
     "encoder_outputs": None,
     "mlm_logits": "masked_lm",
     "sop_logits": "sentence_order",
@@ -45,7 +45,9 @@ def output_differences(source: Source, result: Source) -> dict[str, float]:
     epsilon.pop("masked_lm", None)
     if "masked_lm" in result.epsilon:
         epsilon["masked_lm"] = result.epsilon["masked_lm"]
-    ours = _outputs(dataclasses.replace(source, epsilon=epsilon))
+    # A format without a place for the task's head holds the encoder alone.
+    task = source.task if result.task is not None else None
+    ours = _outputs(dataclasses.replace(source, epsilon=epsilon, task=task))
     theirs = _outputs(result)
     return {
         name: float(np.max(np.abs(ours[name] - theirs[name]))) for name in ours if name in theirs
@@ -58,10 +60,12 @@ def _outputs(source: Source) -> dict[str, np.ndarray]:
     model = AlbertPretrainer(source.config)
     assign(model, source, allow_partial=True)
     outputs = model(_batch(source.config))
+    present = {None, *source.heads}
+    present |= {"pooler"} if "encoder/pooler/kernel" in source.weights else set()
     found = {
         name: np.asarray(tf.stack(outputs[name]) if name == "encoder_outputs" else outputs[name])
         for name, head in _OUTPUTS.items()
-        if head is None or head in source.heads
+        if head in present
     }
     del model, outputs
     gc.collect()  # Keras layers are cycles: without this, the next model would be a second copy.

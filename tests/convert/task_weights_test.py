@@ -169,3 +169,7 @@ def test_labels_that_cannot_be_read(id2label, text, tmp_path):
 def test_other_formats_have_no_place_for_the_head(tmp_path):
     with pytest.raises(InputError, match="without a place in model_garden head/kernel, head/bias"):
         convert(TASKS["classification"], "model_garden", tmp_path / "mg")
+    for task in ("classification", "tagging"):
+        report = convert(TASKS[task], "keras_hub", tmp_path / task, allow_partial=True)
+        assert report["left_behind"] == ["head/kernel", "head/bias"]
+        assert report["largest_output_difference"]["sequence_output"] < TOLERANCE
