@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from albert_tf.data.documents import TEXT_FIELD, FileCounts, read_documents
 
-# Large enough for NumPy to work on hundreds of instances at once, small enough that the records of
-# many copies of a few blocks stay far under a GiB.
+# Large enough for NumPy to work on hundreds of instances at once; the records of ten static copies
+# at S = 512 take 9 MB. Blocks of more copies are smaller, so that memory does not grow with them.
 BLOCK_BYTES = 128 * 1024
+BLOCK_COPIES = 10
 GROUP_BYTES = 16 * 2**20
 
 
@@ -72,13 +73,18 @@ def file_groups(
     return groups
 
 
+def block_bytes(copies: int) -> int:
+    """Returns the size of blocks, in bytes of text, for a build of so many copies."""
+    return BLOCK_BYTES * BLOCK_COPIES // max(copies, BLOCK_COPIES)
+
+
 def read_blocks(
     group: FileGroup,
     total: int,
     shards: int,
     text_field: str = TEXT_FIELD,
     skip: frozenset[int] = frozenset(),
-    block_bytes: int = BLOCK_BYTES,
+    max_bytes: int = BLOCK_BYTES,
 ) -> Iterator[Block]:
     """Yields the blocks of a group in order.
 
@@ -88,7 +94,7 @@ def read_blocks(
       shards: how many ranges.
       text_field: of JSON Lines, the field that holds the text.
       skip: shards that are left out.
-      block_bytes: a block ends with the document that reaches this size, or with its shard.
+      max_bytes: a block ends with the document that reaches this size, or with its shard.
     """
     end = group.first + group.documents
     if skip.issuperset(
@@ -99,7 +105,7 @@ def read_blocks(
     found = (document for path in group.paths for document in read_documents(path, text_field))
     for number, document in enumerate(found, start=group.first):
         own = shard_of(number, total, shards)
-        if documents and (own != shard or size >= block_bytes):
+        if documents and (own != shard or size >= max_bytes):
             yield Block(shard, first, documents, size)
             documents, size = [], 0
         if own in skip:

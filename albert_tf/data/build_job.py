@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from albert_tf.data.blocks import Block, FileGroup, read_blocks
+from albert_tf.data.blocks import Block, FileGroup, block_bytes, read_blocks
 from albert_tf.data.build_settings import BuildSettings
 from albert_tf.data.storage import replacing
 from albert_tf.errors import InputError
@@ -48,7 +48,12 @@ class Job(NamedTuple):
         """Yields the blocks of a group that belong to unfinished shards."""
         settings = self.settings
         return read_blocks(
-            group, self.documents, settings.shards, settings.text_field, self.finished
+            group,
+            self.documents,
+            settings.shards,
+            settings.text_field,
+            self.finished,
+            block_bytes(settings.dupe_factor),
         )
 
     def paths(self, shard: int) -> list[Path]:

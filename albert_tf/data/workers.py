@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # Items handed out beyond those being worked on; bounds the memory of a stream without end.
-AHEAD_PER_WORKER = 3
+AHEAD_PER_WORKER = 2
 
 _function: Callable[[Any], Any] | None = None
 

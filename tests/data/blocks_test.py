@@ -1,6 +1,6 @@
 import pytest
 
-from albert_tf.data.blocks import FileGroup, file_groups, read_blocks, shard_of
+from albert_tf.data.blocks import FileGroup, block_bytes, file_groups, read_blocks, shard_of
 from albert_tf.data.documents import count
 
 
@@ -26,7 +26,7 @@ def test_shards_are_even_ranges():
 
 
 def test_blocks_cover_all_documents_and_stay_in_shards(group):
-    blocks = list(read_blocks(group, 17, 3, block_bytes=20))
+    blocks = list(read_blocks(group, 17, 3, max_bytes=20))
     lengths = [len(d[0]) for block in blocks for d in block.documents]
     assert lengths == list(range(1, 18))
     assert [block.first for block in blocks] == [len(b.documents[0][0]) - 1 for b in blocks]
@@ -39,8 +39,8 @@ def test_blocks_cover_all_documents_and_stay_in_shards(group):
 
 
 def test_skipping_shards_leaves_the_other_blocks_as_they_were(group):
-    every = list(read_blocks(group, 17, 3, block_bytes=20))
-    some = list(read_blocks(group, 17, 3, skip=frozenset({0, 2}), block_bytes=20))
+    every = list(read_blocks(group, 17, 3, max_bytes=20))
+    some = list(read_blocks(group, 17, 3, skip=frozenset({0, 2}), max_bytes=20))
     assert some == [block for block in every if block.shard == 1]
 
 
@@ -49,8 +49,13 @@ def test_small_files_are_read_together_and_large_ones_alone(paths):
     assert file_groups(paths, counts, group_bytes=22) == [FileGroup(paths, 0, 17)]
     alone = [FileGroup(paths[:1], 0, 6), FileGroup(paths[1:], 6, 11)]
     assert file_groups(paths, counts, group_bytes=21) == alone
-    every = [b for group in alone for b in read_blocks(group, 17, 3, block_bytes=20)]
+    every = [b for group in alone for b in read_blocks(group, 17, 3, max_bytes=20)]
     assert [len(d[0]) for block in every for d in block.documents] == list(range(1, 18))
     assert {block.first for block in every} >= {0, 6}
     paths[0].unlink()  # a group of finished shards is not read again
     assert list(read_blocks(alone[0], 17, 3, skip=frozenset({0, 1}))) == []
+
+
+def test_blocks_of_many_copies_are_smaller():
+    assert block_bytes(1) == block_bytes(10) == 128 * 1024
+    assert block_bytes(40) == 32 * 1024
