@@ -66,7 +66,9 @@ def dataset(
       InputError: no file matches, or the records do not fit the arguments.
     """
     paths = [os.fspath(path) for path in expand(input_files)]
-    kind = record_kinds.check(paths, max_seq_length, masking, skip_broken_records)
+    with tf.init_scope():  # Eagerly, though parameter servers trace this function.
+        check = tf.autograph.experimental.do_not_convert(record_kinds.check)
+        kind = check(paths, max_seq_length, masking, skip_broken_records)
     files = [record_files.RecordFile(path) for path in paths if os.path.getsize(path)]
     if skip_broken_records:
         files = record_files.whole(paths)

@@ -80,7 +80,7 @@ def endless(
 
     begin = passed = 0
     if first:
-        with naming_broken([file.path for file in files]):
+        with naming_broken([file.path for file in files]), tf.init_scope():
             begin, passed = divmod(first, _count(in_order(files, part)))
     return tf.data.Dataset.counter(begin).flat_map(epoch).skip(passed)
 

@@ -24,7 +24,9 @@ def build(runtime: config_definitions.RuntimeConfig) -> tf.distribute.Strategy:
 
     "off" is the default one. "mirrored" without GPUs runs a replica on each logical CPU device.
     "multi_worker_mirrored" and "parameter_server" read TF_CONFIG; `worker_hosts` with `task_index`
-    may stand in for it. Call it before any other work, as TensorFlow connects workers first.
+    may stand in for it. Call it before any other work, as TensorFlow connects workers first. In a
+    worker or parameter server of a "parameter_server" cluster it does the chief's work and never
+    returns.
 
     Raises:
       InputError: the name is unknown, or does not fit the devices, or TF_CONFIG is wrong.
@@ -40,6 +42,8 @@ def build(runtime: config_definitions.RuntimeConfig) -> tf.distribute.Strategy:
         if runtime.worker_hosts:
             distribute_utils.configure_cluster(runtime.worker_hosts, runtime.task_index)
         _check_cluster(name, os.environ.get("TF_CONFIG", ""))
+    if name == "parameter_server":
+        _serve_unless_chief()
     if name == "mirrored" and not runtime.num_gpus:
         return tf.distribute.MirroredStrategy(
             [device.name for device in tf.config.list_logical_devices("CPU")]
@@ -68,6 +72,17 @@ def is_chief(distribution: tf.distribute.Strategy) -> bool:
 def spans_workers(distribution: tf.distribute.Strategy) -> bool:
     """Whether several processes run each step together."""
     return isinstance(distribution, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def _serve_unless_chief() -> None:
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    if resolver.task_type != "chief":
+        tf.distribute.Server(
+            resolver.cluster_spec(),
+            job_name=resolver.task_type,
+            task_index=resolver.task_id,
+            protocol="grpc",
+        ).join()
 
 
 def _check_devices(name: str, runtime: config_definitions.RuntimeConfig) -> None:

@@ -28,26 +28,32 @@ def free_ports(count):
 
 @pytest.fixture(scope="module")
 def spread(tmp_path_factory):
-    """The losses of two workers, and of one process with two devices; all three run at once."""
-    folder, ports = tmp_path_factory.mktemp("spread"), free_ports(2)
-    runs = [("workers", "0", *ports), ("workers", "1", *ports), ("mirrored",)]
+    """The losses under each strategy; all processes run at once."""
+    folder, ports = tmp_path_factory.mktemp("spread"), free_ports(5)
+    runs = {
+        "first": ("workers", folder / "workers", "0", *ports[:2]),
+        "second": ("workers", folder / "workers", "1", *ports[:2]),
+        "alone": ("alone", folder, *ports[2:]),
+    }
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    processes = [
-        subprocess.Popen([sys.executable, worker_run.__file__, folder / name, *words], **pipes)
-        for name, *words in runs
-    ]
-    losses = []
-    for process in processes:
+    processes = {
+        name: subprocess.Popen([sys.executable, worker_run.__file__, *words], **pipes)
+        for name, words in runs.items()
+    }
+    losses = {}
+    for name, process in processes.items():
         output, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors[-3000:]
-        losses.append(json.loads(output.splitlines()[-1]))
-    assert losses[0] == losses[1]
-    return SimpleNamespace(workers=losses[0], mirrored=losses[2], folder=folder / "workers")
+        losses[name] = json.loads(output.splitlines()[-1])
+    return SimpleNamespace(**losses, folder=folder / "workers")
 
 
 @pytest.mark.stranger
-def test_two_devices_give_the_losses_of_one(spread, tmp_path):
-    np.testing.assert_allclose(spread.mirrored, worker_run.losses(tmp_path / "one"), atol=1e-5)
+def test_devices_and_parameter_servers_give_the_losses_of_one_device(spread, tmp_path):
+    expected = worker_run.losses(tmp_path / "one")
+    assert spread.alone.keys() == {"mirrored", "parameters"}
+    for name, found in spread.alone.items():
+        np.testing.assert_allclose(found, expected, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.stranger
@@ -62,7 +68,8 @@ def test_two_workers_give_the_losses_of_one_process(spread, tmp_path, monkeypatc
         return tf.data.Dataset.zip(parts).map(join)
 
     monkeypatch.setattr(PretrainingTask, "build_inputs", joined)
-    np.testing.assert_allclose(spread.workers, worker_run.losses(tmp_path / "one"), atol=1e-5)
+    np.testing.assert_allclose(spread.first, worker_run.losses(tmp_path / "one"), atol=1e-5)
+    assert spread.first == spread.second
     lines = (spread.folder / "history.jsonl").read_text().splitlines()  # only one worker writes it
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
 

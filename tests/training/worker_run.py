@@ -1,9 +1,8 @@
-"""A run by one of two workers that train together, or by one process with two CPU devices.
+"""Runs that are spread over devices and processes; each prints the loss of every step as JSON.
 
-    python worker_run.py FOLDER INDEX PORT PORT
-    python worker_run.py FOLDER
-
-Prints the loss of every step as a JSON list.
+python worker_run.py workers FOLDER INDEX PORT PORT     one of two workers
+python worker_run.py mirrored FOLDER                    two CPU devices
+python worker_run.py parameters FOLDER PORT PORT PORT   a chief, a worker, a parameter server
 """
 
 import json
@@ -27,17 +26,28 @@ def losses(folder, **changes):
     return found
 
 
-def main(folder: str, index: str = "", *ports: str) -> None:
-    if ports:
-        cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
-        task = {"type": "worker", "index": int(index)}
-        os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
-    else:
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        two = [tf.config.LogicalDeviceConfiguration()] * 2
-        tf.config.set_logical_device_configuration(cpu, two)
-    print(json.dumps(losses(folder, STRATEGY="multi_worker_mirrored" if ports else "mirrored")))
+def set_cluster(job, index, **jobs):
+    cluster = {name: [f"127.0.0.1:{port}" for port in ports] for name, ports in jobs.items()}
+    task = {"type": job, "index": int(index)}
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
+    return tf.train.ClusterSpec(cluster)
+
+
+def workers(folder, index, *ports):
+    set_cluster("worker", index, worker=ports)
+    return losses(folder, STRATEGY="multi_worker_mirrored")
+
+
+def alone(folder, chief, worker, ps):
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    found = {"mirrored": losses(f"{folder}/mirrored", STRATEGY="mirrored")}
+    spec = set_cluster("chief", 0, chief=[chief], worker=[worker], ps=[ps])
+    servers = [tf.distribute.Server(spec, job_name=job, task_index=0) for job in ("worker", "ps")]
+    found["parameters"] = losses(f"{folder}/parameters", STRATEGY="parameter_server")
+    del servers  # They serve as long as they are there.
+    return found
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:])))
