@@ -30,12 +30,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--offsets", action="store_true", help="a token a line, with its characters in the text"
     )
+    parser.add_argument(
+        "--invalid_utf8",
+        choices=("error", "replace"),
+        default="replace",
+        help="what to do with bytes that are not UTF-8; replaced ones are counted (%(default)s)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Prints the tokens of each line of standard input."""
     import sys
 
+    from albert_tf.tokenization.lines import decoded
     from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
     # Flags that are not given leave the choice to the settings beside the vocabulary.
@@ -48,13 +55,18 @@ def run(args: argparse.Namespace) -> None:
         tokenizer = AlbertTokenizer(args.vocab, **given)
     else:
         tokenizer = AlbertTokenizer.from_pretrained(args.vocab)
-    for line in sys.stdin.buffer:
-        text = line.decode("utf-8", errors="replace").rstrip("\r\n")
+    total = 0
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        text, replaced = decoded(line, args.invalid_utf8 == "replace", f"line {number}")
+        text = text.rstrip("\r\n")
+        total += replaced
         if args.offsets:
             print(_table(tokenizer.tokenize_with_offsets(text), text))
             continue
         print(" ".join(tokenizer.tokenize(text)))
         print(" ".join(map(str, tokenizer.encode(text))))
+    if total:
+        print(f"replaced {total} bytes that are not UTF-8", file=sys.stderr)
 
 
 def _table(tokens: TokenSpans, text: str) -> str:

@@ -12,6 +12,27 @@ from albert_tf.files import open_text
 _ESCAPED = re.compile("[\udc80-\udcff]")
 
 
+def decoded(line: bytes, replace_invalid: bool, place: str) -> tuple[str, int]:
+    """Returns the text of bytes, and how many of them became U+FFFD.
+
+    Args:
+      line: the bytes.
+      replace_invalid: bytes that are not UTF-8 become U+FFFD; else they are an error.
+      place: tells the user where the bytes are from.
+
+    Raises:
+      InputError: a byte is not UTF-8 where that is an error.
+    """
+    text = line.decode("utf-8", errors="surrogateescape")
+    text, replaced = _ESCAPED.subn("\ufffd", text)
+    if replaced and not replace_invalid:
+        raise InputError(
+            f"Text must be UTF-8. Received {replaced} bytes in {place} that are not. Convert it, "
+            "or replace such bytes with --invalid_utf8 replace."
+        )
+    return text, replaced
+
+
 class TextLines:
     """An iterable over the lines of files, plain or gzip.
 

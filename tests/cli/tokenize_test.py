@@ -37,6 +37,16 @@ def test_offsets(monkeypatch, capsys):
     assert capsys.readouterr().out.split() == ["15", "▁the", "1", "4", "'Thé'"]
 
 
+def test_invalid_utf8_by_choice(monkeypatch, capsys):
+    assert run(monkeypatch, b"The\nThe \xff\xfe\n", "--vocab", MODEL) == 0
+    printed = capsys.readouterr()
+    assert printed.out.split("\n")[:2] == ["▁the", "15"]
+    assert "replaced 2 bytes that are not UTF-8" in printed.err
+    arguments = ("--vocab", MODEL, "--invalid_utf8", "error")
+    assert run(monkeypatch, b"The\nThe \xff\xfe\n", *arguments) == 2
+    assert "must be UTF-8. Received 2 bytes in line 2 that are not" in capsys.readouterr().err
+
+
 def test_flags_that_contradict_the_settings(monkeypatch, capsys, tmp_path):
     shutil.copy(MODEL, tmp_path / "m.model")
     Preprocessing().to_json_file(tmp_path / "m.preprocess.json")

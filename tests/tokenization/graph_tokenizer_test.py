@@ -110,17 +110,39 @@ def test_in_a_data_pipeline(cases, tokenizer):
     assert got == tokenizer.encode_batch(texts)
 
 
-def test_under_a_mirrored_strategy(tokenizer):
-    graph = GraphTokenizer(tokenizer)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
-    data = tf.data.Dataset.from_tensor_slices(["a b", "Hello 1,000,"]).batch(2).map(graph.tokenize)
+def test_a_megabyte_on_one_line(tokenizer, graphs):
+    sentence, count = "Hello, wörld 1,000 日本 ", 40_000
+    (ids,) = graphs["orig_lower"][0]([sentence * count])
+    assert ids == tokenizer.encode(sentence) * count
 
-    @tf.function
-    def step(tokens):
-        return strategy.run(lambda rows: rows.values, [tokens])
 
-    (tokens,) = [step(batch) for batch in strategy.experimental_distribute_dataset(data)]
-    assert tokens.numpy().tolist() == sum(tokenizer.encode_batch(["a b", "Hello 1,000,"]), [])
+TWO_REPLICAS = """
+import sys, tensorflow as tf
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from albert_tf.tokenization.graph_tokenizer import GraphTokenizer
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+tokenizer = AlbertTokenizer(sys.argv[1])
+graph = GraphTokenizer(tokenizer)
+texts = ["a b", "Hello 1,000,", "", "9999 日本"]
+data = tf.data.Dataset.from_tensor_slices(texts).batch(4).map(graph.tokenize, tf.data.AUTOTUNE)
+replicas = []
+for tokens in strategy.experimental_distribute_dataset(data):
+    values = strategy.run(tf.function(lambda rows: rows.to_tensor(-1)), [tokens])
+    replicas += strategy.experimental_local_results(values)
+texts_in = tf.data.Dataset.from_tensor_slices(texts).batch(4)
+for part in strategy.experimental_distribute_dataset(texts_in):
+    inside = tf.function(lambda rows: graph.tokenize(rows).to_tensor(-1))
+    replicas += strategy.experimental_local_results(strategy.run(inside, [part]))
+got = [[i for i in row if i >= 0] for part in replicas for row in part.numpy().tolist()]
+assert len(replicas) == 4 and got == tokenizer.encode_batch(texts) * 2, got
+"""
+
+
+@pytest.mark.stranger
+def test_under_a_mirrored_strategy_of_two_replicas(model_file):
+    subprocess.run([sys.executable, "-c", TWO_REPLICAS, str(model_file)], check=True)
 
 
 @pytest.mark.stranger
