@@ -13,6 +13,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from albert_tf.data.record_files import RecordFile, naming_broken
+from albert_tf.errors import InputError
 
 CYCLE_LENGTH = 8  # files read at once; mixes shards and the copies of the text
 
@@ -62,7 +63,7 @@ def endless(
       first: number of the record to begin with, counted over all epochs.
 
     Raises:
-      InputError: a record is broken, found when counting.
+      InputError: the part has no record, or one is broken, found when counting.
     """
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
@@ -79,8 +80,14 @@ def endless(
         )
 
     begin = passed = 0
-    if first:
-        with naming_broken([file.path for file in files]), tf.init_scope():
+    with naming_broken([file.path for file in files]), tf.init_scope():
+        if len(files) < part.pipelines and not list(in_order(files, part).take(1)):
+            raise InputError(
+                "Each input pipeline must have a record, or training would wait for ever. Received "
+                f"{len(files)} record files for {part.pipelines} pipelines, and none is left for "
+                f"number {part.index}. Use more data or fewer workers."
+            )
+        if first:
             begin, passed = divmod(first, _count(in_order(files, part)))
     return tf.data.Dataset.counter(begin).flat_map(epoch).skip(passed)
 

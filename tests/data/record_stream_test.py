@@ -2,7 +2,9 @@ import itertools
 
 import pytest
 import tensorflow as tf
-from small_records import numbers, read, write_parts
+from small_records import numbers, read, write, write_parts
+
+from albert_tf.errors import InputError
 
 
 @pytest.fixture
@@ -61,3 +63,12 @@ def test_pipelines_share_the_records(files, pipelines):
         assert 0 < len(part) < 31
         seen += part
     assert sorted(seen) == list(range(31))
+
+
+def test_a_pipeline_without_a_record_is_an_error_in_training(tmp_path):
+    write(tmp_path / "a.tfrecord", 0, 2)
+    context = tf.distribute.InputContext(3, 2, num_replicas_in_sync=3)
+    settings = dict(global_batch_size=3, input_context=context)
+    assert not list(read(tmp_path / "a.tfrecord", **settings))
+    with pytest.raises(InputError, match="Received 1 record files for 3 .* number 2. Use more"):
+        read(tmp_path / "a.tfrecord", **settings, is_training=True)
