@@ -37,10 +37,13 @@ class AlbertTaskConfig(config_definitions.TaskConfig):
         always the whole batch of an update.
       recompute: store only the input of each block application and compute the rest again for the
         gradient: less memory, about a third more time.
+      remove_padding: compute real tokens only, at their cost; not under XLA or on TPUs, which need
+        static shapes.
     """
 
     accumulation_steps: int = 1
     recompute: bool = False
+    remove_padding: bool = False
 
 
 class AlbertTask(base_task.Task):

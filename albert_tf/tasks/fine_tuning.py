@@ -241,7 +241,9 @@ class FineTuningTask(AlbertTask):
         kwargs: dict[str, Any] = {"recompute": self.task_config.recompute}
         if rate is not None:
             kwargs["dropout_rate"] = rate
-        return self.MODEL.from_description(self._config(), self.describe(), **kwargs)
+        model = self.MODEL.from_description(self._config(), self.describe(), **kwargs)
+        model.encoder.remove_padding = self.task_config.remove_padding
+        return model
 
     @property
     def starts_from(self) -> str:

@@ -107,9 +107,11 @@ class PretrainingTask(AlbertTask):
     def build_model(self) -> tf_keras.Model:
         """Returns the pretrainer with new weights."""
         config = self.task_config
-        return AlbertPretrainer(
+        model = AlbertPretrainer(
             config.model.to_albert_config(), recompute=config.recompute, name="pretrainer"
         )
+        model.encoder.remove_padding = config.remove_padding
+        return model
 
     def build_inputs(
         self,

@@ -22,6 +22,14 @@ def test_micro_batches_give_the_update_of_the_whole_batch(optimizer_name):
     assert losses[2] < losses[0]
 
 
+def test_leaving_padding_out_gives_the_same_update():
+    losses, variables, _ = train("adamw", accumulation_steps=2, updates=2)
+    found_losses, found, _ = train("adamw", accumulation_steps=2, updates=2, remove_padding=True)
+    np.testing.assert_allclose(found_losses, losses, rtol=1e-6)
+    for name, value in variables.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-5, err_msg=name)
+
+
 def test_dropout_is_done_again_in_a_second_run_and_when_recomputing():
     first = train("adamw", updates=2, dropout=0.2)
     again = train("adamw", updates=2, dropout=0.2, recompute=True)
