@@ -163,7 +163,13 @@ class PretrainingTask(AlbertTask):
                     f"{data.seq_length}, max_position_embeddings={model.max_position_embeddings}."
                 )
             manifest.check_vocabulary(data.input_path, tokenizer)
-            self._kind(data)
+            if self._kind(data).sentence_order != self.sentence_order:
+                raise InputError(
+                    "Records to train and to evaluate with must both have sentence order, or both "
+                    f"not. Received {self._kind(config.train_data)} in "
+                    f"'{config.train_data.input_path}' and {self._kind(config.validation_data)} in "
+                    f"'{config.validation_data.input_path}'. Build one of them again."
+                )
 
     def folder_files(self) -> dict[str, Path]:
         """Returns the files that make a folder of checkpoints a model, by their name there."""

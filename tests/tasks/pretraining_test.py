@@ -87,23 +87,32 @@ def test_metrics_over_two_batches():
     assert "mlm_unigram_accuracy" not in names
 
 
-def test_records_without_sentence_order_leave_it_out(tmp_path):
-    settings = BuildSettings(max_seq_length=32, dupe_factor=1, sentence_order=False)
-    build(str(CORPUS), VOCAB, tmp_path, settings)
-    data = PretrainingDataConfig(
-        input_path=str(tmp_path / "*.tfrecord"),
+def records(folder, sentence_order):
+    """Builds records and returns the config that reads them."""
+    settings = BuildSettings(max_seq_length=32, dupe_factor=1, sentence_order=sentence_order)
+    build(str(CORPUS), VOCAB, folder / str(sentence_order), settings)
+    return PretrainingDataConfig(
+        input_path=str(folder / str(sentence_order) / "*.tfrecord"),
         seq_length=32,
         max_predictions_per_seq=5,
         global_batch_size=5,
     )
-    the_task = PretrainingTask(
+
+
+def task_on(train_data, validation_data):
+    return PretrainingTask(
         PretrainingConfig(
             vocab_file=str(VOCAB),
             model=model_config.ModelConfig(vocab_size=1000, max_position_embeddings=32),
-            train_data=data,
-            validation_data=data,
+            train_data=train_data,
+            validation_data=validation_data,
         )
     )
+
+
+def test_records_without_sentence_order_leave_it_out(tmp_path):
+    data = records(tmp_path, sentence_order=False)
+    the_task = task_on(data, data)
     the_task.check()
     assert "next_sentence_labels" not in the_task.build_inputs(data).element_spec
     labels, outputs = labels_and_outputs()
@@ -118,6 +127,13 @@ def test_records_without_sentence_order_leave_it_out(tmp_path):
     sop = cross_entropy(outputs["sop_logits"], order[:, 0]).mean()
     assert float(with_order - mlm) == pytest.approx(sop, rel=1e-5)
     assert "sop" not in the_task.report(found)
+
+
+def test_records_to_train_and_to_evaluate_with_agree_on_sentence_order(tmp_path):
+    the_task = task_on(records(tmp_path, True), records(tmp_path, False))
+    message = r"both not. Received dynamic records in .*True.* dynamic records, without .*False"
+    with pytest.raises(InputError, match=message):
+        the_task.check()
 
 
 def test_majority_share_forgets_when_reset():
