@@ -64,15 +64,25 @@ class AdamWeightDecay(tf_keras.optimizers.legacy.Optimizer):
     def _resource_apply_dense(
         self, grad: tf.Tensor, var: tf.Variable, apply_state: Any = None
     ) -> tf.Operation:
-        rate = (apply_state or {}).get((var.device, var.dtype.base_dtype), {}).get("lr_t")
-        rate = self._decayed_lr(var.dtype.base_dtype) if rate is None else rate
-        m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
-        next_m = m.assign(self.beta_1 * m + (1.0 - self.beta_1) * grad)
-        next_v = v.assign(self.beta_2 * v + (1.0 - self.beta_2) * tf.square(grad))
-        update = next_m / (tf.sqrt(next_v) + self.epsilon)
+        rate = self._rate(var, apply_state)
+        decay = []
         if self.decays(var.name):
-            update += self.weight_decay_rate * var
-        return var.assign_sub(rate * self._trust_ratio(var, update) * update)
+            decay.append(var.assign_sub(rate * self.weight_decay_rate * var))
+        with tf.control_dependencies(decay):
+            # One pass over memory. Powers of 0 turn the bias correction of this kernel off.
+            return tf.raw_ops.ResourceApplyAdam(
+                var=var.handle,
+                m=self.get_slot(var, "m").handle,
+                v=self.get_slot(var, "v").handle,
+                beta1_power=tf.zeros([], var.dtype.base_dtype),
+                beta2_power=tf.zeros([], var.dtype.base_dtype),
+                lr=rate,
+                beta1=tf.cast(self.beta_1, var.dtype.base_dtype),
+                beta2=tf.cast(self.beta_2, var.dtype.base_dtype),
+                epsilon=tf.cast(self.epsilon, var.dtype.base_dtype),
+                grad=grad,
+                use_locking=self._use_locking,
+            )
 
     def _resource_apply_sparse(
         self, grad: tf.Tensor, var: tf.Variable, indices: tf.Tensor, apply_state: Any = None
@@ -81,8 +91,9 @@ class AdamWeightDecay(tf_keras.optimizers.legacy.Optimizer):
         dense = tf.scatter_nd(indices[:, tf.newaxis], grad, tf.shape(var, indices.dtype))
         return self._resource_apply_dense(dense, var, apply_state)
 
-    def _trust_ratio(self, var: tf.Variable, update: tf.Tensor) -> tf.Tensor | float:
-        return 1.0
+    def _rate(self, var: tf.Variable, apply_state: Any) -> tf.Tensor:
+        rate = (apply_state or {}).get((var.device, var.dtype.base_dtype), {}).get("lr_t")
+        return self._decayed_lr(var.dtype.base_dtype) if rate is None else rate
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
@@ -100,9 +111,19 @@ class Lamb(AdamWeightDecay):
     Arguments: those of `AdamWeightDecay`.
     """
 
-    def _trust_ratio(self, var: tf.Variable, update: tf.Tensor) -> tf.Tensor | float:
-        if not self.decays(var.name):
-            return 1.0
+    def _resource_apply_dense(
+        self, grad: tf.Tensor, var: tf.Variable, apply_state: Any = None
+    ) -> tf.Operation:
+        m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
+        next_m = m.assign(self.beta_1 * m + (1.0 - self.beta_1) * grad)
+        next_v = v.assign(self.beta_2 * v + (1.0 - self.beta_2) * tf.square(grad))
+        update = next_m / (tf.sqrt(next_v) + self.epsilon)
+        if self.decays(var.name):
+            update += self.weight_decay_rate * var
+            update *= self._trust_ratio(var, update)
+        return var.assign_sub(self._rate(var, apply_state) * update)
+
+    def _trust_ratio(self, var: tf.Variable, update: tf.Tensor) -> tf.Tensor:
         weight_norm, update_norm = tf.norm(var), tf.norm(update)
         usable = (weight_norm > 0.0) & (update_norm > 0.0)
         return tf.where(usable, tf.math.divide_no_nan(weight_norm, update_norm), 1.0)
