@@ -55,10 +55,18 @@ def training_batches(
         yield from epoch(lengths, batch_size, seed, number, bucketed)[skip:]
 
 
-def evaluation_batches(lengths: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Yields every example once, the longest first, so that memory fails at once or never."""
+def evaluation_batches(
+    lengths: np.ndarray, batch_size: int, replicas: int = 1
+) -> Iterator[np.ndarray]:
+    """Yields every example once, the longest first, so that memory fails at once or never.
+
+    Each replica needs a batch at every step; where the last step has too few, its last batch comes
+    again. `Outputs` counts an example once, however often it comes.
+    """
     order = np.argsort(-lengths, kind="stable")
-    yield from np.split(order, range(batch_size, len(order), batch_size))
+    batches = np.split(order, range(batch_size, len(order), batch_size))
+    yield from batches
+    yield from batches[-1:] * (-len(batches) % replicas)
 
 
 def dataset(
@@ -100,7 +108,7 @@ def dataset(
 
     def generate() -> Iterator[dict[str, np.ndarray]]:
         if not is_training:
-            for batch in evaluation_batches(lengths, size):
+            for batch in evaluation_batches(lengths, size, replicas // pipelines):
                 yield examples.batch(batch, width)
             return
         batches = training_batches(lengths, global_batch_size, seed, width is None, start_step)

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import tensorflow as tf
 import tf_keras
 from official.core import config_definitions
@@ -356,7 +355,7 @@ class FineTuningTask(AlbertTask):
         examples = self.examples(self.task_config.validation_data)
         outputs = Outputs.gather(aggregated_logs)
         metrics = self.evaluate(examples, outputs)
-        step = None if global_step is None else int(np.asarray(global_step))
+        step = None if global_step is None else int(tf.convert_to_tensor(global_step))
         self.results.add(metrics, self._chosen_metric(metrics), step, examples, outputs)
         return metrics
 

@@ -49,6 +49,13 @@ def test_a_late_start_gives_the_batches_that_would_have_come(start):
         np.testing.assert_array_equal(found, wanted)
 
 
+def test_every_replica_has_a_batch_at_each_step_of_an_evaluation():
+    lengths = np.array([4, 9, 5, 7, 6])
+    batches = [batch.tolist() for batch in batching.evaluation_batches(lengths, 2, replicas=2)]
+    assert batches == [[1, 3], [4, 2], [0], [0]]
+    assert len(list(batching.evaluation_batches(lengths, 2, replicas=3))) == 3
+
+
 def test_evaluation_takes_each_example_once_the_longest_first():
     data = batching.dataset(examples(), global_batch_size=4, is_training=False)
     batches = list(data.as_numpy_iterator())
