@@ -24,7 +24,8 @@ class SharedModel:
     the Keras layers too, with functions that nobody calls.
 
     Methods take a dict of inputs by the names of `family`; other entries are left alone. With
-    `real_tokens` they leave padding out, as `AlbertEncoder` does with `remove_padding`. Letters: B
+    `real_tokens` they leave padding out, as `AlbertEncoder` does with `remove_padding`. Who needs
+    `pooled_output` alone passes `output_range=1`, which saves most of the last block. Letters: B
     batch, S sequence, P predictions a sequence, V vocabulary.
 
     Args:
@@ -61,7 +62,12 @@ class SharedModel:
         return found
 
     def encode(
-        self, inputs: Tensors, family: Family, training: bool = False, real_tokens: bool = False
+        self,
+        inputs: Tensors,
+        family: Family,
+        training: bool = False,
+        real_tokens: bool = False,
+        output_range: int | None = None,
     ) -> dict[str, Any]:
         """Returns the outputs of `AlbertEncoder` and `default`, the pooled output."""
         given = [inputs[name] for name in family[:3]]
@@ -73,7 +79,7 @@ class SharedModel:
         )
         ids, mask, types = (checked(x, same, rule, *shapes) for x in given)
         ids, mask = _without_static_shape(ids), _without_static_shape(mask)
-        return self._run(ids, mask, types, training, real_tokens)
+        return self._run(ids, mask, types, training, real_tokens, output_range)
 
     def predict_masked(
         self, inputs: Tensors, family: Family, training: bool = False, real_tokens: bool = False
@@ -102,10 +108,20 @@ class SharedModel:
         return {**outputs, "sop_log_probs": tf.nn.log_softmax(logits)}
 
     def _run_encoder(
-        self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor, training: bool, real_tokens: bool
+        self,
+        ids: tf.Tensor,
+        mask: tf.Tensor,
+        types: tf.Tensor,
+        training: bool,
+        real_tokens: bool,
+        output_range: int | None,
     ) -> dict[str, Any]:
-        inputs = dict(zip(TEXT_ENCODER[:3], (ids, mask, types)))
-        outputs = self.encoder(inputs, training=training, remove_padding=real_tokens)
+        outputs = self.encoder(
+            dict(zip(TEXT_ENCODER[:3], (ids, mask, types))),
+            training=training,
+            remove_padding=real_tokens,
+            output_range=output_range,
+        )
         return {**outputs, "default": outputs["pooled_output"]}
 
 

@@ -91,6 +91,15 @@ def test_signatures_equal_the_keras_model(model, asset, expected, remove_padding
     assert not found["tokenization_info"]()["do_lower_case"]
 
 
+@pytest.mark.parametrize("real_tokens", [True, False])
+def test_the_pooled_output_alone_needs_one_position_of_the_last_block(model, expected, real_tokens):
+    inputs = dict(zip(signatures.TF1_HUB, INPUTS))
+    shared = SharedModel(model.encoder)
+    found = shared.encode(inputs, signatures.TF1_HUB, real_tokens=real_tokens, output_range=1)
+    assert largest(found["pooled_output"], expected["pooled_output"]) < 1e-5
+    assert found["sequence_output"].shape[1] == 1
+
+
 def test_outputs_have_the_types_and_shapes_of_the_table(module):
     sizes = {"B": None, "S": None, "P": None, "B*P": None, "H": 12, "V": 31, "2": 2}
     for name, function in module.signatures().items():
