@@ -115,6 +115,10 @@ class AlbertTask(base_task.Task):
             for name in self._STEP_METRICS
         ]
 
+    def forward(self, model: tf_keras.Model, features: Any) -> Any:
+        """Returns the outputs in training that losses and metrics need."""
+        return model(features, training=True)
+
     # Nothing here is Python control flow on tensors; without conversion it is traced sooner.
     @tf.autograph.experimental.do_not_convert
     def train_step(
@@ -143,7 +147,7 @@ class AlbertTask(base_task.Task):
 
         def part(features: Any, labels: Any, index: tf.Tensor) -> tuple[tf.Tensor, Gradients]:
             with tf.GradientTape() as tape, seeded(self._dropout_seed(optimizer, index)):
-                outputs = model(features, training=True)
+                outputs = self.forward(model, features)
                 loss = self.build_losses(labels, outputs, counts=counts)
                 if model.losses:
                     loss += tf.add_n(model.losses) / (steps * replicas)
@@ -164,6 +168,27 @@ class AlbertTask(base_task.Task):
             experimental_aggregate_gradients=replicas == 1,
         )
         return {self.loss: loss * replicas}  # the trainer takes the mean over replicas
+
+    def validation_step(
+        self,
+        inputs: Any,
+        model: tf_keras.Model,
+        metrics: Sequence[tf_keras.metrics.Metric] | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Updates metrics with one batch of an evaluation, in replica context; returns the loss."""
+        features, labels = inputs if isinstance(inputs, tuple) else (inputs, inputs)
+        outputs = self.inference_step(features, model)
+        self.process_metrics(metrics or [], labels, outputs)
+        return {self.loss: self.batch_loss(labels, outputs)}
+
+    def batch_loss(self, labels: Tensors, model_outputs: Tensors) -> tf.Tensor:
+        """Returns what has the loss of the whole batch as its mean over replicas.
+
+        The last batch of an evaluation may leave a replica without any example.
+        """
+        counts = _sum_over_replicas(self.counts(labels))
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return self.build_losses(labels, model_outputs, counts=counts) * replicas
 
     def _dropout_seed(
         self, optimizer: tf_keras.optimizers.Optimizer, part: tf.Tensor

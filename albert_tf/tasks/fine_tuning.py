@@ -340,7 +340,7 @@ class FineTuningTask(AlbertTask):
     ) -> dict[str, tf.Tensor]:
         """Returns the loss of a batch, its examples and what the model gave for them."""
         outputs = self.inference_step(inputs, model)
-        loss = self.build_losses(inputs, outputs)
+        loss = self.batch_loss(inputs, outputs)
         return {self.loss: loss, "example": inputs["example"], **self.kept(outputs)}
 
     def aggregate_logs(self, state: list | None, step_logs: Mapping[str, Any]) -> list:
