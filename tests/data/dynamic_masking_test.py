@@ -1,84 +1,25 @@
 """The masks of the graph against those of masking.py, whose rules they share."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
-import tensorflow as tf
-
-from albert_tf.data import masking, record_batches
-from albert_tf.data.dynamic_masking import FIRST_ORDINARY_ID, MASK_ID, choose, mask
-from albert_tf.data.masking import Masking
-from albert_tf.data.record_kinds import Kind
-
-STATISTICS = json.loads(
-    (Path(__file__).parents[1] / "testdata/pretraining_data/original_stats.json").read_text()
+from mask_layouts import (
+    ROWS,
+    VOCAB_SIZE,
+    WIDTH,
+    Instances,
+    draw_instances,
+    draw_layout,
+    standard_error,
 )
-VOCAB_SIZE = 900
-ROWS, WIDTH = 6007, 43
 
-
-def draw_layout(rng, text):
-    """Returns lengths of segments and units of an instance with `text` tokens."""
-    first = int(rng.integers(1, text))
-    units = []
-    for left in (first, text - first):
-        while left:
-            units.append(min(left, int(rng.choice([1, 2, 3, 9], p=[0.6, 0.25, 0.1, 0.05]))))
-            left -= units[-1]
-    return [first + 2, text - first + 1], units
-
-
-class Instances:
-    """Instances as the graph takes them and as masking.py does."""
-
-    def __init__(self, layouts, seed=0):
-        rng = np.random.default_rng(seed)
-        rows = len(layouts)
-        self.segments = np.array([segments for segments, _ in layouts], np.int32)
-        self.units = np.zeros((rows, max(len(units) for _, units in layouts)), np.int32)
-        self.ids = np.zeros((rows, WIDTH), np.int32)
-        self.maskable = np.zeros((rows, WIDTH), bool)
-        self.begins = np.zeros((rows, WIDTH), bool)
-        for row, ((first, second), units) in enumerate(layouts):
-            length = first + second
-            self.units[row, : len(units)] = units
-            self.ids[row, :length] = rng.integers(FIRST_ORDINARY_ID, VOCAB_SIZE, length)
-            self.ids[row, [0, first - 1, length - 1]] = 2, 3, 3
-            self.maskable[row, 1 : length - 1] = True
-            self.maskable[row, first - 1] = False
-            text = np.flatnonzero(self.maskable[row])
-            self.begins[row, text[np.cumsum([0, *units])[:-1]]] = True
-
-    def masked(self, settings, seed):
-        """Returns what the graph gives, as NumPy arrays."""
-        inputs = (tf.constant(x) for x in (self.ids, self.segments, self.units))
-        out = mask(*inputs, settings, VOCAB_SIZE, tf.constant(seed, tf.int64))
-        return type(out)(*(x.numpy() for x in out))
-
-    def chosen(self, out):
-        """Returns which tokens are predicted, bool [B, S]."""
-        chosen = np.zeros_like(self.maskable)
-        rows, slots = np.nonzero(out.weights)
-        chosen[rows, out.positions[rows, slots]] = True
-        return chosen
-
-    def expected(self, settings):
-        """Returns which tokens masking.py chooses, bool [B, S], and its n-gram counts."""
-        budget = masking.budgets(self.maskable, settings)
-        rng = np.random.default_rng(1)
-        return masking.choose(self.maskable, self.begins, budget, settings, rng)
-
-
-def standard_error(share, count):
-    return np.sqrt(share * (1 - share) / count)
+from albert_tf.data import masking
+from albert_tf.data.dynamic_masking import FIRST_ORDINARY_ID, MASK_ID
+from albert_tf.data.masking import Masking
 
 
 @pytest.fixture(scope="module")
 def instances():
-    rng = np.random.default_rng(3)
-    return Instances([draw_layout(rng, int(rng.integers(5, WIDTH - 2))) for _ in range(ROWS)])
+    return draw_instances()
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +45,13 @@ def test_masks_whole_units_up_to_the_budget_of_the_static_masks(instances, setti
     for row in range(0, ROWS, 11):
         inside = instances.maskable[row]
         taken = np.bincount(unit[row][inside], chosen[row][inside], sizes.shape[1])
-        assert (np.isin(taken, [0]) | (taken == sizes[row])).all()
+        assert ((taken == 0) | (taken == sizes[row])).all()
     expected, _ = instances.expected(settings)
     budget = masking.budgets(instances.maskable, settings)
     assert (chosen.sum(1) <= budget).all()
     filled, aim = [(c.sum(1) == budget).mean() for c in (chosen, expected)]
     assert abs(filled - aim) < 4 * standard_error(aim, ROWS / 2)
-    assert chosen.sum() == pytest.approx(expected.sum(), rel=0.004)
+    assert chosen.sum() == pytest.approx(expected.sum(), rel=0.002)
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
@@ -120,44 +61,6 @@ def test_every_token_is_masked_as_often_as_by_the_static_masks(many, settings):
     error = standard_error((chosen + expected) / 2, ROWS / 2)
     assert (np.abs(chosen - expected) <= 4.5 * error).all()
     assert chosen[many.maskable[0]].std() > 0.005  # the rates differ: long units fit less often
-
-
-def ngrams(units, budget, settings, seed):
-    """Returns how many runs of 1, 2 and 3 units are masked."""
-    seed = tf.constant(seed, tf.int64)
-    runs = choose(tf.constant(units), tf.constant(budget, tf.int32), settings, seed)
-    begin, size = runs.begin.numpy()[..., None], runs.size.numpy()[..., None]  # [B, C, 1]
-    starts = np.cumsum(units, 1) - units
-    inside = (starts[:, None] >= begin) & (starts[:, None] < begin + size)
-    lengths = (inside & (units > 0)[:, None]).sum(-1)  # [B, C]
-    return np.bincount(lengths[size[..., 0] > 0], minlength=4)[1:]
-
-
-@pytest.mark.parametrize("favor_longer", [False, True])
-def test_lengths_of_ngrams(instances, favor_longer):
-    settings = Masking(max_predictions=9, rate=0.2, favor_longer=favor_longer)
-    budget = masking.budgets(instances.maskable, settings)
-    counts = ngrams(instances.units, budget, settings, [7, 8])
-    _, expected = instances.expected(settings)
-    for n in range(3):
-        shares = counts[n] / counts.sum(), expected[n] / expected.sum()
-        error = standard_error(sum(shares) / 2, counts.sum() / 2)
-        assert abs(shares[0] - shares[1]) < 4.5 * error
-
-
-def test_lengths_of_ngrams_on_the_originals_corpus(golden_builds):
-    files = tf.data.Dataset.list_files(str(golden_builds["dynamic"] / "*.tfrecord"), shuffle=False)
-    (serialized,) = tf.data.TFRecordDataset(files).batch(10_000)
-    parsed = record_batches.parse_dynamic(serialized, Kind(True, False, True))
-    units, tokens = (parsed[name].numpy() for name in ("unit_lengths", "segment_lengths"))
-    settings = Masking(max_predictions=10)
-    budget = np.rint(tokens.sum(1) * settings.rate).clip(1, 10)
-    counts = sum(ngrams(units, budget, settings, [3, draw]) for draw in range(4))
-    for n, theirs in STATISTICS["ngram_words_accepted"].items():
-        total = sum(STATISTICS["ngram_words_accepted"].values())
-        share, aim = counts[int(n) - 1] / counts.sum(), theirs / total
-        error = np.hypot(standard_error(aim, counts.sum()), standard_error(aim, total))
-        assert abs(share - aim) < 4 * error
 
 
 def test_labels_and_replacements(instances):
