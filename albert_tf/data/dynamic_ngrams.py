@@ -85,7 +85,7 @@ def _first_come(length: tf.Tensor, time: tf.Tensor, longest: int) -> tf.Tensor:
         rivals.append(
             (-distance, later & (length > distance) & (tf.roll(length, -distance, 1) > 0))
         )
-        later = time > tf.roll(time, distance, 1)
+        later = time >= tf.roll(time, distance, 1)  # of two at one time the first comes first
         rivals.append((distance, later & (tf.roll(length, distance, 1) > distance)))
     taken = tf.ones_like(time, tf.bool)
     for _ in range(ROUNDS if rivals else 0):
