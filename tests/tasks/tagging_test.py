@@ -1,47 +1,26 @@
-import random
 from pathlib import Path
 
+import conll_file
 import numpy as np
 import pytest
 import tiny_task
 
 import albert_tf
-from albert_tf.data import conll as conll_file
+from albert_tf.data import conll
 from albert_tf.errors import InputError
 from albert_tf.tasks import tagging_metrics
 from albert_tf.tasks.outputs import Outputs
 from albert_tf.tasks.tagging import TaggingTask
-
-# Words of one token each but one, so that little is to be learned.
-WORDS = ["the", "file", "object", "with", "from", "see", "list", "this", "has", "one", "line"]
-ENTITIES = {
-    "PER": ["Turtle", "Mouse", "Zoë"],
-    "ORG": ["Python", "Application Server", "New Api Form"],
-}
-
-
-def conll(path, count, seed):
-    """People, and companies of one word and more, between other words."""
-    rng = random.Random(seed)
-    lines = ["-DOCSTART- -X- O", ""]
-    for _ in range(count):
-        for _ in range(rng.randint(2, 16)):
-            if rng.random() < 0.3:
-                kind = rng.choice(list(ENTITIES))
-                first, *rest = rng.choice(ENTITIES[kind]).split()
-                lines += [f"{first} NNP B-{kind}", *(f"{word} NNP I-{kind}" for word in rest)]
-            else:
-                lines.append(f"{rng.choice(WORDS)} X O")
-        lines.append("")
-    path.write_text("\n".join(lines))
-    return path
 
 
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
     root = tmp_path_factory.mktemp("conll")
     (root / "model").mkdir()
-    train, dev = conll(root / "train.txt", 200, 1), conll(root / "dev.txt", 50, 2)
+    train, dev = (
+        conll_file.write(root / "train.txt", 200, 1),
+        conll_file.write(root / "dev.txt", 50, 2),
+    )
     found = tiny_task.task(TaggingTask, train, dev, seq_length=16)
     model, metrics = tiny_task.learn(found, 40, learning_rate=5e-3)
     return found, metrics, tiny_task.save(found, model, root / "model")
@@ -64,7 +43,7 @@ def test_report_and_plot(learned, tmp_path):
 
 def test_a_saved_model_labels_words(learned, tmp_path):
     found, metrics, folder = learned
-    sentences = conll_file.read(Path(found.task_config.validation_data.input_path))
+    sentences = conll.read(Path(found.task_config.validation_data.input_path))
     path = tmp_path / "words.txt"
     path.write_text("\n\n".join("\n".join(sentence.words) for sentence in sentences))
     answers = list(albert_tf.Predictor(folder)(path, batch_size=7))
@@ -93,7 +72,7 @@ def test_words_in_words_out(learned, tmp_path):
         first = [(spm.encode(word) or [spm.unk_id])[0] for word in sentence]
         assert answer["labels"] == [labels[token % 4] for token in first]
     path.write_text(found.written(answers, ".txt"))
-    read = [(list(s.words), list(s.labels)) for s in conll_file.read(path)]
+    read = [(list(s.words), list(s.labels)) for s in conll.read(path)]
     assert read == [(answer["words"], answer["labels"]) for answer in answers]
 
 
