@@ -4,7 +4,8 @@
     python -m benchmarks.finetune_step [--preset albert_base_v2] [--examples 256] [--rounds 5]
 
 The set is sentences of the installed documentation, labelled by package, with the vocabulary of
---vocab. Each system batches it as its users get it: albert_tf puts rows of like length together,
+--vocab. Each system batches it as its users get it: albert_tf puts rows of like length together
+and leaves out the padding that is left (the last row of the table computes it),
 Model Garden's SentencePredictionTask pads all to --length, transformers' Trainer pads each batch to
 its longest row. A pass is every batch from the input pipeline through forward, backward, clipping
 and AdamW, float32, same weights. Each system runs in a process of its own with its default threads.

@@ -7,6 +7,7 @@ updates, which gives the mean loss. Dropout is 0 and the rate so small that the 
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -44,7 +45,7 @@ def _rows(data: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     return np.split(data["ids"], data["splits"][1:-1])
 
 
-def ours(folder: Path) -> Bind:
+def ours(folder: Path, remove_padding: bool = True) -> Bind:
     """The task's own input pipeline and training step: batches of rows of like length."""
     import tensorflow as tf
     from official.core import base_task
@@ -56,6 +57,7 @@ def ours(folder: Path) -> Bind:
     from albert_tf.training import optimization
 
     model = AlbertClassifier.from_pretrained(folder / "checkpoint", dropout_rate=0.0)
+    model.encoder.remove_padding = remove_padding
     task = ClassificationTask(ClassificationConfig(glue="mnli"))  # any with classes
     settings = optimization.config(
         "adamw", learning_rate=_RATE, train_steps=10**9, warmup_steps=0,
@@ -210,4 +212,5 @@ SYSTEMS: Mapping[str, Callable[[Path], Bind]] = {
     OURS: ours,
     "Model Garden": model_garden,
     "transformers Trainer": trainer,
+    "albert_tf, padding computed": functools.partial(ours, remove_padding=False),
 }

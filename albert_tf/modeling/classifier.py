@@ -27,5 +27,5 @@ class AlbertClassifier(LabelModel):
     TASKS = ("classification", "regression")
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:
-        pooled = self.encode(features, training)["pooled_output"]  # [B, H]
+        pooled = self.encode(features, training)  # [B, H]
         return self.head(self.dropout(pooled, training=training))  # [B, C]

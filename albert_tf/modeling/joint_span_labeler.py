@@ -68,7 +68,7 @@ class AlbertJointSpanLabeler(TaskModel):
         return cls(config, **{**beams, **kwargs})
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
-        sequence = self.encode(features, training)["sequence_output"]  # [B, S, H]
+        sequence = self.encode(features, training)  # [B, S, H]
         types = features.get("input_type_ids", features.get("segment_ids"))
         return self.head(
             sequence, answer_positions(types), features.get("start_positions"), training=training

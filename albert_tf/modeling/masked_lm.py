@@ -65,6 +65,6 @@ class AlbertMaskedLM(TaskModel):
         return dict(encoder=self.encoder, masked_lm=self.head)
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:
-        sequence = self.encode(features, training)["sequence_output"]  # [B, S, H]
+        sequence = self.encode(features, training)  # [B, S, H]
         sequence = self.dropout(sequence, training=training)
         return self.head(sequence, features["masked_lm_positions"])  # [B, P, V]

@@ -40,6 +40,6 @@ class AlbertMultipleChoice(TaskModel):
         shape = tf.shape(first)  # [B, C, S]
         names = (*inputs.NAMES, *inputs.ALIASES, "position_ids")
         rows = {n: tf.reshape(features[n], [-1, shape[-1]]) for n in names if n in features}
-        pooled = self.encode(rows, training)["pooled_output"]  # [B*C, H]
+        pooled = self.encode(rows, training)  # [B*C, H]
         scores = self.head(self.dropout(pooled, training=training))  # [B*C, 1]
         return tf.reshape(scores, shape[:2])  # [B, C]

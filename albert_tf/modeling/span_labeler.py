@@ -37,7 +37,7 @@ class AlbertSpanLabeler(TaskModel):
         super().__init__(config, dense(2, config, "span_labeler"), dropout_rate, **kwargs)
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
-        sequence = self.encode(features, training)["sequence_output"]  # [B, S, H]
+        sequence = self.encode(features, training)  # [B, S, H]
         logits = self.head(self.dropout(sequence, training=training))  # [B, S, 2]
         start, end = tf.unstack(logits, axis=-1)
         return {"start_logits": start, "end_logits": end}

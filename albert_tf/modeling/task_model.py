@@ -129,15 +129,22 @@ class TaskModel(tf_keras.Model):
         """What a checkpoint holds besides the whole model, by Model Garden's names."""
         return dict(encoder=self.encoder)
 
-    def encode(self, features: Mapping[str, tf.Tensor], training: bool) -> dict[str, tf.Tensor]:
-        """Returns the encoder's outputs; entries that it does not know, such as labels, are left.
+    def encode(self, features: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
+        """Returns the encoder's output that the head reads; labels and the like are left alone.
 
         Args:
           features: at least `input_word_ids` int32 [B, S].
           training: whether dropout is on.
+
+        Returns:
+          The pooled output [B, H], or the sequence output [B, S, H] without `USES_POOLER`.
         """
         known = (*inputs.NAMES, *inputs.ALIASES, *inputs.OPTIONAL_NAMES)
-        return self.encoder({n: features[n] for n in known if n in features}, training=training)
+        features = {name: features[name] for name in known if name in features}
+        if not self.USES_POOLER:
+            return self.encoder(features, training=training)["sequence_output"]
+        # The last block need not compute what nobody reads.
+        return self.encoder(features, training=training, output_range=1)["pooled_output"]
 
     def get_config(self) -> dict[str, Any]:
         return {"config": self.albert_config.to_dict(), "dropout_rate": self.dropout_rate}

@@ -24,5 +24,5 @@ class AlbertTokenClassifier(LabelModel):
     HEAD = "token_classifier"
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:
-        sequence = self.encode(features, training)["sequence_output"]  # [B, S, H]
+        sequence = self.encode(features, training)  # [B, S, H]
         return self.head(self.dropout(sequence, training=training))  # [B, S, C]

@@ -99,7 +99,7 @@ class ClassificationTask(FineTuningTask):
 
     def _problem(self) -> tuple[str, tuple[str, ...]]:
         """Returns the kind of task and its labels: of config, layout, weights or training data."""
-        config, found = self.task_config, self.start.task
+        config = self.task_config
         if config.problem not in PROBLEMS:
             raise InputError(
                 f"PROBLEM must be known. Received {config.problem!r}. "
@@ -117,7 +117,7 @@ class ClassificationTask(FineTuningTask):
             return "regression", ()
         if config.labels:
             return "classification", tuple(map(str, config.labels))
-        labels = classification.find_labels(rows, config.label)
+        labels, found = classification.find_labels(rows, config.label), self.start.task
         if found is not None and found.task == "classification" and set(labels) <= {*found.labels}:
             labels = found.labels  # So that their order stays, and the head can be taken.
         return "classification", labels
