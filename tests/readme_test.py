@@ -14,8 +14,12 @@ PAGES = [
     "README.md",
     "experiments/README.md",
     "export/README.md",
+    "docs/fine_tuning.md",
     "docs/pretraining_data.md",
+    "docs/multiple_choice.md",
+    "docs/question_answering.md",
     "docs/running.md",
+    "docs/tagging.md",
 ]
 
 
