@@ -212,14 +212,15 @@ class QuestionAnsweringTask(FineTuningTask):
         answers = self._answers(examples, outputs)
         questions = [answer.question for answer in answers]
         texts = {answer.question.id: answer.text(None) for answer in answers}
-        if all(question.answers for question in questions):
-            return squad_metrics.evaluate(questions, texts)
-        odds = {answer.question.id: answer.null_odds for answer in answers}
-        best = squad_metrics.evaluate(questions, texts, odds)
-        threshold = best["best_f1_thresh"]
-        final = {answer.question.id: answer.text(threshold) for answer in answers}
-        tuned = {name: value for name, value in best.items() if name.startswith("best_")}
-        return {**squad_metrics.evaluate(questions, final), **tuned}
+        tuned = {}
+        if not all(question.answers for question in questions):
+            odds = {answer.question.id: answer.null_odds for answer in answers}
+            best = squad_metrics.evaluate(questions, texts, odds)
+            tuned = {name: value for name, value in best.items() if name.startswith("best_")}
+            threshold = best["best_f1_thresh"]
+            texts = {answer.question.id: answer.text(threshold) for answer in answers}
+        metrics = squad_metrics.evaluate(questions, texts)
+        return {**metrics, **tuned, "distinct_answers": float(len(set(texts.values())))}
 
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
         """Returns the scores by the questions' first word."""

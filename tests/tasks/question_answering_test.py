@@ -54,7 +54,7 @@ def test_a_tiny_model_learns_it_with_every_seed(learned, version):
         assert min(m["NoAns_f1"] for m in metrics) > 80
         assert all(m["f1"] == pytest.approx(m["best_f1"]) for m in metrics)
     else:
-        assert set(metrics[0]) == {"total", "exact", "f1"}
+        assert set(metrics[0]) == {"total", "exact", "f1", "distinct_answers"}
 
 
 @pytest.mark.parametrize("version", [1, 2])
