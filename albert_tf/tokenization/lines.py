@@ -1,4 +1,4 @@
-"""Lines of text files for vocabulary training, with a count of what had to be replaced."""
+"""Text of bytes and lines of files, with a count of the bytes that had to be replaced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ESCAPED = re.compile("[\udc80-\udcff]")
 
 
 def decoded(line: bytes, replace_invalid: bool, place: str) -> tuple[str, int]:
-    """Returns the text of bytes, and how many of them became U+FFFD.
+    """Returns the text of bytes, and how many of them were invalid and became U+FFFD.
 
     Args:
       line: the bytes.
@@ -23,14 +23,22 @@ def decoded(line: bytes, replace_invalid: bool, place: str) -> tuple[str, int]:
     Raises:
       InputError: a byte is not UTF-8 where that is an error.
     """
-    text = line.decode("utf-8", errors="surrogateescape")
-    text, replaced = _ESCAPED.subn("\ufffd", text)
+    text, replaced = _without_escapes(line.decode("utf-8", errors="surrogateescape"))
     if replaced and not replace_invalid:
         raise InputError(
             f"Text must be UTF-8. Received {replaced} bytes in {place} that are not. Convert it, "
-            "or replace such bytes with --invalid_utf8 replace."
+            "or have such bytes replaced (invalid_utf8: 'replace')."
         )
     return text, replaced
+
+
+def _without_escapes(text: str) -> tuple[str, int]:
+    """Returns text whose escaped bytes became U+FFFD, as Unicode recommends, and their number."""
+    escaped = len(_ESCAPED.findall(text))
+    if escaped:
+        # An unfinished character of several bytes is one U+FFFD, in the graph too.
+        text = text.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
+    return text, escaped
 
 
 class TextLines:
@@ -77,6 +85,6 @@ class TextLines:
             for line in stream:
                 self.count += 1
                 if self.replace_invalid and not line.isascii():
-                    line, replaced = _ESCAPED.subn("\ufffd", line)
+                    line, replaced = _without_escapes(line)
                     self.replaced += replaced
                 yield line

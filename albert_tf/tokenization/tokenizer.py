@@ -27,6 +27,7 @@ from albert_tf.tokenization import (
     special_ids,
     word_starts,
 )
+from albert_tf.tokenization.lines import decoded
 from albert_tf.tokenization.normalization import normalize
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
@@ -49,6 +50,11 @@ class AlbertTokenizer:
       lower_case: None for what that file says, or True without one, as in the released models.
       keep_accents: None for what that file says, or False without one.
       rules: None for what that file says, or "original" without one; see `Preprocessing`.
+      invalid_utf8: what becomes of bytes that are not UTF-8: "replace" makes them U+FFFD, as the
+        original does, and counts them; "error" refuses them.
+
+    Attributes:
+      replaced_bytes: invalid bytes that were replaced so far.
 
     Raises:
       InputError: the file is missing or not a SentencePiece model, its special ids are not
@@ -61,7 +67,15 @@ class AlbertTokenizer:
         lower_case: bool | None = None,
         keep_accents: bool | None = None,
         rules: str | None = None,
+        *,
+        invalid_utf8: str = "replace",
     ) -> None:
+        if invalid_utf8 not in ("replace", "error"):
+            raise InputError(
+                f"invalid_utf8 must be 'replace' or 'error'. Received {invalid_utf8!r}."
+            )
+        self.invalid_utf8 = invalid_utf8
+        self.replaced_bytes = 0
         self.model_file = existing(model_file, "A SentencePiece model")
         given = {"lower_case": lower_case, "keep_accents": keep_accents, "rules": rules}
         self.preprocessing = _settings(self.model_file, given)
@@ -156,7 +170,7 @@ class AlbertTokenizer:
         """Returns the pieces of a text, without special tokens; an unknown one is its text."""
         return [
             piece
-            for segment, _ in self._segments(_as_text(text))
+            for segment, _ in self._segments(self._as_text(text))
             for piece in self._pieces_of(segment)
         ]
 
@@ -170,7 +184,7 @@ class AlbertTokenizer:
         `text[start:end]`, normalised, is the piece without its "▁"; a character that becomes
         several, such as "½", belongs to each token that has a part of it.
         """
-        text = _as_text(text)
+        text = self._as_text(text)
         rows = [
             (piece, begin + start, begin + end)
             for segment, begin in self._segments(text)
@@ -184,13 +198,14 @@ class AlbertTokenizer:
         """Returns the ids of each text, without special tokens.
 
         Args:
-          texts: str, or bytes in UTF-8, whose invalid parts become U+FFFD.
+          texts: str, or bytes in UTF-8; see `invalid_utf8`.
           num_threads: threads of SentencePiece; 1 by default, as data workers are processes.
 
         Raises:
-          InputError: an element is not text; the message has its index.
+          InputError: an element is not text, or not UTF-8 where that is an error; the message has
+            its index.
         """
-        texts = [_as_text(text, index) for index, text in enumerate(_as_list(texts))]
+        texts = [self._as_text(text, index) for index, text in enumerate(_as_list(texts))]
         if self.preprocessing.rules == "hugging_face":
             return [self._encode_with_specials(text, num_threads) for text in texts]
         return self._encode_plain(texts, num_threads)
@@ -268,6 +283,18 @@ class AlbertTokenizer:
     def pieces_to_ids(self, pieces: Iterable[str]) -> list[int]:
         """Returns the id of each piece, that of <unk> for pieces outside the vocabulary."""
         return self.processor.piece_to_id(list(pieces))
+
+    def _as_text(self, text: Any, index: int = 0) -> str:
+        if isinstance(text, str):
+            return text
+        if isinstance(text, bytes):
+            text, replaced = decoded(text, self.invalid_utf8 == "replace", f"text {index}")
+            self.replaced_bytes += replaced
+            return text
+        raise InputError(
+            f"Each text must be a str, or bytes in UTF-8. Received {text!r} of type "
+            f"{type(text).__name__} at index {index}. Convert or drop it."
+        )
 
     def _encode_plain(self, texts: Sequence[str], num_threads: int = 1) -> list[list[int]]:
         """Encodes texts in which nothing is a special token."""
@@ -360,14 +387,3 @@ def _load(model_file: Path) -> sentencepiece.SentencePieceProcessor:
 
 def _as_list(texts: str | Iterable[str]) -> list[Any]:
     return [texts] if isinstance(texts, (str, bytes)) else list(texts)
-
-
-def _as_text(text: Any, index: int = 0) -> str:
-    if isinstance(text, str):
-        return text
-    if isinstance(text, bytes):
-        return text.decode("utf-8", errors="replace")
-    raise InputError(
-        f"Each text must be a str, or bytes in UTF-8. Received {text!r} of type "
-        f"{type(text).__name__} at index {index}. Convert or drop it."
-    )

@@ -64,8 +64,20 @@ def test_pickle(tokenizer):
     assert copy.encode("Hello 1,000,") == tokenizer.encode("Hello 1,000,")
 
 
-def test_bytes_that_are_not_utf8_are_replaced(tokenizer):
-    assert tokenizer.encode(b"a\xffb") == tokenizer.encode("a\ufffdb")
+def test_bytes_that_are_not_utf8_are_replaced_and_counted(tokenizer):
+    counting = AlbertTokenizer(tokenizer.model_file)
+    unfinished = "a€b".encode().replace(b"\xac", b"")  # Two bytes of a character of three.
+    expected = tokenizer.encode_batch(["a\ufffdb", "a\ufffdb"])
+    assert counting.encode_batch([b"a\xffb", unfinished]) == expected
+    assert counting.replaced_bytes == 1 + 2
+
+
+def test_bytes_that_are_not_utf8_are_an_error_by_choice(tokenizer):
+    strict = AlbertTokenizer(tokenizer.model_file, invalid_utf8="error")
+    with pytest.raises(InputError, match=r"must be UTF-8\. Received 1 bytes in text 1 that"):
+        strict.encode_batch([b"fine", b"a\xffb"])
+    with pytest.raises(InputError, match="must be 'replace' or 'error'. Received 'ignore'"):
+        AlbertTokenizer(tokenizer.model_file, invalid_utf8="ignore")
 
 
 def test_ten_million_characters_on_one_line(tokenizer):
