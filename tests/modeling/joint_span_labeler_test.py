@@ -1,0 +1,85 @@
+"""The joint model through what a user does with it: configs, XLA, mixed precision, gradients."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from albert_tf import AlbertConfig, AlbertEncoder, AlbertJointSpanLabeler
+from albert_tf.modeling.task_description import TaskDescription
+
+CONFIG = AlbertConfig(
+    vocab_size=31, embedding_size=5, hidden_size=12, num_hidden_layers=2, num_attention_heads=3,
+    intermediate_size=20, max_position_embeddings=9,
+)  # fmt: skip
+FEATURES = {
+    "input_word_ids": tf.constant([[2, 7, 3, 8, 9, 10, 3], [2, 9, 3, 30, 3, 0, 0]]),
+    "input_mask": tf.constant([[1] * 7, [1] * 5 + [0] * 2]),
+    "input_type_ids": tf.constant([[0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 1, 1, 0, 0]]),
+    "start_positions": tf.constant([4, 0]),
+}
+BEAMS = dict(start_n_top=3, end_n_top=2)
+
+
+@pytest.fixture
+def model():
+    tf_keras.utils.set_random_seed(1)
+    return AlbertJointSpanLabeler(CONFIG, dropout_rate=0.2, **BEAMS)
+
+
+def test_config_round_trip(model):
+    again = AlbertJointSpanLabeler.from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    found, wanted = again(FEATURES), model(FEATURES)
+    assert found["end_top_index"].shape == (2, 3, 2) and again.dropout_rate == 0.2
+    for name, value in wanted.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_beams_of_a_description():
+    description = TaskDescription("joint_question_answering", settings=BEAMS)
+    model = AlbertJointSpanLabeler.from_description(CONFIG, description)
+    assert model(FEATURES)["end_top_log_probs"].shape == (2, 3, 2)
+
+
+def test_parts_are_the_encoder_and_the_head(model):
+    encoder = AlbertEncoder.from_albert_config(CONFIG)
+    encoder.set_weights(model.encoder.get_weights())
+    sequence = encoder({n: v for n, v in FEATURES.items() if n != "start_positions"})
+    allowed = tf.constant([[1, 0, 0, 1, 1, 1, 0], [1, 0, 0, 1, 0, 0, 0]]) == 1
+    wanted = model.head(sequence["sequence_output"], allowed, FEATURES["start_positions"])
+    for name, value in model(FEATURES).items():
+        np.testing.assert_allclose(value, wanted[name], atol=1e-5, err_msg=name)
+
+
+def test_xla(model):
+    found = tf.function(model, jit_compile=True)(FEATURES)
+    for name, value in model(FEATURES).items():
+        np.testing.assert_allclose(found[name], value, atol=1e-5, err_msg=name)
+
+
+def test_scores_are_float32_under_mixed_precision(model):
+    tf_keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        half = AlbertJointSpanLabeler(CONFIG, **BEAMS)
+        half.set_weights(model.get_weights())
+        found = half(FEATURES)
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+    for name in ("start_log_probs", "end_log_probs", "impossible_logits"):
+        assert found[name].dtype == tf.float32
+        np.testing.assert_allclose(found[name], model(FEATURES)[name], atol=0.02, err_msg=name)
+
+
+def test_gradient_reaches_every_variable(model):
+    with tf.GradientTape() as tape:
+        outputs = model(FEATURES, training=True)
+        sides = [outputs[f"{side}_log_probs"] for side in ("start", "end")]
+        loss = tf.reduce_sum(outputs["impossible_logits"]) - sum(s[0, 4] + s[1, 0] for s in sides)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    for variable, gradient in zip(model.trainable_variables, gradients):
+        # What is added to all scores alike falls out of the softmax.
+        if variable.name.split(":")[0].endswith(("key/bias", "/start/bias", "/end/bias")):
+            continue
+        assert float(tf.reduce_max(tf.abs(tf.convert_to_tensor(gradient)))) > 0, variable.name
+    assert not any("pooler" in variable.name for variable in model.trainable_variables)
