@@ -54,7 +54,7 @@ def _tell(counts: Mapping[str, int], plot: str | None) -> None:
 
 def _stats(args: argparse.Namespace) -> None:
     from albert_tf.data import records
-    from albert_tf.files import expand
+    from albert_tf.data.storage import expand
     from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
     paths = expand(args.input)
@@ -63,8 +63,8 @@ def _stats(args: argparse.Namespace) -> None:
 
 def _show(args: argparse.Namespace) -> None:
     from albert_tf.data import records
+    from albert_tf.data.storage import expand
     from albert_tf.errors import InputError
-    from albert_tf.files import expand
     from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
     if args.count < 1:

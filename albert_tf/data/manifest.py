@@ -16,9 +16,8 @@ from typing import Any
 
 from albert_tf.data.build_settings import BuildSettings
 from albert_tf.data.documents import FileCounts
-from albert_tf.data.storage import check_new, location, replacing
+from albert_tf.data.storage import check_new, expand, location, replacing
 from albert_tf.errors import InputError
-from albert_tf.files import expand
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 NAME = "manifest.json"
@@ -111,7 +110,7 @@ def check_vocabulary(input_files: str | Sequence[str], tokenizer: AlbertTokenize
       InputError: vocabulary or preprocessing settings differ.
     """
     digest = hashlib.sha256(tokenizer.model_proto).hexdigest()
-    for folder in sorted({path.parent for path in expand(input_files)}):
+    for folder in sorted({path.parent for path in expand(input_files)}, key=str):
         if not (folder / NAME).is_file():
             continue
         found = read(folder)

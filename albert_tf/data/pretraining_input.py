@@ -9,7 +9,6 @@ Axes: B batch, S max_seq_length, P max_predictions_per_seq.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +16,7 @@ import tensorflow as tf
 
 from albert_tf.data import record_batches, record_files, record_kinds, record_stream
 from albert_tf.data.masking import Masking
-from albert_tf.files import expand
+from albert_tf.data.storage import expand
 
 SHUFFLE_BUFFER = 10_000  # static records: about 6 MB at S = 64, 30 MB at S = 512; dynamic: half
 
@@ -48,7 +47,7 @@ def dataset(
     dynamic records the same way each time.
 
     Args:
-      input_files: glob patterns of record files.
+      input_files: glob patterns of record files, local or of a store that TensorFlow reads.
       max_seq_length: S, as the records were built.
       masking: P, and for dynamic records how to draw masks.
       vocab_size: of the model; random replacements in dynamic records lie below it.
@@ -65,11 +64,11 @@ def dataset(
     Raises:
       InputError: no file matches, or the records do not fit the arguments.
     """
-    paths = [os.fspath(path) for path in expand(input_files)]
+    paths = [str(path) for path in expand(input_files)]
     with tf.init_scope():  # Eagerly, though parameter servers trace this function.
         check = tf.autograph.experimental.do_not_convert(record_kinds.check)
         kind = check(paths, max_seq_length, masking, skip_broken_records)
-    files = [record_files.RecordFile(path) for path in paths if os.path.getsize(path)]
+    files = [record_files.RecordFile(path) for path in paths if record_files.size(path)]
     if skip_broken_records:
         files = record_files.whole(paths)
     part = record_stream.Part.of(input_context)

@@ -23,6 +23,11 @@ class RecordFile(NamedTuple):
     records: int = -1
 
 
+def size(path: str) -> int:
+    """Returns the bytes of a file, local or of a store that TensorFlow reads."""
+    return tf.io.gfile.stat(path).length
+
+
 def whole(paths: Sequence[str]) -> list[RecordFile]:
     """Returns the files without what lies behind a broken record, after reading all of them.
 
@@ -32,7 +37,7 @@ def whole(paths: Sequence[str]) -> list[RecordFile]:
     for path in paths:
         records, end = _scan(path)
         files.append(RecordFile(path, records))
-        missing = os.path.getsize(path) - end
+        missing = size(path) - end
         if missing:
             lost.append(missing)
             logging.warning(
@@ -55,7 +60,7 @@ def first_record(path: str | os.PathLike) -> tf.train.Example | None:
       InputError: the file does not hold records of features.
     """
     try:
-        for serialized in tf.data.TFRecordDataset(os.fspath(path)).take(1):
+        for serialized in tf.data.TFRecordDataset(str(path)).take(1):
             return tf.train.Example.FromString(serialized.numpy())
     except (tf.errors.DataLossError, message.DecodeError) as error:
         raise InputError(
@@ -77,7 +82,7 @@ def naming_broken(paths: Sequence[str]) -> Iterator[None]:
     except tf.errors.DataLossError as error:
         for path in paths:
             records, end = _scan(path)
-            if end < os.path.getsize(path):
+            if end < size(path):
                 raise InputError(
                     f"Record files must be whole. Received '{path}', whose record {records}, "
                     f"counted from 0, is cut off or damaged at byte {end}. Build the data again, "

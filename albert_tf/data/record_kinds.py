@@ -15,6 +15,7 @@ from albert_tf.data import manifest
 from albert_tf.data.features import DYNAMIC, STATIC, Feature
 from albert_tf.data.masking import Masking
 from albert_tf.data.record_files import first_record
+from albert_tf.data.storage import location
 from albert_tf.errors import InputError
 
 
@@ -144,7 +145,7 @@ def _check_record(
 
 def _check_manifests(paths: Sequence[str], max_seq_length: int) -> None:
     """Checks what the records of variable length do not tell themselves."""
-    for folder in sorted({Path(path).parent for path in paths}):
+    for folder in sorted({location(path).parent for path in paths}, key=str):
         if not (folder / manifest.NAME).is_file():
             continue
         built = manifest.read(folder)["settings"]["max_seq_length"]

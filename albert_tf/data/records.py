@@ -16,6 +16,7 @@ from albert_tf.data.features import STATIC
 from albert_tf.data.masking import Masking
 from albert_tf.data.record_files import first_record, naming_broken
 from albert_tf.data.record_kinds import Kind
+from albert_tf.data.storage import location
 from albert_tf.errors import InputError
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -39,7 +40,7 @@ def read_arrays(
     Raises:
       InputError: the file does not hold records, one is broken, or one is not like the first.
     """
-    path = os.fspath(path)
+    path = str(path)
     first = first_record(path)
     if first is None:
         return
@@ -106,7 +107,7 @@ def _dynamic_parser(kind: Kind, length: int, vocab_size: int) -> Parser:
 
 def _max_seq_length(path: str, kind: Kind) -> int:
     """Returns that of the build; without a manifest, the length of the longest record."""
-    folder = Path(path).parent
+    folder = location(path).parent
     if (folder / manifest.NAME).is_file():
         return manifest.read(folder)["settings"]["max_seq_length"]
     records = tf.data.TFRecordDataset(path).batch(BATCH)

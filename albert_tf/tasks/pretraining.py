@@ -15,8 +15,8 @@ from official.core import config_definitions, task_factory
 
 from albert_tf.data import manifest, pretraining_input, record_files, record_kinds
 from albert_tf.data.masking import Masking
+from albert_tf.data.storage import expand
 from albert_tf.errors import InputError
-from albert_tf.files import expand
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.tasks import initial_weights, pretraining_report
 from albert_tf.tasks.albert_task import AlbertTask, AlbertTaskConfig, Tensors

@@ -8,6 +8,7 @@ from small_records import numbers, read, write_parts
 
 from albert_tf.data.masking import Masking
 from albert_tf.data.pretraining_input import dataset
+from albert_tf.errors import InputError
 
 TESTDATA = Path(__file__).parents[1] / "testdata/pretraining_data"
 ORIGINAL = TESTDATA / "original_first_101.tfrecord"
@@ -29,9 +30,11 @@ def files(tmp_path):
     return write_parts(tmp_path)
 
 
-def in_order(folder, files="*.tfrecord"):
+def in_order(folder, files="*.tfrecord", prefix=""):
     """Returns the instances of a golden build as arrays."""
-    return joined(dataset(str(folder / files), **GOLDEN, global_batch_size=97, is_training=False))
+    return joined(
+        dataset(f"{prefix}{folder / files}", **GOLDEN, global_batch_size=97, is_training=False)
+    )
 
 
 def joined(batches):
@@ -161,6 +164,13 @@ class TestDynamicRecords:
             for replicas in (1, 2)
         )
         assert_equal(one, two)
+
+
+def test_records_of_a_store_are_read_and_checked(golden_builds):
+    folder = golden_builds["dynamic"]
+    assert_equal(in_order(folder, prefix="file://"), in_order(folder))
+    with pytest.raises(InputError, match="Received 'file://.*', built for 64. Set"):
+        read(f"file://{folder}/*.tfrecord", max_seq_length=65)
 
 
 def test_evaluation_is_one_pass_in_order(files):
