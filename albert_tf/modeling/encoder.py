@@ -16,7 +16,7 @@ from albert_tf.modeling import activations, inputs, pretrained
 from albert_tf.modeling.building import build_parts
 from albert_tf.modeling.embeddings import AlbertEmbeddings, Table
 from albert_tf.modeling.stack import SharedStack
-from albert_tf.modeling.token_rows import AllTokens, RealTokens
+from albert_tf.modeling.token_rows import AllTokens, ChosenTokens, RealTokens
 
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
@@ -276,6 +276,7 @@ class AlbertEncoder(tf_keras.layers.Layer):
         training: bool = False,
         output_range: int | None = None,
         remove_padding: bool | None = None,
+        output_positions: tf.Tensor | None = None,
     ) -> Any:
         """Returns the outputs; see the class.
 
@@ -284,6 +285,8 @@ class AlbertEncoder(tf_keras.layers.Layer):
           training: whether dropout is on.
           output_range: in place of the constructor's. 1 is enough for `pooled_output`.
           remove_padding: in place of the constructor's.
+          output_positions: int32 [B, P], the only positions that `sequence_output` [B, P, H] then
+            has, those of real tokens, 0 first. The last block does the rest of its work for them.
         """
         output_range = self._output_range if output_range is None else output_range
         remove_padding = self.remove_padding if remove_padding is None else remove_padding
@@ -294,13 +297,14 @@ class AlbertEncoder(tf_keras.layers.Layer):
             mask = tf.concat([mask, features["dense_mask"]], axis=1)
         tokens = (RealTokens if remove_padding else AllTokens)(mask, self.compute_dtype)
         x = self.embeddings_layer(features, tokens, training=training)  # [T, H]
+        last = tokens if output_positions is None else ChosenTokens(tokens, output_positions)
         outputs, scores = self.stack(
-            x, tokens, output_range, features.get("head_mask"), training=training
+            x, tokens, output_range, features.get("head_mask"), last, training=training
         )
-        pooled = self._pooler_layer(tokens.first(outputs[-1], output_range))  # [B, H]
+        pooled = self._pooler_layer(last.first(outputs[-1], output_range))  # [B, H]
         outputs = [
             *(tokens.restore(rows, None) for rows in outputs[:-1]),
-            tokens.restore(outputs[-1], output_range),
+            last.restore(outputs[-1], output_range),
         ]  # each [B, S, H]
         if not self._dict_outputs:
             return [outputs[-1], pooled]

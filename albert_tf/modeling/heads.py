@@ -49,13 +49,16 @@ class MaskedLMHead(tf_keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, sequence_output: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-        x = tf.gather(sequence_output, positions, batch_dims=1)  # [B, P, H]
+        return self.logits(tf.gather(sequence_output, positions, batch_dims=1))
+
+    def logits(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns float32 [B, P, V] for vectors [B, P, H] that were chosen already."""
         rows = tf.reshape(x, [-1, self._hidden_size])  # [B*P, H]
         rows = tf.cast(self.norm(self.transform(rows)), self.compute_dtype)  # [B*P, E]
         table = tf.cast(self._table, self.compute_dtype)
         logits = tf.cast(tf.matmul(rows, table, transpose_b=True), tf.float32)  # [B*P, V]
         logits += tf.cast(self.output_bias, tf.float32)
-        shape = tf.concat([tf.shape(positions), [self._vocab_size]], 0)
+        shape = tf.concat([tf.shape(x)[:2], [self._vocab_size]], 0)
         return tf.reshape(logits, shape)  # [B, P, V]
 
 

@@ -67,10 +67,25 @@ class AlbertPretrainer(tf_keras.Model):
             encoder=self.encoder, masked_lm=self.masked_lm, sentence_order=self.sentence_order
         )
 
+    def predictions(
+        self, features: Mapping[str, tf.Tensor], training: bool = False
+    ) -> dict[str, tf.Tensor]:
+        """Returns `mlm_logits` and `sop_logits` alone, with the numbers of a call at less cost.
+
+        The last block does the work behind its attention only where a prediction looks.
+        """
+        wanted = features["masked_lm_positions"]  # [B, P]
+        chosen = tf.concat([tf.zeros_like(wanted[:, :1]), wanted], axis=1)  # the first is pooled
+        outputs = self.encoder(
+            _encoder_inputs(features), training=training, output_positions=chosen
+        )
+        return dict(
+            mlm_logits=self.masked_lm.logits(outputs["sequence_output"][:, 1:]),
+            sop_logits=self.sentence_order(outputs["pooled_output"]),
+        )
+
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
-        known = (*inputs.NAMES, *inputs.ALIASES, *inputs.OPTIONAL_NAMES)
-        encoder_inputs = {name: features[name] for name in known if name in features}
-        outputs = dict(self.encoder(encoder_inputs, training=training))
+        outputs = dict(self.encoder(_encoder_inputs(features), training=training))
         if "masked_lm_positions" in features:
             outputs["mlm_logits"] = self.masked_lm(
                 outputs["sequence_output"], features["masked_lm_positions"]
@@ -80,3 +95,8 @@ class AlbertPretrainer(tf_keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         return {"config": self.albert_config.to_dict(), "recompute": self._recompute}
+
+
+def _encoder_inputs(features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    known = (*inputs.NAMES, *inputs.ALIASES, *inputs.OPTIONAL_NAMES)
+    return {name: features[name] for name in known if name in features}

@@ -75,6 +75,7 @@ class SharedStack(tf_keras.layers.Layer):
         tokens: TokenRows,
         output_range: int | None = None,
         head_mask: tf.Tensor | None = None,
+        last_tokens: TokenRows | None = None,
         training: bool = False,
     ) -> tuple[list[tf.Tensor], list[Probabilities]]:
         fused = {block.name: block.attention.fused_projection() for block in self.blocks}
@@ -83,7 +84,8 @@ class SharedStack(tf_keras.layers.Layer):
         for i, block in enumerate(applications):
             last = i + 1 == len(applications)
             heads = None if head_mask is None else _row(head_mask, i)
-            x, scores = self._apply(block, tokens, output_range if last else None, training)(
+            here = last_tokens if last and last_tokens is not None else tokens
+            x, scores = self._apply(block, here, output_range if last else None, training)(
                 x, fused[block.name], heads
             )
             outputs.append(x)

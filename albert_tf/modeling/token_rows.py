@@ -52,6 +52,9 @@ class TokenRows(Protocol):
     def first(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
         """Returns the rows of each sequence's first position, [B, W]."""
 
+    def numbers(self, positions: tf.Tensor) -> tf.Tensor:
+        """Returns the row number of each of the positions [B, P], [B*P]."""
+
 
 def mask_to_bias(mask: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     """Returns what is added to the scores: 0 where `mask` [B, S] is 1, `MASK_BIAS` where it is 0.
@@ -80,22 +83,25 @@ class AllTokens:
     def cut(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
         if output_range is None:
             return rows
-        return _flat(self._sequences(rows)[:, :output_range])
+        return _flat(self.restore(rows, None)[:, :output_range])
 
     def attend(
         self, rows: tf.Tensor, attend: Attend, output_range: int | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        context, probabilities = attend(self._sequences(rows), self._bias)
+        context, probabilities = attend(self.restore(rows, None), self._bias)
         return _flat(context), probabilities
 
     def restore(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
-        return tf.reshape(rows, [self._shape[0], -1, rows.shape[-1]])
+        batch, length = tf.unstack(self._shape)
+        if output_range is not None:
+            length = tf.minimum(length, output_range)
+        return tf.reshape(rows, [batch, length, rows.shape[-1]])  # [B, Q, W]
 
     def first(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
         return self.restore(rows, output_range)[:, 0]
 
-    def _sequences(self, rows: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(rows, [*tf.unstack(self._shape), rows.shape[-1]])  # [B, S, W]
+    def numbers(self, positions: tf.Tensor) -> tf.Tensor:
+        return _numbers(positions, self._shape)
 
 
 class RealTokens:
@@ -159,6 +165,41 @@ class RealTokens:
         starts = tf.cumsum(_count(self._kept[:, :output_range]), exclusive=True)  # [B]
         return tf.gather(rows, tf.gather(starts, self._rank))
 
+    def numbers(self, positions: tf.Tensor) -> tf.Tensor:
+        rows, places = tf.range(tf.size(self._index)), self._index[:, tf.newaxis]
+        by_place = tf.scatter_nd(places, rows, [tf.reduce_prod(self._shape)])  # [B*S]
+        return tf.gather(by_place, _numbers(positions, self._shape))
+
+
+class ChosenTokens:
+    """The rows of some positions, in their order: what a last block computes after attention.
+
+    Of `TokenRows`, it has what a block and its outputs need.
+
+    Args:
+      tokens: those that the block attends to.
+      positions: int32 [B, P], of real tokens; the first of each sequence is 0 where it is pooled.
+    """
+
+    def __init__(self, tokens: TokenRows, positions: tf.Tensor) -> None:
+        self._tokens, self._shape = tokens, tf.shape(positions)
+        self._numbers = tokens.numbers(positions)  # [B*P]
+
+    def cut(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
+        return tf.gather(rows, self._numbers)
+
+    def attend(
+        self, rows: tf.Tensor, attend: Attend, output_range: int | None
+    ) -> tuple[tf.Tensor, Probabilities]:
+        context, probabilities = self._tokens.attend(rows, attend, None)
+        return self.cut(context, None), probabilities
+
+    def restore(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
+        return tf.reshape(rows, [*tf.unstack(self._shape), rows.shape[-1]])  # [B, P, W]
+
+    def first(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
+        return self.restore(rows, None)[:, 0]
+
 
 class _Group:
     """Sequences of similar length, as `b` sequences of `s` slots, the last ones empty or none.
@@ -202,6 +243,11 @@ class _Group:
 
 def _flat(x: tf.Tensor) -> tf.Tensor:
     return tf.reshape(x, [-1, x.shape[-1]])
+
+
+def _numbers(positions: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """Returns the numbers of positions [B, P] in a flat [B*S], [B*P]."""
+    return tf.reshape(positions + tf.range(shape[0])[:, tf.newaxis] * shape[1], [-1])
 
 
 def _count(kept: tf.Tensor) -> tf.Tensor:

@@ -115,8 +115,9 @@ class Lamb(AdamWeightDecay):
         self, grad: tf.Tensor, var: tf.Variable, apply_state: Any = None
     ) -> tf.Operation:
         m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
-        next_m = m.assign(self.beta_1 * m + (1.0 - self.beta_1) * grad)
-        next_v = v.assign(self.beta_2 * v + (1.0 - self.beta_2) * tf.square(grad))
+        # Moved towards the new value: fewer passes over memory, and one rounding less.
+        next_m = m.assign_add((1.0 - self.beta_1) * (grad - m))
+        next_v = v.assign_add((1.0 - self.beta_2) * (tf.square(grad) - v))
         update = next_m / (tf.sqrt(next_v) + self.epsilon)
         if self.decays(var.name):
             update += self.weight_decay_rate * var
