@@ -113,6 +113,10 @@ class PretrainingTask(AlbertTask):
         model.encoder.remove_padding = config.remove_padding
         return model
 
+    def forward(self, model: AlbertPretrainer, features: Tensors) -> dict[str, tf.Tensor]:
+        """Returns the logits of both heads."""
+        return model.predictions(features, training=True)
+
     def build_inputs(
         self,
         params: PretrainingDataConfig,
