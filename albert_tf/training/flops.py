@@ -18,14 +18,16 @@ def training_flops(
       config: the model.
       batch: sequences.
       length: tokens in a sequence.
-      predictions: masked positions in a sequence.
+      predictions: masked positions in a sequence. If any, the last application does its work
+        behind attention for these and the first position only (`AlbertPretrainer.predictions`).
       recompute: whether blocks run forward twice.
     """
     h, e, inner = config.hidden_size, config.embedding_size, config.intermediate_size
-    block = 4 * h * h + 2 * h * inner + 2 * length * h
+    behind = h * h + 2 * h * inner  # of attention: its output projection, the feed-forward part
+    block = 3 * h * h + 2 * length * h + behind
     applications = config.num_hidden_layers * config.inner_group_num
-    passes = 4 if recompute else 3
-    embeddings = e * h if e != h else 0
+    left_out = (length - predictions - 1) * behind if predictions else 0
+    stack = length * applications * block - left_out
+    embeddings = length * e * h if e != h else 0
     head = predictions * (h * e + e * config.vocab_size)
-    each = length * (passes * applications * block + 3 * embeddings) + 3 * head
-    return 2 * batch * each
+    return 2 * batch * ((4 if recompute else 3) * stack + 3 * (embeddings + head))
