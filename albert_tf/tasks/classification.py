@@ -90,9 +90,7 @@ class ClassificationTask(FineTuningTask):
         """Returns task, labels and columns."""
         if self._description is None:
             task, labels = self._problem()
-            settings = {name: getattr(self.task_config, name) for name in self.SETTINGS}
-            settings["seq_length"] = self.task_config.train_data.seq_length
-            self._description = TaskDescription(task, labels, settings)
+            self._description = TaskDescription(task, labels, self.settings())
         return self._description
 
     _description: TaskDescription | None = None

@@ -156,6 +156,11 @@ class FineTuningTask(AlbertTask):
         """Writes plots of an evaluation into a folder and returns their paths; none by default."""
         return []
 
+    def settings(self) -> dict[str, Any]:
+        """Returns what predicting needs again: `SETTINGS`, and the longest sequence."""
+        found = {name: getattr(self.task_config, name) for name in self.SETTINGS}
+        return {**found, "seq_length": self.task_config.train_data.seq_length}
+
     # === Start ===
     @property
     def start(self) -> starting_point.StartingPoint:

@@ -97,9 +97,7 @@ class MultipleChoiceTask(FineTuningTask):
 
     def describe(self) -> TaskDescription:
         """Returns the task, the number of choices and the columns."""
-        settings = {name: getattr(self.task_config, name) for name in self.SETTINGS}
-        settings["seq_length"] = self.task_config.train_data.seq_length
-        return TaskDescription("multiple_choice", settings=settings)
+        return TaskDescription("multiple_choice", settings=self.settings())
 
     # === Training ===
     def losses(self, labels: Tensors, outputs: tf.Tensor) -> tf.Tensor:

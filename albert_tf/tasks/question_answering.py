@@ -121,9 +121,7 @@ class QuestionAnsweringTask(FineTuningTask):
 
     def describe(self) -> TaskDescription:
         """Returns the task and how contexts are cut."""
-        settings = {name: getattr(self.task_config, name) for name in self.SETTINGS}
-        settings["seq_length"] = self.task_config.train_data.seq_length
-        return TaskDescription(self.MODEL.TASKS[0], settings=settings)
+        return TaskDescription(self.MODEL.TASKS[0], settings=self.settings())
 
     # === Training ===
     def losses(self, labels: Tensors, outputs: Tensors) -> tf.Tensor:

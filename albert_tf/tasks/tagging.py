@@ -74,9 +74,7 @@ class TaggingTask(FineTuningTask):
     def describe(self) -> TaskDescription:
         """Returns the task, its labels and the columns."""
         if self._description is None:
-            settings = {name: getattr(self.task_config, name) for name in self.SETTINGS}
-            settings["seq_length"] = self.task_config.train_data.seq_length
-            self._description = TaskDescription("tagging", self._labels(), settings)
+            self._description = TaskDescription("tagging", self._labels(), self.settings())
         return self._description
 
     _description: TaskDescription | None = None
