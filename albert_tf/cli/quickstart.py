@@ -2,12 +2,14 @@
 
 Text is the documentation of the installed Python packages, or any files by --input (UTF-8, an empty
 line between documents). The steps are the commands a user would type; each is printed before it
-runs: vocabulary, pretraining data with a held-out part, pretraining of a tiny ALBERT, export. The
-two exports are then loaded through hub.KerasLayer to show what was learned.
+runs: vocabulary, pretraining data with a held-out part, pretraining of a tiny ALBERT, export,
+fine-tuning on a labelled set (which package a sentence of documentation comes from). The exports
+are then loaded through hub.KerasLayer, and the classifier answers raw sentences, to show what was
+learned.
 
 Re-running the command goes on with the first step that is not finished. Two cores need about ten
 minutes. What is kept in --output_dir: text/, vocab.model, data/, run/, hub/encoder,
-hub/preprocessor, metrics.json, loss.png.
+hub/preprocessor, labelled/, classifier/, metrics.json, loss.png.
 """
 
 from __future__ import annotations

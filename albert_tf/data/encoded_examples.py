@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 # Widths are rounded up to this: fewer shapes to prepare kernels for, at little more padding.
-WIDTH_STEP = 8
+WIDTH_STEP = 4
 
 
 class Ragged(NamedTuple):

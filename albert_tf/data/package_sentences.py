@@ -35,7 +35,8 @@ def write(
       train_path: the larger file.
       dev_path: the smaller one, from other source files.
       packages: how many; those with the most source files are taken.
-      per_package: at most so many sentences of each, so that classes are of like size.
+      per_package: at most so many sentences of each, shared ones counted, so that classes are of
+        like size.
       dev_share: share of source files that are held out.
       roots: folders of packages; by default those of this Python.
 
@@ -45,7 +46,7 @@ def write(
     roots = docstrings.installed_roots()[1:] if roots is None else [Path(root) for root in roots]
     files = [(name, path) for name, path in docstrings.source_files(roots) if "/" in name]
     counts = Counter(_package(name) for name, _ in files)
-    chosen = [name for name, _ in counts.most_common(packages)]
+    chosen = sorted(name for name, _ in counts.most_common(packages))
     found: dict[str, dict[str, list[str]]] = {}
     for package in chosen:
         mine = [(name, path) for name, path in files if _package(name) == package]

@@ -1,7 +1,9 @@
-"""What a tiny ALBERT has learned, seen through its two TF-Hub modules."""
+"""What a tiny ALBERT has learned, seen through its two TF-Hub modules and a classifier."""
 
 from __future__ import annotations
 
+import json
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import tensorflow as tf
 
 from albert_tf.data import documents
 from albert_tf.tasks import pretraining_report
+from albert_tf.tasks.prediction import Predictor
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from albert_tf.training import progress
 
@@ -40,6 +43,7 @@ def measure(out: Path) -> dict[str, Any]:
         vocab_size=tokenizer.vocab_size,
         fillings=[_filling(masked_lm, tokenizer, s) for s in _maskable(tokenizer, sentences)],
         neighbours=_neighbours(hub.KerasLayer(preprocessor), encoder, sentences[:POOL]),
+        packages=_packages(out / "classifier", out / "labelled/dev.jsonl"),
     )
 
 
@@ -56,7 +60,34 @@ def text(metrics: dict[str, Any]) -> str:
     for found in metrics["neighbours"]:
         lines.append(f"  {found['sentence']}")
         lines += [f"    {cosine:.2f}  {other}" for other, cosine in found["nearest"]]
+    packages = metrics["packages"]
+    lines.append(
+        f"\nwhich package a held-out sentence comes from: accuracy {packages['accuracy']:.4f}, "
+        f"majority class {packages['majority_accuracy']:.4f}"
+    )
+    for found in packages["answers"]:
+        lines.append(f"  {found['text']}")
+        lines.append(f"    {found['answer']} {found['probability']:.2f}   ({found['label']})")
     return "\n".join(lines)
+
+
+def _packages(run: Path, dev: Path) -> dict[str, Any]:
+    """Returns the scores of the classifier, and its answers to a sentence of each package."""
+    best = json.loads((run / "metrics.json").read_text())["best"]
+    rows = [json.loads(line) for line in dev.read_text(encoding="utf-8").splitlines()]
+    chosen = list({row["label"]: row for row in rows if len(row["text"]) < 100}.values())
+    with tempfile.TemporaryDirectory() as folder:
+        lines = Path(folder, "sentences.txt")
+        lines.write_text("".join(f"{row['text']}\n" for row in chosen), encoding="utf-8")
+        answers = list(Predictor(run)(lines))
+    return dict(
+        accuracy=best["accuracy"],
+        majority_accuracy=best["majority_accuracy"],
+        answers=[
+            dict(row, answer=answer["label"], probability=answer["probability"])
+            for row, answer in zip(chosen, answers)
+        ],
+    )
 
 
 def _figures(evaluation: dict[str, Any]) -> dict[str, float]:

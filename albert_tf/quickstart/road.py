@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from albert_tf import files
 from albert_tf.cli import main
-from albert_tf.data import manifest
+from albert_tf.data import manifest, package_sentences
 from albert_tf.errors import InputError
 from albert_tf.quickstart import corpus
 from albert_tf.training import run_folder
@@ -94,7 +94,34 @@ def steps(out: Path, settings: dict[str, Any], recipe: str) -> list[Step]:
         target = out / "hub" / kind
         command = ["export", kind, str(run), str(target), *more]
         found.append(Step(f"export, {kind}", target.is_dir, command))
-    return found
+    return [*found, *_classifier_steps(out, settings["train_steps"])]
+
+
+def _classifier_steps(out: Path, train_steps: int | None) -> list[Step]:
+    """Fine-tuning: which package a sentence comes from."""
+    train, dev, run = out / "labelled/train.jsonl", out / "labelled/dev.jsonl", out / "classifier"
+    macros = dict(
+        INIT_FROM=out / "run",
+        TRAIN_DATA=train,
+        EVAL_DATA=dev,
+        SEQ_LENGTH=LENGTH,
+        LEARNING_RATE=5e-4,
+        EPOCHS=4,
+        EVALUATIONS=4,
+    )
+    if train_steps is not None:
+        macros |= dict(TRAIN_STEPS=train_steps, WARMUP_STEPS=1, EVAL_INTERVAL=train_steps)
+    command = ["train", "--gin_file", "finetune_table", "--mode", "train_and_eval"]
+    command += ["--model_dir", str(run), *(f"--gin.{name}={v}" for name, v in macros.items())]
+    per_package = 1000 if train_steps is None else 40
+    return [
+        Step(
+            "labelled sentences",
+            lambda: train.is_file() and dev.is_file(),
+            call=lambda: package_sentences.write(train, dev, per_package=per_package),
+        ),
+        Step("fine-tuning", (run / run_folder.OPERATIVE_CONFIG).is_file, command),
+    ]
 
 
 def _data_step(part: str, text: Path, vocab: Path, out: Path, copies: int) -> Step:

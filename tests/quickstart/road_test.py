@@ -32,7 +32,11 @@ def test_everything_is_there(quickstart_folder):
         assert all(
             -1 <= cosine <= 1 and text != found["sentence"] for text, cosine in found["nearest"]
         )
-    assert {"training", "vocabulary", "export, encoder"} <= set(metrics["seconds"])
+    assert {"training", "vocabulary", "export, encoder", "fine-tuning"} <= set(metrics["seconds"])
+    packages = metrics["packages"]
+    assert 0 <= packages["accuracy"] <= 1 and 0.15 < packages["majority_accuracy"] < 0.5
+    labels = {found["label"] for found in packages["answers"]}
+    assert len(labels) == 5 and {found["answer"] for found in packages["answers"]} <= labels
 
 
 def test_held_out_text_is_not_trained_on(quickstart_folder):
@@ -48,7 +52,7 @@ def test_a_second_start_repeats_nothing(quickstart_folder, quickstart_arguments,
     before = [(quickstart_folder / f).stat().st_mtime_ns for f in files]
     run(*quickstart_arguments)
     printed = capsys.readouterr().out
-    assert printed.count("done before") == 7
+    assert printed.count("done before") == 9
     assert "mlm_accuracy" in printed and "[MASK]" in printed
     assert before == [(quickstart_folder / f).stat().st_mtime_ns for f in files]
 
