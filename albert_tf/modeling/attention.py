@@ -105,4 +105,5 @@ class SelfAttention(tf_keras.layers.Layer):
         if head_mask is not None:
             shares *= tf.cast(head_mask, shares.dtype)[:, tf.newaxis, tf.newaxis]
         context = tf.transpose(shares @ value, [0, 2, 1, 3])  # [B, Q, N, D]
-        return tf.reshape(context, [batch, -1, self.hidden_size]), probabilities  # [B, Q, H]
+        shape = [batch, tf.shape(context)[1], self.hidden_size]
+        return tf.reshape(context, shape), probabilities  # [B, Q, H]
