@@ -3,38 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from albert_tf.config import AlbertConfig
+
+if TYPE_CHECKING:
+    from albert_tf import AlbertEncoder
 
 PIECES = Path(__file__).parents[1] / "tests" / "testdata" / "tokenization" / "spm.model"
 
 
-def tensorflow_formats(preset: str, folder: Path) -> None:
+def tensorflow_formats(config: AlbertConfig, folder: Path) -> None:
     """Writes `checkpoint`, `hugging_face`, `keras_hub`, `hub` and `model_garden`.
 
     Args:
-      preset: a name of `albert_tf.presets`.
-      folder: a new folder.
+      config: the sizes.
+      folder: where they go.
     """
-    import tensorflow as tf
-
-    from albert_tf import AlbertEncoder, AlbertTokenizer, presets
     from albert_tf.convert.conversion import convert
-    from albert_tf.export import hub_encoder
-    from albert_tf.serving.shared_model import SharedModel
     from benchmarks import model_garden
 
-    config = presets.get(preset).config
+    encoder = hub(config, folder)
+    for to in ("hugging_face", "keras_hub"):
+        convert(folder / "checkpoint", to, folder / to)
+    model_garden.encoder(encoder, config).save(str(folder / "model_garden"), save_format="tf")
+
+
+def hub(config: AlbertConfig, folder: Path) -> AlbertEncoder:
+    """Writes `checkpoint` and `hub` only, and returns the encoder."""
+    import tensorflow as tf
+
+    from albert_tf import AlbertEncoder, AlbertTokenizer
+    from albert_tf.export import hub_encoder
+    from albert_tf.serving.shared_model import SharedModel
+
     tf.keras.utils.set_random_seed(1)
     encoder = AlbertEncoder.from_albert_config(config, name="encoder")
     source = folder / "checkpoint"
-    source.mkdir(parents=True)
+    source.mkdir()
     tf.train.Checkpoint(encoder=encoder).save(str(source / "ckpt"))
     config.to_json_file(source / "albert_config.json")
-    for to in ("hugging_face", "keras_hub"):
-        convert(source, to, folder / to)
-    hub_encoder.write(
-        SharedModel(encoder), config, AlbertTokenizer(PIECES), folder / "hub", check=False
-    )
-    model_garden.encoder(encoder, config).save(str(folder / "model_garden"), save_format="tf")
+    tokenizer = AlbertTokenizer(PIECES)
+    hub_encoder.write(SharedModel(encoder), config, tokenizer, folder / "hub", check=False)
+    return encoder
 
 
 def onnx(folder: Path) -> None:

@@ -15,6 +15,7 @@ libraries are missing are named and left out. Close other programs before the fi
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import tempfile
 import time
@@ -25,6 +26,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from albert_tf import presets
+from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
 from albert_tf.files import replacing
 from benchmarks import artefacts, machine, report, roofline, traffic
@@ -55,6 +58,7 @@ def _arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--preset", default="albert_base_v2", help="sizes of the model (%(default)s)")
+    add("--layers", type=int, help="of the model, for a quick trial; by default the preset's")
     add("--shapes", nargs="+", default=[*ALL_SHAPES], help=f"of {', '.join(ALL_SHAPES)}; all")
     add("--systems", nargs="+", default=[*SYSTEMS], help=f"of {', '.join(SYSTEMS)}; all")
     add("--rounds", type=int, default=7, help="turns of each system (%(default)s)")
@@ -77,21 +81,23 @@ def _arguments() -> argparse.Namespace:
 def _read(path: Path) -> dict[str, Any]:
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
-    return {"machine": machine.describe(), "preset": None, "loading": {}, "shapes": {}}
+    return {"machine": machine.describe(), "model": None, "loading": {}, "shapes": {}}
 
 
 def _measure(
     args: argparse.Namespace, folder: Path, shapes: list[str], results: dict[str, Any]
 ) -> None:
-    if results["preset"] not in (None, args.preset):
+    config = presets.get(args.preset).config
+    config = dataclasses.replace(config, num_hidden_layers=args.layers or config.num_hidden_layers)
+    model = f"{args.preset}, {config.num_hidden_layers} layers"
+    if results["model"] not in (None, model):
         raise InputError(
-            f"A results file is of one model. Received --preset {args.preset} for "
-            f"'{args.results}' of {results['preset']}. Name another file by --results."
+            f"A results file is of one model. Received {model} for '{args.results}' of "
+            f"{results['model']}. Name another file by --results."
         )
-    results["preset"] = args.preset
+    results["model"] = model
     print("writing the model in every format", flush=True)
-    in_process(artefacts.tensorflow_formats, args.preset, folder)
-    config = json.loads((folder / "checkpoint" / "albert_config.json").read_text())
+    in_process(artefacts.tensorflow_formats, config, folder)
     if {"ONNX Runtime", "OpenVINO"} & set(args.systems):
         _or_tell("model.onnx", lambda: in_process(artefacts.onnx, folder))
     workers, known = {}, {**SYSTEMS, **roofline.PRODUCTS}
@@ -122,9 +128,9 @@ def _or_tell(name: str, action: Callable[[], object]) -> bool:
 
 
 def _measure_shape(
-    name: str, rounds: int, workers: Mapping[str, Worker], config: Mapping[str, int]
+    name: str, rounds: int, workers: Mapping[str, Worker], config: AlbertConfig
 ) -> dict[str, Any]:
-    batch = traffic.batch(ALL_SHAPES[name], config["vocab_size"])
+    batch = traffic.batch(ALL_SHAPES[name], config.vocab_size)
     real = batch["input_mask"].astype(bool)
     outputs: dict[str, list[np.ndarray]] = {}
     for system, worker in tqdm(workers.items(), desc=f"{name}: first calls", leave=False):

@@ -22,10 +22,11 @@ def tables(results: Mapping[str, Any]) -> str:
     host = results["machine"]
     libraries = ", ".join(f"{name} {version}" for name, version in host["libraries"].items())
     parts = [
-        f"{results['preset']}, float32, {host['processor']}, {host['cores']} cores, "
+        f"{results['model']}, float32, {host['processor']}, {host['cores']} cores, "
         f"{host['memory_gib']} GiB, Python {host['python']}; {libraries}."
     ]
     parts += [_shape_table(name, shape) for name, shape in results["shapes"].items()]
+    parts.append(_cost_table(results["shapes"]))
     if results["loading"]:
         parts.append(_loading_table(results["loading"]))
     return "\n\n".join(parts)
@@ -74,6 +75,20 @@ def _shape_table(name: str, shape: Mapping[str, Any]) -> str:
             f"| {median:.2f} ({least:.2f} to {most:.2f}) | {used} "
             f"| {'' if difference is None else f'{difference:.0e}'} |"
         )
+    return "\n".join(lines)
+
+
+def _cost_table(shapes: Mapping[str, Any]) -> str:
+    lines = [
+        f"**Cost of {OURS}** by real tokens: a straight line has one cost for each",
+        "",
+        "| batch | real tokens | ms a call | microseconds a real token |",
+        "|---|---|---|---|",
+    ]
+    for name, shape in sorted(shapes.items(), key=lambda item: item[1]["tokens"]):
+        seconds = statistics.median(shape["seconds"][OURS])
+        cost = 1e6 * seconds / shape["tokens"]
+        lines.append(f"| {name} | {shape['tokens']} | {1000 * seconds:.1f} | {cost:.0f} |")
     return "\n".join(lines)
 
 

@@ -8,29 +8,29 @@ have float32 products of their own for this machine; the quicker one is the limi
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from albert_tf.config import AlbertConfig
 from benchmarks.systems import Batch, Bind
 
 
-def operations(config: Mapping[str, int], tokens: int) -> int:
+def operations(config: AlbertConfig, tokens: int) -> int:
     """Returns the floating point operations of the products for that many tokens."""
     widths = _products(config)
-    return 2 * tokens * config["num_hidden_layers"] * sum(k * n for k, n in widths)
+    return 2 * tokens * config.num_hidden_layers * sum(k * n for k, n in widths)
 
 
-def _products(config: Mapping[str, int]) -> list[tuple[int, int]]:
-    hidden, inner = config["hidden_size"], config["intermediate_size"]
+def _products(config: AlbertConfig) -> list[tuple[int, int]]:
+    hidden, inner = config.hidden_size, config.intermediate_size
     return [(hidden, 3 * hidden), (hidden, hidden), (hidden, inner), (inner, hidden)]
 
 
 def _products_alone(folder: Path, library: str) -> Bind:
-    config = json.loads((folder / "checkpoint" / "albert_config.json").read_text())
-    widths, layers = _products(config), config["num_hidden_layers"]
+    config = AlbertConfig.from_json_file(folder / "checkpoint" / "albert_config.json")
+    widths, layers = _products(config), config.num_hidden_layers
 
     def bind(batch: Batch) -> Callable[[], tuple[()]]:
         rng, tokens = np.random.default_rng(0), int(batch["input_mask"].sum())

@@ -25,7 +25,8 @@ _HUGGING_FACE = dict(
 )
 
 
-def _saved_model(folder: Path, padding: bool) -> Bind:
+def saved_model(folder: Path, padding: bool = False) -> Bind:
+    """The encoder as `albert-tf export encoder` writes it: by signature, or called with padding."""
     import tensorflow as tf
 
     module = tf.saved_model.load(str(folder / "hub"))
@@ -128,8 +129,8 @@ def _openvino(folder: Path) -> Bind:
 
 
 SYSTEMS: Mapping[str, Callable[[Path], Bind]] = {
-    OURS: functools.partial(_saved_model, padding=False),
-    "albert_tf, padding kept": functools.partial(_saved_model, padding=True),
+    OURS: saved_model,
+    "albert_tf, padding kept": functools.partial(saved_model, padding=True),
     "Model Garden": functools.partial(_model_garden, xla=False),
     "Model Garden, XLA": functools.partial(_model_garden, xla=True),
     "KerasHub on TensorFlow": functools.partial(_keras_hub, backend="tensorflow"),

@@ -1,0 +1,84 @@
+"""Threads of an exported encoder: delay of one request, and requests a second of the machine.
+
+    python -m benchmarks.threads [--shape 8x128] [--rounds 5]
+
+The same processes take turns, round by round: one with each setting of intra-op and inter-op
+threads for the delay; then as many at once as there are cores, each with one thread, against one
+with all of them, for the throughput.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from albert_tf import presets
+from benchmarks import artefacts, interleaved, traffic
+from benchmarks.systems import Bind, saved_model
+from benchmarks.worker import Worker, in_process
+
+CORES = len(os.sched_getaffinity(0))
+SETTINGS = {
+    "default": {},
+    f"intra-op {CORES}, inter-op 1": {"intra": CORES, "inter": 1},
+    "intra-op 1, inter-op 1": {"intra": 1, "inter": 1},
+}
+
+
+def load(folder: Path, intra: int = 0, inter: int = 0) -> Bind:
+    """Returns the system `albert_tf` with so many threads; 0 is TensorFlow's default."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(intra)
+    tf.config.threading.set_inter_op_parallelism_threads(inter)
+    return saved_model(folder)
+
+
+def main() -> None:
+    """Prints both tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", default="albert_base_v2")
+    parser.add_argument("--shape", default="8x128", choices=traffic.SHAPES)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--calls", type=int, default=2, help="of a turn (%(default)s)")
+    args = parser.parse_args()
+    config = presets.get(args.preset).config
+    batch = traffic.batch(traffic.SHAPES[args.shape], config.vocab_size)
+    with tempfile.TemporaryDirectory() as folder:
+        in_process(artefacts.hub, config, Path(folder))
+
+        def worker(**threads: int) -> Worker:
+            made = Worker(functools.partial(load, **threads), Path(folder))
+            made.bind(batch)
+            return made
+
+        alone = {name: worker(**threads) for name, threads in SETTINGS.items()}
+        side_by_side = [worker(intra=1, inter=1) for _ in range(CORES)]
+        one = {name: functools.partial(made.run, 1) for name, made in alone.items()}
+        title = f"one request of {args.shape} at a time"
+        print(interleaved.table(title, interleaved.measure(one, args.rounds, args.calls)))
+        servers = {
+            "one process, all cores": _at_once([alone["default"]], args.calls * CORES),
+            f"{CORES} processes, one thread each": _at_once(side_by_side, args.calls),
+        }
+        title = f"{args.calls * CORES} requests of {args.shape}"
+        print(interleaved.table(title, interleaved.measure(servers, args.rounds, 1)))
+        for made in (*alone.values(), *side_by_side):
+            made.stop()
+
+
+def _at_once(workers: list[Worker], calls: int) -> Callable[[], list[float]]:
+    """Returns a function that runs `calls` calls in each of the workers side by side."""
+    pool = ThreadPoolExecutor(len(workers))
+    return lambda: list(pool.map(lambda made: made.run(calls), workers))
+
+
+if __name__ == "__main__":
+    main()
