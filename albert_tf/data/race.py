@@ -36,8 +36,8 @@ def files(folder: Path) -> list[Path]:
 
 
 def level(path: Path) -> str:
-    """Returns "middle" or "high", if a folder of the path is named so, or ""."""
-    return next((name for name in LEVELS if name in path.parts), "")
+    """Returns "middle" or "high", if a folder of the path is named so, the last one, or ""."""
+    return next((name for name in reversed(path.parts) if name in LEVELS), "")
 
 
 def read(path: Path) -> Iterator[Item]:

@@ -40,6 +40,7 @@ class JointQuestionAnsweringTask(QuestionAnsweringTask):
 
     MODEL = AlbertJointSpanLabeler
     SETTINGS = (*QuestionAnsweringTask.SETTINGS, "start_n_top", "end_n_top")
+    COUNTS = (*QuestionAnsweringTask.COUNTS, "start_n_top", "end_n_top")
 
     @classmethod
     def config_class(cls) -> type[JointQuestionAnsweringConfig]:

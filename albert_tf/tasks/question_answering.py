@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -76,6 +76,7 @@ class QuestionAnsweringTask(FineTuningTask):
     SETTINGS = ("doc_stride", "max_query_length", "n_best", "max_answer_length", "null_threshold")
     OUTPUTS = (".json",)
     INPUT = ".json"
+    COUNTS: ClassVar[tuple[str, ...]] = ("n_best", "max_answer_length")  # at least 1 each
 
     @classmethod
     def config_class(cls) -> type[QuestionAnsweringConfig]:
@@ -86,6 +87,12 @@ class QuestionAnsweringTask(FineTuningTask):
     def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
         """Reads and tokenises files, an example for each window; see `FineTuningTask.read`."""
         config = self.task_config
+        for name in self.COUNTS:
+            if getattr(config, name) < 1:
+                raise InputError(
+                    f"{name} must be at least 1. Received {getattr(config, name)}. Set "
+                    f"{name.upper()}."
+                )
         settings = WindowSettings(params.seq_length, config.doc_stride, config.max_query_length)
         questions = squad.read(expand(params.input_path))
         remarks = question_data.Remarks()

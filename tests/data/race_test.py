@@ -16,6 +16,7 @@ PASSAGE = {
 
 @pytest.fixture
 def race(tmp_path):
+    tmp_path = tmp_path / "high" / "RACE"  # a name further up says nothing
     for level, number in (("high", 1), ("middle", 2), ("middle", 1)):
         folder = tmp_path / "train" / level
         folder.mkdir(parents=True, exist_ok=True)

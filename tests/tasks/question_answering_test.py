@@ -177,3 +177,11 @@ def test_a_set_to_score_must_have_answers(files, tmp_path):
         InputError, match=r"must have answers.*dev.json' question '5When'. Use `alb"
     ):
         tiny_task.task(QuestionAnsweringTask, files["train1"], path, **SETTINGS)
+
+
+@pytest.mark.parametrize("name", ["n_best", "max_answer_length", "start_n_top", "end_n_top"])
+def test_counts_are_checked(files, name):
+    with pytest.raises(
+        InputError, match=f"{name} must be at least 1. Received 0. Set {name.upper()}"
+    ):
+        tiny_task.task(JointQuestionAnsweringTask, files["train1"], **SETTINGS, **{name: 0})
