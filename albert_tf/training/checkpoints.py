@@ -68,6 +68,11 @@ class Checkpoints(tf.train.CheckpointManager):
             ) from error
         status.expect_partial()  # Slots come later, or, in an evaluation, never.
 
+    def remove_leftovers(self) -> None:
+        """Removes what a run that was killed while it saved has left behind."""
+        for path in Path(self.directory).glob("*_temp"):
+            shutil.rmtree(path, ignore_errors=True)
+
     def save(self, *args: Any, **kwargs: Any) -> str | None:
         """Saves, or begins to save, as the options say; see `tf.train.CheckpointManager`.
 
@@ -162,6 +167,15 @@ class BestCheckpoint(train_utils.BestCheckpointExporter):
     Unlike Model Garden's, it never takes a metric that is not a number for the best, and writes the
     metrics after the checkpoint, so that they never tell of one that is not there.
     """
+
+    @classmethod
+    def of(cls, folder: Path, trainer: config_definitions.TrainerConfig) -> BestCheckpoint:
+        """Returns the one that a trainer's config describes, in `folder`."""
+        metric, comparison = (
+            trainer.best_checkpoint_eval_metric,
+            trainer.best_checkpoint_metric_comp,
+        )
+        return cls(str(folder), metric, comparison)
 
     @property
     def best_ckpt_logs(self) -> Mapping[str, Any]:

@@ -55,6 +55,10 @@ class Runner(train_lib.OrbitExperimentRunner):
     ) -> None:
         self._signals = Signals()
         self._chief = strategies.is_chief(distribution)
+        # Every worker must save, as reading a variable may need all of them; what the others write
+        # is thrown away.
+        self._scratch = None if self._chief else tempfile.TemporaryDirectory()
+        self._written = Path(model_dir if self._chief else self._scratch.name)
         # Signals are answered here, for one process and for several.
         settings = experiment.trainer.replace(preemption_on_demand_checkpoint=False)
         with _quiet_orbit():
@@ -90,6 +94,8 @@ class Runner(train_lib.OrbitExperimentRunner):
           SystemExit: SIGTERM came; a checkpoint was saved. The status is 143.
           KeyboardInterrupt: SIGINT came; a checkpoint was saved.
         """
+        if "train" in self._mode:
+            self.checkpoint_manager.remove_leftovers()
         if "eval" in self._mode:
             self._keep_best()
         with _quiet_orbit(), self.strategy.scope(), self._signals, self._shown() as histories:
@@ -208,14 +214,9 @@ class Runner(train_lib.OrbitExperimentRunner):
         return tf.function(total)
 
     def _keep_best(self) -> None:
-        folder = Path(self.model_dir if self._chief else tempfile.mkdtemp())
-        best, settings = checkpoints.best_folder(folder, self.params.trainer), self.params.trainer
+        best = checkpoints.best_folder(self._written, self.params.trainer)
         if best is not None:
-            metric, comparison = (
-                settings.best_checkpoint_eval_metric,
-                settings.best_checkpoint_metric_comp,
-            )
-            self.trainer.keep_best(checkpoints.BestCheckpoint(str(best), metric, comparison))
+            self.trainer.keep_best(checkpoints.BestCheckpoint.of(best, self.params.trainer))
 
     # === Parts of Model Garden's runner ===
     def _build_trainer(self, task: base_task.Task, train: bool, evaluate: bool) -> Trainer:
@@ -229,10 +230,9 @@ class Runner(train_lib.OrbitExperimentRunner):
             )
 
     def _maybe_build_checkpoint_manager(self) -> checkpoints.Checkpoints:
-        # Every worker must save, as reading a variable may need all of them; one is kept.
         return checkpoints.Checkpoints(
             self.trainer.checkpoint,
-            directory=self.model_dir if self._chief else tempfile.mkdtemp(),
+            directory=str(self._written),
             read_from=self.model_dir,
             max_to_keep=self.params.trainer.max_to_keep,
             step_counter=self.trainer.global_step,

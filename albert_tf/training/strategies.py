@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Mapping
@@ -44,24 +45,31 @@ def build(runtime: config_definitions.RuntimeConfig) -> tf.distribute.Strategy:
         _check_cluster(name, os.environ.get("TF_CONFIG", ""))
     if name == "parameter_server":
         _serve_unless_chief()
-    if name == "mirrored" and not runtime.num_gpus:
-        return tf.distribute.MirroredStrategy(
-            [device.name for device in tf.config.list_logical_devices("CPU")]
-        )
     try:
-        return distribute_utils.get_distribution_strategy(
-            distribution_strategy=name,
-            num_gpus=runtime.num_gpus,
-            tpu_address=runtime.tpu,
-            all_reduce_alg=runtime.all_reduce_alg,
-            num_packs=runtime.num_packs,
-        )
+        return _make(name, runtime.num_gpus, runtime.tpu, runtime.all_reduce_alg, runtime.num_packs)
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise InputError(
             "The runtime config must fit this machine. Received "
             f"distribution_strategy={name!r}, num_gpus={runtime.num_gpus}, tpu={runtime.tpu!r}, "
             f"all_reduce_alg={runtime.all_reduce_alg!r}: {error}"
         ) from error
+
+
+@functools.cache  # Collectives of two strategies with the same devices would meet each other.
+def _make(
+    name: str, num_gpus: int, tpu: str | None, all_reduce_alg: str | None, num_packs: int
+) -> tf.distribute.Strategy:
+    if name == "mirrored" and not num_gpus:
+        return tf.distribute.MirroredStrategy(
+            [device.name for device in tf.config.list_logical_devices("CPU")]
+        )
+    return distribute_utils.get_distribution_strategy(
+        distribution_strategy=name,
+        num_gpus=num_gpus,
+        tpu_address=tpu,
+        all_reduce_alg=all_reduce_alg,
+        num_packs=num_packs,
+    )
 
 
 def is_chief(distribution: tf.distribute.Strategy) -> bool:

@@ -49,6 +49,16 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(background, step, tmp_path,
     assert again.restore_or_initialize().endswith("ckpt-3")
 
 
+def test_half_written_checkpoints_are_removed_and_others_stay(step, tmp_path):
+    kept = manager(tmp_path, step)
+    kept.save(step)
+    before = sorted(tmp_path.iterdir())
+    (tmp_path / "ckpt-4_temp").mkdir()
+    (tmp_path / "ckpt-4_temp/part-00000-of-00001.data").write_bytes(b"half")
+    kept.remove_leftovers()
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_damaged_checkpoint_is_an_error(step, tmp_path):
     manager(tmp_path, step).save(step)
     data = tmp_path / "ckpt-3.data-00000-of-00001"

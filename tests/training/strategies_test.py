@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny_run
 import worker_run
 from official.core import config_definitions
 
@@ -33,7 +34,8 @@ def spread(tmp_path_factory):
     runs = {
         "first": ("workers", folder / "workers", "0", *ports[:2]),
         "second": ("workers", folder / "workers", "1", *ports[:2]),
-        "alone": ("alone", folder, *ports[2:]),
+        "mirrored": ("mirrored", folder / "mirrored"),
+        "parameters": ("parameters", folder / "parameters", *ports[2:]),
     }
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     processes = {
@@ -45,15 +47,24 @@ def spread(tmp_path_factory):
         output, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors[-3000:]
         losses[name] = json.loads(output.splitlines()[-1])
-    return SimpleNamespace(**losses, folder=folder / "workers")
+    return SimpleNamespace(**losses, folder=folder)
 
 
 @pytest.mark.stranger
 def test_devices_and_parameter_servers_give_the_losses_of_one_device(spread, tmp_path):
     expected = worker_run.losses(tmp_path / "one")
-    assert spread.alone.keys() == {"mirrored", "parameters"}
-    for name, found in spread.alone.items():
-        np.testing.assert_allclose(found, expected, atol=1e-5, err_msg=name)
+    np.testing.assert_allclose(spread.mirrored[0], expected, atol=1e-5)
+    np.testing.assert_allclose(spread.parameters, expected, atol=1e-5)
+
+
+@pytest.mark.stranger
+def test_two_devices_evaluate_as_one_does(spread):
+    expected = tiny_run.run(spread.folder / "mirrored", "eval", **worker_run.EVALUATION)
+    found = spread.mirrored[1]
+    assert found.keys() == expected.keys() >= {"validation_loss", "mlm_loss"}
+    assert expected["sop_examples"] == 101
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, 1e-5, err_msg=name)
 
 
 @pytest.mark.stranger
@@ -70,7 +81,9 @@ def test_two_workers_give_the_losses_of_one_process(spread, tmp_path, monkeypatc
     monkeypatch.setattr(PretrainingTask, "build_inputs", joined)
     np.testing.assert_allclose(spread.first, worker_run.losses(tmp_path / "one"), atol=1e-5)
     assert spread.first == spread.second
-    lines = (spread.folder / "history.jsonl").read_text().splitlines()  # only one worker writes it
+    lines = (
+        (spread.folder / "workers/history.jsonl").read_text().splitlines()
+    )  # only one worker writes it
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
 
 

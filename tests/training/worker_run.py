@@ -16,6 +16,8 @@ import tensorflow as tf  # noqa: E402
 from tiny_run import run  # noqa: E402
 
 SETTINGS = {"TRAIN_STEPS": 4, "SUMMARY_INTERVAL": 1, "BATCH_SIZE": 6}
+# Of 101 records, one is left for the last batch, so that the second replica has none of it.
+EVALUATION = {**SETTINGS, "EVAL_BATCH_SIZE": 10, "EVAL_STEPS": -1}
 
 
 def losses(folder, **changes):
@@ -38,13 +40,18 @@ def workers(folder, index, *ports):
     return losses(folder, STRATEGY="multi_worker_mirrored")
 
 
-def alone(folder, chief, worker, ps):
+def mirrored(folder):
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    found = {"mirrored": losses(f"{folder}/mirrored", STRATEGY="mirrored")}
+    found = losses(folder, STRATEGY="mirrored")
+    evaluation = run(folder, "eval", STRATEGY="mirrored", **EVALUATION)
+    return [found, {name: float(value) for name, value in evaluation.items()}]
+
+
+def parameters(folder, chief, worker, ps):
     spec = set_cluster("chief", 0, chief=[chief], worker=[worker], ps=[ps])
     servers = [tf.distribute.Server(spec, job_name=job, task_index=0) for job in ("worker", "ps")]
-    found["parameters"] = losses(f"{folder}/parameters", STRATEGY="parameter_server")
+    found = losses(folder, STRATEGY="parameter_server")
     del servers  # They serve as long as they are there.
     return found
 
