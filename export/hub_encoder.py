@@ -82,7 +82,8 @@ def write(
     _check_vocabulary(tokenizer, config)
     with tempfile.TemporaryDirectory() as folder:
         files = assets.write(Path(folder), tokenizer, config)
-        module = HubEncoder(model, tokenizer.preprocessing.lower_case, files, remove_padding)
+        lower_case, cls_id = tokenizer.preprocessing.lower_case, tokenizer.cls_id
+        module = HubEncoder(model, lower_case, files, remove_padding, cls_id)
         signatures = module.signatures()
         description = _description(model, config, tokenizer)
         return writer.write(

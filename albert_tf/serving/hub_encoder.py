@@ -47,6 +47,8 @@ class HubEncoder(_Reusable):
       remove_padding: whether signatures leave padding out, so that a request costs what its real
         tokens cost; `sequence_output` is zero at padding then. Calls never do, as who trains or
         compiles them may need static shapes.
+      cls_id: of [CLS], by which signatures find what a server padded (`encoder_inputs`); 2 as in
+        the releases.
 
     Attributes:
       mlm: a `HubMaskedLM`. Absent without the head.
@@ -64,9 +66,11 @@ class HubEncoder(_Reusable):
         lower_case: bool,
         assets: Mapping[str, str | os.PathLike],
         remove_padding: bool = True,
+        cls_id: int = 2,
     ) -> None:
         super().__init__(model.variables()["encoder"])
-        self._model, self._remove_padding = model, remove_padding
+        self._model = model
+        self._signatures_run = dict(real_tokens=remove_padding, cls_id=cls_id)
         if model.masked_lm is not None:
             self.mlm = HubMaskedLM(model)
         if model.sentence_order is not None:
@@ -83,7 +87,7 @@ class HubEncoder(_Reusable):
 
     def signatures(self) -> dict[str, Callable[..., Any]]:
         """Returns the signatures of `signatures.ENCODER` that the heads allow, by name."""
-        model, how = self._model, dict(real_tokens=self._remove_padding)
+        model, how = self._model, self._signatures_run
 
         def tokens(ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> dict[str, Any]:
             return model.encode(_named(ids, mask, types), TF1_HUB, **how)
@@ -107,7 +111,7 @@ class HubEncoder(_Reusable):
             found["mlm"] = mlm
         if model.sentence_order is not None:
             found["sop"] = sop
-        found = {name: _signature(name, function) for name, function in found.items()}
+        found = {name: signatures.ENCODER[name].bind(found[name]) for name in found}
         return {**found, "serving_default": found["tokens"]}
 
 
@@ -150,20 +154,3 @@ def _trace(function: Any, inputs: Iterable[Mapping[str, tf.TensorSpec]]) -> None
 
 def _named(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
     return dict(zip(TF1_HUB, tensors))
-
-
-def _signature(name: str, function: Callable[..., Mapping[str, Any]]) -> Callable[..., Any]:
-    """Returns a function with the inputs and outputs that the table gives `name`.
-
-    It is left to the saver to trace it: one traced before would call a second copy of the encoder,
-    as the saver traces everything anew.
-    """
-    inputs, outputs = signatures.ENCODER[name]
-    specs = [spec.named_tensor_spec(key) for key, spec in inputs.items()]
-
-    @tf.function(input_signature=specs, autograph=False)
-    def signature(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-        given = function(*tensors)
-        return {key: given[key] for key in outputs}
-
-    return signature

@@ -10,6 +10,7 @@ import tensorflow as tf
 from albert_tf.modeling.checks import checked
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.heads import MaskedLMHead, SentenceOrderHead
+from albert_tf.serving import encoder_inputs
 from albert_tf.serving.signatures import TEXT_ENCODER, Family
 
 Tensors = Mapping[str, tf.Tensor]
@@ -25,8 +26,9 @@ class SharedModel:
 
     Methods take a dict of inputs by the names of `family`; other entries are left alone. With
     `real_tokens` they leave padding out, as `AlbertEncoder` does with `remove_padding`. Who needs
-    `pooled_output` alone passes `output_range=1`, which saves most of the last block. Letters: B
-    batch, S sequence, P predictions a sequence, V vocabulary.
+    `pooled_output` alone passes `output_range=1`, which saves most of the last block. With `cls_id`
+    they repair the mask of batches that a server padded (`encoder_inputs`). Letters: B batch, S
+    sequence, P predictions a sequence, V vocabulary.
 
     Args:
       encoder: the encoder.
@@ -35,7 +37,7 @@ class SharedModel:
 
     Raises:
       tf.errors.InvalidArgumentError: by every method when the graph runs: the inputs differ in
-        shape, which would otherwise broadcast silently, or break a rule of `AlbertEncoder`.
+        shape, or break a rule of `AlbertEncoder`.
     """
 
     def __init__(
@@ -68,24 +70,22 @@ class SharedModel:
         training: bool = False,
         real_tokens: bool = False,
         output_range: int | None = None,
+        cls_id: int | None = None,
     ) -> dict[str, Any]:
         """Returns the outputs of `AlbertEncoder` and `default`, the pooled output."""
-        given = [inputs[name] for name in family[:3]]
-        shapes = [tf.shape(x) for x in given]
-        same = tf.reduce_all(tf.equal(shapes[0], shapes[1:]))
-        rule = (
-            f"{family.ids}, {family.mask} and {family.types} must have one shape. Pad or cut them "
-            "to the same length. Received:"
-        )
-        ids, mask, types = (checked(x, same, rule, *shapes) for x in given)
-        ids, mask = _without_static_shape(ids), _without_static_shape(mask)
+        ids, mask, types = encoder_inputs.standardize(inputs, family, cls_id)
         return self._run(ids, mask, types, training, real_tokens, output_range)
 
     def predict_masked(
-        self, inputs: Tensors, family: Family, training: bool = False, real_tokens: bool = False
+        self,
+        inputs: Tensors,
+        family: Family,
+        training: bool = False,
+        real_tokens: bool = False,
+        cls_id: int | None = None,
     ) -> dict[str, Any]:
         """Returns the same with `mlm_logits` [B, P, V] at the positions, int32 [B, P]."""
-        outputs = self.encode(inputs, family, training, real_tokens)
+        outputs = self.encode(inputs, family, training, real_tokens, cls_id=cls_id)
         positions, length = inputs[family.positions], tf.shape(inputs[family.ids])[1]
         positions = checked(
             positions,
@@ -100,10 +100,14 @@ class SharedModel:
         return {**outputs, "mlm_logits": logits}
 
     def predict_order(
-        self, inputs: Tensors, family: Family, real_tokens: bool = False
+        self,
+        inputs: Tensors,
+        family: Family,
+        real_tokens: bool = False,
+        cls_id: int | None = None,
     ) -> dict[str, Any]:
         """Returns the outputs of `encode` with `sop_log_probs` [B, 2]: in order, swapped."""
-        outputs = self.encode(inputs, family, real_tokens=real_tokens)
+        outputs = self.encode(inputs, family, real_tokens=real_tokens, cls_id=cls_id)
         logits = self.sentence_order(outputs["pooled_output"])
         return {**outputs, "sop_log_probs": tf.nn.log_softmax(logits)}
 
@@ -123,13 +127,3 @@ class SharedModel:
             output_range=output_range,
         )
         return {**outputs, "default": outputs["pooled_output"]}
-
-
-def _without_static_shape(x: tf.Tensor) -> tf.Tensor:
-    """Returns `x` unchanged, but lets nobody infer from it how long a sequence is.
-
-    A loaded function infers shapes before it runs. For a sequence longer than the position table,
-    or inputs of different shapes, that ends in "Dimensions must be equal" of some inner node, and
-    the check that names the rule is never reached.
-    """
-    return tf.raw_ops.PlaceholderWithDefault(input=x, shape=[None, None])

@@ -10,8 +10,8 @@ length of a preprocessor.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -40,6 +40,21 @@ class Signature(NamedTuple):
 
     inputs: Mapping[str, Spec]
     outputs: Mapping[str, Spec]
+
+    def bind(self, function: Callable[..., Mapping[str, Any]]) -> Callable[..., Any]:
+        """Returns a function with these inputs, in their order, and these outputs.
+
+        It is left to the saver to trace it: one traced before would call a second copy of the
+        encoder, as the saver traces everything anew.
+        """
+        specs = [spec.named_tensor_spec(key) for key, spec in self.inputs.items()]
+
+        @tf.function(input_signature=specs, autograph=False)
+        def signature(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+            given = function(*tensors)
+            return {key: given[key] for key in self.outputs}
+
+        return signature
 
 
 class Family(NamedTuple):
@@ -95,5 +110,65 @@ ENCODER: Mapping[str, Signature] = {
 PREPROCESSOR: Mapping[str, Signature] = {
     "serving_default": Signature(
         {"texts": TEXTS}, {name: Spec(tf.int32, ("B", "N")) for name in TEXT_ENCODER[:3]}
+    ),
+}
+
+PAIRS = {"text": TEXTS, "text_b": TEXTS}
+_LABELLED = {
+    "label": Spec(tf.string, ("B",)),
+    "label_index": Spec(tf.int32, ("B",)),
+    "probabilities": Spec(tf.float32, ("B", "C")),
+    "logits": Spec(tf.float32, ("B", "C")),
+}
+_FILLED = {
+    "positions": POSITIONS,
+    "token_ids": Spec(tf.int32, ("B", "P", "K")),
+    "pieces": Spec(tf.string, ("B", "P", "K")),
+    "probabilities": Spec(tf.float32, ("B", "P", "K")),
+    "lengths": Spec(tf.int32, ("B",)),
+}
+_TAGGED = {
+    "labels": Spec(tf.string, ("B", "W")),
+    "label_indices": Spec(tf.int32, ("B", "W")),
+    "probabilities": Spec(tf.float32, ("B", "W", "C")),
+    "lengths": Spec(tf.int32, ("B",)),
+}
+_CHOSEN = {
+    "index": Spec(tf.int32, ("B",)),
+    "probabilities": Spec(tf.float32, ("B", "C")),
+    "logits": Spec(tf.float32, ("B", "C")),
+}
+
+
+def _task(
+    texts: Mapping[str, Spec],
+    outputs: Mapping[str, Spec],
+    of_texts: Mapping[str, Spec] | None = None,
+    ids: Spec = IDS,
+) -> Mapping[str, Signature]:
+    """Returns the signatures of a task, by what it reads, what it gives, and gives for texts only."""
+    answers = {**outputs, **(of_texts or {})}
+    return {
+        "serving_default": Signature(texts, answers),
+        "tokens": Signature(dict.fromkeys(TF1_HUB[:3], ids), outputs),
+        "examples": Signature({"examples": Spec(tf.string, ("B",))}, answers),
+    }
+
+
+# C classes or choices, K fillings, W words of a text or tokens of a row. `examples` takes serialized
+# tf.train.Example with the texts as features.
+TASKS: Mapping[str, Mapping[str, Signature]] = {
+    "embedding": _task({"text": TEXTS}, {"embedding": Spec(tf.float32, ("B", "H"))}),
+    "classification": _task({"text": TEXTS}, _LABELLED),
+    "pair_classification": _task(PAIRS, _LABELLED),
+    "regression": _task({"text": TEXTS}, {"value": Spec(tf.float32, ("B",))}),
+    "pair_regression": _task(PAIRS, {"value": Spec(tf.float32, ("B",))}),
+    "fill_mask": _task({"text": TEXTS}, _FILLED),
+    "tagging": _task({"text": TEXTS}, _TAGGED, {"words": Spec(tf.string, ("B", "W"))}),
+    "multiple_choice": _task(
+        {"passage": TEXTS, "question": TEXTS, "choices": Spec(tf.string, ("B", "C"))},
+        _CHOSEN,
+        {"answer": Spec(tf.string, ("B",))},
+        Spec(tf.int32, ("B", "C", "S")),
     ),
 }

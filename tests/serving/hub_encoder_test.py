@@ -73,10 +73,15 @@ def test_calls_equal_the_keras_model(module, expected, family):
     assert largest(outputs["mlm_logits"], expected["mlm_logits"]) < 1e-5
 
 
-@pytest.mark.parametrize("remove_padding", [True, False])
-def test_signatures_equal_the_keras_model(model, asset, expected, remove_padding):
+@pytest.fixture(scope="module", params=[True, False], ids=["real tokens", "all tokens"])
+def served(request, model, asset):
+    """The signatures, with padding removed or not."""
     shared = SharedModel(model.encoder, model.masked_lm, model.sentence_order)
-    found = HubEncoder(shared, False, asset, remove_padding).signatures()
+    return HubEncoder(shared, False, asset, request.param).signatures()
+
+
+def test_signatures_equal_the_keras_model(served, expected, request):
+    found, remove_padding = served, "real tokens" in request.node.name
     assert set(found) == set(signatures.ENCODER)
     tokens = found["tokens"](*INPUTS)
     real = INPUTS[1].numpy()[:, :, np.newaxis] if remove_padding else 1.0
@@ -151,6 +156,25 @@ def test_a_model_without_heads_has_neither_mlm_nor_sop(model, asset):
 @pytest.fixture(scope="module")
 def traced(module):
     return module.signatures()
+
+
+def padded_by_the_server(rows):
+    """One tensor of a batch of requests, padded as TensorFlow Serving does it."""
+    longest = max(map(len, rows))
+    return tf.constant([[*row, *[row[0]] * (longest - len(row))] for row in rows])
+
+
+def test_a_batch_that_the_server_padded_has_the_answers_of_its_rows(served):
+    ids = [[2, 9, 3], [2, 5, 6, 2, 8, 9, 3], [2, 3]]  # [CLS] inside of a row means nothing.
+    tensors = [ids, [[1] * len(row) for row in ids], [[0, 1, 1], [0] * 7, [0, 0]]]
+    for name, more in dict(tokens=[], sop=[], mlm=[[[1], [6], [0]]]).items():
+        batch = served[name](*map(padded_by_the_server, [*tensors, *more]))
+        for index, row in enumerate(ids):
+            request = [tf.constant([tensor[index]]) for tensor in [*tensors, *more]]
+            for key, alone in served[name](*request).items():
+                ours = batch[key][index : index + 1]
+                ours = ours[:, : len(row)] if key == "sequence_output" else ours
+                assert largest(ours, alone) < 1e-5, (name, key)
 
 
 def wrong(**changed):
