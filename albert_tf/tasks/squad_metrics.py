@@ -2,8 +2,9 @@
 
 Source: https://rajpurkar.github.io/SQuAD-explorer, evaluate-v2.0.py, whose rules are used for 1.1
 too; there they differ from its own script only where an annotator's answer is nothing but articles
-and punctuation. One thing is mended: a threshold is chosen between different odds, never between
-equal ones, so that the best score can be reached.
+and punctuation. Two things are mended in the search for a threshold, so that the best score is one
+that can be reached: it lies between different odds, never between equal ones, and below all of them
+where no answer at all is best.
 """
 
 from __future__ import annotations

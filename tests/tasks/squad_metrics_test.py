@@ -5,6 +5,7 @@ import re
 import string
 
 import pytest
+from official.nlp.tools import squad_evaluate_v1_1, squad_evaluate_v2_0
 
 from albert_tf.data.squad import Answer, Question
 from albert_tf.errors import InputError
@@ -103,6 +104,43 @@ def test_best_threshold_by_trying_all(predicted, name, column):
     best = max(at(threshold) for threshold in [-9.0, *set(odds.values())])
     assert metrics[f"best_{name}"] == pytest.approx(best)
     assert at(metrics[f"best_{name}_thresh"]) == pytest.approx(best)
+
+
+def official(questions):
+    """Questions in the layout of the official files."""
+    rows = [
+        {"id": q.id, "answers": [{"text": a.text, "answer_start": 0} for a in q.answers]}
+        for q in questions
+    ]
+    return [{"paragraphs": [{"qas": rows}]}]
+
+
+def test_the_official_scorer_of_2_0_says_the_same(predicted):
+    questions, predictions, _ = predicted
+    # It takes an article alone for an answer when it looks for the threshold, and only then.
+    predictions = {name: text if clean(text) else "" for name, text in predictions.items()}
+    rng = random.Random(7)
+    odds = {question.id: rng.random() for question in questions}  # no two are equal
+    ours = squad_metrics.evaluate(questions, predictions, odds)
+    theirs = squad_evaluate_v2_0.evaluate(official(questions), predictions, odds)
+    for name, value in ours.items():
+        wanted = theirs[name.replace("best_", "final_")]
+        if name.endswith("thresh") and wanted == 0.0:  # its sign that no question is answered
+            assert value < min(odds.values())
+        else:
+            assert value == pytest.approx(wanted), name
+    assert len(ours) == 13
+
+
+def test_the_official_scorer_of_1_1_says_the_same(predicted):
+    questions, predictions, _ = predicted
+    # Answers of which the rules leave nothing are counted otherwise there.
+    questions = [q for q in questions if q.answers and all(clean(a.text) for a in q.answers)]
+    assert len(questions) > 15
+    ours = squad_metrics.evaluate(questions, predictions)
+    theirs = squad_evaluate_v1_1.evaluate(official(questions), predictions)
+    assert ours["f1"] == pytest.approx(100 * theirs["final_f1"])
+    assert ours["exact"] == pytest.approx(100 * theirs["exact_match"])
 
 
 def test_all_answered_has_no_groups():
