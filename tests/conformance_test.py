@@ -5,7 +5,13 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from albert_tf import AlbertConfig, AlbertEncoder, AlbertPretrainer
+from albert_tf import (
+    AlbertClassifier,
+    AlbertConfig,
+    AlbertEncoder,
+    AlbertMultipleChoice,
+    AlbertPretrainer,
+)
 from albert_tf.modeling.heads import MaskedLMHead, SentenceOrderHead
 
 B, S, P, V = 2, 7, 3, 31
@@ -44,6 +50,11 @@ CASES = {
     "pretrainer": lambda: (
         AlbertPretrainer(CONFIG),
         ({**features(), "masked_lm_positions": tf.constant([[0, 4, 6], [1, 1, 2]])},),
+    ),
+    "classifier": lambda: (AlbertClassifier(CONFIG, labels=["a", "b", "c"]), (features(),)),
+    "multiple_choice": lambda: (
+        AlbertMultipleChoice(CONFIG),
+        ({name: tf.stack([value, value[::-1]], 1) for name, value in features().items()},),
     ),
     "masked_lm_head": lambda: (
         MaskedLMHead(tf.Variable(tf.random.normal([V, 5], seed=1)), 12),
