@@ -19,24 +19,24 @@ from benchmarks.systems import Batch, Bind
 
 def operations(config: AlbertConfig, tokens: int) -> int:
     """Returns the floating point operations of the products for that many tokens."""
-    widths = _products(config)
-    return 2 * tokens * config.num_hidden_layers * sum(k * n for k, n in widths)
+    return 2 * tokens * config.num_hidden_layers * sum(k * n for k, n in widths(config))
 
 
-def _products(config: AlbertConfig) -> list[tuple[int, int]]:
+def widths(config: AlbertConfig) -> list[tuple[int, int]]:
+    """Returns the sizes of a layer's kernels."""
     hidden, inner = config.hidden_size, config.intermediate_size
     return [(hidden, 3 * hidden), (hidden, hidden), (hidden, inner), (inner, hidden)]
 
 
 def _products_alone(folder: Path, library: str) -> Bind:
     config = AlbertConfig.from_json_file(folder / "checkpoint" / "albert_config.json")
-    widths, layers = _products(config), config.num_hidden_layers
+    layers = config.num_hidden_layers
 
     def bind(batch: Batch) -> Callable[[], tuple[()]]:
         rng, tokens = np.random.default_rng(0), int(batch["input_mask"].sum())
         arrays = [
             [rng.normal(size=size).astype(np.float32) for size in ((tokens, k), (k, n))]
-            for k, n in widths
+            for k, n in widths(config)
         ]
         run = _torch(arrays) if library == "torch" else _tensorflow(arrays)
 
