@@ -25,6 +25,7 @@ REQUIRES = [
     "scikit-learn",  # the metrics of classification
     "scipy",  # correlations
     "sentencepiece>=0.2",
+    "seqeval",
     "sentencex>=1.0.32",  # cuts paragraphs into sentences; 4 MB, no dependencies
     "setuptools<81",  # tensorflow-hub 0.16.1 imports pkg_resources, which later versions dropped.
     "tensorboard>=2.20",
