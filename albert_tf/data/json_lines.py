@@ -1,10 +1,11 @@
-"""JSON Lines: a document an object a line, its text in one field."""
+"""JSON Lines: an object a line; of documents, with the text in one field."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from albert_tf.errors import InputError, closest
 
@@ -27,28 +28,47 @@ def read_texts(path: Path, lines: Iterator[str], field: str) -> Iterator[list[st
     Raises:
       InputError: a line is not an object, or its field is missing or of another type.
     """
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        where = f"line {number} of '{path}'"
-        try:
-            entry = json.loads(line)
-        except ValueError as error:
-            raise InputError(
-                f"A JSON Lines file must hold an object a line. Received {where}: {error}. "
-                "Write each document on a line of its own."
-            ) from error
-        if not isinstance(entry, dict):
-            raise InputError(
-                f"A JSON Lines file must hold an object a line. Received {where}, a "
-                f'{type(entry).__name__}. Write {{"{field}": "..."}}.'
-            )
+    for where, line in numbered(path, lines):
+        entry = parse(line, where, field)
         if field not in entry:
             raise InputError(
                 f"Each object must have the field that holds the text, {field!r}. Received "
                 f"{where} without it. Name the field with --text_field. {closest(field, entry)}"
             )
         yield _text_lines(entry[field], field, where)
+
+
+def numbered(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yields the lines that are not empty, each with where it stands."""
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield f"line {number} of '{path}'", line
+
+
+def parse(line: str, where: str, field: str = "text") -> dict[str, Any]:
+    """Returns the object of a line.
+
+    Args:
+      line: of the file.
+      where: it stands, for messages.
+      field: what an object may look like, for messages.
+
+    Raises:
+      InputError: the line is no JSON object.
+    """
+    try:
+        entry = json.loads(line)
+    except ValueError as error:
+        raise InputError(
+            f"A JSON Lines file must hold an object a line. Received {where}: {error}. "
+            "Write each document on a line of its own."
+        ) from error
+    if not isinstance(entry, dict):
+        raise InputError(
+            f"A JSON Lines file must hold an object a line. Received {where}, a "
+            f'{type(entry).__name__}. Write {{"{field}": "..."}}.'
+        )
+    return entry
 
 
 def _text_lines(value: object, field: str, where: str) -> list[str]:

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from albert_tf.data import json_lines
 from albert_tf.data.text_lines import read_lines
 from albert_tf.errors import InputError, closest
 
-_JSON = (".jsonl", ".ndjson", ".json")
-_ENDINGS = (".csv", ".tsv", ".txt", *_JSON)
+_ENDINGS = (".csv", ".tsv", ".txt", *json_lines.ENDINGS)
 
 
 class Row(NamedTuple):
@@ -50,7 +50,11 @@ def read(
             f"A table must end in one of {', '.join(_ENDINGS)}, with or without .gz. Received "
             f"'{path}'. Rename it, or convert it."
         )
-    rows = _json_rows(path) if kind in _JSON else _delimited(path, kind, header, columns)
+    rows = (
+        _json_rows(path)
+        if json_lines.is_json_lines(path)
+        else _delimited(path, kind, header, columns)
+    )
     for where, fields, problem in rows:
         missing = [name for name in columns if name not in fields]
         if not problem and missing:
@@ -163,21 +167,13 @@ def _cells(path: Path, kind: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, str], str]]:
-    for number, line in enumerate(read_lines(path), start=1):
-        if not line.strip():
-            continue
-        where = f"line {number} of '{path}'"
+    for where, line in json_lines.numbered(path, read_lines(path)):
         try:
-            values = json.loads(line)
-        except ValueError as error:
-            values, reason = None, str(error)
+            entry = json_lines.parse(line, where)
+        except InputError as error:
+            yield where, {}, str(error)
         else:
-            reason = f"a {type(values).__name__}"
-        if not isinstance(values, dict):
-            problem = f"A JSON Lines file must hold an object a line. Received {where}: {reason}."
-            yield where, {}, problem
-            continue
-        yield where, {key: _json_text(value) for key, value in values.items()}, ""
+            yield where, {key: _json_text(value) for key, value in entry.items()}, ""
 
 
 def _json_text(value: Any) -> str:
