@@ -10,9 +10,10 @@ labels left out: tables with the same columns, SQuAD files, RACE files, CoNLL fi
 input come lines of text (two texts: separated by a tab) or, for questions, a SQuAD file; --input_as
 names another ending.
 
-Answers come in the order of the input, a JSON object a line. The ending of --output asks for another
-form: .tsv for classes or numbers has the columns index and prediction, as GLUE wants them; .json for
-questions a text for each id, as SQuAD's evaluation does; .txt for labels a word and its label a line.
+Answers come in the order of the input, a JSON object a line. The ending of --output asks for
+another form: .tsv for classes or numbers has the columns index and prediction, as GLUE wants them;
+.json for questions a text for each id, as SQuAD's evaluation does; .txt for tagging a word and its
+label a line.
 """
 
 from __future__ import annotations
