@@ -48,7 +48,7 @@ def _memory(name: str) -> float:
     )
 
 
-def _ours(folder: Path, remove_padding: bool = True, xla: bool = False) -> Bind:
+def _ours(folder: Path, remove_padding: bool = False, xla: bool = False) -> Bind:
     from official.core import base_task
 
     from albert_tf import AlbertPretrainer
@@ -170,7 +170,7 @@ TRAINERS: Mapping[str, Callable[[Path], Bind]] = {
     OURS: _ours,
     "Model Garden": _model_garden,
     "transformers": _transformers,
-    "albert_tf, padding kept": functools.partial(_ours, remove_padding=False),
-    "albert_tf, XLA": functools.partial(_ours, remove_padding=False, xla=True),
+    "albert_tf, no padding": functools.partial(_ours, remove_padding=True),
+    "albert_tf, XLA": functools.partial(_ours, xla=True),
     "Model Garden, XLA": functools.partial(_model_garden, xla=True),
 }

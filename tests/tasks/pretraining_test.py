@@ -1,6 +1,7 @@
 """The pretraining task: loss, metrics and baselines against NumPy."""
 
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -163,3 +164,17 @@ def test_model_config_from_preset():
     assert (config.hidden_size, config.num_hidden_layers, config.vocab_size) == (1024, 24, 99)
     with pytest.raises(InputError, match="albert_base_v2"):
         model_config.from_preset("albert_base")
+
+
+def test_records_of_another_vocabulary_or_preprocessing_are_refused(tmp_path):
+    data = records(tmp_path, sentence_order=True)
+    the_task = task_on(data, data)
+    the_task.check()
+    the_task.task_config.vocab_file = str(VOCAB.with_name("spm_cased.model"))
+    with pytest.raises(InputError, match="made with the vocabulary of the run. Received records"):
+        the_task.check()
+    shutil.copy(VOCAB, tmp_path / "same.model")
+    (tmp_path / "same.preprocess.json").write_text('{"lower_case": false}')
+    the_task.task_config.vocab_file = str(tmp_path / "same.model")
+    with pytest.raises(InputError, match="preprocessing of the run.*'lower_case': False.* here"):
+        the_task.check()
