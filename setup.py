@@ -31,6 +31,7 @@ REQUIRES = [
     "tensorboard>=2.20",
     "tensorflow>=2.20,<2.21",
     "tensorflow-hub>=0.16.1",
+    "tensorflow-serving-api>=2.20,<2.21",  # warmup requests; protocol buffers alone, 40 KB
     "tensorflow-text>=2.20,<2.21",
     "tf-keras>=2.20,<2.21",
     "tf-models-official>=2.20,<2.21",
@@ -45,7 +46,7 @@ EXTRAS = {
     # What inference and training are compared with. onnx writes the model for the last two.
     "bench": [
         *("jax", "keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"),
-        *("onnx", "onnxruntime", "openvino"),
+        *("accelerate", "onnx", "onnxruntime", "openvino"),  # accelerate runs transformers' Trainer
     ],
     "peers": ["keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"],  # tests beside them
     "test": [*BEAM, "hypothesis", "pytest", "pytest-xdist", "ruff", "wheel"],

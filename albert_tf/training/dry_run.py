@@ -37,7 +37,7 @@ def describe(
     lines = [
         f"model        {type(model).__name__}, {count:,} trainable parameters",
         *_costs(experiment, count, distribution.num_replicas_in_sync),
-        f"data         {data.input_path}",
+        f"data         {data.input_path or data.tfds_name}",
         f"steps        {trainer.train_steps:,}, evaluated every {trainer.validation_interval:,}, "
         f"saved every {trainer.checkpoint_interval:,}",
         f"optimizer    {optimizer.type}, {schedule.type}: "
