@@ -16,7 +16,7 @@ class DivergedError(InputError):
 
 
 class HealthCheck:
-    """Train action: raises when the loss of a loop is not finite or above a bound.
+    """Train action: raises when a loop's loss or gradients are not finite, or its loss too high.
 
     Orbit calls train actions after each loop and before it saves, so the newest checkpoint is
     always one of a healthy loop.
@@ -48,7 +48,8 @@ class HealthCheck:
         loss, bad = float(output["training_loss"]), float(output.get("nonfinite_updates", 0.0))
         rule = f"The training loss must stay a number of at most {self._bound:g}."
         step = int(self._global_step.numpy())
-        if not math.isfinite(loss):
+        # An update that is not finite spoils the weights, even if no loss has shown it yet.
+        if not math.isfinite(loss) or (bad and not self._scales_loss):
             # From the first bad update on all weights are bad, so the bad ones are the last ones.
             first = step - int(bad) + 1 if bad else step
             raise DivergedError(

@@ -37,3 +37,8 @@ def test_an_exploding_loss_without_any_checkpoint():
 def test_float16_is_the_first_suspect_where_it_is_used():
     with pytest.raises(DivergedError, match="Likely cause: float16 overflows; bfloat16 does not."):
         check(math.nan, scales_loss=True)
+
+
+def test_a_bad_last_update_is_seen_before_any_loss_shows_it():
+    with pytest.raises(DivergedError, match="not finite from step 150 on"):
+        check(6.5, nonfinite_updates=1.0)
