@@ -11,6 +11,7 @@ from tiny_run import SMALL, arguments, train
 from albert_tf import AlbertPretrainer, train_lib
 from albert_tf.cli import main
 from albert_tf.errors import InputError
+from albert_tf.export import hub_encoder
 from albert_tf.training import gin_files, progress
 
 
@@ -22,7 +23,16 @@ def weights(model_dir):
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "whole"
-    train(folder)
+    parsed = arguments(folder)
+    parsed.export_best = folder.parent / "hub"
+
+    def export(source, dest):
+        dest.mkdir()
+        (dest / "source").write_text(str(source))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hub_encoder, "export", export)
+        parsed.run(parsed)
     return folder
 
 
@@ -39,6 +49,10 @@ def test_a_run_leaves_a_model_and_its_story(run_folder):
     seen = {"gradient_norm", "learning_rate", "tokens_per_second", "padding_fraction", "mlm_loss"}
     assert seen <= set(history[0]) and 0 < history[0]["padding_fraction"] < 1
     assert 5 < history[-1]["mlm_loss"] < 9 and 0 < history[-1]["mlm_unigram_accuracy"] < 0.3
+
+
+def test_the_best_checkpoint_is_exported_by_the_exporter_of_hub_encoders(run_folder):
+    assert (run_folder.parent / "hub/source").read_text() == str(run_folder / "best")
 
 
 def test_the_config_that_was_written_gives_the_same_run(run_folder, tmp_path):

@@ -99,6 +99,7 @@ def test_the_best_is_never_one_without_a_number(step, tmp_path):
         kept.append(best.maybe_export_checkpoint(saved, {"loss": tf.constant(value)}, number))
         step.assign(-1)
     assert kept == [False, True, False, False, True]
+    assert best.best_ckpt_path == str(tmp_path / "best_ckpt-4")  # named by its step
     saved.restore(best.best_ckpt_path)
     assert step.numpy() == 4 and float(best.best_ckpt_logs["loss"]) == 1.0
     again = BestCheckpoint(str(tmp_path), "loss", "lower")  # as after a kill
