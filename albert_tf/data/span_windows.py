@@ -44,7 +44,8 @@ class WindowSettings:
             raise InputError(
                 "A window must hold the longest question, three special tokens and some context. "
                 f"Received seq_length={self.seq_length} with max_query_length="
-                f"{self.max_query_length}. Set seq_length to {needed} or more."
+                f"{self.max_query_length}. Set seq_length to {needed} or more, or lower "
+                "max_query_length."
             )
 
 
