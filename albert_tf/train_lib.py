@@ -14,6 +14,7 @@ from official.core import base_task, config_definitions, task_factory
 from albert_tf.errors import InputError, closest
 from albert_tf.files import check_writable
 from albert_tf.training import (
+    best_checkpoint,
     checkpoints,
     checks,
     dry_run,
@@ -112,7 +113,7 @@ def _run(
         run_folder.prepare(folder, config, files, trains="train" in mode)
         if "train" in mode:
             hyperparameters.write(folder, experiment)
-        best = checkpoints.best_folder(folder, experiment.trainer)
+        best = best_checkpoint.folder(folder, experiment.trainer)
         if best and "eval" in mode:
             run_folder.write_model_files(best, config, files)
     metrics = runner.run()
@@ -134,7 +135,7 @@ def _exports(
     if export_best is None:
         return []
     dest, export = export_best
-    best = checkpoints.best_folder(folder, experiment.trainer)
+    best = best_checkpoint.folder(folder, experiment.trainer)
     if best is None or "eval" not in mode:
         raise InputError(
             "--export_best needs evaluations and a metric that tells the best. Received --mode "

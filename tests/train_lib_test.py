@@ -66,16 +66,6 @@ def test_the_config_that_was_written_gives_the_same_run(run_folder, tmp_path):
         np.testing.assert_array_equal(again[name], value, err_msg=name)
 
 
-def test_a_second_start_goes_on_at_the_checkpoint(run_folder, tmp_path):
-    folder = tmp_path / "resumed"
-    train(folder, "train")
-    first = weights(folder)
-    train(folder, "train", TRAIN_STEPS=6)
-    assert progress.read_history(folder)[-1]["step"] == 6
-    moved = weights(folder)
-    assert any(np.abs(moved[name] - first[name]).max() > 0 for name in first)
-
-
 def test_eval_mode_reads_the_checkpoint_and_changes_nothing(run_folder, capsys):
     before = weights(run_folder)
     train(run_folder, "eval")

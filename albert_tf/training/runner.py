@@ -17,7 +17,7 @@ import tf_keras
 from absl import logging
 from official.core import base_task, config_definitions, train_lib, train_utils
 
-from albert_tf.training import checkpoints, strategies
+from albert_tf.training import best_checkpoint, checkpoints, strategies
 from albert_tf.training.health import HealthCheck
 from albert_tf.training.progress import History, Pace, Progress
 from albert_tf.training.stopping import SIGNALS, Interrupted, Signals, StopTraining
@@ -80,7 +80,7 @@ class Runner(train_lib.OrbitExperimentRunner):
             collects = (
                 type(task).reduce_aggregated_logs is not base_task.Task.reduce_aggregated_logs
             )
-            checkpoints.check_best(settings, None if collects else names)
+            best_checkpoint.check(settings, None if collects else names)
 
     @property
     def step(self) -> int:
@@ -214,9 +214,9 @@ class Runner(train_lib.OrbitExperimentRunner):
         return tf.function(total)
 
     def _keep_best(self) -> None:
-        best = checkpoints.best_folder(self._written, self.params.trainer)
+        best = best_checkpoint.folder(self._written, self.params.trainer)
         if best is not None:
-            self.trainer.keep_best(checkpoints.BestCheckpoint.of(best, self.params.trainer))
+            self.trainer.keep_best(best_checkpoint.BestCheckpoint.of(best, self.params.trainer))
 
     # === Parts of Model Garden's runner ===
     def _build_trainer(self, task: base_task.Task, train: bool, evaluate: bool) -> Trainer:

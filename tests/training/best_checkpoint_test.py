@@ -1,0 +1,49 @@
+"""Which checkpoint is the best, and settings that cannot tell."""
+
+import math
+
+import pytest
+import tensorflow as tf
+from official.core import config_definitions
+
+from albert_tf.errors import InputError
+from albert_tf.training import best_checkpoint
+from albert_tf.training.best_checkpoint import BestCheckpoint
+
+
+def test_the_best_is_never_one_without_a_number(tmp_path):
+    step = tf.Variable(3, dtype=tf.int64)
+    best = BestCheckpoint(str(tmp_path), "loss", "lower")
+    saved = tf.train.Checkpoint(global_step=step)
+    values = [math.nan, 2.0, math.nan, 3.0, 1.0]
+    kept = []
+    for number, value in enumerate(values):
+        step.assign(number)
+        kept.append(best.maybe_export_checkpoint(saved, {"loss": tf.constant(value)}, number))
+        step.assign(-1)
+    assert kept == [False, True, False, False, True]
+    assert best.best_ckpt_path == str(tmp_path / "best_ckpt-4")  # named by its step
+    saved.restore(best.best_ckpt_path)
+    assert step.numpy() == 4 and float(best.best_ckpt_logs["loss"]) == 1.0
+    again = BestCheckpoint(str(tmp_path), "loss", "lower")  # as after a kill
+    assert not again.maybe_export_checkpoint(saved, {"loss": tf.constant(1.5)}, 9)
+    with pytest.raises(InputError, match="BEST_METRIC .* Received 'loss'. Closest: los"):
+        again.maybe_export_checkpoint(saved, {"los": tf.constant(1.0)}, 10)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("mlm_loss", "higher"), "'lower' for a loss. Received 'higher' for 'mlm_loss'"),
+        (("accuracy", "highest"), "BEST_IS must be 'higher' or 'lower'.*'highest'"),
+        (("acuracy", "higher"), "Received 'acuracy'. Closest: accuracy"),
+    ],
+)
+def test_settings_of_the_best_checkpoint(settings, message):
+    trainer = config_definitions.TrainerConfig(
+        best_checkpoint_export_subdir="best",
+        best_checkpoint_eval_metric=settings[0],
+        best_checkpoint_metric_comp=settings[1],
+    )
+    with pytest.raises(InputError, match=message):
+        best_checkpoint.check(trainer, ["accuracy", "mlm_loss"])
