@@ -33,7 +33,7 @@ SHAPES = {
     "32x128-pairs": Shape(32, 128, PAIRS),
     "16x512-documents": Shape(16, 512, DOCUMENTS),
 }
-# Cost against batch and real tokens: each the double of the one before.
+# For the cost by real tokens: with 32 rows above, each batch is the double of the one before.
 SCALING = {f"{batch}x128-pairs": Shape(batch, 128, PAIRS) for batch in (4, 8, 16, 64)}
 
 
