@@ -99,7 +99,7 @@ class FineTuningTask(AlbertTask):
         super().__init__(params, logging_dir=logging_dir, **kwargs)
         self._examples: dict[str, EncodedExamples] = {}
         self._start: starting_point.StartingPoint | None = None
-        self.results = fine_tuning_results.Results()
+        self.results = fine_tuning_results.Results(self.logging_dir)
 
     # === What a subclass writes ===
     @abc.abstractmethod
@@ -362,6 +362,8 @@ class FineTuningTask(AlbertTask):
         metrics = self.evaluate(examples, outputs)
         step = None if global_step is None else int(tf.convert_to_tensor(global_step))
         self.results.add(metrics, self._chosen_metric(metrics), step, examples, outputs)
+        if self.logging_dir:  # At once, so that a run that is killed loses no evaluation.
+            fine_tuning_results.write(self.results, Path(self.logging_dir))
         return metrics
 
     @property
@@ -371,26 +373,35 @@ class FineTuningTask(AlbertTask):
 
     def _chosen_metric(self, metrics: Mapping[str, float]) -> str:
         name = self.best_metric
+        if name == "validation_loss":  # The trainer's, which stands in no list of the task.
+            return self.metric
         if name not in metrics:
             raise InputError(
-                f"METRIC must be a metric of the task. Received {name!r}. {closest(name, metrics)}"
+                "BEST_METRIC must be a metric of the task. Received "
+                f"{name!r}. {closest(name, [*metrics, 'validation_loss'])}"
             )
         return name
 
     def report(self, metrics: Mapping[str, float]) -> str:
         """Returns the best evaluation as lines of text."""
         best = self.results.best
-        return fine_tuning_results.text(
-            self.results, self.details(best.examples, best.outputs) if best else ""
-        )
+        known = best is not None and self.results.best_is_new
+        details = self.details(best.examples, best.outputs) if known else ""
+        return fine_tuning_results.text(self.results, details)
 
     def write_results(self, folder: str | Path) -> list[Path]:
-        """Writes metrics.json and plots of the best evaluation; returns their paths."""
-        best = self.results.best
-        if best is None:
+        """Writes metrics.json, and plots of the best evaluation if it is of this start.
+
+        Returns:
+          The paths that were written.
+        """
+        if not self.results.history:
             return []
-        plots = self.draw(best.examples, best.outputs, Path(folder))
-        return [fine_tuning_results.write(self.results, Path(folder)), *plots]
+        paths = [fine_tuning_results.write(self.results, Path(folder))]
+        if self.results.best_is_new:
+            best = self.results.best
+            paths += self.draw(best.examples, best.outputs, Path(folder))
+        return paths
 
 
 def _fill(config: FineTuningConfig, settings: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,21 +25,26 @@ class Evaluation(NamedTuple):
 
 
 class Results:
-    """The evaluations of a run.
+    """The evaluations of a run, those of earlier starts included.
 
     Attributes:
-      metric: which metric tells the best; larger is better.
-      best: the best evaluation, the first one of equals; None before any.
-      history: step and metrics of each.
+      metric: which metric tells the best; larger is better, but for errors and losses.
+      best: the best evaluation of this start, the first one of equals; None before any.
+      history: step and metrics of each evaluation, a step once.
       collapsed: how many of the last evaluations gave one answer for all examples, though labels
         differ.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: str = "") -> None:
         self.metric = ""
         self.best: Evaluation | None = None
         self.history: list[dict[str, Any]] = []
         self.collapsed = 0
+        path = Path(folder) / FILE
+        if folder and path.is_file():
+            values = json.loads(path.read_text(encoding="utf-8"))
+            self.metric, self.collapsed = values["metric"], values["collapsed"]
+            self.history = values["history"]
 
     def add(
         self,
@@ -50,19 +56,36 @@ class Results:
     ) -> None:
         """Takes an evaluation."""
         self.metric = metric
-        self.history.append({"step": step, **metrics})
+        # A run that goes on may evaluate a step a second time.
+        others = [entry for entry in self.history if step is None or entry["step"] != step]
+        self.history = [*others, {"step": step, **metrics}]
         self.collapsed = self.collapsed + 1 if metrics.get("distinct_answers") == 1 else 0
-        if self.best is None or metrics[metric] > self.best.metrics[metric]:
+        if self.best is None or self._score(metrics) > self._score(self.best.metrics):
             self.best = Evaluation(step, metrics, examples, outputs)
+
+    @property
+    def best_entry(self) -> dict[str, Any]:
+        """Step and metrics of the best evaluation of all starts, the first one of equals."""
+        return max(self.history, key=self._score)
+
+    @property
+    def best_is_new(self) -> bool:
+        """Whether the best of all is of this start, so that its outputs are known."""
+        return self.best is not None and self.best.step == self.best_entry["step"]
+
+    def _score(self, metrics: Mapping[str, Any]) -> float:
+        sign = -1.0 if self.metric.endswith(("error", "loss")) else 1.0
+        return sign * metrics.get(self.metric, -sign * math.inf)
 
 
 def text(results: Results, details: str) -> str:
     """Returns the best evaluation, and a warning if the model has collapsed."""
-    if results.best is None:
+    if not results.history:
         return "no evaluation was made"
-    at = "" if results.best.step is None else f", step {results.best.step:,}"
-    lines = [f"best evaluation by {results.metric}{at}"]
-    lines += [f"  {name:<26}{value:>9.4f}" for name, value in results.best.metrics.items()]
+    best = dict(results.best_entry)
+    step = best.pop("step")
+    lines = [f"best evaluation by {results.metric}" + ("" if step is None else f", step {step:,}")]
+    lines += [f"  {name:<26}{value:>9.4f}" for name, value in best.items()]
     if details:
         lines += ["", details]
     if results.collapsed:
@@ -89,7 +112,7 @@ def write(results: Results, folder: Path) -> Path:
     """Writes metrics.json: the best evaluation and the history; returns its path."""
     values: Mapping[str, Any] = {
         "metric": results.metric,
-        "best": {"step": results.best.step, **results.best.metrics},
+        "best": results.best_entry,
         "collapsed": results.collapsed,
         "history": results.history,
     }

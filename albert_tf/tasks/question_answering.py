@@ -243,7 +243,7 @@ class QuestionAnsweringTask(FineTuningTask):
         """
         paths = super().write_results(folder)
         best = self.results.best
-        if best is None:
+        if not self.results.best_is_new:
             return paths
         threshold = self._threshold()
         answers = self._answers(best.examples, best.outputs)

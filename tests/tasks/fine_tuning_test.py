@@ -1,5 +1,6 @@
 """What all fine-tuning tasks share: where they begin, what they keep, how they predict."""
 
+import json
 import re
 import shutil
 
@@ -121,6 +122,51 @@ def test_a_folder_tells_labels_columns_and_length(weights):
     description = TaskDescription.beside(weights[2])
     assert (description.task, description.labels) == ("classification", ("no", "yes"))
     assert (description.settings["seq_length"], description.settings["text"]) == (16, "text")
+
+
+def evaluated(task, scores):
+    """Gives a task the outputs of evaluations with so many right answers, by step."""
+    examples = task.examples(task.task_config.validation_data)
+    wanted = examples.labels["label"]
+    for step, right in scores.items():
+        answers = np.where(np.arange(len(wanted)) < right, wanted, 1 - wanted)
+        rows = {"example": [np.arange(len(wanted))], "logits": [np.eye(2)[answers]]}
+        task.reduce_aggregated_logs([rows], step)
+
+
+def test_a_later_start_keeps_the_best_of_the_earlier_ones(weights, tmp_path):
+    folder = shutil.copytree(weights[2], tmp_path / "run")
+
+    def start():
+        params = ClassificationConfig()
+        params.validation_data.input_path = str(write(tmp_path / "dev.csv", ROWS))
+        params.validation_data.seq_length = 16
+        return ClassificationTask(params, logging_dir=str(folder))
+
+    first = start()
+    evaluated(first, {2: 3, 4: 5, 6: 4})
+    assert "confusion.png" in [path.name for path in first.write_results(folder)]
+    second = start()
+    evaluated(second, {6: 4, 8: 2})
+    assert [path.name for path in second.write_results(folder)] == ["metrics.json"]
+    assert "best evaluation by accuracy, step 4\n" in second.report({})
+    values = json.loads((folder / "metrics.json").read_text())
+    assert (values["best"]["step"], values["best"]["accuracy"]) == (4, 1.0)
+    assert [entry["step"] for entry in values["history"]] == [2, 4, 6, 8]
+
+
+def test_errors_are_better_when_small_and_metrics_are_known(weights, tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("text,label\nthe file,0.5\na list,3\nfrom,2\n")
+    task = started(weights[2], path, metric="mean_squared_error")
+    for step, offset in ((1, 2.0), (2, 0.5), (3, 1.0)):
+        logits = task.examples(task.task_config.validation_data).labels["label"] + offset
+        rows = {"example": [np.arange(3)], "logits": [logits[:, np.newaxis]]}
+        task.reduce_aggregated_logs([rows], step)
+    assert task.results.best_entry["step"] == 2
+    other = started(weights[2], path, metric="pearsn")
+    with pytest.raises(InputError, match="BEST_METRIC must be .* 'pearsn'. Closest: pearson"):
+        other.reduce_aggregated_logs([rows], 1)
 
 
 def test_outputs_of_steps_and_replicas_are_in_the_order_of_the_examples():
