@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import traffic
 from benchmarks.roofline import PRODUCTS
 from benchmarks.systems import OURS
 
@@ -25,7 +26,8 @@ def tables(results: Mapping[str, Any]) -> str:
         f"{results['model']}, float32, {host['processor']}, {host['cores']} cores, "
         f"{host['memory_gib']} GiB, Python {host['python']}; {libraries}."
     ]
-    parts += [_shape_table(name, shape) for name, shape in results["shapes"].items()]
+    raced = {name: shape for name, shape in results["shapes"].items() if name in traffic.SHAPES}
+    parts += [_shape_table(name, shape) for name, shape in raced.items()]
     parts.append(_cost_table(results["shapes"]))
     if results["loading"]:
         parts.append(_loading_table(results["loading"]))
@@ -116,10 +118,10 @@ def _draw(results: Mapping[str, Any]) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    shapes = results["shapes"]
+    shapes = {n: s for n, s in results["shapes"].items() if n in traffic.SHAPES}
     systems = list(dict.fromkeys(s for shape in shapes.values() for s in shape["seconds"]))
     systems = [s for s in systems if s not in PRODUCTS]
-    figure, axes = pyplot.subplots(figsize=(1.5 + 1.7 * len(shapes), 4.5), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(max(8.0, 1.7 * len(shapes)), 5.0), layout="constrained")
     width = 0.8 / len(systems)
     for i, system in enumerate(systems):
         heights = [
@@ -138,6 +140,6 @@ def _draw(results: Mapping[str, Any]) -> None:
             axes.hlines(rate, place - 0.4, place + 0.4, "black", "dashed", label=label)
     axes.set_xticks(range(len(shapes)), shapes)
     axes.set_ylabel("real tokens a second")
-    axes.legend(fontsize="small", ncols=2)
+    figure.legend(fontsize="small", ncols=4, loc="outside upper center")
     figure.savefig(CHART, dpi=110)
     pyplot.close(figure)

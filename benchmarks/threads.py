@@ -10,6 +10,7 @@ with all of them, for the throughput.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import os
 import tempfile
@@ -45,11 +46,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--preset", default="albert_base_v2")
+    parser.add_argument("--layers", type=int, help="by default the preset's")
     parser.add_argument("--shape", default="8x128", choices=traffic.SHAPES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=2, help="of a turn (%(default)s)")
     args = parser.parse_args()
     config = presets.get(args.preset).config
+    config = dataclasses.replace(config, num_hidden_layers=args.layers or config.num_hidden_layers)
     batch = traffic.batch(traffic.SHAPES[args.shape], config.vocab_size)
     with tempfile.TemporaryDirectory() as folder:
         in_process(artefacts.hub, config, Path(folder))
