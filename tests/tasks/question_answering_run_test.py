@@ -60,7 +60,7 @@ def test_an_evaluation_of_the_run_gives_its_last_metrics(run, capsys):
     last = json.loads((root / "run/metrics.json").read_text())["history"][-1]
     command("train", "--mode", "eval", *arguments)
     assert "goes on with" in capsys.readouterr().out
-    again = json.loads((root / "run/metrics.json").read_text())["best"]
+    again = json.loads((root / "run/metrics.json").read_text())["history"][-1]
     for name in ("exact", "f1", "best_f1_thresh", "NoAns_f1"):
         assert again[name] == pytest.approx(last[name], abs=1e-4), name
     # The threshold is that of the best checkpoint still, which need not be the last one.
