@@ -21,6 +21,7 @@ from albert_tf.convert.hugging_face_weights import find_weights, read_arrays
 from albert_tf.convert.source import EPSILON, Source, Stored
 from albert_tf.convert.vocabulary_files import find_model_file
 from albert_tf.errors import InputError
+from albert_tf.modeling.task_description import FILE as TASK
 from albert_tf.modeling.task_description import TaskDescription
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
@@ -73,6 +74,9 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
     task = found.task
     if f"{_ENCODER}pooler.weight" in stored and task is not None and task.task == "fill_mask":
         task = None  # A whole encoder with that head, as pretraining leaves it.
+    ours = TaskDescription.beside(path)
+    if ours is not None and task is not None and ours.labels == task.labels:
+        task = ours  # It has the settings of the inputs too.
     stored = projection.without_identity(NAME, stored, config)
     weights, unread = mapping.to_ours(NAME, stored, config, path, task)
     model_file = find_model_file(path)
@@ -121,6 +125,8 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
     save_file(arrays, folder / "model.safetensors", metadata={"format": "pt"})
     values = hugging_face_config.to_dict(source, architecture, epsilon)
     (folder / "config.json").write_text(json.dumps(values, indent=2) + "\n")
+    if source.task is not None:
+        source.task.to_json_file(folder / TASK)
     if architecture == "AlbertForMaskedLM" and "encoder/pooler/kernel" in source.weights:
         notes.append(
             "AlbertForMaskedLM has no pooler: transformers finds albert.pooler.* unexpected"

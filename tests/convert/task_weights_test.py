@@ -79,6 +79,23 @@ def test_what_was_written_is_the_same_again(task, tmp_path):
     assert old.get("id2label") == new.get("id2label")
 
 
+def test_settings_of_a_task_travel_with_it(tmp_path):
+    convert(TASKS["classification"], "checkpoint", tmp_path / "ours")
+    labels, settings = ("no", "maybe", "yes"), {"text": "review", "seq_length": 12}
+    description = TaskDescription("classification", labels, settings)
+    description.to_json_file(tmp_path / "ours/task.json")
+    for to in ("hugging_face", "tf1"):
+        convert(tmp_path / "ours", to, tmp_path / to)
+        assert load.load(tmp_path / to).task == description
+    # Other labels in config.json were changed there, and count.
+    path = tmp_path / "hugging_face/config.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps({**values, "id2label": {"0": "a", "1": "b", "2": "c"}}))
+    assert load.load(tmp_path / "hugging_face").task == TaskDescription(
+        "classification", ("a", "b", "c")
+    )
+
+
 @pytest.mark.parametrize("task", [task for task in TASKS if task != "masked_lm"])
 def test_tf1_checkpoints_have_the_names_of_the_original(task, tmp_path):
     # The original's classifiers have a pooler, its span and tag models too: what lacks one cannot
