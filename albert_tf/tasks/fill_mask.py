@@ -16,7 +16,8 @@ from albert_tf.files import expand
 from albert_tf.modeling.masked_lm import AlbertMaskedLM
 from albert_tf.modeling.task_description import TaskDescription
 from albert_tf.tasks.albert_task import Tensors
-from albert_tf.tasks.fine_tuning import FineTuningConfig, FineTuningDataConfig, FineTuningTask
+from albert_tf.tasks.fine_tuning import FineTuningTask
+from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
 from albert_tf.tasks.outputs import Outputs
 
 MASK = "[MASK]"

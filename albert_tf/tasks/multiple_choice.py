@@ -22,7 +22,8 @@ from albert_tf.modeling.task_description import TaskDescription
 from albert_tf.tasks import classification_metrics
 from albert_tf.tasks.albert_task import Tensors
 from albert_tf.tasks.classification import probabilities
-from albert_tf.tasks.fine_tuning import FineTuningConfig, FineTuningDataConfig, FineTuningTask
+from albert_tf.tasks.fine_tuning import FineTuningTask
+from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
 from albert_tf.tasks.outputs import Outputs
 
 _LETTERS = "ABCDEFGH"

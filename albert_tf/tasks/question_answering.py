@@ -28,7 +28,8 @@ from albert_tf.modeling.span_labeler import AlbertSpanLabeler
 from albert_tf.modeling.task_description import FILE, TaskDescription
 from albert_tf.tasks import span_decoding, squad_metrics, squad_report
 from albert_tf.tasks.albert_task import Tensors
-from albert_tf.tasks.fine_tuning import FineTuningConfig, FineTuningDataConfig, FineTuningTask
+from albert_tf.tasks.fine_tuning import FineTuningTask
+from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
 from albert_tf.tasks.outputs import Outputs
 from albert_tf.tasks.span_decoding import Answer, Candidates
 

@@ -10,7 +10,7 @@ import tiny_task
 from albert_tf.data.encoded_examples import EncodedExamples
 from albert_tf.errors import InputError
 from albert_tf.tasks.classification import ClassificationTask
-from albert_tf.tasks.fine_tuning import FineTuningDataConfig
+from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
 from albert_tf.tasks.outputs import Outputs
 
 # Words of one token each, so that little is to be learned.
