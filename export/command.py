@@ -1,15 +1,22 @@
-"""Write a model or its tokenizer as a TF-Hub SavedModel.
+"""Write a model or its tokenizer as a SavedModel, for TF-Hub or for TensorFlow Serving.
 
     albert-tf export encoder SOURCE DEST         token ids in, vectors out; for hub.KerasLayer
     albert-tf export preprocessor SOURCE DEST    text in, the inputs of the encoder out
+    albert-tf export task SOURCE DEST            text in, answers out; for TensorFlow Serving
 
 SOURCE is the folder of a training (albert-tf train --model_dir) or any model that `albert-tf
-convert` reads. DEST is a new or empty folder. What was written is loaded again in another process,
-which does not have this package, and compared with SOURCE; DEST appears only if they agree.
+convert` reads. DEST is a new or empty folder; that of a task gets a folder for each version, named
+by its number, as TensorFlow Serving wants it. What was written is loaded again in another process,
+which does not have this package, and compared with SOURCE; the folder appears only if they agree.
+
+A task is what the model was fine-tuned for: classes or numbers for texts or pairs, labels for
+words, choices. A pretrained model fills each [MASK], or gives embeddings with --pooling.
 
 examples:
   albert-tf export encoder runs/base hub/encoder
   albert-tf export preprocessor runs/base hub/preprocessor --seq_length 256
+  albert-tf export task runs/reviews models/reviews
+  albert-tf export task albert_base_v2/ models/sentences --pooling mean
 """
 
 from __future__ import annotations
@@ -19,12 +26,13 @@ import argparse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the kinds of artefacts with their flags."""
-    kinds = parser.add_subparsers(dest="kind", metavar="encoder|preprocessor", required=True)
+    kinds = parser.add_subparsers(dest="kind", metavar="encoder|preprocessor|task", required=True)
     encoder = kinds.add_parser("encoder", help="ids to vectors", inherited_absl_flags=None)
     text = kinds.add_parser("preprocessor", help="text to ids", inherited_absl_flags=None)
-    for kind in (encoder, text):
+    task = kinds.add_parser("task", help="text to answers", inherited_absl_flags=None)
+    for kind in (encoder, text, task):
         kind.add_argument("source", metavar="SOURCE", help="folder of the model")
-        kind.add_argument("dest", metavar="DEST", help="folder to make, new or empty")
+        kind.add_argument("dest", metavar="DEST", help="folder to make")
         kind.add_argument(
             "--no_check",
             action="store_true",
@@ -42,6 +50,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text.add_argument(
         "--seq_length", type=int, default=128, help="default length of the inputs (%(default)s)"
     )
+    task.add_argument(
+        "--version", default="next", help="a whole number; default: one more than DEST holds"
+    )
+    task.add_argument(
+        "--pooling", default="", help="embeddings instead of the head's task: mean, pooled or cls"
+    )
+    task.add_argument("--pairs", action="store_true", help="a classifier reads two texts")
+    task.add_argument(
+        "--seq_length", type=int, default=0, help="longest row; default: as in training"
+    )
+    task.add_argument("--top_k", type=int, default=5, help="fillings of each mask (%(default)s)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -51,6 +70,11 @@ def run(args: argparse.Namespace) -> None:
         from . import hub_encoder
 
         path = hub_encoder.export(args.source, args.dest, args.vocab, check, not args.keep_padding)
+    elif args.kind == "task":
+        from . import task_model
+
+        settings = task_model.Settings(args.pooling, args.pairs, args.seq_length, args.top_k)
+        path = task_model.export(args.source, args.dest, args.version, settings, check)
     else:
         from . import preprocessor
 

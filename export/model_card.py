@@ -6,6 +6,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
+from albert_tf.serving.signatures import Signature, Spec
 from albert_tf.version import __version__
 
 NAME = "README.md"
@@ -74,6 +75,37 @@ longer = preprocess.bert_pack_inputs([tokens], seq_length=tf.constant(64))
 Use it in `tf.data` before the encoder that was exported with the same SentencePiece model.
 """)
 
+_TASK = string.Template("""\
+# ALBERT: $task
+
+A model for TensorFlow Serving, written by albert_tf $version: raw text in, answers out. The server
+has all ops that it needs; a Python program that loads it needs `tensorflow` and `tensorflow_text`.
+
+| | |
+|---|---|
+| labels | $labels |
+| longest row | $seq_length tokens |
+| text before SentencePiece | $preprocessing |
+
+```python
+import tensorflow as tf
+import tensorflow_text
+
+model = tf.saved_model.load("path/to/this/folder")
+answers = model.signatures["serving_default"](
+    $call
+)
+```
+
+| signature | inputs | outputs |
+|---|---|---|
+$signatures
+
+Letters: B batch, S sequence, C classes or choices, P masks, K fillings of each, W words, H hidden
+size. `lengths` tells how many entries of a row are real. Requests to warm up with lie in
+`assets.extra/`, labels in `assets/labels.txt`.
+""")
+
 
 def encoder(description: Mapping[str, Any], signatures: Mapping[str, Any]) -> str:
     """Returns the card of a hub encoder, from what its manifest tells."""
@@ -95,6 +127,28 @@ def preprocessor(description: Mapping[str, Any]) -> str:
         version=__version__,
         preprocessing=_preprocessing(description),
     )
+
+
+def task(description: Mapping[str, Any], table: Mapping[str, Signature]) -> str:
+    """Returns the card of a task model, from its manifest and the table of its signatures."""
+    texts = table["serving_default"].inputs.items()
+    values = {1: '["one text"]', 2: '[["one text", "another"]]'}
+    return _TASK.substitute(
+        task=description["task"].replace("_", " "),
+        version=__version__,
+        labels=", ".join(description["labels"]) or "none",
+        seq_length=description["seq_length"],
+        preprocessing=_preprocessing(description),
+        call="\n    ".join(f"{n}=tf.constant({values[len(s.axes)]})," for n, s in texts),
+        signatures="\n".join(
+            f"| `{name}` | {_tensors(found.inputs)} | {_tensors(found.outputs)} |"
+            for name, found in table.items()
+        ),
+    )
+
+
+def _tensors(specs: Mapping[str, Spec]) -> str:
+    return ", ".join(f"`{name}` {spec}" for name, spec in specs.items())
 
 
 def _preprocessing(description: Mapping[str, Any]) -> str:

@@ -47,8 +47,12 @@ def main(path, request, answer):  # noqa: ANN001, ANN201
             values = value if isinstance(value, (list, tuple)) else [value]
             for i, tensor in enumerate(values):
                 suffix = f".{i}" if values is value else ""
-                outputs[f"{target}:{name}{suffix}"] = tensor.numpy()
-    np.savez(answer, **{key: np.asarray(value) for key, value in outputs.items()})
+                array = np.asarray(tensor.numpy())
+                # Texts come as objects, which a file would hold as pickles.
+                outputs[f"{target}:{name}{suffix}"] = (
+                    array.astype("S") if array.dtype == object else array
+                )
+    np.savez(answer, **outputs)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from albert_tf.files import new_directory
 
-from . import manifest, model_card
+from . import manifest, model_card, warmup
 
 WHAT = "The export directory"
 
@@ -23,6 +23,7 @@ def write(
     description: Mapping[str, Any],
     card: str,
     verify: Callable[[Path], Any] | None = None,
+    requests: Iterable[warmup.Request] = (),
 ) -> Path:
     """Saves a module with a manifest; the folder appears only when all of it succeeded.
 
@@ -34,6 +35,7 @@ def write(
       card: README.md of the artefact.
       verify: called with the finished folder under its temporary name, before the rename; an
         exception that it raises leaves no artefact behind.
+      requests: for a server to warm up with; see `warmup`.
 
     Returns:
       `dest`.
@@ -44,6 +46,7 @@ def write(
     dest = Path(dest).expanduser()
     with new_directory(dest, WHAT) as temporary:
         tf.saved_model.save(module, str(temporary), signatures=dict(signatures))
+        warmup.write(temporary, requests)
         (temporary / model_card.NAME).write_text(card, encoding="utf-8")
         manifest.write(temporary, description)
         if verify is not None:

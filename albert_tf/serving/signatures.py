@@ -146,7 +146,7 @@ def _task(
     of_texts: Mapping[str, Spec] | None = None,
     ids: Spec = IDS,
 ) -> Mapping[str, Signature]:
-    """Returns the signatures of a task, by what it reads, what it gives, and gives for texts only."""
+    """Returns the signatures of a task; `of_texts` is what it gives only where it reads texts."""
     answers = {**outputs, **(of_texts or {})}
     return {
         "serving_default": Signature(texts, answers),
@@ -155,8 +155,8 @@ def _task(
     }
 
 
-# C classes or choices, K fillings, W words of a text or tokens of a row. `examples` takes serialized
-# tf.train.Example with the texts as features.
+# C classes or choices, K fillings, W words of a text or tokens of a row. `examples` takes
+# serialized tf.train.Example with the texts as features.
 TASKS: Mapping[str, Mapping[str, Signature]] = {
     "embedding": _task({"text": TEXTS}, {"embedding": Spec(tf.float32, ("B", "H"))}),
     "classification": _task({"text": TEXTS}, _LABELLED),

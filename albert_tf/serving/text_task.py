@@ -1,0 +1,131 @@
+"""`TextTask`: what all task models for TensorFlow Serving share, from raw text to named answers.
+
+A task has three signatures, see `signatures.TASKS`: `serving_default` takes raw texts, `tokens` the
+ids that a client made of them, `examples` serialized tf.train.Example with the texts. All three
+call one graph of the model, and all outputs are dense. Letters: B batch, S sequence.
+"""
+
+from __future__ import annotations
+
+import abc
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from albert_tf.modeling.checks import checked
+from albert_tf.modeling.encoder import AlbertEncoder
+from albert_tf.modeling.task_model import TaskModel
+from albert_tf.serving import encoder_inputs, signatures
+from albert_tf.serving.signatures import TEXT_ENCODER, TF1_HUB, Spec
+from albert_tf.tokenization import graph_packing
+from albert_tf.tokenization.graph_tokenizer import GraphTokenizer
+from albert_tf.tokenization.packing import check_seq_length, special_count
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+Texts = Mapping[str, tf.Tensor]
+Tensors = dict[str, tf.Tensor]
+
+
+class TextTask(abc.ABC):
+    """A model with its tokenizer, and what is made of its outputs.
+
+    Rows are padded to the longest of a batch, and padding is left out of the computation. Texts
+    that are too long are cut as in training. Like `SharedModel`, this is no trackable object, so
+    that a SavedModel does not hold the Keras layers; `module` makes the one to save.
+
+    Args:
+      kind: of `signatures.TASKS`.
+      model: with the weights.
+      tokenizer: of the model.
+      seq_length: the longest row, S.
+    """
+
+    def __init__(
+        self, kind: str, model: tf_keras.Model, tokenizer: AlbertTokenizer, seq_length: int
+    ) -> None:
+        check_seq_length(seq_length, segments=2)
+        self.kind, self.seq_length = kind, seq_length
+        self.table = signatures.TASKS[kind]
+        self.special_ids = tokenizer.special_ids
+        self._model, self._graph = model, GraphTokenizer(tokenizer)
+        encoder: AlbertEncoder = model.encoder if isinstance(model, TaskModel) else model
+        encoder.remove_padding = True
+        texts = signatures.TEXTS.tensor_spec
+        self.tokenize = tf.function(self._graph.tokenize, input_signature=[texts], autograph=False)
+        first = next(iter(self.table["tokens"].inputs.values()))
+        self.answer = tf.function(
+            self._answer, input_signature=[first.tensor_spec] * 3, autograph=False
+        )
+
+    @abc.abstractmethod
+    def _answer(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+        """Returns the outputs of `tokens`, and what `answer_texts` needs besides."""
+
+    def answer_texts(self, texts: Texts) -> Tensors:
+        """Returns the outputs of `serving_default` for its inputs."""
+        return self.answer(*self.pack([self.tokenize(text) for text in texts.values()]))
+
+    def module(self, assets: Mapping[str, str | os.PathLike]) -> Any:
+        """Returns the object for `tf.saved_model.save`.
+
+        Args:
+          assets: files by the name of the attribute that holds them.
+        """
+        module = tf.__internal__.tracking.AutoTrackable()
+        module.variables = list(self._model.variables)
+        module.tokenizer = self._graph
+        for name, path in assets.items():
+            setattr(module, name, tf.saved_model.Asset(os.fspath(path)))
+        return module
+
+    def signatures(self) -> dict[str, Callable[..., Any]]:
+        """Returns the signatures of the task, by name."""
+        names = tuple(self.table["serving_default"].inputs)
+
+        def serving_default(*texts: tf.Tensor) -> Tensors:
+            return self.answer_texts(dict(zip(names, _of_one_batch(names, texts))))
+
+        def tokens(*tensors: tf.Tensor) -> Tensors:
+            inputs = dict(zip(TF1_HUB, tensors))
+            cls_id = self.special_ids.cls
+            return self.answer(*encoder_inputs.standardize(inputs, TF1_HUB, cls_id))
+
+        def examples(records: tf.Tensor) -> Tensors:
+            features = {n: _feature(s) for n, s in self.table["serving_default"].inputs.items()}
+            return self.answer_texts(tf.io.parse_example(records, features))
+
+        functions = dict(serving_default=serving_default, tokens=tokens, examples=examples)
+        return {name: self.table[name].bind(function) for name, function in functions.items()}
+
+    def features(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+        """Returns the inputs by the names of the model."""
+        return dict(zip(TEXT_ENCODER, (ids, mask, types)))
+
+    def pack(self, segments: Sequence[tf.RaggedTensor]) -> Sequence[tf.Tensor]:
+        """Returns ids, mask and types, int32 [B, S], S that of the longest row.
+
+        Args:
+          segments: one or two, int32 [B, (tokens)].
+        """
+        special = special_count(len(segments))
+        lengths = [tf.cast(segment.row_lengths(), tf.int32) for segment in segments]
+        longest = tf.reduce_max(tf.concat([tf.add_n(lengths), [0]], 0)) + special
+        length = tf.minimum(longest, self.seq_length)
+        packed = graph_packing.pack(segments, length, self.special_ids)
+        return [packed[name] for name in TEXT_ENCODER[:3]]
+
+
+def _of_one_batch(names: Sequence[str], texts: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
+    """Returns the texts, behind a check that there are as many of each."""
+    sizes = [tf.shape(text)[0] for text in texts]
+    rule = f"{', '.join(names)} must have one batch size. Send each for every row. Received:"
+    return [checked(text, tf.reduce_all(tf.equal(sizes[0], sizes)), rule, *sizes) for text in texts]
+
+
+def _feature(spec: Spec) -> Any:
+    if len(spec.axes) == 1:
+        return tf.io.FixedLenFeature([], spec.dtype)
+    return tf.io.FixedLenSequenceFeature([], spec.dtype, allow_missing=True)

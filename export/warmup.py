@@ -1,0 +1,81 @@
+"""Requests that TensorFlow Serving runs before a version takes traffic, so that none waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+from albert_tf.serving import signatures
+from albert_tf.serving.text_task import TextTask
+
+# Where the server looks for them.
+NAME = "assets.extra/tf_serving_warmup_requests"
+TOKENS = (8, 32, 128, 512)
+BATCH_SIZES = (1, 4)
+
+
+class Request(NamedTuple):
+    """A signature with inputs by name."""
+
+    signature: str
+    inputs: Mapping[str, np.ndarray]
+
+
+def write(folder: Path, requests: Iterable[Request]) -> None:
+    """Writes requests into an artefact, each as a `PredictionLog` record; no file without any."""
+    requests = list(requests)
+    if not requests:
+        return
+    path = folder / NAME
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, inputs in requests:
+            log = prediction_log_pb2.PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.signature_name = signature
+            for name, values in inputs.items():
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+            writer.write(log.SerializeToString())
+
+
+def requests(task: TextTask) -> Iterator[Request]:
+    """Yields requests for each signature of a task, of several lengths and batch sizes."""
+    texts = task.table["serving_default"].inputs
+    for batch in BATCH_SIZES:
+        for length in sorted({min(tokens, task.seq_length) for tokens in TOKENS}):
+            text = " ".join(["[MASK]"] + ["word"] * (length // len(texts)))
+            inputs = {name: np.full(_sizes(spec, batch), text) for name, spec in texts.items()}
+            yield Request("serving_default", inputs)
+            yield Request("examples", {"examples": records(inputs)})
+            ids, mask, types = task.table["tokens"].inputs.items()
+            sizes = [*_sizes(ids[1], batch)[:-1], length]
+            tokens = {
+                ids[0]: np.full(sizes, task.special_ids.mask),
+                mask[0]: np.ones(sizes),
+                types[0]: np.zeros(sizes),
+            }
+            yield Request("tokens", {n: array.astype(np.int32) for n, array in tokens.items()})
+
+
+def records(texts: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns a serialized tf.train.Example for each row, with the texts as features."""
+    rows = [dict(zip(texts, row)) for row in zip(*texts.values())]
+    return np.array([_record(row) for row in rows], object)
+
+
+def _record(row: Mapping[str, str | np.ndarray]) -> bytes:
+    example = tf.train.Example()
+    for name, values in row.items():
+        found = [str(text).encode() for text in np.atleast_1d(values)]
+        example.features.feature[name].bytes_list.value.extend(found)
+    return example.SerializeToString()
+
+
+def _sizes(spec: signatures.Spec, batch: int) -> list[int]:
+    """Returns the sizes of an input's axes; 2 of those behind the batch."""
+    return [batch, *[2] * (len(spec.axes) - 1)]
