@@ -30,6 +30,12 @@ def files(tmp_path):
     return write_parts(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def evaluated(golden_builds):
+    """The instances of the dynamic golden build as an evaluation reads them."""
+    return in_order(golden_builds["dynamic"])
+
+
 def in_order(folder, files="*.tfrecord", prefix=""):
     """Returns the instances of a golden build as arrays."""
     return joined(
@@ -95,8 +101,8 @@ def test_records_with_model_gardens_names_are_read_here_and_there(golden_builds)
 
 
 class TestDynamicRecords:
-    def test_are_the_instances_of_static_ones_with_other_masks(self, golden_builds):
-        dynamic, static = (in_order(golden_builds[kind]) for kind in ("dynamic", "original"))
+    def test_are_the_instances_of_static_ones_with_other_masks(self, golden_builds, evaluated):
+        dynamic, static = evaluated, in_order(golden_builds["original"])
         for name, (_, dtype, length) in FEATURES.items():
             assert (dynamic[name].dtype, dynamic[name].shape[1]) == (np.dtype(dtype), length)
         np.testing.assert_array_equal(restored(dynamic), restored(static))
@@ -105,8 +111,8 @@ class TestDynamicRecords:
         same = (dynamic["masked_lm_positions"] == static["masked_lm_positions"]).all(1)
         assert same.mean() < 0.01
 
-    def test_masks_have_the_statistics_of_the_original(self, golden_builds):
-        arrays = in_order(golden_builds["dynamic"])
+    def test_masks_have_the_statistics_of_the_original(self, evaluated):
+        arrays = evaluated
         used = arrays["masked_lm_weights"] > 0
         fraction = used.sum() / arrays["input_mask"].sum()
         assert fraction == pytest.approx(STATISTICS["mean_masked_fraction"], abs=0.0015)
@@ -118,11 +124,8 @@ class TestDynamicRecords:
             error = np.sqrt(aim * (1 - aim) * (1 / hits.size + 1 / STATISTICS["masked_total"]))
             assert abs(hits.mean() - aim) < 4 * error, name
 
-    def test_masks_are_new_in_each_epoch_and_the_same_in_each_evaluation(self, golden_builds):
-        folder = golden_builds["dynamic"]
-        again = in_order(folder)
-        assert_equal(again, in_order(folder))
-        size = len(again["input_mask"])
+    def test_masks_are_new_in_each_epoch(self, golden_builds, evaluated):
+        folder, size = golden_builds["dynamic"], len(evaluated["input_mask"])
         epochs = dataset(
             str(folder / "*.tfrecord"), **GOLDEN, global_batch_size=size, is_training=True, seed=5
         ).take(2)
@@ -166,9 +169,10 @@ class TestDynamicRecords:
         assert_equal(one, two)
 
 
-def test_records_of_a_store_are_read_and_checked(golden_builds):
+def test_records_of_a_store_are_read_and_checked(golden_builds, evaluated):
+    """And every evaluation draws the same masks."""
     folder = golden_builds["dynamic"]
-    assert_equal(in_order(folder, prefix="file://"), in_order(folder))
+    assert_equal(in_order(folder, prefix="file://"), evaluated)
     with pytest.raises(InputError, match="Received 'file://.*', built for 64. Set"):
         read(f"file://{folder}/*.tfrecord", max_seq_length=65)
 
