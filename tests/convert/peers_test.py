@@ -70,7 +70,7 @@ def test_transformers_loads_the_models_of_tasks(tmp_path):
     for folder in theirs.iterdir():
         before, after = (np.load(root / folder.name / "io.npz") for root in (theirs, ours))
         for name in after.files:
-            np.testing.assert_array_equal(after[name], before[name])
+            assert difference(after[name], before[name]) < 1e-6  # threads add in any order
 
 
 @pytest.mark.stranger
