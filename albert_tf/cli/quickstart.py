@@ -9,7 +9,7 @@ learned.
 
 Re-running the command goes on with the first step that is not finished. Two cores need about ten
 minutes. What is kept in --output_dir: text/, vocab.model, data/, run/, hub/encoder,
-hub/preprocessor, labelled/, classifier/, metrics.json, loss.png.
+hub/preprocessor, labelled/, classifier/, hub/classifier, metrics.json, loss.png.
 """
 
 from __future__ import annotations

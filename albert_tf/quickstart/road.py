@@ -98,7 +98,7 @@ def steps(out: Path, settings: dict[str, Any], recipe: str) -> list[Step]:
 
 
 def _classifier_steps(out: Path, train_steps: int | None) -> list[Step]:
-    """Fine-tuning: which package a sentence comes from."""
+    """Fine-tuning and export: which package a sentence comes from."""
     train, dev, run = out / "labelled/train.jsonl", out / "labelled/dev.jsonl", out / "classifier"
     macros = dict(
         INIT_FROM=out / "run",
@@ -121,6 +121,11 @@ def _classifier_steps(out: Path, train_steps: int | None) -> list[Step]:
             call=lambda: package_sentences.write(train, dev, per_package=per_package),
         ),
         Step("fine-tuning", (run / run_folder.OPERATIVE_CONFIG).is_file, command),
+        Step(
+            "export, classifier",
+            (out / "hub/classifier").is_dir,
+            ["export", "task", str(run / "best"), str(out / "hub/classifier")],
+        ),
     ]
 
 

@@ -52,7 +52,7 @@ def test_a_second_start_repeats_nothing(quickstart_folder, quickstart_arguments,
     before = [(quickstart_folder / f).stat().st_mtime_ns for f in files]
     run(*quickstart_arguments)
     printed = capsys.readouterr().out
-    assert printed.count("done before") == 9
+    assert printed.count("done before") == 10
     assert "mlm_accuracy" in printed and "[MASK]" in printed
     assert before == [(quickstart_folder / f).stat().st_mtime_ns for f in files]
 
