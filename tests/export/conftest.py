@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from albert_tf.export import hub_encoder, preprocessor
+from albert_tf.export import hub_encoder, preprocessor, task_model
+from albert_tf.export.task_source import Settings
 from albert_tf.tokenization import vocabulary
 
 TESTDATA = Path(__file__).parents[1] / "testdata"
@@ -46,6 +47,13 @@ def exports(source, tmp_path_factory):
         shutil.move(written / name, moved / name)
     shutil.rmtree(written)
     return moved
+
+
+@pytest.fixture(scope="session")
+def masks(source, tmp_path_factory):
+    """Version 7 of a model that fills masks."""
+    base = tmp_path_factory.mktemp("models") / "masks"
+    return task_model.export(source, base, "7", Settings(seq_length=16, top_k=3), check=False)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import shutil
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import op_def_registry
 
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
@@ -42,14 +43,25 @@ def test_signatures_are_those_of_the_released_module(exports, request):
     assert ours["serving_default"] == released["tokens"]
 
 
-@pytest.mark.parametrize("name", ["encoder", "preprocessor"])
-def test_no_path_of_the_machine_that_wrote_it(exports, name):
+@pytest.fixture(params=["encoder", "preprocessor", "masks"])
+def artefact(request, exports, masks):
+    return masks if request.param == "masks" else exports / request.param
+
+
+def test_no_path_of_the_machine_that_wrote_it(artefact):
     # Folders of the fixtures, of temporary files, of the checkout and of the installed packages.
     words = (b"build-machine", b"pytest-of", b"/tmp", b"/home", b"site-packages", b"albert_tf/")
-    for file in (exports / name).rglob("*"):
+    for file in artefact.rglob("*"):
         if file.is_file():
             found = [word for word in (*words, os.getcwd().encode()) if word in file.read_bytes()]
             assert not found, file
+
+
+def test_no_op_but_those_of_tensorflow_and_tf_text_and_no_python(artefact):
+    ops = manifest.read(artefact)["ops"]
+    # This process has loaded the libraries of both, and no other.
+    assert [op for op in ops if op_def_registry.get(op) is None] == []
+    assert not {"PyFunc", "PyFuncStateless", "EagerPyFunc"} & set(ops)
 
 
 def test_an_encoder_needs_no_op_beyond_tensorflow(exports):

@@ -41,6 +41,11 @@ def test_a_keras_layer_by_signature_equals_the_call(found):
     assert max(found["keras_signature"].values()) < TOLERANCE
 
 
+def test_every_way_to_run_it_gives_the_same_numbers(found):
+    assert len(found["ways"]) == 11
+    assert max(found["ways"].values()) < TOLERANCE, found["ways"]
+
+
 def test_a_trainable_keras_layer_has_the_weights_of_the_encoder(found):
     assert found["variables"] == {
         "weights": WEIGHTS,

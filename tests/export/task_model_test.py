@@ -94,16 +94,9 @@ def test_warmup_records_are_requests_that_run(exported):
     assert len(seen) == 12  # lengths 8 and 24
 
 
-@pytest.fixture(scope="module")
-def filled(source, tmp_path_factory):
-    base = tmp_path_factory.mktemp("models") / "masks"
-    settings = Settings(seq_length=16, top_k=3)
-    return task_model.export(source, base, "7", settings, check=False)
-
-
-def test_masks_are_filled_as_predict_does(source, filled):
-    assert filled.name == "7"
-    model = tf.saved_model.load(str(filled))
+def test_masks_are_filled_as_predict_does(source, masks):
+    assert masks.name == "7"
+    model = tf.saved_model.load(str(masks))
     check_all(model, task_source.read(source, Settings(seq_length=16, top_k=3)))
     answers = model.signatures["serving_default"](text=tf.constant(["no mask", "", "[MASK]"]))
     assert answers["lengths"].numpy().tolist() == [0, 0, 1]
