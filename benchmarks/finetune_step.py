@@ -24,8 +24,8 @@ import numpy as np
 from tqdm import tqdm
 
 from albert_tf import presets
-from albert_tf.data import package_sentences
-from albert_tf.data.classification import LabelledText, encode
+from albert_tf.data.corpus import package_sentences
+from albert_tf.data.labelled.classification import LabelledText, encode
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from benchmarks import interleaved
 from benchmarks.finetune_systems import OURS, SYSTEMS, artefacts

@@ -27,15 +27,21 @@ def write(folder: Path, description: Mapping[str, Any]) -> None:
     """
     graph = _meta_graph(folder)
     ops = _ops(graph.graph_def)
-    values = {
-        **description,
-        "albert_tf": __version__,
-        "tensorflow": tf.__version__,
-        "signatures": _signatures(graph),
-        "ops": ops,
-        "custom_ops": [op for op in ops if not hasattr(tf.raw_ops, op)],
-        "files": checksums(folder),
-    }
+    write_files(
+        folder,
+        {
+            **description,
+            "signatures": _signatures(graph),
+            "ops": ops,
+            "custom_ops": [op for op in ops if not hasattr(tf.raw_ops, op)],
+        },
+    )
+
+
+def write_files(folder: Path, description: Mapping[str, Any]) -> None:
+    """Writes the manifest of a folder that is no SavedModel: description, versions, checksums."""
+    versions = {"albert_tf": __version__, "tensorflow": tf.__version__}
+    values = {**description, **versions, "files": checksums(folder)}
     (folder / NAME).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 

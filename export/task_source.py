@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from albert_tf.config import AlbertConfig
 from albert_tf.convert import load
-from albert_tf.data import glue
+from albert_tf.data.labelled import glue
 from albert_tf.errors import InputError
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.serving.choice_maker import ChoiceMaker

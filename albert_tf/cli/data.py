@@ -44,7 +44,7 @@ def _build(args: argparse.Namespace) -> None:
 
 
 def _tell(counts: Mapping[str, int], plot: str | None) -> None:
-    from albert_tf.data import statistics_plot, statistics_report
+    from albert_tf.data.pretraining import statistics_plot, statistics_report
 
     print(statistics_report.report(counts))
     if plot:
@@ -53,7 +53,7 @@ def _tell(counts: Mapping[str, int], plot: str | None) -> None:
 
 
 def _stats(args: argparse.Namespace) -> None:
-    from albert_tf.data import records
+    from albert_tf.data.pretraining import records
     from albert_tf.data.storage import expand
     from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -62,7 +62,7 @@ def _stats(args: argparse.Namespace) -> None:
 
 
 def _show(args: argparse.Namespace) -> None:
-    from albert_tf.data import records
+    from albert_tf.data.pretraining import records
     from albert_tf.data.storage import expand
     from albert_tf.errors import InputError
     from albert_tf.tokenization.tokenizer import AlbertTokenizer

@@ -22,7 +22,11 @@ from collections import Counter
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the settings of a build; flags that the original script has are named as there."""
-    from albert_tf.data.build_settings import RECORD_FORMATS, SINGLE_SENTENCE, BuildSettings
+    from albert_tf.data.pretraining.build_settings import (
+        RECORD_FORMATS,
+        SINGLE_SENTENCE,
+        BuildSettings,
+    )
 
     default = BuildSettings()
 
@@ -110,8 +114,8 @@ def run(args: argparse.Namespace) -> dict[str, int]:
     import dataclasses
     import time
 
-    from albert_tf.data.build_settings import BuildSettings
-    from albert_tf.data.pretraining_data import build
+    from albert_tf.data.pretraining.build_settings import BuildSettings
+    from albert_tf.data.pretraining.pretraining_data import build
 
     names = [field.name for field in dataclasses.fields(BuildSettings)]
     settings = BuildSettings(**{name: getattr(args, name) for name in names})

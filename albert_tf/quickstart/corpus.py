@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 
 from albert_tf import files
-from albert_tf.data import docstrings, documents, sentences
+from albert_tf.data.corpus import docstrings, documents, sentences
 from albert_tf.errors import InputError
 
 HELDOUT_FRACTION = 0.05

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from albert_tf.data import documents
+from albert_tf.data.corpus import documents
 from albert_tf.tasks import pretraining_report
 from albert_tf.tasks.prediction import Predictor
 from albert_tf.tokenization.tokenizer import AlbertTokenizer

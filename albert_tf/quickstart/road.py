@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from albert_tf import files
 from albert_tf.cli import main
-from albert_tf.data import manifest, package_sentences
+from albert_tf.data.corpus import package_sentences
+from albert_tf.data.pretraining import manifest
 from albert_tf.errors import InputError
 from albert_tf.quickstart import corpus
 from albert_tf.training import run_folder

@@ -13,9 +13,9 @@ import tf_keras
 from absl import logging
 from official.core import task_factory
 
-from albert_tf.data import classification, glue, tables
-from albert_tf.data.classification import LabelledText
-from albert_tf.data.encoded_examples import EncodedExamples
+from albert_tf.data.labelled import classification, glue, tables
+from albert_tf.data.labelled.classification import LabelledText
+from albert_tf.data.labelled.encoded_examples import EncodedExamples
 from albert_tf.errors import InputError, closest
 from albert_tf.files import expand
 from albert_tf.modeling.classifier import AlbertClassifier

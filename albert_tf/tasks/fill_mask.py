@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from albert_tf.data import tables
-from albert_tf.data.encoded_examples import EncodedExamples
+from albert_tf.data.labelled import tables
+from albert_tf.data.labelled.encoded_examples import EncodedExamples
 from albert_tf.errors import InputError
 from albert_tf.files import expand
 from albert_tf.modeling.masked_lm import AlbertMaskedLM

@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 import tensorflow as tf
 import tf_keras
 
-from albert_tf.data import batching
-from albert_tf.data.encoded_examples import EncodedExamples
+from albert_tf.data.labelled import batching
+from albert_tf.data.labelled.encoded_examples import EncodedExamples
 from albert_tf.errors import InputError, closest
 from albert_tf.modeling.task_description import FILE, TaskDescription
 from albert_tf.modeling.task_model import TaskModel

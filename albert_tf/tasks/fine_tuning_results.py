@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from albert_tf.data.encoded_examples import EncodedExamples
+from albert_tf.data.labelled.encoded_examples import EncodedExamples
 from albert_tf.files import existing, replacing
 from albert_tf.tasks.outputs import Outputs
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from official.core import task_factory
 
-from albert_tf.data.span_windows import Window
+from albert_tf.data.labelled.span_windows import Window
 from albert_tf.modeling.joint_span_labeler import AlbertJointSpanLabeler
 from albert_tf.tasks import span_decoding
 from albert_tf.tasks.albert_task import Tensors

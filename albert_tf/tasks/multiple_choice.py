@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 from official.core import task_factory
 
-from albert_tf.data import choice_tables, multiple_choice, race, tables
-from albert_tf.data.encoded_examples import EncodedExamples
-from albert_tf.data.multiple_choice import Item
+from albert_tf.data.labelled import choice_tables, multiple_choice, race, tables
+from albert_tf.data.labelled.encoded_examples import EncodedExamples
+from albert_tf.data.labelled.multiple_choice import Item
 from albert_tf.errors import InputError
 from albert_tf.files import expand
 from albert_tf.modeling.multiple_choice import AlbertMultipleChoice

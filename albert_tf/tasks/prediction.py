@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 import tqdm
 
-from albert_tf.data import batching
+from albert_tf.data.labelled import batching
 from albert_tf.errors import InputError
 from albert_tf.modeling import pretrained
 from albert_tf.modeling.task_model import TaskModel

@@ -13,8 +13,8 @@ import tensorflow as tf
 import tf_keras
 from official.core import config_definitions, task_factory
 
-from albert_tf.data import manifest, pretraining_input, record_files, record_kinds
-from albert_tf.data.masking import Masking
+from albert_tf.data.masking.masking import Masking
+from albert_tf.data.pretraining import manifest, pretraining_input, record_files, record_kinds
 from albert_tf.data.storage import expand
 from albert_tf.errors import InputError
 from albert_tf.modeling.pretrainer import AlbertPretrainer

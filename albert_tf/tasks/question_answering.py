@@ -18,10 +18,10 @@ import tensorflow as tf
 import tqdm
 from official.core import task_factory
 
-from albert_tf.data import question_data, squad
-from albert_tf.data.encoded_examples import EncodedExamples
-from albert_tf.data.span_windows import Window, WindowSettings
-from albert_tf.data.squad import Question
+from albert_tf.data.labelled import question_data, squad
+from albert_tf.data.labelled.encoded_examples import EncodedExamples
+from albert_tf.data.labelled.span_windows import Window, WindowSettings
+from albert_tf.data.labelled.squad import Question
 from albert_tf.errors import InputError
 from albert_tf.files import expand, replacing
 from albert_tf.modeling.span_labeler import AlbertSpanLabeler

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from albert_tf.data.span_windows import Window
-from albert_tf.data.squad import Question
+from albert_tf.data.labelled.span_windows import Window
+from albert_tf.data.labelled.squad import Question
 
 
 class Candidates(NamedTuple):

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from albert_tf.data.squad import Question
+from albert_tf.data.labelled.squad import Question
 from albert_tf.errors import InputError
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")

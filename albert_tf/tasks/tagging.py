@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 from official.core import task_factory
 
-from albert_tf.data import conll, tagging
-from albert_tf.data.conll import Sentence
-from albert_tf.data.encoded_examples import EncodedExamples
+from albert_tf.data.labelled import conll, tagging
+from albert_tf.data.labelled.conll import Sentence
+from albert_tf.data.labelled.encoded_examples import EncodedExamples
 from albert_tf.errors import InputError
 from albert_tf.files import expand
 from albert_tf.modeling.task_description import TaskDescription

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from albert_tf.cli import main
-from albert_tf.data import manifest
+from albert_tf.data.pretraining import manifest
 
 TESTDATA = Path(__file__).parents[1] / "testdata"
 VOCAB = str(TESTDATA / "tokenization" / "spm.model")
@@ -82,8 +82,8 @@ def test_errors_are_one_line_and_write_nothing(tmp_path, capsys, more, message):
 
 
 def test_a_runner_without_beam_names_the_command_that_adds_it(tmp_path, capsys, monkeypatch):
-    monkeypatch.delitem(sys.modules, "albert_tf.data.beam_build", raising=False)
-    monkeypatch.delattr("albert_tf.data.beam_build", raising=False)
+    monkeypatch.delitem(sys.modules, "albert_tf.data.pretraining.beam_build", raising=False)
+    monkeypatch.delattr("albert_tf.data.pretraining.beam_build", raising=False)
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     assert build(tmp_path, "--runner", "DirectRunner") == 2
     assert "Apache Beam, which is not installed" in (err := capsys.readouterr().err)

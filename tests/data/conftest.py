@@ -3,8 +3,8 @@
 import pytest
 from built import CORPUS, VOCAB, digests
 
-from albert_tf.data.build_settings import RECORD_FORMATS, BuildSettings
-from albert_tf.data.pretraining_data import build
+from albert_tf.data.pretraining.build_settings import RECORD_FORMATS, BuildSettings
+from albert_tf.data.pretraining.pretraining_data import build
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 

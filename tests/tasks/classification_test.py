@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny_task
 
-from albert_tf.data.encoded_examples import EncodedExamples
+from albert_tf.data.labelled.encoded_examples import EncodedExamples
 from albert_tf.errors import InputError
 from albert_tf.tasks.classification import ClassificationTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
@@ -164,7 +164,7 @@ GLUE = {
 
 @pytest.mark.parametrize("name", GLUE)
 def test_files_of_glue_as_they_are_distributed(name, tmp_path):
-    from albert_tf.data import glue
+    from albert_tf.data.labelled import glue
 
     layout = glue.layout(name)
     rows, head, row = GLUE[name]

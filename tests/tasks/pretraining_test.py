@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from albert_tf.data.build_settings import BuildSettings
-from albert_tf.data.pretraining_data import build
+from albert_tf.data.pretraining.build_settings import BuildSettings
+from albert_tf.data.pretraining.pretraining_data import build
 from albert_tf.errors import InputError
 from albert_tf.tasks import model_config, pretraining_report
 from albert_tf.tasks.label_metrics import MajorityShare

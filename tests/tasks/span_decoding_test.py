@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from albert_tf.data.span_windows import WindowSettings, windows
+from albert_tf.data.labelled.span_windows import WindowSettings, windows
 from albert_tf.tasks.span_decoding import beam_candidates, best_spans, logit_candidates
 from albert_tf.tokenization.offsets import TokenSpans
 from albert_tf.tokenization.special_ids import SpecialIds

@@ -7,7 +7,7 @@ import string
 import pytest
 from official.nlp.tools import squad_evaluate_v1_1, squad_evaluate_v2_0
 
-from albert_tf.data.squad import Answer, Question
+from albert_tf.data.labelled.squad import Answer, Question
 from albert_tf.errors import InputError
 from albert_tf.tasks import squad_metrics
 

@@ -1,7 +1,7 @@
 import numpy as np
 
-from albert_tf.data.squad import Answer as Gold
-from albert_tf.data.squad import Question
+from albert_tf.data.labelled.squad import Answer as Gold
+from albert_tf.data.labelled.squad import Question
 from albert_tf.tasks import squad_report
 from albert_tf.tasks.span_decoding import Answer, Span
 

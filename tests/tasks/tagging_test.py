@@ -6,7 +6,7 @@ import pytest
 import tiny_task
 
 import albert_tf
-from albert_tf.data import conll
+from albert_tf.data.labelled import conll
 from albert_tf.errors import InputError
 from albert_tf.tasks import tagging_metrics
 from albert_tf.tasks.outputs import Outputs

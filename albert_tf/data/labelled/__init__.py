@@ -1,0 +1,1 @@
+"""Labelled examples of fine-tuning tasks: read, tokenized, cut into windows, batched."""

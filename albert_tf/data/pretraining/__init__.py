@@ -1,0 +1,1 @@
+"""Pretraining records: built from documents, counted, and read for training."""

@@ -1,0 +1,33 @@
+import pytest
+
+from albert_tf.data.labelled.choice_tables import Columns, items
+from albert_tf.data.labelled.tables import Row
+from albert_tf.errors import InputError
+
+FIELDS = dict(p="A context.", q="Then", a="it ends.", b="it goes on.", c=" ", right="1")
+COLUMNS = Columns("p", "q", ("a", "b", "c"), "right")
+
+
+def test_a_row_with_a_question():
+    (item,) = items([Row("line 2", FIELDS)], COLUMNS, labelled=True)
+    assert item.passage == "A context." and item.label == 1 and item.origin == "line 2"
+    assert item.choices == ("Then it ends.", "Then it goes on.")
+
+
+def test_choices_that_stand_alone_and_no_label():
+    columns = COLUMNS._replace(question="")
+    first, second = items([Row("line 2", FIELDS), Row("line 3", FIELDS)], columns, labelled=False)
+    assert first.choices == ("it ends.", "it goes on.") and first.label is None
+    assert (first.id, second.id) == ("0", "1") and columns.texts() == ["p", "a", "b", "c"]
+
+
+def test_an_empty_choice_between_others_is_one():
+    fields = {**FIELDS, "a": "", "q": ""}
+    (item,) = items([Row("line 2", fields)], COLUMNS, labelled=False)
+    assert item.choices == ("", "it goes on.")
+
+
+@pytest.mark.parametrize("label", ["", "-1", "A", "1.0"])
+def test_bad_labels_are_named(label):
+    with pytest.raises(InputError, match=f"Received '{label}' in column 'right', line 2"):
+        list(items([Row("line 2", {**FIELDS, "right": label})], COLUMNS, labelled=True))
