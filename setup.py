@@ -14,6 +14,7 @@ MAPPED = {"albert_tf.export": "export", "albert_tf.experiments": "experiments"}
 
 REQUIRES = [
     "absl-py",
+    "ai-edge-litert>=2.3",  # the interpreter that LiteRT exports are compared by
     "gin-config>=0.5.0",
     "h5py",
     # tensorflow-datasets 4.9.10 imports it under every Python and asks for it below 3.11 only.
