@@ -11,7 +11,6 @@ the machine sets. `--clock cpu` counts seconds of processor time, which other pr
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -22,8 +21,8 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tf_keras  # noqa: E402
 
-from albert_tf import AlbertConfig, AlbertEncoder, presets  # noqa: E402
-from benchmarks import interleaved, model_garden, roofline, traffic  # noqa: E402
+from albert_tf import AlbertConfig, AlbertEncoder  # noqa: E402
+from benchmarks import interleaved, model_garden, model_size, roofline, traffic  # noqa: E402
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
@@ -73,15 +72,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--preset", default="albert_base_v2")
-    parser.add_argument("--layers", type=int, help="by default the preset's")
+    model_size.add_flags(parser)
     parser.add_argument("--shape", default="8x128", choices=traffic.SHAPES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=2, help="of a turn (%(default)s)")
     parser.add_argument("--clock", default="wall", choices=CLOCKS)
     args = parser.parse_args()
-    config = presets.get(args.preset).config
-    config = dataclasses.replace(config, num_hidden_layers=args.layers or config.num_hidden_layers)
+    config = model_size.config(args)
     shape = traffic.SHAPES[args.shape]
     batch = traffic.batch(shape, config.vocab_size)
     inputs, real = [tf.constant(x) for x in batch.values()], batch["input_mask"].astype(bool)

@@ -23,11 +23,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from albert_tf import presets
 from albert_tf.data.corpus import package_sentences
 from albert_tf.data.labelled.classification import LabelledText, encode
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
-from benchmarks import interleaved
+from benchmarks import interleaved, model_size
 from benchmarks.finetune_systems import OURS, SYSTEMS, artefacts
 from benchmarks.worker import Failed, Worker, in_process
 
@@ -91,8 +90,7 @@ def main() -> None:
     )
     add = parser.add_argument
     add("--vocab", required=True, help="a SentencePiece model, such as quickstart/vocab.model")
-    add("--preset", default="albert_base_v2", help="sizes (%(default)s)")
-    add("--layers", type=int, help="fewer layers, for a short look")
+    model_size.add_flags(parser)
     add("--examples", type=int, default=256, help="(%(default)s)")
     add("--length", type=int, default=128, help="fixed length of Model Garden's (%(default)s)")
     add("--batch", type=int, default=32, help="(%(default)s)")
@@ -102,8 +100,7 @@ def main() -> None:
     if args.examples % args.batch:
         parser.error("--examples must be a multiple of --batch, so that no system leaves some out")
     data = sentences(args.vocab, args.examples, args.length, args.batch)
-    config = presets.get(args.preset).config.to_dict()
-    config |= {"num_hidden_layers": args.layers} if args.layers else {}
+    config = model_size.config(args).to_dict()
     systems = [OURS, *(name for name in args.systems if name != OURS)]
     print(f"{args.preset}: {measure(config, data, systems, args.rounds)}", flush=True)
 

@@ -92,28 +92,17 @@ def model_garden(folder: Path) -> Bind:
     import tensorflow as tf
     import tf_keras
     from official.modeling.optimization.legacy_adamw import AdamWeightDecay
-    from official.nlp.configs import encoders
     from official.nlp.tasks import sentence_prediction
 
     from albert_tf import AlbertConfig
+    from benchmarks.model_garden import encoder_config
 
     config = AlbertConfig.from_json_file(folder / "checkpoint" / "albert_config.json")
-    encoder = encoders.AlbertEncoderConfig(
-        vocab_size=config.vocab_size,
-        embedding_width=config.embedding_size,
-        hidden_size=config.hidden_size,
-        num_layers=config.num_hidden_layers,
-        num_attention_heads=config.num_attention_heads,
-        intermediate_size=config.intermediate_size,
-        max_position_embeddings=config.max_position_embeddings,
-        dropout_rate=0.0,
-        attention_dropout_rate=0.0,
-    )
     head = np.load(folder / "head.npz")
     settings = sentence_prediction.ModelConfig(
         num_classes=len(head["bias"]),
         use_encoder_pooler=True,
-        encoder=encoders.EncoderConfig(type="albert", albert=encoder),
+        encoder=encoder_config(config, dropout_rate=0.0, attention_dropout_rate=0.0),
     )
     task = sentence_prediction.SentencePredictionTask(
         sentence_prediction.SentencePredictionConfig(model=settings)

@@ -15,7 +15,6 @@ libraries are missing are named and left out. Close other programs before the fi
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import tempfile
 import time
@@ -26,11 +25,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from albert_tf import presets
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
 from albert_tf.files import replacing
-from benchmarks import artefacts, machine, report, roofline, traffic
+from benchmarks import artefacts, machine, model_size, report, roofline, traffic
 from benchmarks.systems import OURS, SYSTEMS
 from benchmarks.worker import Failed, Worker, in_process
 
@@ -57,8 +55,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--preset", default="albert_base_v2", help="sizes of the model (%(default)s)")
-    add("--layers", type=int, help="of the model, for a quick trial; by default the preset's")
+    model_size.add_flags(parser)
     add("--shapes", nargs="+", default=[*ALL_SHAPES], help=f"of {', '.join(ALL_SHAPES)}; all")
     add("--systems", nargs="+", default=[*SYSTEMS], help=f"of {', '.join(SYSTEMS)}; all")
     add("--rounds", type=int, default=7, help="turns of each system (%(default)s)")
@@ -87,8 +84,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _measure(
     args: argparse.Namespace, folder: Path, shapes: list[str], results: dict[str, Any]
 ) -> None:
-    config = presets.get(args.preset).config
-    config = dataclasses.replace(config, num_hidden_layers=args.layers or config.num_hidden_layers)
+    config = model_size.config(args)
     model = f"{args.preset}, {config.num_hidden_layers} layers"
     if results["model"] not in (None, model):
         raise InputError(

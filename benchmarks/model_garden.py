@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import tensorflow as tf
 import tf_keras
-from official.nlp.modeling.networks import AlbertEncoder as ModelGardenEncoder
 
 from albert_tf import AlbertConfig, AlbertEncoder
+from albert_tf.convert.model_garden import their_encoder
 
 
 def encoder(ours: AlbertEncoder, config: AlbertConfig) -> tf_keras.Model:
     """Returns Model Garden's encoder of the same sizes and weights, dropout 0."""
-    theirs = ModelGardenEncoder(
-        vocab_size=config.vocab_size,
-        embedding_width=config.embedding_size,
-        hidden_size=config.hidden_size,
-        num_layers=config.num_hidden_layers,
-        num_attention_heads=config.num_attention_heads,
-        max_sequence_length=config.max_position_embeddings,
-        type_vocab_size=config.type_vocab_size,
-        intermediate_size=config.intermediate_size,
-        dropout_rate=0.0,
-        attention_dropout_rate=0.0,
-        dict_outputs=True,
-    )
+    without = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    theirs = their_encoder(dataclasses.replace(config, **without))
     for source, target in zip(_in_order(ours.variables), _in_order(theirs.variables)):
         target.assign(tf.reshape(source, target.shape))
     return theirs
@@ -44,3 +36,20 @@ def _in_order(variables: list[tf.Variable]) -> list[tf.Variable]:
         return parts.index(aliases.get(part, part)), name.split("/")[-1]
 
     return sorted(variables, key=key)
+
+
+def encoder_config(config: AlbertConfig, **changes: Any) -> Any:
+    """Returns the config of Model Garden's tasks for an encoder of the same sizes."""
+    from official.nlp.configs import encoders
+
+    albert = encoders.AlbertEncoderConfig(
+        vocab_size=config.vocab_size,
+        embedding_width=config.embedding_size,
+        hidden_size=config.hidden_size,
+        num_layers=config.num_hidden_layers,
+        num_attention_heads=config.num_attention_heads,
+        intermediate_size=config.intermediate_size,
+        max_position_embeddings=config.max_position_embeddings,
+        **changes,
+    )
+    return encoders.EncoderConfig(type="albert", albert=albert)

@@ -10,7 +10,6 @@ with all of them, for the throughput.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import functools
 import os
 import tempfile
@@ -18,8 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from albert_tf import presets
-from benchmarks import artefacts, interleaved, traffic
+from benchmarks import artefacts, interleaved, model_size, traffic
 from benchmarks.systems import Bind, saved_model
 from benchmarks.worker import Worker, in_process
 
@@ -45,14 +43,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--preset", default="albert_base_v2")
-    parser.add_argument("--layers", type=int, help="by default the preset's")
+    model_size.add_flags(parser)
     parser.add_argument("--shape", default="8x128", choices=traffic.SHAPES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=2, help="of a turn (%(default)s)")
     args = parser.parse_args()
-    config = presets.get(args.preset).config
-    config = dataclasses.replace(config, num_hidden_layers=args.layers or config.num_hidden_layers)
+    config = model_size.config(args)
     batch = traffic.batch(traffic.SHAPES[args.shape], config.vocab_size)
     with tempfile.TemporaryDirectory() as folder:
         in_process(artefacts.hub, config, Path(folder))

@@ -70,26 +70,18 @@ def _ours(folder: Path, remove_padding: bool = False, xla: bool = False) -> Bind
 def _model_garden(folder: Path, xla: bool = False) -> Bind:
     import tensorflow as tf
     from official.modeling.optimization.legacy_adamw import AdamWeightDecay
-    from official.nlp.configs import bert, encoders
+    from official.nlp.configs import bert
     from official.nlp.data import pretrain_dataloader
     from official.nlp.tasks.masked_lm import MaskedLMConfig, MaskedLMTask
 
     from albert_tf import AlbertConfig
+    from benchmarks.model_garden import encoder_config
 
     before = _memory("VmRSS")
     config = AlbertConfig.from_json_file(folder / "checkpoint" / "albert_config.json")
-    encoder = encoders.AlbertEncoderConfig(
-        vocab_size=config.vocab_size,
-        embedding_width=config.embedding_size,
-        hidden_size=config.hidden_size,
-        num_layers=config.num_hidden_layers,
-        num_attention_heads=config.num_attention_heads,
-        intermediate_size=config.intermediate_size,
-        max_position_embeddings=config.max_position_embeddings,
-    )
     head = bert.ClsHeadConfig(inner_dim=config.hidden_size, num_classes=2, name="next_sentence")
     pretrainer = bert.PretrainerConfig(
-        encoder=encoders.EncoderConfig(type="albert", albert=encoder),
+        encoder=encoder_config(config),
         cls_heads=[head],
         mlm_activation="gelu",
     )

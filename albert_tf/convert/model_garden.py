@@ -163,15 +163,11 @@ def _head_node(graph: ObjectGraph, checkpoint: TensorFlowCheckpoint) -> int | No
     return None
 
 
-def _build(source: Source) -> dict[str, Any]:
-    """Returns Model Garden's objects by the names under which its trainer saves them.
+def their_encoder(config: AlbertConfig) -> Any:
+    """Returns Model Garden's `AlbertEncoder` of these sizes, with new weights."""
+    from official.nlp.modeling import networks
 
-    Activations are those of its defaults, as a checkpoint does not hold them.
-    """
-    from official.nlp.modeling import layers, models, networks
-
-    config = source.config
-    encoder = networks.AlbertEncoder(
+    return networks.AlbertEncoder(
         vocab_size=config.vocab_size,
         embedding_width=config.embedding_size,
         hidden_size=config.hidden_size,
@@ -184,6 +180,17 @@ def _build(source: Source) -> dict[str, Any]:
         attention_dropout_rate=config.attention_probs_dropout_prob,
         dict_outputs=True,
     )
+
+
+def _build(source: Source) -> dict[str, Any]:
+    """Returns Model Garden's objects by the names under which its trainer saves them.
+
+    Activations are those of its defaults, as a checkpoint does not hold them.
+    """
+    from official.nlp.modeling import layers, models
+
+    config = source.config
+    encoder = their_encoder(config)
     if not source.heads:
         return {"encoder": encoder}
     heads = []
