@@ -150,10 +150,36 @@ def _choices(task: TextTask, predictor: Predictor) -> Answers:
     }
 
 
+def _spans(task: TextTask, predictor: Predictor) -> Answers:
+    questions, contexts = ("Which?", "How many, or how long?", "Why so?"), OTHERS
+    rows = [
+        {"context": context, "qas": [{"id": str(index), "question": question}]}
+        for index, (question, context) in enumerate(zip(questions, contexts))
+    ]
+    answers = _answered(predictor, ".json", json.dumps({"data": [{"paragraphs": rows}]}))
+    answers.sort(key=lambda answer: int(answer["id"]))
+    n_best = predictor.task.task_config.n_best
+
+    def field(name: str, blank: Any) -> list[list[Any]]:
+        rows = [[span[name] for span in answer["n_best"]] for answer in answers]
+        return [row + [blank] * (n_best - len(row)) for row in rows]
+
+    texts = [[text.encode() for text in row] for row in field("text", "")]
+    return dict(question=np.array(questions), context=np.array(contexts)), {
+        "answer": np.array([answer["answer"].encode() for answer in answers]),
+        "null_odds": np.array([answer["null_odds"] for answer in answers], np.float32),
+        "n_best_answers": np.array(texts),
+        "n_best_starts": np.array(field("begin", 0), np.int32),
+        "n_best_ends": np.array(field("end", 0), np.int32),
+        "n_best_scores": np.array(field("probability", 0.0), np.float32),
+    }
+
+
 _ANSWERS: Mapping[str, Callable[[TextTask, Predictor], Answers]] = {
     "classification": _labels,
     "regression": _labels,
     "fill_mask": _fillings,
+    "question_answering": _spans,
     "tagging": _tags,
     "multiple_choice": _choices,
 }

@@ -15,6 +15,7 @@ from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.serving.choice_maker import ChoiceMaker
 from albert_tf.serving.mask_filler import MaskFiller
 from albert_tf.serving.sentence_embedding import SentenceEmbedding
+from albert_tf.serving.span_finder import SpanFinder, SpanSettings
 from albert_tf.serving.text_classifier import TextClassifier
 from albert_tf.serving.text_task import TextTask
 from albert_tf.serving.word_tagger import WordTagger
@@ -25,7 +26,10 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from . import task_cases
 from .verify import Case
 
-KINDS = ("classification", "regression", "tagging", "multiple_choice", "fill_mask")
+KINDS = (
+    *("classification", "regression", "question_answering"),
+    *("tagging", "multiple_choice", "fill_mask"),
+)
 LONGEST = 512
 
 
@@ -114,6 +118,9 @@ def _of_head(path: str | os.PathLike, settings: Settings) -> TaskSource:
     elif kind == "fill_mask":
         task.task_config.top_k = settings.top_k
         served = MaskFiller(model, tokenizer, length, settings.top_k)
+    elif kind == "question_answering":
+        values = {name: getattr(task.task_config, name) for name in SpanSettings._fields}
+        served = SpanFinder(model, tokenizer, length, SpanSettings(**values))
     elif kind == "tagging":
         served = WordTagger(model, tokenizer, length)
     else:

@@ -138,16 +138,28 @@ _CHOSEN = {
     "probabilities": Spec(tf.float32, ("B", "C")),
     "logits": Spec(tf.float32, ("B", "C")),
 }
+_LOGITS = dict.fromkeys(("start_logits", "end_logits"), Spec(tf.float32, ("B", "S")))
+_FOUND = {
+    "answer": Spec(tf.string, ("B",)),
+    "start": Spec(tf.int32, ("B",)),
+    "end": Spec(tf.int32, ("B",)),
+    "score": Spec(tf.float32, ("B",)),
+    "null_odds": Spec(tf.float32, ("B",)),
+    "n_best_answers": Spec(tf.string, ("B", "K")),
+    "n_best_starts": Spec(tf.int32, ("B", "K")),
+    "n_best_ends": Spec(tf.int32, ("B", "K")),
+    "n_best_scores": Spec(tf.float32, ("B", "K")),
+}
 
 
 def _task(
     texts: Mapping[str, Spec],
-    outputs: Mapping[str, Spec],
-    of_texts: Mapping[str, Spec] | None = None,
+    answers: Mapping[str, Spec],
+    of_ids: Mapping[str, Spec] | None = None,
     ids: Spec = IDS,
 ) -> Mapping[str, Signature]:
-    """Returns the signatures of a task; `of_texts` is what it gives only where it reads texts."""
-    answers = {**outputs, **(of_texts or {})}
+    """Returns the signatures of a task; `of_ids` is what it gives for ids if that is other."""
+    outputs = of_ids or answers
     return {
         "serving_default": Signature(texts, answers),
         "tokens": Signature(dict.fromkeys(TF1_HUB[:3], ids), outputs),
@@ -164,11 +176,12 @@ TASKS: Mapping[str, Mapping[str, Signature]] = {
     "regression": _task({"text": TEXTS}, {"value": Spec(tf.float32, ("B",))}),
     "pair_regression": _task(PAIRS, {"value": Spec(tf.float32, ("B",))}),
     "fill_mask": _task({"text": TEXTS}, _FILLED),
-    "tagging": _task({"text": TEXTS}, _TAGGED, {"words": Spec(tf.string, ("B", "W"))}),
+    "tagging": _task({"text": TEXTS}, {**_TAGGED, "words": Spec(tf.string, ("B", "W"))}, _TAGGED),
+    "question_answering": _task({"question": TEXTS, "context": TEXTS}, _FOUND, _LOGITS),
     "multiple_choice": _task(
         {"passage": TEXTS, "question": TEXTS, "choices": Spec(tf.string, ("B", "C"))},
+        {**_CHOSEN, "answer": Spec(tf.string, ("B",))},
         _CHOSEN,
-        {"answer": Spec(tf.string, ("B",))},
         Spec(tf.int32, ("B", "C", "S")),
     ),
 }

@@ -14,6 +14,7 @@ from albert_tf.export import manifest, task_model, task_source, verify, warmup
 from albert_tf.export.task_source import Settings
 from albert_tf.modeling.task_description import TaskDescription
 from albert_tf.tasks.classification import ClassificationTask
+from albert_tf.tasks.joint_question_answering import JointQuestionAnsweringTask
 from albert_tf.tasks.multiple_choice import MultipleChoiceTask
 from albert_tf.tasks.question_answering import QuestionAnsweringTask
 from albert_tf.tasks.tagging import TaggingTask
@@ -22,6 +23,11 @@ LENGTH = 24  # Some of the texts are longer.
 TASKS = {
     "classification": (ClassificationTask, ("bad", "fair", "good"), {}),
     "pair_regression": (ClassificationTask, (), {"second_text": "b"}),
+    "question_answering": (
+        QuestionAnsweringTask,
+        (),
+        dict(doc_stride=5, max_query_length=6, n_best=4, max_answer_length=3),
+    ),
     "tagging": (TaggingTask, ("O", "B-A", "I-A"), {}),
     "multiple_choice": (MultipleChoiceTask, (), {"max_qa_length": 9}),
 }
@@ -123,9 +129,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(source, tmp_pat
     ]:
         with pytest.raises(InputError, match=message):
             task_model.export(source, tmp_path / "m", settings=settings)
-    found = tiny_task.task(QuestionAnsweringTask)
+    found = tiny_task.task(JointQuestionAnsweringTask)
     run = tiny_task.save(found, found.build_model(), tmp_path / "qa")
-    with pytest.raises(InputError, match="must be for classification.*a model for question_answer"):
+    with pytest.raises(InputError, match="must be for classification.*model for joint_question"):
         task_model.export(run, tmp_path / "m")
     assert not (tmp_path / "m").exists()
 

@@ -1,0 +1,95 @@
+"""Loading an exported encoder in a fresh process, beside Model Garden's export of the same model.
+
+    python -m benchmarks.loading [--preset albert_base_v2] [--rounds 5]
+
+Also: how long the export takes, how large it is over its float32 weights, and what the first calls
+cost over the later ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import artefacts, interleaved
+
+# TensorFlow's import is not counted. Model Garden's export takes a list.
+PROGRAM = """
+import json, sys, time
+import tensorflow as tf
+begin = time.perf_counter()
+model = tf.saved_model.load(sys.argv[1])
+loaded = time.perf_counter() - begin
+x = tf.ones([1, 128], tf.int32)
+inputs = [x, x, tf.zeros_like(x)]
+if sys.argv[1].endswith("hub"):
+    inputs = dict(zip(("input_word_ids", "input_mask", "input_type_ids"), inputs))
+seconds = []
+for _ in range(12):
+    begin = time.perf_counter()
+    model(inputs)
+    seconds.append(time.perf_counter() - begin)
+print(json.dumps([loaded, seconds]))
+"""
+
+
+def run(path: Path) -> tuple[float, list[float]]:
+    """Returns seconds to load, and of each call in turn."""
+    finished = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(path)],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded, seconds = json.loads(finished.stdout.splitlines()[-1])
+    return loaded, seconds
+
+
+def main() -> None:
+    """Measures and prints; see the module docstring."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", default="albert_base_v2")
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+    from albert_tf import presets
+    from benchmarks import model_garden
+
+    config = presets.PRESETS[args.preset].config
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        begin = time.perf_counter()
+        encoder = artefacts.hub(config, folder)
+        print(f"model and export: {time.perf_counter() - begin:.1f} s")
+        size = sum(p.stat().st_size for p in (folder / "hub").rglob("*") if p.is_file())
+        weights = 4 * sum(v.shape.num_elements() for v in encoder.variables)
+        print(f"artefact: {size / weights:.3f} times the float32 weights, {weights / 1e6:.1f} MB")
+        peer = model_garden.encoder(encoder, config)
+        peer.save(str(folder / "model_garden"), save_format="tf")
+        seconds: dict[str, list[float]] = {"hub": [], "model_garden": []}
+        calls: dict[str, list[list[float]]] = {"hub": [], "model_garden": []}
+        for _ in range(args.rounds):
+            for system in seconds:
+                loaded, of_calls = run(folder / system)
+                seconds[system].append(loaded)
+                calls[system].append(of_calls)
+    print(interleaved.table("loading in a fresh process", seconds))
+    for system, rounds in calls.items():
+        first, second, *steady = (statistics.median(call) for call in zip(*rounds))
+        print(
+            f"{system}: first call {1000 * first:.0f} ms, second {1000 * second:.1f} ms, "
+            f"steady {1000 * statistics.median(steady):.1f} ms"
+        )
+
+
+if __name__ == "__main__":
+    main()
