@@ -66,7 +66,8 @@ def _of_texts(
     sizes = [3, 2, 11][-len(ids.axes) :] if len(ids.axes) > 2 else [3, 11]
     values = rng.integers(1, len(task.special_ids) + 1, sizes, np.int32)
     mask = np.broadcast_to(np.arange(11) < rng.integers(5, 12, [*sizes[:-1], 1]), sizes)
-    tokens = dict(zip(TF1_HUB, (values, mask.astype(np.int32), np.zeros(sizes, np.int32))))
+    types = np.broadcast_to(np.arange(11) > 3, sizes)
+    tokens = dict(zip(TF1_HUB, (a.astype(np.int32) for a in (values, mask, types & mask))))
     answers = task.answer(*map(tf.constant, tokens.values()))
     outputs = {name: _plain(answers[name].numpy()) for name in task.table["tokens"].outputs}
     yield Case("signatures/tokens", tokens, outputs)
@@ -180,6 +181,7 @@ _ANSWERS: Mapping[str, Callable[[TextTask, Predictor], Answers]] = {
     "regression": _labels,
     "fill_mask": _fillings,
     "question_answering": _spans,
+    "joint_question_answering": _spans,
     "tagging": _tags,
     "multiple_choice": _choices,
 }

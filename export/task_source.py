@@ -15,7 +15,7 @@ from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.serving.choice_maker import ChoiceMaker
 from albert_tf.serving.mask_filler import MaskFiller
 from albert_tf.serving.sentence_embedding import SentenceEmbedding
-from albert_tf.serving.span_finder import SpanFinder, SpanSettings
+from albert_tf.serving.span_finder import JointSpanFinder, SpanFinder, SpanSettings
 from albert_tf.serving.text_classifier import TextClassifier
 from albert_tf.serving.text_task import TextTask
 from albert_tf.serving.word_tagger import WordTagger
@@ -26,10 +26,6 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from . import task_cases
 from .verify import Case
 
-KINDS = (
-    *("classification", "regression", "question_answering"),
-    *("tagging", "multiple_choice", "fill_mask"),
-)
 LONGEST = 512
 
 
@@ -81,8 +77,8 @@ def read(path: str | os.PathLike, settings: Settings) -> TaskSource:
       settings: how it reads and answers.
 
     Raises:
-      InputError: nothing readable lies there, it has no vocabulary, its task is not served, or the
-        settings do not fit it.
+      InputError: nothing readable lies there, it has no vocabulary, or the settings do not fit
+        its task.
     """
     return _embedding(path, settings) if settings.pooling else _of_head(path, settings)
 
@@ -102,11 +98,6 @@ def _of_head(path: str | os.PathLike, settings: Settings) -> TaskSource:
     task, model, tokenizer = predictor.task, predictor.model, predictor.task.tokenizer
     description = task.describe()
     kind, config = description.task, model.albert_config
-    if kind not in KINDS:
-        raise InputError(
-            f"A task model must be for {', '.join(KINDS)}. Received '{path}', a model for {kind}. "
-            "Answer files by `albert-tf predict`, or export its encoder."
-        )
     predictor.seq_length = length = _length(settings, predictor.seq_length, config)
     if kind in ("classification", "regression"):
         if settings.pairs:
@@ -118,9 +109,10 @@ def _of_head(path: str | os.PathLike, settings: Settings) -> TaskSource:
     elif kind == "fill_mask":
         task.task_config.top_k = settings.top_k
         served = MaskFiller(model, tokenizer, length, settings.top_k)
-    elif kind == "question_answering":
+    elif kind in ("question_answering", "joint_question_answering"):
         values = {name: getattr(task.task_config, name) for name in SpanSettings._fields}
-        served = SpanFinder(model, tokenizer, length, SpanSettings(**values))
+        finder = SpanFinder if kind == "question_answering" else JointSpanFinder
+        served = finder(model, tokenizer, length, SpanSettings(**values))
     elif kind == "tagging":
         served = WordTagger(model, tokenizer, length)
     else:

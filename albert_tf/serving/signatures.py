@@ -139,6 +139,13 @@ _CHOSEN = {
     "logits": Spec(tf.float32, ("B", "C")),
 }
 _LOGITS = dict.fromkeys(("start_logits", "end_logits"), Spec(tf.float32, ("B", "S")))
+_BEAMS = {
+    "start_top_log_probs": Spec(tf.float32, ("B", "K")),
+    "start_top_index": Spec(tf.int32, ("B", "K")),
+    "end_top_log_probs": Spec(tf.float32, ("B", "K", "L")),
+    "end_top_index": Spec(tf.int32, ("B", "K", "L")),
+    "impossible_logits": Spec(tf.float32, ("B",)),
+}
 _FOUND = {
     "answer": Spec(tf.string, ("B",)),
     "start": Spec(tf.int32, ("B",)),
@@ -167,8 +174,8 @@ def _task(
     }
 
 
-# C classes or choices, K fillings, W words of a text or tokens of a row. `examples` takes
-# serialized tf.train.Example with the texts as features.
+# C classes or choices, K fillings, answers or starts, L ends of a start, W words of a text or tokens
+# of a row. `examples` takes serialized tf.train.Example with the texts as features.
 TASKS: Mapping[str, Mapping[str, Signature]] = {
     "embedding": _task({"text": TEXTS}, {"embedding": Spec(tf.float32, ("B", "H"))}),
     "classification": _task({"text": TEXTS}, _LABELLED),
@@ -178,6 +185,7 @@ TASKS: Mapping[str, Mapping[str, Signature]] = {
     "fill_mask": _task({"text": TEXTS}, _FILLED),
     "tagging": _task({"text": TEXTS}, {**_TAGGED, "words": Spec(tf.string, ("B", "W"))}, _TAGGED),
     "question_answering": _task({"question": TEXTS, "context": TEXTS}, _FOUND, _LOGITS),
+    "joint_question_answering": _task({"question": TEXTS, "context": TEXTS}, _FOUND, _BEAMS),
     "multiple_choice": _task(
         {"passage": TEXTS, "question": TEXTS, "choices": Spec(tf.string, ("B", "C"))},
         {**_CHOSEN, "answer": Spec(tf.string, ("B",))},

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from albert_tf.modeling.joint_span_labeler import AlbertJointSpanLabeler
 from albert_tf.modeling.span_labeler import AlbertSpanLabeler
 from albert_tf.serving.text_task import Tensors, Texts, TextTask
 from albert_tf.tokenization.packing import special_count
@@ -26,8 +27,36 @@ class SpanSettings(NamedTuple):
     null_threshold: float | None = None
 
 
+class Windows(NamedTuple):
+    """The windows of a context.
+
+    Attributes:
+      begin: where the context begins in each row of ids.
+      index: which token of the context stands where, int32 [W, C].
+      there: whether one stands there, bool [W, C].
+      widest: whether it has more context here than in other windows, bool [W, C].
+    """
+
+    begin: tf.Tensor
+    index: tf.Tensor
+    there: tf.Tensor
+    widest: tf.Tensor
+
+
+class Spans(NamedTuple):
+    """Candidates, [M] each: float64 scores, first and last tokens; and the score of no answer."""
+
+    scores: tf.Tensor
+    firsts: tf.Tensor
+    lasts: tf.Tensor
+    null: tf.Tensor
+
+
 class SpanFinder(TextTask):
     """The best spans over all windows of a context, as in evaluation.
+
+    This one reads independent scores of start and end; `JointSpanFinder` the beams of the joint
+    model.
 
     `start` and `end` count characters of the context, as SQuAD does. Where there is no answer, or
     the odds of that exceed the threshold of the training, `answer` is "". Letters: T tokens of a
@@ -40,15 +69,17 @@ class SpanFinder(TextTask):
       settings: how contexts are cut and answers chosen.
     """
 
+    KIND = "question_answering"
+
     def __init__(
         self,
-        model: AlbertSpanLabeler,
+        model: AlbertSpanLabeler | AlbertJointSpanLabeler,
         tokenizer: AlbertTokenizer,
         seq_length: int,
         settings: SpanSettings,
     ) -> None:
         self._settings = settings
-        super().__init__("question_answering", model, tokenizer, seq_length)
+        super().__init__(self.KIND, model, tokenizer, seq_length)
 
     def answer_texts(self, texts: Texts) -> Tensors:
         """Returns the outputs of `serving_default`."""
@@ -85,27 +116,37 @@ class SpanFinder(TextTask):
         index = firsts[:, tf.newaxis] + places  # [W, C]
         there = index < lasts[:, tf.newaxis]
         index = tf.where(there, index, 0)
-        rows = self._rows(query, tokens, index, lasts - firsts)
-        outputs = self.answer(*rows)
+        outputs = self.answer(*self._rows(query, tokens, index, lasts - firsts))
+        widest = self._widest(firsts, lasts, index) & there
+        windows = Windows(tf.size(query) + 2, index, there, widest)
+        spans = self._spans(outputs, windows)
+        count = tf.minimum(tf.size(spans.scores), self._settings.n_best * _SPANS)
+        scores, best = tf.math.top_k(spans.scores, count)
+        real = scores > _NEVER / 2
+        best = best[real]
+        begins = tf.gather(begins, tf.gather(spans.firsts, best))
+        limits = tf.gather(limits, tf.gather(spans.lasts, best))
+        return self._chosen(context, begins, limits, scores[real], spans.null)
+
+    def _spans(self, outputs: Tensors, windows: Windows) -> Spans:
+        """Returns every span that may be an answer, in the order of evaluation."""
         starts, ends = (tf.cast(outputs[f"{s}_logits"], tf.float64) for s in ("start", "end"))
         null = tf.reduce_min(starts[:, 0] + ends[:, 0])
-        front = tf.size(query) + 2
-        starts, ends = (x[:, front : front + tf.size(places)] for x in (starts, ends))  # [W, C]
-        starts = tf.where(self._widest(firsts, lasts, index) & there, starts, _NEVER)
-        longest = self._settings.max_answer_length
-        ends = tf.where(there, ends, _NEVER)
+        begin, longest = windows.begin, self._settings.max_answer_length
+        count = tf.shape(windows.index)[1]  # C
+        starts, ends = (x[:, begin : begin + count] for x in (starts, ends))  # [W, C]
+        starts = tf.where(windows.widest, starts, _NEVER)
+        ends = tf.where(windows.there, ends, _NEVER)
         ends = tf.pad(ends, [[0, 0], [0, longest]], constant_values=tf.constant(_NEVER, tf.float64))
-        after = places[:, tf.newaxis] + tf.range(longest)  # [C, A]
+        more = tf.range(longest)  # [A]
+        after = tf.range(count)[:, tf.newaxis] + more  # [C, A]
         scores = starts[:, :, tf.newaxis] + tf.gather(ends, after, axis=1)  # [W, C, A]
-        flat = tf.reshape(scores, [-1])  # [W*C*A]
-        count = tf.minimum(tf.size(flat), self._settings.n_best * _SPANS)
-        scores, best = tf.math.top_k(flat, count)
-        real = scores > _NEVER / 2
-        scores, best = scores[real], best[real]
-        first = tf.gather(tf.reshape(index, [-1]), best // longest)  # token of the context
-        begins = tf.gather(begins, first)
-        limits = tf.gather(limits, first + best % longest)
-        return self._chosen(context, begins, limits, scores, null)
+        firsts = windows.index[:, :, tf.newaxis] + tf.zeros_like(more)
+        return Spans(_flat(scores), _flat(firsts), _flat(firsts + more), null)
+
+    def _odds(self, null: tf.Tensor, best: tf.Tensor) -> tf.Tensor:
+        """Returns how much better no answer scores than the best one."""
+        return null - best
 
     def _windows(self, length: tf.Tensor, query: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the first token of each window and the one after its last, int32 [W]."""
@@ -168,7 +209,7 @@ class SpanFinder(TextTask):
             tf.pad(_characters(context, tf.gather(x, firsts)), missing) for x in (begins, limits)
         )
         answers = tf.concat([tf.gather(texts, firsts), tf.fill([missing[0][1]], "")], 0)
-        odds = null - best
+        odds = self._odds(null, best)
         refused = tf.constant(False) if threshold is None else odds > threshold
         return {
             "answer": tf.where(refused, "", answers[0]),
@@ -181,6 +222,37 @@ class SpanFinder(TextTask):
             "n_best_ends": ends,
             "n_best_scores": shares,
         }
+
+
+class JointSpanFinder(SpanFinder):
+    """The same with ends that are conditioned on their starts, and a verdict on no answer."""
+
+    KIND = "joint_question_answering"
+
+    def _spans(self, outputs: Tensors, windows: Windows) -> Spans:
+        ends = outputs["end_top_index"] - windows.begin  # [W, K, L]
+        starts = outputs["start_top_index"][:, :, tf.newaxis] - windows.begin + tf.zeros_like(ends)
+        scores = tf.cast(outputs["start_top_log_probs"], tf.float64)[:, :, tf.newaxis]
+        scores += tf.cast(outputs["end_top_log_probs"], tf.float64)  # [W, K, L]
+        count = tf.reduce_sum(tf.cast(windows.there, tf.int32), 1)[:, tf.newaxis, tf.newaxis]
+        allowed = (starts >= 0) & (starts <= ends) & (ends < count)
+        allowed &= ends - starts < self._settings.max_answer_length
+        places = tf.where(allowed, starts, 0)
+        # One column more, as a context may have no token.
+        widest = tf.pad(windows.widest, [[0, 0], [0, 1]])
+        allowed &= tf.gather(widest, places, batch_dims=1)
+        index = tf.pad(windows.index, [[0, 0], [0, 1]])
+        firsts = tf.gather(index, places, batch_dims=1)
+        lasts = firsts + tf.where(allowed, ends - starts, 0)
+        null = tf.cast(tf.reduce_min(outputs["impossible_logits"]), tf.float64)
+        return Spans(_flat(tf.where(allowed, scores, _NEVER)), _flat(firsts), _flat(lasts), null)
+
+    def _odds(self, null: tf.Tensor, best: tf.Tensor) -> tf.Tensor:
+        return null
+
+
+def _flat(x: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(x, [-1])
 
 
 def _characters(context: tf.Tensor, places: tf.Tensor) -> tf.Tensor:

@@ -9,8 +9,11 @@ import tensorflow as tf
 
 from albert_tf.config import AlbertConfig
 from albert_tf.modeling.classifier import AlbertClassifier
+from albert_tf.modeling.joint_span_labeler import AlbertJointSpanLabeler
 from albert_tf.modeling.multiple_choice import AlbertMultipleChoice
+from albert_tf.modeling.span_labeler import AlbertSpanLabeler
 from albert_tf.serving.choice_maker import ChoiceMaker
+from albert_tf.serving.span_finder import JointSpanFinder, SpanFinder, SpanSettings
 from albert_tf.serving.text_classifier import TextClassifier
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -143,6 +146,24 @@ def test_requests_of_many_threads_have_the_answers_of_single_ones(served):
         found = list(pool.map(lambda b: logits(served["serving_default"], b), batches * 4))
     for ours, alone in zip(found, single * 4):
         np.testing.assert_allclose(ours, alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("finder", [SpanFinder, JointSpanFinder])
+def test_contexts_without_an_answer_and_bad_ones(tokenizer, finder):
+    labeler = AlbertSpanLabeler if finder is SpanFinder else AlbertJointSpanLabeler
+    settings = SpanSettings(n_best=3, max_query_length=9)
+    run = finder(labeler(CONFIG), tokenizer, 32, settings).signatures()["serving_default"]
+    questions = ["", "which " * 50, "what", "why"]
+    contexts = ["", TEXTS[2], b"\xff \xfe", "word " * 2000]
+    outputs = run(tf.constant(questions), tf.constant(contexts))
+    assert outputs["n_best_answers"].shape == [4, 3]
+    assert outputs["answer"][0] == b"" and outputs["score"][0] == 0.0
+    assert np.all(np.isfinite(outputs["n_best_scores"])) and np.all(
+        np.isfinite(outputs["null_odds"])
+    )
+    for index in (1, 3):
+        answer, begin, end = (outputs[n][index].numpy() for n in ("answer", "start", "end"))
+        assert contexts[index][begin:end].strip() == answer.decode() != ""
 
 
 def test_choices_that_are_not_there_are_never_chosen(tokenizer):
