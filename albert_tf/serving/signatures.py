@@ -174,8 +174,8 @@ def _task(
     }
 
 
-# C classes or choices, K fillings, answers or starts, L ends of a start, W words of a text or tokens
-# of a row. `examples` takes serialized tf.train.Example with the texts as features.
+# C classes or choices, K fillings, answers or starts, L ends of a start, W words of a text or
+# tokens of a row. `examples` takes serialized tf.train.Example with the texts as features.
 TASKS: Mapping[str, Mapping[str, Signature]] = {
     "embedding": _task({"text": TEXTS}, {"embedding": Spec(tf.float32, ("B", "H"))}),
     "classification": _task({"text": TEXTS}, _LABELLED),
