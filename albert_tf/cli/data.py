@@ -12,8 +12,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from albert_tf.cli import data_build
+from albert_tf.errors import InputError
+from albert_tf.files import check_writable
+
+if TYPE_CHECKING:
+    from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Runs the action that was asked for."""
+    if getattr(args, "plot", None):
+        check_writable(Path(args.plot).absolute().parent, "The folder of --plot")
     {"build": _build, "stats": _stats, "show": _show}[args.action](args)
 
 
@@ -54,22 +63,16 @@ def _tell(counts: Mapping[str, int], plot: str | None) -> None:
 
 def _stats(args: argparse.Namespace) -> None:
     from albert_tf.data.pretraining import records
-    from albert_tf.data.storage import expand
-    from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-    paths = expand(args.input)
-    _tell(records.count(paths, AlbertTokenizer(args.vocab)), args.plot)
+    _tell(records.count(*_records(args)), args.plot)
 
 
 def _show(args: argparse.Namespace) -> None:
     from albert_tf.data.pretraining import records
-    from albert_tf.data.storage import expand
-    from albert_tf.errors import InputError
-    from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
     if args.count < 1:
         raise InputError(f"--count must be at least 1. Received {args.count}.")
-    paths, tokenizer = expand(args.input), AlbertTokenizer(args.vocab)
+    paths, tokenizer = _records(args)
     left = args.count
     for path in paths:
         for arrays in records.read_arrays(path, tokenizer.vocab_size, left):
@@ -79,3 +82,14 @@ def _show(args: argparse.Namespace) -> None:
             break
         if left < 1:
             break
+
+
+def _records(args: argparse.Namespace) -> tuple[list[Path], AlbertTokenizer]:
+    """Returns the record files and the vocabulary, which must be theirs."""
+    from albert_tf.data.pretraining import manifest
+    from albert_tf.data.storage import expand
+    from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+    paths, tokenizer = expand(args.input), AlbertTokenizer(args.vocab)
+    manifest.check_vocabulary(args.input, tokenizer)
+    return paths, tokenizer

@@ -56,6 +56,13 @@ def test_build_of_json_lines_on_beam_without_sentence_order(tmp_path, capsys):
     folder = manifest.read(tmp_path / "out")
     assert [file["name"] for file in folder["input"]] == ["a.jsonl"]
     assert folder["settings"]["sentence_order"] is False
+    files = tmp_path / "out" / "*.tfrecord"
+    assert command("show", "--input", files, "--vocab", VOCAB, "--count", 1) == 0
+    assert [line[:3] for line in capsys.readouterr().out.splitlines()] == ["A: ", "lab", ""]
+    other = VOCAB.replace("spm", "spm_cased")  # as many pieces, but others
+    for action in ("stats", "show"):
+        assert command(action, "--input", files, "--vocab", other) == 2
+        assert "made with another one of 1000 pieces" in capsys.readouterr().err
 
 
 def test_show_of_the_originals_records(capsys):
@@ -69,6 +76,7 @@ def test_show_of_the_originals_records(capsys):
         (["--max_seq_length", 4], "max_seq_length must be at least 5"),
         (["--shards", 9], "at least a document for each shard"),
         (["--", "--direct_num_workers", 2], "need a runner. Received --direct_num_workers 2 with"),
+        (["--plot", "/dev/null/a.png"], "The folder of --plot must be writable"),
         (["--runner", "NoRunner"], "must be a runner of Apache Beam. Received 'NoRunner'"),
     ],
 )

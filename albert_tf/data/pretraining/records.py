@@ -162,10 +162,9 @@ def describe(arrays: dict[str, np.ndarray], row: int, tokenizer: AlbertTokenizer
     order = "none"
     if "next_sentence_labels" in arrays:
         order = ("0, in order", "1, swapped")[int(arrays["next_sentence_labels"][row][0])]
-    return (
-        f"A: {' '.join(lines[0])}\nB: {' '.join(lines[1])}\n"
-        f"label {order}; {length} tokens of {len(ids)}; {len(predicted)} predictions"
-    )
+    shown = [f"{name}: {' '.join(pieces)}" for name, pieces in zip("AB", lines.values()) if pieces]
+    summary = f"label {order}; {length} tokens of {len(ids)}; {len(predicted)} predictions"
+    return "\n".join([*shown, summary])
 
 
 def _check_ids(source: Path | str, ids: np.ndarray, tokenizer: AlbertTokenizer) -> None:

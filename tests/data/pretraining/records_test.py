@@ -90,6 +90,11 @@ def test_describe(tokenizer):
         f"B: [{p[200]} -> {p[200]}] |( [SEP]\n"
         "label 1, swapped; 7 tokens of 8; 2 predictions"
     )
+    alone = {**arrays, "segment_ids": np.zeros([1, 8], int)}
+    del alone["next_sentence_labels"]
+    first, last = describe(alone, 0, tokenizer).splitlines()
+    assert first.startswith("A: [CLS]") and first.count("[SEP]") == 2
+    assert last == "label none; 7 tokens of 8; 2 predictions"
 
 
 def test_ids_outside_the_vocabulary(tokenizer):
