@@ -82,16 +82,17 @@ def build(
     settings = settings.for_text(sum(file.text_bytes for file in files), documents)
     _check_corpus(paths, files, settings)
     manifest = manifests.start(output_dir, manifests.identity(paths, files, tokenizer, settings))
-    if manifest["complete"]:
-        return manifest
     job = Job(
         tokenizer=tokenizer,
         settings=settings,
         groups=file_groups(paths, files),
         documents=documents,
         output_dir=output_dir,
-        finished=frozenset(map(int, manifest["shards"])),
+        finished=frozenset(),
     )
+    job = job._replace(finished=_finished(job, manifest))
+    if manifest["complete"]:
+        return manifest
     if run_beam:
         entries = run_beam(job)
     else:
@@ -99,6 +100,15 @@ def build(
     with explained(output_dir):
         _collect(manifest, output_dir, entries)
     return manifest
+
+
+def _finished(job: Job, manifest: dict[str, Any]) -> frozenset[int]:
+    """Returns the shards that are there; the manifest forgets those that have lost a file."""
+    for shard in list(manifest["shards"]):
+        if not all(path.is_file() for path in job.paths(int(shard))):
+            del manifest["shards"][shard]
+            manifest["complete"] = False
+    return frozenset(map(int, manifest["shards"]))
 
 
 def _collect(
@@ -110,6 +120,7 @@ def _collect(
     for shard, entry in entries:
         manifest["shards"][str(shard)] = entry
         manifests.save(output_dir, manifest)
+    manifest["shards"] = dict(sorted(manifest["shards"].items(), key=lambda item: int(item[0])))
     counts = manifests.total(manifest["shards"].values())
     if not counts["instances"]:
         dropped = {name: n for name, n in counts.items() if name.startswith("dropped/")}
