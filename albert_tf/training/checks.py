@@ -8,6 +8,15 @@ from official.modeling.optimization import optimizer_factory
 
 from albert_tf.errors import InputError, closest
 
+_LEAST = dict(
+    train_steps=1,
+    steps_per_loop=1,
+    summary_interval=1,
+    checkpoint_interval=1,
+    validation_interval=0,  # evaluates at the end alone
+    max_to_keep=1,
+)
+
 
 def check(experiment: config_definitions.ExperimentConfig, replicas: int) -> None:
     """Checks steps, intervals, the split of a batch, optimizer and schedule.
@@ -20,11 +29,16 @@ def check(experiment: config_definitions.ExperimentConfig, replicas: int) -> Non
       InputError: for the first rule that is broken.
     """
     trainer = experiment.trainer
-    for name in ("train_steps", "steps_per_loop", "summary_interval", "checkpoint_interval"):
-        if getattr(trainer, name) < 1:
+    for name, least in _LEAST.items():
+        if getattr(trainer, name) < least:
             raise InputError(
-                f"trainer.{name} must be at least 1. Received {getattr(trainer, name)}."
+                f"trainer.{name} must be at least {least}. Received {getattr(trainer, name)}."
             )
+    if trainer.validation_steps < 1 and trainer.validation_steps != -1:
+        raise InputError(
+            "trainer.validation_steps must be at least 1, or -1 for all of the data. Received "
+            f"{trainer.validation_steps}. Set EVAL_STEPS."
+        )
     if trainer.summary_interval % trainer.steps_per_loop:
         raise InputError(
             "trainer.summary_interval must be a multiple of steps_per_loop, as summaries are "

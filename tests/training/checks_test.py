@@ -23,7 +23,7 @@ def experiment(**trainer):
 
 
 def test_what_fits_passes():
-    checks.check(experiment(), replicas=2)
+    checks.check(experiment(validation_interval=0, validation_steps=-1), replicas=2)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,9 @@ def test_what_fits_passes():
         (dict(train_steps=-5), "trainer.train_steps must be at least 1. Received -5"),
         (dict(steps_per_loop=0), "trainer.steps_per_loop must be at least 1"),
         (dict(checkpoint_interval=-1), "trainer.checkpoint_interval must be at least 1"),
+        (dict(validation_interval=-3), "trainer.validation_interval must be at least 0"),
+        (dict(max_to_keep=0), "trainer.max_to_keep must be at least 1. Received 0"),
+        (dict(validation_steps=0), "at least 1, or -1 for all of the data. Received 0. Set EVAL_S"),
         (dict(steps_per_loop=15), "multiple of steps_per_loop.*Received 20 with steps_per_loop=15"),
     ],
 )
