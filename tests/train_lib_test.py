@@ -107,6 +107,14 @@ def test_bad_settings_stop_before_anything_is_written(changes, message, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("data", ["TRAIN_DATA", "EVAL_DATA"])
+def test_files_without_records_stop_before_anything_is_written(data, tmp_path):
+    (tmp_path / "empty.tfrecord").touch()
+    with pytest.raises(InputError, match="must hold records. Received 1 files without one"):
+        train(tmp_path / "out", **{data: tmp_path / "*.tfrecord"})
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_broken_record_in_the_middle_of_a_run_names_its_file(tmp_path):
     whole = Path(SMALL["TRAIN_DATA"]).parent / "original_first_101.tfrecord"
     (tmp_path / "cut.tfrecord").write_bytes(whole.read_bytes()[:-20])
@@ -118,7 +126,12 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="--model_dir must be new, empty, or .* earlier run"):
         train(tmp_path)
+    with pytest.raises(InputError, match="--model_dir must be a folder. Received .*, a file"):
+        train(tmp_path / "thesis.txt")
+    with pytest.raises(InputError, match="--model_dir must be writable. Received '.*txt/run'"):
+        train(tmp_path / "thesis.txt/run")
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 def test_an_unknown_mode_names_the_closest():
@@ -133,8 +146,9 @@ def test_history_lines_are_json(run_folder):
 
 
 def test_a_run_that_explodes_stops_before_it_is_saved(tmp_path):
-    message = "Received .* at step 2. The last good checkpoint is none yet. Likely cause: the learn"
-    bound = {"TrainerConfig.loss_upper_bound": 0.5, "MIXED_PRECISION": "bfloat16"}
+    message = "Received .* at step 2. The last good checkpoint is none yet. Likely cause: float16"
+    scaled = {"MIXED_PRECISION": "float16", "LOSS_SCALE": 8}
+    bound = {"TrainerConfig.loss_upper_bound": 0.5, **scaled}
     with pytest.raises(InputError, match=message):
         train(tmp_path / "out", "train", **bound)
     assert not list((tmp_path / "out").glob("ckpt-*"))
