@@ -79,12 +79,18 @@ def test_two_workers_give_the_losses_of_one_process(spread, tmp_path, monkeypatc
         return tf.data.Dataset.zip(parts).map(join)
 
     monkeypatch.setattr(PretrainingTask, "build_inputs", joined)
-    np.testing.assert_allclose(spread.first, worker_run.losses(tmp_path / "one"), atol=1e-5)
-    assert spread.first == spread.second
+    np.testing.assert_allclose(spread.first[0], worker_run.losses(tmp_path / "one"), atol=1e-5)
+    assert spread.first[0] == spread.second[0]
     lines = (
         (spread.folder / "workers/history.jsonl").read_text().splitlines()
     )  # only one worker writes it
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
+
+
+@pytest.mark.stranger
+def test_a_signal_to_one_worker_saves_and_stops_all(spread):
+    assert spread.first[1] == spread.second[1] == 143
+    assert tf.train.latest_checkpoint(spread.folder / "workers_stopped").endswith("ckpt-2")
 
 
 def config(**changes):

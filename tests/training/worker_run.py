@@ -7,6 +7,7 @@ python worker_run.py parameters FOLDER PORT PORT PORT   a chief, a worker, a par
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -37,7 +38,23 @@ def set_cluster(job, index, **jobs):
 
 def workers(folder, index, *ports):
     set_cluster("worker", index, worker=ports)
-    return losses(folder, STRATEGY="multi_worker_mirrored")
+    found = losses(folder, STRATEGY="multi_worker_mirrored")
+    return [found, stopped(f"{folder}_stopped", hears=index == "1")]
+
+
+def stopped(folder, hears):
+    """Returns the status of a run of all workers; those that hear get SIGTERM at step 2."""
+    loops = []
+
+    def stop(_):
+        loops.append(None)
+        if hears and len(loops) == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    try:
+        run(folder, train_actions=[stop], STRATEGY="multi_worker_mirrored", **SETTINGS)
+    except SystemExit as left:
+        return left.code
 
 
 def mirrored(folder):
