@@ -67,6 +67,8 @@ def build(
         the same call goes on with the shards that are missing.
     """
     settings = settings or BuildSettings()
+    if workers < 1:
+        raise InputError(f"workers must be at least 1. Received {workers}.")
     if pipeline_options and not runner:
         raise InputError(
             f"Options of a pipeline need a runner. Received {' '.join(pipeline_options)} without "
