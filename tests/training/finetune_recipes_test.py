@@ -1,6 +1,11 @@
-"""Recipes of fine-tuning: what their heads say, their numbers, and a dry run of GLUE's."""
+"""Recipes of fine-tuning: what their heads say, their numbers, and a dry run of each."""
 
+import json
+
+import conll_file
+import glue_file
 import pytest
+import squad_file
 import tiny_task
 
 from albert_tf import train_lib
@@ -55,41 +60,62 @@ def test_other_recipes_have_their_numbers(name):
     assert tuple(macros[name] for name in names) == OTHERS[name]
 
 
-@pytest.mark.parametrize(
-    ("name", "file", "text", "told"),
-    [
-        (
-            "swag",
-            "train.csv",
-            "sent1,sent2,ending0,ending1,ending2,ending3,label\nThe file,is,a,b,c,d,2\n",
-            ["AlbertMultipleChoice", "input_word_ids", "(16, 4, 40)"],
-        ),
-        ("conll2003", "train.txt", "the O\nEU B-ORG\n", ["AlbertTokenClassifier", "(32, 40)"]),
-    ],
-)
-def test_dry_runs_of_other_tasks(name, file, text, told, tmp_path, capsys):
-    (tmp_path / file).write_text(text)
-    model = {f"model_config.ModelConfig.{name}": v for name, v in tiny_task.MODEL.items()}
-    changes = dict(TRAIN_DATA=tmp_path / file, EVAL_DATA=tmp_path / file, SEQ_LENGTH=40)
-    changes |= dict(FROM_SCRATCH=True, VOCAB=tiny_task.VOCAB, BUCKETED=False, **model)
-    if name == "swag":
-        changes["MAX_QA_LENGTH"] = 20
-    gin_files.parse([f"finetune_{name}"], [f"{name}={value}" for name, value in changes.items()])
-    gin_files.configured(train_lib.run)(mode="train", model_dir="none", only_describe=True)
+@pytest.mark.parametrize("name", [name for name in RECIPES if name != "finetune_table"])
+def test_sizes_change_rate_and_memory_and_batches_split(name):
+    data = ["DATA=x"] if name.removeprefix("finetune_") in GLUE else ["TRAIN_DATA=x"]
+    sizes = [f"experiments/sizes/{size}.gin" for size in ("xlarge", "xxlarge")]
+    gin_files.parse([name, *sizes], data)
+    macros = gin_files.macros()
+    assert (macros["LEARNING_RATE"], macros["RECOMPUTE"]) == (5e-6, True)
+    assert macros["BATCH_SIZE"] % macros["ACCUMULATION_STEPS"] == 0
+
+
+def passage(path):
+    """A passage of RACE with one question."""
+    options = [["the file", "a list", "an object", "one line"]]
+    found = dict(article="see the file", questions=["What?"], options=options, answers=["A"])
+    path.write_text(json.dumps(found))
+
+
+SWAG = "sent1,sent2,ending0,ending1,ending2,ending3,label\nThe file,is,a,b,c,d,2\n"
+# What writes a file of the task, the file's name, the model, and the inner axes of its ids.
+TASKS = {
+    "squad1": (lambda path: squad_file.write(path, 4, 1), "a.json", "AlbertSpanLabeler", "40"),
+    "squad2": (
+        lambda path: squad_file.write(path, 4, 1, 0.3), "a.json", "AlbertJointSpanLabeler", "40"
+    ),
+    "race_v1": (passage, "a.txt", "AlbertMultipleChoice", "4, 40"),
+    "race_v2": (passage, "a.txt", "AlbertMultipleChoice", "4, 40"),
+    "swag": (lambda path: path.write_text(SWAG), "a.csv", "AlbertMultipleChoice", "4, 40"),
+    "conll2003": (
+        lambda path: conll_file.write(path, 4, 1), "a.txt", "AlbertTokenClassifier", "40"
+    ),
+    "table": (
+        lambda path: path.write_text("text,label\na file,good\na list,bad\n"), "a.csv",
+        "AlbertClassifier", "40",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_builds_its_model_and_a_batch_of_its_files(recipe, tmp_path, capsys):
+    name = recipe.removeprefix("finetune_")
+    changes = dict(FROM_SCRATCH=True, VOCAB=tiny_task.VOCAB, BUCKETED=False, SEQ_LENGTH=40)
+    changes |= {f"model_config.ModelConfig.{field}": v for field, v in tiny_task.MODEL.items()}
+    if name in GLUE:
+        glue_file.write(tmp_path, name)
+        model, axes = "AlbertClassifier", "40"
+        changes["DATA"] = tmp_path
+    else:
+        write, file, model, axes = TASKS[name]
+        write(tmp_path / file)
+        changes |= dict(TRAIN_DATA=tmp_path / file, EVAL_DATA=tmp_path / file)
+    capped = {"AlbertMultipleChoice": "MAX_QA_LENGTH", "Labeler": "MAX_QUERY_LENGTH"}
+    changes |= {macro: 16 for part, macro in capped.items() if part in model}
+    gin_files.parse([recipe], [f"{field}={value}" for field, value in changes.items()])
+    macros = gin_files.macros()
+    gin_files.configured(train_lib.run)(mode="train_and_eval", model_dir="none", only_describe=True)
     shown = capsys.readouterr().out
+    told = (model, f"({macros['BATCH_SIZE']}, {axes})")
+    told += (f"initial_learning_rate {macros['LEARNING_RATE']}",)
     assert all(part in shown for part in told), shown
-
-
-def test_a_dry_run_of_a_task_of_glue(tmp_path, capsys):
-    for name in ("train", "dev"):
-        rows = "".join(f"{i}\tWhat?\tthe file\tentailment\n" for i in range(40))
-        (tmp_path / f"{name}.tsv").write_text("index\tsentence1\tsentence2\tlabel\n" + rows)
-    model = {f"model_config.ModelConfig.{name}": v for name, v in tiny_task.MODEL.items()}
-    changes = dict(DATA=tmp_path, FROM_SCRATCH=True, VOCAB=tiny_task.VOCAB, SEQ_LENGTH=40, **model)
-    gin_files.parse(
-        ["finetune_rte", "experiments/sizes/xlarge.gin"],
-        [f"{name}={value}" for name, value in changes.items()],
-    )
-    gin_files.configured(train_lib.run)(mode="train", model_dir="none", only_describe=True)
-    text = capsys.readouterr().out
-    assert "AlbertClassifier" in text and "initial_learning_rate 5e-06, decay_steps 800" in text
