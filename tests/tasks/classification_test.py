@@ -3,10 +3,12 @@
 import json
 import random
 
+import glue_file
 import numpy as np
 import pytest
 import tiny_task
 
+from albert_tf.data.labelled import glue
 from albert_tf.data.labelled.encoded_examples import EncodedExamples
 from albert_tf.errors import InputError
 from albert_tf.tasks.classification import ClassificationTask
@@ -97,6 +99,19 @@ def test_metrics_of_two_classes_by_their_formulas(learned):
     )
 
 
+def test_metrics_of_three_classes_by_their_formulas(learned):
+    rng = np.random.default_rng(4)
+    wanted, logits = rng.integers(0, 3, 70), rng.normal(size=[70, 3])
+    metrics = learned[0].evaluate(examples(wanted), outputs(logits))
+    counts = confusion(wanted, logits.argmax(1), 3)
+    hits, of_label, of_answer = counts.diagonal(), counts.sum(1), counts.sum(0)
+    covariance = hits.sum() * 70 - of_label @ of_answer
+    spread = np.sqrt((70**2 - of_label @ of_label) * (70**2 - of_answer @ of_answer))
+    assert metrics["accuracy"] == pytest.approx(hits.sum() / 70)
+    assert metrics["f1"] == pytest.approx(np.mean(2 * hits / (of_label + of_answer)))
+    assert metrics["matthews_correlation"] == pytest.approx(covariance / spread)
+
+
 def test_each_file_of_several_has_its_metric(learned):
     found = learned[0].evaluate(
         examples([0, 1, 1, 1], ["dev_matched", "dev_mismatched", "dev_matched", "dev_mismatched"]),
@@ -113,65 +128,10 @@ def test_answers_are_a_softmax(learned):
     assert answer["probabilities"] == pytest.approx({"code": 1 - share, "io": share})
 
 
-# The files of GLUE: train and test rows as they are distributed.
-GLUE = {
-    "cola": (["gj04\t{}\t\tthe file"], "index\tsentence", "0\tthe file"),
-    "sst2": (["sentence\tlabel", "the file \t{}"], "index\tsentence", "0\tthe file"),
-    "mrpc": (
-        ["\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String", '{}\t70\t71\tHe said "no\tA "list"'],
-        "\ufeffindex\t#1 ID\t#2 ID\t#1 String\t#2 String",
-        "0\t70\t71\tthe\tfile",
-    ),
-    "qqp": (
-        ["id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate", '7\t1\t2\t"What is ""x""?\tWhy\t{}'],
-        "id\tquestion1\tquestion2",
-        "0\tthe\tfile",
-    ),
-    "qnli": (
-        ["index\tquestion\tsentence\tlabel", "0\tWhat?\tthe file\t{}"],
-        "index\tquestion\tsentence",
-        "0\tWhat?\tthe file",
-    ),
-    "rte": (
-        ["index\tsentence1\tsentence2\tlabel", "0\tWhat?\tthe file\t{}"],
-        "index\tsentence1\tsentence2",
-        "0\tWhat?\tthe file",
-    ),
-    "wnli": (
-        ["index\tsentence1\tsentence2\tlabel", "0\tWhat?\tthe file\t{}"],
-        "index\tsentence1\tsentence2",
-        "0\tWhat?\tthe file",
-    ),
-    "stsb": (
-        [
-            "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore",
-            "0\tg\tf\t2012\t1\tn\tn\tthe\tfile\t{}",
-        ],
-        "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2",
-        "0\tg\tf\t2012\t1\tn\tn\tthe\tfile",
-    ),
-    "mnli": (
-        [
-            "index\tpromptID\tpairID\tgenre\tsentence1_binary_parse\tsentence2_binary_parse"
-            "\tsentence1_parse\tsentence2_parse\tsentence1\tsentence2\tlabel1\tgold_label",
-            "0\t1\t1n\tg\tb\tb\tp\tp\tthe\tfile\tneutral\t{}",
-        ],
-        "index\tsentence1\tsentence2",  # as in diagnostic.tsv
-        "0\tthe\tfile",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", GLUE)
+@pytest.mark.parametrize("name", glue_file.ROWS)
 def test_files_of_glue_as_they_are_distributed(name, tmp_path):
-    from albert_tf.data.labelled import glue
-
-    layout = glue.layout(name)
-    rows, head, row = GLUE[name]
-    labels = layout.labels or ("5.000", "2.25")
-    lines = [*rows[:-1], *(rows[-1].format(label) for label in labels)]
-    for file in (layout.train, *layout.dev):
-        (tmp_path / file).write_text("\n".join(lines) + "\n")
+    layout, (_, head, row) = glue.layout(name), glue_file.ROWS[name]
+    labels = glue_file.write(tmp_path, name)
     found = tiny_task.task(ClassificationTask, tmp_path, tmp_path, seq_length=20, glue=name)
     description = found.describe()
     assert description.labels == layout.labels
@@ -215,6 +175,18 @@ def test_numbers_that_are_not_whole_are_regressed(tmp_path):
     assert (constant["pearson"], constant["distinct_answers"]) == (0.0, 1.0)
 
 
+def test_a_tiny_model_learns_numbers_with_every_seed(tmp_path):
+    values = {"file": -1.5, "list": -0.5, "object": 0.5, "Python": 1.5}
+    for name, count in (("train", 320), ("dev", 60)):
+        rows = (text for text, _ in texts(count, count))
+        lines = [f"{text}\t{values[next(w for w in text.split() if w in values)]}" for text in rows]
+        (tmp_path / f"{name}.tsv").write_text("\n".join(["text\tlabel", *lines]))
+    paths = (tmp_path / "train.tsv", tmp_path / "dev.tsv")
+    found = tiny_task.task(ClassificationTask, *paths, seq_length=16)
+    metrics = tiny_task.metrics_of_seeds(found, 200)
+    assert all(min(m["pearson"], m["spearman"]) > 0.9 for m in metrics), metrics
+
+
 def test_a_run_that_answers_one_class_is_called_collapsed(learned, tmp_path):
     config = learned[0].task_config
     found = tiny_task.task(
@@ -238,12 +210,14 @@ def test_a_run_that_answers_one_class_is_called_collapsed(learned, tmp_path):
         ("text,label\nx,1.5\ny,high\n", dict(problem="regression"), "number. Received .high. in"),
         ("text,label\nx,1\ny,2\n", {"problem": "regresion"}, r"'regresion'. Closest: regression"),
         ("text,label\n" + "".join(f"a,{i}b\n" for i in range(60)), {}, r"must repeat. Received 60"),
+        ("text,label\nx,1\ncaf\xe9,0\n", {}, r"UTF-8 text. Received '.*train.csv', whose line 3"),
+        ("", {}, r"must have examples. Received none in '.*train.csv'"),
         ("text,label\nx,1,3\n", {}, r"as many fields as the header, 2 .*Received 3 in line 2"),
     ],
 )  # fmt: skip
 def test_bad_tables_stop_before_any_work(text, changes, message, tmp_path):
     path = tmp_path / "train.csv"
-    path.write_text(text)
+    path.write_text(text, encoding="latin-1")
     with pytest.raises(InputError, match=message):
         tiny_task.task(ClassificationTask, path, path, **changes)
 
@@ -257,6 +231,16 @@ def test_a_label_that_training_has_not_seen(tmp_path):
     dev.write_text("text,label\n")
     with pytest.raises(InputError, match=r"must have examples. Received none in .*dev\.csv"):
         tiny_task.task(ClassificationTask, train, dev)
+
+
+@pytest.mark.parametrize(("second", "least"), [("", 3), ("label", 5)])
+def test_each_text_has_room_for_a_token(second, least, tmp_path):
+    path = tmp_path / "train.csv"
+    path.write_text("text,label\nthe file,good\nthe list,bad\n")
+    with pytest.raises(InputError, match=f"seq_length={least - 1}. Set SEQ_LENGTH to {least} or"):
+        tiny_task.task(ClassificationTask, path, path, seq_length=least - 1, second_text=second)
+    found = tiny_task.task(ClassificationTask, path, path, seq_length=least, second_text=second)
+    assert set(found.examples(found.task_config.train_data).lengths) == {least}
 
 
 def test_broken_rows_are_left_out_by_choice_and_named(tmp_path, caplog):

@@ -92,14 +92,24 @@ def find_labels(rows: Sequence[LabelledText], column: str) -> tuple[str, ...]:
 def encode(
     rows: Sequence[LabelledText], tokenizer: AlbertTokenizer, seq_length: int
 ) -> tuple[list[list[int]], list[int]]:
-    """Returns ids with special tokens, and where the second segment of each row begins."""
+    """Returns ids with special tokens, and where the second segment of each row begins.
+
+    Raises:
+      InputError: a row has no room for a token of each text.
+    """
+    segments = len(rows[0].texts) if rows else 1
+    budget = seq_length - special_count(segments)
+    if budget < segments:
+        raise InputError(
+            f"A row must hold a token of each of its {segments} text(s) and "
+            f"{special_count(segments)} special ones. Received seq_length={seq_length}. Set "
+            f"SEQ_LENGTH to {segments + special_count(segments)} or more."
+        )
     firsts = tokenizer.encode_batch(row.texts[0] for row in rows)
-    pairs = rows and len(rows[0].texts) == 2
-    seconds = tokenizer.encode_batch(row.texts[1] for row in rows) if pairs else None
-    budget = seq_length - special_count(2 if pairs else 1)
+    seconds = tokenizer.encode_batch(row.texts[1] for row in rows) if segments == 2 else None
     ids, second_starts = [], []
     for index, first in enumerate(firsts):
-        first, second = truncate(first, seconds[index] if pairs else None, budget)
+        first, second = truncate(first, seconds[index] if seconds else None, budget)
         row = [tokenizer.cls_id, *first, tokenizer.sep_id]
         second_starts.append(len(row))
         ids.append(row if second is None else [*row, *second, tokenizer.sep_id])

@@ -25,7 +25,6 @@ class Layout(NamedTuple):
       train: file to train on.
       dev: files to evaluate on.
       header: columns of files that do not begin with them.
-      positive: what F1 counts; the second label.
     """
 
     texts: tuple[str, ...]
