@@ -141,13 +141,22 @@ def test_losses_of_parts_sum_up(learned):
         (("ends.,1", "ends.,B"), {}, r"counted from 0. Received 'B' in column 'label', line 2 of"),
         (("ends.,1", "ends.,4"), {}, r"one of the 4 choices. Received the index 4 at line 2 of"),
         (("sent2", "sent3"), {}, r"columns .*without 'sent2'. Closest: sent3"),
+        (("ends.,1", "ends.,"), {}, r"counted from 0. Received '' in column 'label', line 2 of"),
+        (("ends.,1", "1"), {}, r"as many fields as the header, 8 .*Received 7 in line 2 of"),
+        (("is one.", " "), {}, r"must not be empty. Received an empty one at line 2 of .*val.csv"),
+        (
+            ("mouse", "caf\xe9"),
+            {},
+            r"must be UTF-8 text. Received '.*val.csv', whose line 2 is not",
+        ),
+        ((SWAG.partition("\n")[2], ""), {}, r"must have examples. Received none in '.*val.csv'"),
         ((), dict(num_choices=3), r"num_choices=3 choices. Received 4 at line 2 of .*val.csv"),
         ((), dict(num_choices=9), r"num_choices must lie in \[2, 8\]. Received 9"),
     ],
 )
 def test_bad_rows_are_named(swag, change, settings, message):
     if change:
-        swag.write_text(SWAG.replace(*change))
+        swag.write_text(SWAG.replace(*change), encoding="latin-1")
     with pytest.raises(InputError, match=message):
         tiny_task.task(MultipleChoiceTask, swag, max_qa_length=20, **settings)
 

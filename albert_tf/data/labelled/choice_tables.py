@@ -44,7 +44,7 @@ def items(rows: Iterable[Row], columns: Columns, labelled: bool) -> Iterator[Ite
         yield Item(
             str(number),
             row.fields[columns.passage],
-            tuple(f"{begin} {ending}".strip() for ending in endings),
+            tuple(f"{begin} {ending}".strip() if ending.strip() else "" for ending in endings),
             _label(row, columns.label) if labelled else None,
             origin=row.where,
         )

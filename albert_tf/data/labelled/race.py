@@ -55,6 +55,8 @@ def _items(line: str, path: Path, place: str) -> Iterator[Item]:
     try:
         passage = json.loads(line)
         article, columns = passage["article"], _columns(passage)
+        if not isinstance(article, str):
+            raise TypeError(f"'article' is no text: {article!r}")
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
             "A line of RACE must be a JSON object with 'article', 'questions', 'options' and "

@@ -22,9 +22,8 @@ def test_choices_that_stand_alone_and_no_label():
 
 
 def test_an_empty_choice_between_others_is_one():
-    fields = {**FIELDS, "a": "", "q": ""}
-    (item,) = items([Row("line 2", fields)], COLUMNS, labelled=False)
-    assert item.choices == ("", "it goes on.")
+    (item,) = items([Row("line 2", {**FIELDS, "a": " "})], COLUMNS, labelled=False)
+    assert item.choices == ("", "Then it goes on.")  # which is refused later
 
 
 @pytest.mark.parametrize("label", ["", "-1", "A", "1.0"])

@@ -64,6 +64,7 @@ def test_a_passage_a_line_without_answers(tmp_path):
     ("change", "message"),
     [
         ({"answers": ["A"]}, r"lists of one length.*1\.txt' line 1.*2 questions, 2 opt.*1 answers"),
+        ({"article": None}, r"'article'.* Received .*1\.txt' line 1: .*is no text: None"),
         ({"options": None}, r"'options' and 'answers'.*1\.txt' line 1"),
         ({"answers": ["A", "b"]}, r"a letter from A on. Received 'b' at .*1\.txt' line 1 quest"),
     ],
@@ -78,6 +79,9 @@ def test_bad_passages_are_named(tmp_path, change, message):
 def test_not_json_and_empty_folder(tmp_path):
     with pytest.raises(InputError, match=r"folder of RACE must hold \.txt files.*Name `train`"):
         files(tmp_path)
+    (tmp_path / "1.txt").write_text('\n{"article": "caf\xe9"}', encoding="latin-1")
+    with pytest.raises(InputError, match=r"must be UTF-8 text.*1\.txt', whose line 2 is not"):
+        list(read(tmp_path / "1.txt"))
     (tmp_path / "1.txt").write_text("\n[1]\n")
     with pytest.raises(InputError, match=r"JSON object with 'article'.*1\.txt' line 2"):
         list(read(tmp_path / "1.txt"))
