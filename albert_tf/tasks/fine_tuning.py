@@ -258,9 +258,16 @@ class FineTuningTask(AlbertTask):
         """Returns the examples of files, read and tokenised at the first call only.
 
         Raises:
-          InputError: there are none, or as `read`.
+          InputError: none are named, or there are none, or as `read`.
         """
         names = ("input_path", "tfds_name", "tfds_split", "seq_length", "is_training")
+        if not (params.input_path or params.tfds_name):
+            macro = "TRAIN_DATA" if params.is_training else "EVAL_DATA"
+            raise InputError(
+                "A run must have data for what its mode does. Received none to "
+                f"{'train' if params.is_training else 'evaluate'} on. Set --gin.{macro}=FILE, or "
+                "change --mode."
+            )
         key = " ".join(str(getattr(params, name)) for name in names)
         if key not in self._examples:
             examples = self.read(params)

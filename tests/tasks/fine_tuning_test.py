@@ -116,6 +116,10 @@ def test_what_does_not_fit_stops_before_any_work(weights, tmp_path):
     long.train_data.seq_length, long.train_data.input_path = 65, "data.csv"
     with pytest.raises(InputError, match="seq_length=65, max_position_embeddings=64"):
         ClassificationTask(long).check()
+    for data, macro in ((long.train_data, "TRAIN_DATA"), (long.validation_data, "EVAL_DATA")):
+        data.input_path = ""
+        with pytest.raises(InputError, match=f"Received none to .* on. Set --gin.{macro}=FILE"):
+            ClassificationTask(long).build_inputs(data)
 
 
 def test_a_folder_tells_labels_columns_and_length(weights):
