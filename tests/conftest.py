@@ -1,5 +1,7 @@
 """Paths for every test, and quiet start-up of TensorFlow."""
 
+import io
+import json
 import os
 import sys
 from pathlib import Path
@@ -31,3 +33,18 @@ def quickstart_folder(quickstart_arguments):
     args = main.parse(["albert-tf", "quickstart", *quickstart_arguments])
     args.run(args)
     return Path(args.output_dir)
+
+
+@pytest.fixture
+def answers_of_stdin(monkeypatch, capsys):
+    """Gives a text to `albert-tf predict` on standard input, and returns the answers it prints."""
+    from albert_tf.cli import main
+
+    def answers(folder, text, *flags):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        args = main.parse(["albert-tf", "predict", "--model_dir", str(folder), *flags])
+        capsys.readouterr()
+        args.run(args)
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return answers

@@ -1,9 +1,7 @@
 """Fine-tuning by the command line: seeds, best checkpoint, report, answers to files and lines."""
 
-import io
 import json
 import random
-import sys
 
 import pytest
 import tiny_task
@@ -94,12 +92,12 @@ def test_answers_of_a_file_are_in_its_order(trained, tmp_path):
     assert tsv == ["index\tprediction", *(f"{i}\t{a['label']}" for i, a in enumerate(answers))]
 
 
-def test_lines_of_standard_input(trained, monkeypatch, capsys):
-    lines = io.TextIOWrapper(io.BytesIO(b"this object\nsee the file\n"))
-    monkeypatch.setattr(sys, "stdin", lines)
-    command("predict", "--model_dir", trained[0] / "runs/seed_1")
-    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+def test_lines_and_tables_of_standard_input(trained, answers_of_stdin):
+    run = trained[0] / "runs/seed_1"
+    found = answers_of_stdin(run, "this object\nsee the file\n")
     assert len(found) == 2 and all(set(f["probabilities"]) == set(CLASSES) for f in found)
+    table = "id,text\n7,this object\n8,see the file\n"
+    assert answers_of_stdin(run, table, "--input_as", ".csv") == found
 
 
 def test_what_cannot_be_answered_or_written(trained, tmp_path):

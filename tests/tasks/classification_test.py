@@ -6,6 +6,7 @@ import random
 import glue_file
 import numpy as np
 import pytest
+import tfds_set
 import tiny_task
 
 from albert_tf.data.labelled import glue
@@ -173,6 +174,29 @@ def test_numbers_that_are_not_whole_are_regressed(tmp_path):
     assert list(found.answers(data, outputs(logits)))[1] == {"value": 2.0}
     constant = found.evaluate(data, outputs([[1.0]] * 3))
     assert (constant["pearson"], constant["distinct_answers"]) == (0.0, 1.0)
+
+
+def test_a_tfds_set_in_place_of_files(tmp_path):
+    pytest.importorskip("tensorflow_datasets")
+    tfds_set.store(
+        tmp_path,
+        train=(["the file", "a list"], [1, 0]),
+        test=(["from here"], [1]),
+        bare=(["x"], [-1]),
+    )
+    found = tiny_task.task(ClassificationTask)
+    config = found.task_config
+    for data, split in ((config.train_data, "train"), (config.validation_data, "test")):
+        data.tfds_name, data.tfds_split, data.tfds_data_dir = "toy", split, str(tmp_path)
+    found.check()
+    assert found.describe().labels == ("no", "yes")
+    train = found.examples(config.train_data)
+    labels = {row.texts[0]: label for row, label in zip(train.sources, train.labels["label"])}
+    assert labels == {"the file": 1, "a list": 0}
+    assert found.examples(config.validation_data).labels["label"].tolist() == [1]
+    config.validation_data.tfds_split = "bare"
+    with pytest.raises(InputError, match="empty field in column 'label', example 0 of toy/bare"):
+        found.check()
 
 
 def test_a_tiny_model_learns_numbers_with_every_seed(tmp_path):

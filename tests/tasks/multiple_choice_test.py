@@ -91,6 +91,12 @@ def test_a_saved_model_chooses(learned, tmp_path):
     assert sum(answer["letter"] == answers[answer["id"]] for answer in found) > 0.9 * len(answers)
 
 
+def test_a_passage_of_standard_input(learned, answers_of_stdin):
+    passage = dict(article="the file", questions=["What?"], options=[["list", "mouse", "file"]])
+    (answer,) = answers_of_stdin(learned[2], json.dumps(passage))
+    assert (answer["answer"], answer["letter"]) == ("What? mouse", "B")
+
+
 SWAG = """video-id,sent1,sent2,ending0,ending1,ending2,ending3,label
 v1,The mouse has a file.,It,reads the list.,"sees, then calls.",is one.,ends.,1
 v2,"The ""object"" is one.",She,has one line.,returns.,,,0

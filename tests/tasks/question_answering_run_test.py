@@ -35,7 +35,7 @@ def run(tmp_path_factory):
     return root, arguments
 
 
-def test_predictions_of_the_best_checkpoint_are_those_of_the_evaluation(run):
+def test_predictions_of_the_best_checkpoint_are_those_of_the_evaluation(run, answers_of_stdin):
     root, _ = run
     command(
         "predict",
@@ -48,6 +48,8 @@ def test_predictions_of_the_best_checkpoint_are_those_of_the_evaluation(run):
     )
     written = json.loads((root / "run/predictions.json").read_text())
     assert len(written) == 20 and json.loads((root / "again.json").read_text()) == written
+    answers = answers_of_stdin(root / "run", (root / "dev.json").read_text())
+    assert {answer["id"]: answer["answer"] for answer in answers} == written
     task = json.loads((root / "run/best/task.json").read_text())
     metrics = json.loads((root / "run/metrics.json").read_text())
     assert task["settings"]["null_threshold"] == metrics["best"]["best_f1_thresh"]

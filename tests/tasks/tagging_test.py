@@ -53,6 +53,12 @@ def test_a_saved_model_labels_words(learned, tmp_path):
     assert scores["f1"] == pytest.approx(metrics[-1]["f1"]) and scores["f1"] > 0.9
 
 
+def test_words_of_standard_input(learned, answers_of_stdin):
+    answers = answers_of_stdin(learned[2], "see\nMouse\n\nhas\n")
+    assert [answer["words"] for answer in answers] == [["see", "Mouse"], ["has"]]
+    assert answers[0]["labels"] == ["O", "B-PER"]
+
+
 def test_words_in_words_out(learned, tmp_path):
     found, *_ = learned
     path = tmp_path / "words.txt"

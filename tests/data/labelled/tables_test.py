@@ -1,6 +1,7 @@
 import gzip
 
 import pytest
+import tfds_set
 
 from albert_tf.data.labelled import tables
 from albert_tf.errors import InputError
@@ -96,20 +97,8 @@ def test_distinct_values_are_in_order():
 
 
 def test_a_tfds_set_that_is_prepared(tmp_path):
-    tfds = pytest.importorskip("tensorflow_datasets")
-    import tensorflow as tf
-
-    tfds.dataset_builders.store_as_tfds_dataset(
-        name="toy",
-        version="1.0.0",
-        data_dir=tmp_path,
-        features=tfds.features.FeaturesDict(
-            {"text": tfds.features.Text(), "label": tfds.features.ClassLabel(names=["no", "yes"])}
-        ),
-        split_datasets={
-            "train": tf.data.Dataset.from_tensor_slices({"text": ["a", "ü"], "label": [1, -1]})
-        },
-    )
+    pytest.importorskip("tensorflow_datasets")
+    tfds_set.store(tmp_path, train=(["a", "ü"], [1, -1]))
     rows = list(tables.read_tfds("toy", "train", str(tmp_path), ["text", "label"]))
     found = sorted((row.fields["text"], row.fields["label"]) for row in rows)
     assert found == [("a", "yes"), ("ü", "")]
