@@ -7,8 +7,8 @@
 The model says what it answers: classes or numbers for texts, spans for questions, labels for words,
 choices; a pretrained one fills each [MASK]. Input has the format that the task was trained on, its
 labels left out: tables with the same columns, SQuAD files, RACE files, CoNLL files. From standard
-input come lines of text (two texts: separated by a tab), a word a line for tagging, passages of RACE
-or, for questions, a SQuAD file; --input_as names another ending.
+input come lines of text (two texts: separated by a tab), a word a line for tagging, passages of
+RACE or, for questions, a SQuAD file; --input_as names another ending.
 
 Answers come in the order of the input, a JSON object a line. The ending of --output asks for
 another form: .tsv for classes or numbers has the columns index and prediction, as GLUE wants them;
