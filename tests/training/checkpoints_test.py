@@ -1,5 +1,6 @@
 """Checkpoints that cannot be written or read."""
 
+import contextlib
 import resource
 from types import SimpleNamespace
 
@@ -23,24 +24,29 @@ def step():
     return tf.Variable(3, dtype=tf.int64)
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_files():
-    """No file may grow beyond 2000 bytes, as on a disk that is full."""
+    """No file may grow beyond 2000 bytes, as on a disk that is full.
+
+    Not a fixture: pytest's own output, which may be a file, is written before one ends.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.mark.parametrize("background", [False, True])
-def test_a_full_disk_leaves_the_last_good_checkpoint(background, step, tmp_path, request):
+def test_a_full_disk_leaves_the_last_good_checkpoint(background, step, tmp_path):
     kept = manager(tmp_path, step)
     kept.save(step)
     kept.sync()
     step.assign(4)
-    request.getfixturevalue("small_files")
     options = tf.train.CheckpointOptions(enable_async=background)
-    with pytest.raises(InputError, match="written completely.*last good one is .*ckpt-3"):
+    message = "written completely.*last good one is .*ckpt-3"
+    with pytest.raises(InputError, match=message), small_files():
         kept.save(step, options=options)
         kept.sync()
     assert tf.train.latest_checkpoint(tmp_path).endswith("ckpt-3")
