@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     # oneDNN's allocator never gives memory back, so that a model that is gone would still count.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    # Where TensorFlow runs already it is too late, and would only change the processes it starts.
+    if "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     from albert_tf.convert.conversion import REPORT, convert
 
     report = convert(args.source, args.to, args.dest, allow_partial=args.allow_partial)
