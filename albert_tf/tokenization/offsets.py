@@ -27,6 +27,7 @@ BLANKS = (
     (0x2581, 0x2581), (0x3000, 0x3000), (0xFEFF, 0xFEFF), (0xFFFD, 0xFFFD),
 )  # fmt: skip
 _BLANK = re.compile("[" + "".join(f"{chr(a)}-{chr(b)}" for a, b in BLANKS) + "]")
+_WORD = re.compile(r"\S+")
 
 
 class TokenSpans(NamedTuple):
@@ -111,7 +112,5 @@ def _source(
 
 def words(text: str, starts: Sequence[int]) -> list[int]:
     """Returns the index of the word of `text.split()` at or before each start."""
-    begins = [
-        i for i, c in enumerate(text) if not c.isspace() and (i == 0 or text[i - 1].isspace())
-    ]
+    begins = [word.start() for word in _WORD.finditer(text)]
     return [max(0, bisect.bisect_right(begins, start) - 1) for start in starts]

@@ -48,6 +48,15 @@ def test_align_tells_where_characters_came_from():
     assert aligned.ends == [4, 7, 8, 8, 8]
 
 
+def test_align_of_ascii_is_that_of_other_text():
+    text = " \t The `` QUICK''\x1c\r\nfox, 1,000 "
+    for rules in RULES:
+        for lower in (True, False):
+            settings_ = Preprocessing(lower, False, rules)
+            plain, other = align(text, settings_), align(f"{text}é", settings_)
+            assert [values[: len(plain.text)] for values in other] == [*plain], rules
+
+
 def test_align_joins_quotes():
     aligned = align("a''' ``", HF)
     assert aligned == ('a"\' "', [0, 1, 3, 4, 5], [1, 3, 4, 5, 7])
