@@ -18,93 +18,109 @@ from __future__ import annotations
 import argparse
 import os
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from albert_tf.data.pretraining.build_settings import (
+    RECORD_FORMATS,
+    SINGLE_SENTENCE,
+    BuildSettings,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the settings of a build; flags that the original script has are named as there."""
-    from albert_tf.data.pretraining.build_settings import (
-        RECORD_FORMATS,
-        SINGLE_SENTENCE,
-        BuildSettings,
+    _add_text(parser.add_argument_group("text"))
+    _add_segments(parser.add_argument_group("segments"))
+    _add_masks(parser.add_argument_group("masks, unless they are dynamic"))
+    _add_work(parser.add_argument_group("work and output"))
+
+
+def _add_setting(
+    group: argparse._ArgumentGroup, name: str, text: str, kind: Callable = int, **more: Any
+) -> None:
+    """Declares a field of `BuildSettings` with its default."""
+    default = getattr(BuildSettings(), name)
+    group.add_argument(
+        f"--{name}", type=kind, default=default, help=f"{text} (%(default)s)", **more
     )
 
-    default = BuildSettings()
 
-    def setting(group: argparse._ArgumentGroup, name: str, text: str, kind: type = int) -> None:
-        value = getattr(default, name)
-        group.add_argument(f"--{name}", type=kind, default=value, help=f"{text} (%(default)s)")
-
-    text = parser.add_argument_group("text")
-    setting(text, "text_field", "field of JSON Lines that holds the text", str)
-    text.add_argument(
+def _add_text(group: argparse._ArgumentGroup) -> None:
+    _add_setting(group, "text_field", "field of JSON Lines that holds the text", str)
+    group.add_argument(
         "--split_sentences",
         metavar="LANGUAGE",
         help="lines are paragraphs; cut them by the rules of a language, such as en, de, ja",
     )
 
-    segments = parser.add_argument_group("segments")
-    setting(segments, "max_seq_length", "tokens of an instance")
-    setting(segments, "short_seq_prob", "share of shorter sequences", float)
-    setting(segments, "dupe_factor", "copies of the text, with pairs and masks of their own")
-    segments.add_argument(
-        "--sentence_order",
+
+def _add_segments(group: argparse._ArgumentGroup) -> None:
+    _add_setting(group, "max_seq_length", "tokens of an instance")
+    _add_setting(group, "short_seq_prob", "share of shorter sequences", float)
+    _add_setting(group, "dupe_factor", "copies of the text, with pairs and masks of their own")
+    _add_setting(
+        group,
+        "sentence_order",
+        "true: two segments and the label of their order; false: one segment, no label",
+        _boolean,
         metavar="true|false",
-        type=_boolean,
-        default=default.sentence_order,
-        help="true: two segments and the label of their order; false: one segment, no label "
-        "(%(default)s)",
     )
-    segments.add_argument(
-        "--single_sentence",
+    _add_setting(
+        group,
+        "single_sentence",
+        "what to do with documents of one sentence",
+        str,
         choices=SINGLE_SENTENCE,
-        default=default.single_sentence,
-        help="what to do with documents of one sentence (%(default)s)",
     )
-    segments.add_argument(
+    group.add_argument(
         "--random_next_sentence",
         action="store_true",
         help="as in BERT: the second segment follows or is of a random other document",
     )
 
-    masks = parser.add_argument_group("masks, unless they are dynamic")
-    masks.add_argument(
-        "--record_format",
+
+def _add_masks(group: argparse._ArgumentGroup) -> None:
+    _add_setting(
+        group,
+        "record_format",
+        "dynamic: masks are drawn each time a record is read; original, model_garden: now, in "
+        "records with the names of that code",
+        str,
         choices=RECORD_FORMATS,
-        default=default.record_format,
-        help="dynamic: masks are drawn each time a record is read; original, model_garden: now, in "
-        "records with the names of that code (%(default)s)",
     )
-    masks.add_argument(
+    group.add_argument(
         "--max_predictions_per_seq",
         type=int,
         help="most tokens of an instance to mask (masked_lm_prob x max_seq_length)",
     )
-    setting(masks, "masked_lm_prob", "share of the tokens to mask", float)
-    setting(masks, "ngram", "longest run of words masked together")
-    for name, help_text in (
+    _add_setting(group, "masked_lm_prob", "share of the tokens to mask", float)
+    _add_setting(group, "ngram", "longest run of words masked together")
+    for name, text in (
         ("favor_longer_ngram", "make long runs the most frequent"),
         ("do_permutation", "shuffle and predict as many further tokens as are masked"),
     ):
-        masks.add_argument(f"--{name}", action="store_true", help=help_text)
+        group.add_argument(f"--{name}", action="store_true", help=text)
 
-    work = parser.add_argument_group("work and output")
-    work.add_argument("--output_dir", required=True, help="new, empty, or of the same build")
-    work.add_argument(
+
+def _add_work(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--output_dir", required=True, help="new, empty, or of the same build")
+    group.add_argument(
         "--shards",
         type=int,
         help="ranges of documents; each gives a file for each copy, and a stop costs one at most "
         "(one for each 32 MB of text)",
     )
-    setting(work, "seed", "of all random choices")
-    work.add_argument(
+    _add_setting(group, "seed", "of all random choices")
+    group.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (%(default)s)"
     )
-    work.add_argument(
+    group.add_argument(
         "--runner",
         help="let Apache Beam do the work: DirectRunner, FlinkRunner, SparkRunner, DataflowRunner; "
         "its workers must see the same paths, such as gs://bucket/text/*.txt",
     )
-    work.add_argument(
+    group.add_argument(
         "pipeline_options", nargs="*", help="after --, flags for Beam: -- --direct_num_workers 2"
     )
 
@@ -114,7 +130,6 @@ def run(args: argparse.Namespace) -> dict[str, int]:
     import dataclasses
     import time
 
-    from albert_tf.data.pretraining.build_settings import BuildSettings
     from albert_tf.data.pretraining.pretraining_data import build
 
     names = [field.name for field in dataclasses.fields(BuildSettings)]

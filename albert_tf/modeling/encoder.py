@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -17,6 +18,38 @@ from albert_tf.modeling.building import build_parts
 from albert_tf.modeling.embeddings import AlbertEmbeddings, Table
 from albert_tf.modeling.stack import SharedStack
 from albert_tf.modeling.token_rows import AllTokens, ChosenTokens, RealTokens
+
+# Arguments of the constructor, in Model Garden's names, and what albert_config.json calls them.
+_ALBERT_FIELDS = {
+    "vocab_size": "vocab_size",
+    "embedding_width": "embedding_size",
+    "hidden_size": "hidden_size",
+    "num_layers": "num_hidden_layers",
+    "num_attention_heads": "num_attention_heads",
+    "max_sequence_length": "max_position_embeddings",
+    "type_vocab_size": "type_vocab_size",
+    "intermediate_size": "intermediate_size",
+    "activation": "hidden_act",
+    "dropout_rate": "hidden_dropout_prob",
+    "attention_dropout_rate": "attention_probs_dropout_prob",
+    "num_hidden_groups": "num_hidden_groups",
+    "inner_group_num": "inner_group_num",
+}
+
+# Those that each block takes.
+_BLOCK_ARGUMENTS = (
+    "hidden_size",
+    "num_attention_heads",
+    "intermediate_size",
+    "activation",
+    "dropout_rate",
+    "attention_dropout_rate",
+    "initializer",
+    "norm_first",
+)
+
+# Local names of the constructor that are no fixed part of the config.
+_NOT_IN_CONFIG = ("self", "__class__", "kwargs", "remove_padding")
 
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
@@ -105,65 +138,23 @@ class AlbertEncoder(tf_keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        embedding_width = embedding_width or hidden_size
-        activation = activations.deserialize(activation)
-        activations.get(activation)  # its error names the argument
-        # AlbertConfig holds the rules on sizes; a function stands in for no name there.
-        AlbertConfig(
-            vocab_size=vocab_size,
-            embedding_size=embedding_width,
-            hidden_size=hidden_size,
-            num_hidden_layers=num_layers,
-            num_hidden_groups=num_hidden_groups,
-            inner_group_num=inner_group_num,
-            num_attention_heads=num_attention_heads,
-            intermediate_size=intermediate_size,
-            hidden_act=activation if isinstance(activation, str) else "linear",
-            hidden_dropout_prob=dropout_rate,
-            attention_probs_dropout_prob=attention_dropout_rate,
-            max_position_embeddings=max_sequence_length,
-            type_vocab_size=type_vocab_size,
-        )
-        initializer = tf_keras.initializers.get(
+        config = {k: v for k, v in locals().items() if k not in _NOT_IN_CONFIG}
+        config["embedding_width"] = embedding_width = embedding_width or hidden_size
+        config["activation"] = activation = activations.deserialize(activation)
+        config["initializer"] = initializer = tf_keras.initializers.get(
             tf_keras.initializers.TruncatedNormal(stddev=0.02)
             if initializer is None
             else initializer
         )
+        _check_sizes(config)
         self._dict_outputs = dict_outputs
         self._return_attention_scores = return_attention_scores
         self._return_embedding_output = return_embedding_output
         self._output_range, self.remove_padding = output_range, remove_padding
         self._check_scores(remove_padding)
 
-        # === Layers ===
-        self.embeddings_layer = AlbertEmbeddings(
-            vocab_size,
-            embedding_width,
-            hidden_size,
-            max_sequence_length,
-            type_vocab_size,
-            dropout_rate,
-            initializer,
-            word_embeddings=embedding_layer,
-            name="embeddings",
-        )
-        self.stack = SharedStack(
-            num_layers,
-            num_hidden_groups,
-            inner_group_num,
-            recompute,
-            dict(
-                hidden_size=hidden_size,
-                num_attention_heads=num_attention_heads,
-                intermediate_size=intermediate_size,
-                activation=activation,
-                dropout_rate=dropout_rate,
-                attention_dropout_rate=attention_dropout_rate,
-                initializer=initializer,
-                norm_first=norm_first,
-            ),
-            name="stack",
-        )
+        self.embeddings_layer = _new_embeddings(config)
+        self.stack = _new_stack(config)
         self._pooler_layer = tf_keras.layers.Dense(
             hidden_size,
             activation="tanh",
@@ -171,31 +162,9 @@ class AlbertEncoder(tf_keras.layers.Layer):
             name="pooler",
         )
 
-        # === Config ===
-        self._config = dict(
-            vocab_size=vocab_size,
-            embedding_width=embedding_width,
-            hidden_size=hidden_size,
-            num_layers=num_layers,
-            num_attention_heads=num_attention_heads,
-            max_sequence_length=max_sequence_length,
-            type_vocab_size=type_vocab_size,
-            intermediate_size=intermediate_size,
-            activation=activations.serialize(activation),
-            dropout_rate=dropout_rate,
-            attention_dropout_rate=attention_dropout_rate,
-            initializer=tf_keras.initializers.serialize(initializer),
-            dict_outputs=dict_outputs,
-            num_hidden_groups=num_hidden_groups,
-            inner_group_num=inner_group_num,
-            output_range=output_range,
-            embedding_layer=embedding_layer,
-            norm_first=norm_first,
-            with_dense_inputs=with_dense_inputs,
-            return_attention_scores=return_attention_scores,
-            return_embedding_output=return_embedding_output,
-            recompute=recompute,
-        )
+        config["activation"] = activations.serialize(activation)
+        config["initializer"] = tf_keras.initializers.serialize(initializer)
+        self._config = config
         self.inputs = _symbolic_inputs(embedding_width, with_dense_inputs)
         build_parts((self, None))
 
@@ -208,20 +177,8 @@ class AlbertEncoder(tf_keras.layers.Layer):
           **kwargs: further arguments of the constructor.
         """
         return cls(
-            vocab_size=config.vocab_size,
-            embedding_width=config.embedding_size,
-            hidden_size=config.hidden_size,
-            num_layers=config.num_hidden_layers,
-            num_attention_heads=config.num_attention_heads,
-            max_sequence_length=config.max_position_embeddings,
-            type_vocab_size=config.type_vocab_size,
-            intermediate_size=config.intermediate_size,
-            activation=config.hidden_act,
-            dropout_rate=config.hidden_dropout_prob,
-            attention_dropout_rate=config.attention_probs_dropout_prob,
+            **{name: getattr(config, field) for name, field in _ALBERT_FIELDS.items()},
             initializer=tf_keras.initializers.TruncatedNormal(stddev=config.initializer_range),
-            num_hidden_groups=config.num_hidden_groups,
-            inner_group_num=config.inner_group_num,
             **kwargs,
         )
 
@@ -350,6 +307,41 @@ class AlbertEncoder(tf_keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         switches = dict(remove_padding=self.remove_padding)
         return {**super().get_config(), **self._config, **switches}
+
+
+def _check_sizes(config: Mapping[str, Any]) -> None:
+    """Raises the `InputError` of the first rule that an argument of the constructor breaks."""
+    activation = config["activation"]
+    activations.get(activation)  # its error names the argument
+    sizes = {field: config[name] for name, field in _ALBERT_FIELDS.items()}
+    if not isinstance(activation, str):
+        sizes["hidden_act"] = "linear"  # stands in for a function, which has no name there
+    AlbertConfig(**sizes)
+
+
+def _new_embeddings(config: Mapping[str, Any]) -> AlbertEmbeddings:
+    return AlbertEmbeddings(
+        config["vocab_size"],
+        config["embedding_width"],
+        config["hidden_size"],
+        config["max_sequence_length"],
+        config["type_vocab_size"],
+        config["dropout_rate"],
+        config["initializer"],
+        word_embeddings=config["embedding_layer"],
+        name="embeddings",
+    )
+
+
+def _new_stack(config: Mapping[str, Any]) -> SharedStack:
+    return SharedStack(
+        config["num_layers"],
+        config["num_hidden_groups"],
+        config["inner_group_num"],
+        config["recompute"],
+        {name: config[name] for name in _BLOCK_ARGUMENTS},
+        name="stack",
+    )
 
 
 def _symbolic_inputs(embedding_width: int, with_dense_inputs: bool) -> dict[str, Any]:
