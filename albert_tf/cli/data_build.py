@@ -137,7 +137,7 @@ def run(args: argparse.Namespace) -> dict[str, int]:
     if args.runner:
         print(f"on {args.runner}; `albert-tf --verbosity=0 data build ...` shows its messages")
     start = time.monotonic()
-    scan, work = _Bar("check", " files"), _Bar("build", "B")
+    scan, verify, work = _Bar("check", " files"), _Bar("verify", " files"), _Bar("build", "B")
     try:
         manifest = build(
             args.input,
@@ -148,11 +148,12 @@ def run(args: argparse.Namespace) -> dict[str, int]:
             runner=args.runner,
             pipeline_options=args.pipeline_options,
             on_scan=scan.update,
+            on_verify=verify.update,
             progress=lambda done, total: work.update(done["text_bytes"], total, _postfix(done)),
         )
     finally:
-        scan.close()
-        work.close()
+        for bar in (scan, verify, work):
+            bar.close()
     files = sum(len(shard["sha256"]) for shard in manifest["shards"].values())
     print(f"{args.output_dir}: {files} files, {time.monotonic() - start:.1f} s")
     return manifest["counts"]

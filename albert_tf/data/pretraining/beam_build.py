@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from albert_tf.data.pretraining import manifest as manifests
+from albert_tf.data.pretraining.beam_progress import Tally, Watch
 from albert_tf.data.pretraining.blocks import Block
 from albert_tf.data.pretraining.build_job import COUNTS_FILES, Job, open_records
 from albert_tf.data.pretraining.instances import InstanceMaker
@@ -44,17 +46,22 @@ def new_pipeline(runner: str, options: Sequence[str]) -> beam.Pipeline:
         ) from error
 
 
-def run(job: Job, pipeline: beam.Pipeline) -> Iterator[tuple[int, dict[str, Any]]]:
+def run(
+    job: Job, pipeline: beam.Pipeline, report: Callable[[Counter], None]
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields each shard with its entry in the manifest: first those of a run that was stopped.
 
     Args:
       job: what to build.
       pipeline: of `new_pipeline`.
+      report: called now and then with the counts of what is done since the last call.
     """
-    before = list(_finished(job))
-    yield from before
-    job = job._replace(finished=job.finished.union(shard for shard, _ in before))
-    with pipeline:
+    before = dict(_finished(job))
+    report(manifests.total(before.values()))
+    yield from before.items()
+    job = job._replace(finished=job.finished.union(before))
+    watch = Watch(job.output_dir, report)
+    with watch.running(), pipeline:
         _ = (
             pipeline
             | "Files" >> beam.Create(job.groups)
@@ -65,7 +72,9 @@ def run(job: Job, pipeline: beam.Pipeline) -> Iterator[tuple[int, dict[str, Any]
             | "CollectFiles" >> beam.GroupByKey()
             | "WriteFiles" >> beam.MapTuple(_Write(job))
         )
-    yield from _finished(job)
+    entries = dict(_finished(job))
+    watch.settle(manifests.total(entries.values()))
+    yield from entries.items()
 
 
 def _finished(job: Job) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -87,9 +96,11 @@ class _MakeInstances(beam.DoFn):
 
     def setup(self) -> None:
         self._make = InstanceMaker(self._job.tokenizer, self._job.settings)
+        self._tally = Tally(self._job.output_dir)
 
     def process(self, block: Block) -> Iterator[tuple]:
         result = self._make(block)
+        self._tally.add(result.counts)
         for copy, records in enumerate(result.copies):
             counts = {} if copy else dict(result.counts)
             yield (block.shard, copy), (block.first, records, counts)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FILES = "instances-*.tfrecord"  # the glob of a directory's records
 COUNTS_FILES = ".counts-of-*"  # of files whose shard is not in the manifest yet
+PROGRESS_FILES = ".progress-of-*"  # of workers that are at it
 
 
 class Job(NamedTuple):

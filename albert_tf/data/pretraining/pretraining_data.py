@@ -30,6 +30,7 @@ from albert_tf.data.pretraining.build_job import (
     remove_leftovers,
 )
 from albert_tf.data.pretraining.build_settings import BuildSettings
+from albert_tf.data.pretraining.finished_shards import keep_intact
 from albert_tf.errors import InputError
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -44,6 +45,7 @@ def build(
     runner: str | None = None,
     pipeline_options: Sequence[str] = (),
     on_scan: Callable[[int, int], None] | None = None,
+    on_verify: Callable[[int, int], None] | None = None,
     progress: Callable[[Counter, int], None] | None = None,
 ) -> dict[str, Any]:
     """Writes pretraining data and returns its manifest.
@@ -57,7 +59,9 @@ def build(
       workers: processes; the output does not depend on it.
       runner: of Apache Beam, which then does the work (beam_build.py); the output is the same.
       pipeline_options: flags for Beam.
-      on_scan: called with the files checked so far and their number.
+      on_scan: called with the files of text checked so far and their number.
+      on_verify: called with the files of earlier runs compared with their checksums so far, and
+        their number.
       progress: called with the counts of what is done ("documents", "text_bytes", "instances" and
         those of statistics.py) and the bytes of text there are.
 
@@ -92,25 +96,15 @@ def build(
         output_dir=output_dir,
         finished=frozenset(),
     )
-    job = job._replace(finished=_finished(job, manifest))
+    with explained(output_dir):
+        job = job._replace(finished=keep_intact(job, manifest, workers, on_verify))
     if manifest["complete"]:
         return manifest
-    if run_beam:
-        entries = run_beam(job)
-    else:
-        entries = local_build.run(job, workers, _reporter(manifest["shards"], files, progress))
+    run = run_beam or functools.partial(local_build.run, workers=workers)
+    entries = run(job, report=_reporter(manifest["shards"], files, progress))
     with explained(output_dir):
         _collect(manifest, output_dir, entries)
     return manifest
-
-
-def _finished(job: Job, manifest: dict[str, Any]) -> frozenset[int]:
-    """Returns the shards that are there; the manifest forgets those that have lost a file."""
-    for shard in list(manifest["shards"]):
-        if not all(path.is_file() for path in job.paths(int(shard))):
-            del manifest["shards"][shard]
-            manifest["complete"] = False
-    return frozenset(map(int, manifest["shards"]))
 
 
 def _collect(
@@ -155,7 +149,7 @@ def _reporter(
 
 def _beam(
     runner: str, options: Sequence[str]
-) -> Callable[[Job], Iterable[tuple[int, dict[str, Any]]]]:
+) -> Callable[..., Iterable[tuple[int, dict[str, Any]]]]:
     """Returns the engine that takes a runner of Apache Beam, checked."""
     try:
         from albert_tf.data.pretraining import beam_build

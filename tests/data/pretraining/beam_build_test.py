@@ -5,7 +5,7 @@ import pytest
 from built import CORPUS, VOCAB, digests
 from upath import UPath
 
-from albert_tf.data.pretraining import beam_build
+from albert_tf.data.pretraining import beam_build, beam_progress
 from albert_tf.data.pretraining.build_job import FILES
 from albert_tf.data.pretraining.build_settings import BuildSettings
 from albert_tf.data.pretraining.pretraining_data import build
@@ -49,6 +49,20 @@ def test_a_remote_store_holds_the_same_files(tmp_path):
         assert build("memory://text/*.gz", VOCAB, out, settings, **engine) == manifest
         with pytest.raises(InputError, match=f"may be resumed.*memory://data/{name}"):
             build("memory://text/*.gz", VOCAB, out, dataclasses.replace(settings, seed=1))
+
+
+def test_progress_is_told_from_the_first_block_to_the_last(tmp_path, ten_shards, monkeypatch):
+    monkeypatch.setattr(beam_progress, "SECONDS", 0.002)
+    told = []
+    manifest = build(
+        *(str(CORPUS), VOCAB, tmp_path / "out", ten_shards),
+        runner="DirectRunner",
+        progress=lambda counts, total: told.append((counts["instances"], counts["text_bytes"])),
+    )
+    total = manifest["input"][0]["text_bytes"]
+    assert told[0] == (0, 0) and told[-1] == (manifest["counts"]["instances"], total)
+    assert told == sorted(told)
+    assert any(0 < text_bytes < total for _, text_bytes in told)
 
 
 def test_unknown_runner(tmp_path):

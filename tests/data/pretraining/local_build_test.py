@@ -85,17 +85,3 @@ def test_a_build_that_stops_in_the_middle_goes_on(
         assert shard["sha256"].items() <= digests(directory).items() & undisturbed.items()
     build(str(CORPUS), VOCAB, directory, ten_shards)
     assert digests(directory) == undisturbed
-
-
-def test_a_file_that_was_lost_is_made_again(tmp_path):
-    (tmp_path / "a.txt").write_text("".join(f"One {i}.\nTwo {i}.\n\n" for i in range(12)))
-    args = (str(tmp_path / "a.txt"), VOCAB, tmp_path / "out")
-    settings = BuildSettings(max_seq_length=32, dupe_factor=2, shards=11)
-    build(*args, settings)
-    whole = digests(tmp_path / "out")
-    lost, kept = sorted(tmp_path.glob("out/*.tfrecord"))[3:5]
-    before = kept.stat().st_mtime_ns
-    lost.unlink()
-    build(*args, settings)
-    assert digests(tmp_path / "out") == whole and len(whole) == 23
-    assert kept.stat().st_mtime_ns == before
