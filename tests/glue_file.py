@@ -51,11 +51,15 @@ ROWS = {
 }
 
 
-def write(folder, name):
-    """Writes the train and dev files of a task, a row for each label; returns the labels."""
+def write(folder, name, pairs=(("the", "file"),)):
+    """Writes the train and dev files of a task, a row for each pair and label; returns the labels.
+
+    Pairs stand in place of "the" and "file" in tasks that have these two texts.
+    """
     layout, (*head, row) = glue.layout(name), ROWS[name][0]
     labels = layout.labels or ("5.000", "2.25")
-    lines = [*head, *(row.format(label) for label in labels)]
+    rows = [row.replace("the\tfile", "\t".join(pair)) for pair in pairs]
+    lines = [*head, *(row.format(label) for row in rows for label in labels)]
     for file in (layout.train, *layout.dev):
         (folder / file).write_text("\n".join(lines) + "\n")
     return labels

@@ -1,0 +1,108 @@
+"""Each task by the command line: train, evaluate, go on, predict, export, serve."""
+
+import json
+
+import glue_file
+import numpy as np
+import pytest
+import tensorflow as tf
+from whole_runs import KINDS, Masks, Run, command, predicted
+
+from albert_tf.modeling.task_description import TaskDescription
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Gives the run of a kind, which is made once."""
+    made = {}
+
+    def run(name):
+        if name not in made:
+            made[name] = Run(KINDS[name], tmp_path_factory.mktemp(name))
+        return made[name]
+
+    return run
+
+
+def assert_export_answers(kind, folder, path, answers, dest):
+    """Exports a run and asks the loaded export what `albert-tf predict` was asked."""
+    command("export", "task", folder, dest, "--no_check")
+    served = tf.saved_model.load(str(dest / "1")).signatures["serving_default"]
+    found = served(**{name: tf.constant(texts) for name, texts in kind.asked(path).items()})
+    for row, answer in enumerate(answers):
+        for name, value in kind.outputs(answer).items():
+            expected = np.array(value)
+            received = found[name][row].numpy()
+            if expected.ndim:  # behind it stands padding
+                received = received[tuple(map(slice, expected.shape))]
+            if expected.dtype.kind == "f":
+                np.testing.assert_allclose(received, expected, atol=1e-5, err_msg=name)
+            else:
+                assert np.all(received == expected), (name, received, expected)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_answers_have_the_score_of_the_evaluation_and_are_those_of_the_export(runs, name, tmp_path):
+    run, kind = runs(name), KINDS[name]
+    metrics = run.metrics
+    assert [entry["step"] for entry in metrics["history"]] == [3, 6]
+    answers = predicted(run.folder, run.labelled, tmp_path / "answers.jsonl")
+    # The best checkpoint answers, not the last one.
+    assert kind.score(answers, run.labelled) == pytest.approx(
+        metrics["best"][kind.metric], abs=1e-6
+    )
+    description = TaskDescription.from_json_file(run.folder / "best/task.json")
+    assert description.settings["seq_length"] == 24
+    assert_export_answers(kind, run.folder, run.labelled, answers, tmp_path / "served")
+
+
+def test_masks_of_a_pretraining_run(quickstart_folder, answers_of_stdin, tmp_path):
+    """Pretraining is the training of filling masks, and the quickstart evaluates it."""
+    lines = ["the [MASK] of [MASK] file", "This is a [MASK]."]
+    path = tmp_path / "masked.txt"
+    path.write_text("\n".join(lines) + "\n")
+    folder = quickstart_folder / "run"
+    answers = predicted(folder, path, tmp_path / "answers.jsonl")
+    assert [len(answer["fillings"]) for answer in answers] == [2, 1]
+    assert answers_of_stdin(folder, path.read_text()) == answers
+    *_, best = answers_of_stdin(folder, path.read_text(), "--top_k", "2")
+    assert best["fillings"] == [answers[1]["fillings"][0][:2]]
+    assert_export_answers(Masks(""), folder, path, answers, tmp_path / "served")
+
+
+@pytest.mark.parametrize("name", ["race", "squad1"])
+def test_an_evaluation_of_the_run_gives_its_last_metrics(runs, name, capsys):
+    run = runs(name)
+    tasks = [run.folder / "task.json", run.folder / "best/task.json"]
+    before, last = [path.read_text() for path in tasks], run.metrics["history"][-1]
+    run.train("eval")
+    assert "goes on with" in capsys.readouterr().out
+    assert run.metrics["history"][-1] == pytest.approx(last, abs=1e-4)
+    # The best checkpoint's settings are kept, which need not be the last one's.
+    assert [path.read_text() for path in tasks] == before
+
+
+def test_predictions_of_the_best_checkpoint_are_those_of_the_evaluation(
+    runs, answers_of_stdin, tmp_path
+):
+    run = runs("squad2")
+    again = tmp_path / "again.json"
+    command("predict", "--model_dir", run.folder, "--input", run.labelled, "--output", again)
+    written = json.loads((run.folder / "predictions.json").read_text())
+    assert len(written) == 20 and json.loads(again.read_text()) == written
+    answers = answers_of_stdin(run.folder, run.labelled.read_text())
+    assert {answer["id"]: answer["answer"] for answer in answers} == written
+    task = json.loads((run.folder / "best/task.json").read_text())
+    assert task["settings"]["null_threshold"] == run.metrics["best"]["best_f1_thresh"]
+
+
+def test_the_diagnostic_set_of_glue_is_answered(runs, tmp_path):
+    run = runs("classification")
+    _, head, row = glue_file.ROWS["mnli"]
+    (tmp_path / "diagnostic.tsv").write_text(f"{head}\n{row}\n1\ta list\tfrom here\n")
+    command("predict", "--model_dir", run.folder, "--input", tmp_path / "diagnostic.tsv",
+            "--output", tmp_path / "AX.tsv")  # fmt: skip
+    names, *answers = (line.split("\t") for line in (tmp_path / "AX.tsv").read_text().splitlines())
+    assert names == ["index", "prediction"] and [index for index, _ in answers] == ["0", "1"]
+    labels = TaskDescription.from_json_file(run.folder / "task.json").labels
+    assert len(labels) == 3 and {label for _, label in answers} <= set(labels)

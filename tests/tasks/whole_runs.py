@@ -1,0 +1,236 @@
+"""A short run of every task by the command line, on files of the task's own format.
+
+`KINDS` tells, for each, the files, how the labels of a file to answer score the answers, and what
+an export is asked and must answer to say the same.
+"""
+
+import csv
+import json
+from pathlib import Path
+
+import choice_file
+import conll_file
+import glue_file
+import numpy as np
+import squad_file
+import tiny_task
+from seqeval.metrics import f1_score
+
+from albert_tf.cli import main
+from albert_tf.data.labelled import conll, race
+
+GIN = {
+    **{f"model_config.ModelConfig.{name}": value for name, value in tiny_task.MODEL.items()},
+    **dict(FROM_SCRATCH=True, VOCAB=tiny_task.VOCAB, SEQ_LENGTH=24, BATCH_SIZE=8),
+    **dict(TRAIN_STEPS=6, WARMUP_STEPS=1, LEARNING_RATE=0.01, EVAL_INTERVAL=3, SUMMARY_INTERVAL=3),
+}
+SPANS = dict(DOC_STRIDE=6, MAX_QUERY_LENGTH=8, NULL_THRESHOLD=None)
+
+
+def command(*words):
+    """Runs `albert-tf` in this process."""
+    parsed = main.parse(["albert-tf", *map(str, words)])
+    parsed.run(parsed)
+
+
+class Kind:
+    """What a task needs for a run. Subclasses tell the rest."""
+
+    def __init__(self, recipe, metric="accuracy", **macros):
+        self.recipe, self.metric, self.macros = recipe, metric, macros
+
+    def data(self, root):
+        """Writes the files; returns the macros that name them, and the one to answer."""
+        written = [self.write(root / f"{name}{self.ENDING}", *more) for name, *more in
+                   (("train", 24, 1), ("dev", 10, 2))]  # fmt: skip
+        return dict(zip(("TRAIN_DATA", "EVAL_DATA"), written)), written[1]
+
+    def score(self, answers, path):
+        """The metric, from the answers to a labelled file."""
+        labels = self.labels(path)
+        return np.mean([self.answer(a) == b for a, b in zip(answers, labels, strict=True)])
+
+
+class Glue(Kind):
+    PAIRS = [("the file", "a list"), ("this", "see the line"), ("one", "object"), ("from", "it")]
+
+    def data(self, root):
+        name = self.recipe.removeprefix("finetune_")
+        glue_file.write(root, name, self.PAIRS)
+        file = {"mnli": "dev_mismatched.tsv", "stsb": "dev.tsv"}[name]
+        return dict(DATA=root), root / file
+
+    def rows(self, path):
+        return [line.split("\t") for line in path.read_text().splitlines()[1:]]
+
+    def asked(self, path):
+        column = {"mnli": 8, "stsb": 7}[self.recipe.removeprefix("finetune_")]
+        return dict(
+            zip(("text", "text_b"), zip(*(r[column : column + 2] for r in self.rows(path))))
+        )
+
+    def labels(self, path):
+        return [row[-1] for row in self.rows(path)]
+
+    def answer(self, answer):
+        return answer["label"]
+
+    def outputs(self, answer):
+        if "value" in answer:
+            return answer
+        return {
+            "label": answer["label"].encode(),
+            "probabilities": list(answer["probabilities"].values()),
+        }
+
+
+class Regression(Glue):
+    def score(self, answers, path):
+        values = [answer["value"] for answer in answers]
+        return np.corrcoef(values, np.array(self.labels(path), float))[0, 1]
+
+
+class Spans(Kind):
+    ENDING = ".json"
+
+    def write(self, path, count, seed):
+        return squad_file.write(path, count, seed, 0.4 if self.recipe.endswith("2") else 0.0)
+
+    def questions(self, path):
+        (article,) = json.loads(path.read_text())["data"]
+        return [(p["context"], q) for p in article["paragraphs"] for q in p["qas"]]
+
+    def asked(self, path):
+        contexts, questions = zip(*self.questions(path))
+        return dict(question=[q["question"] for q in questions], context=contexts)
+
+    def labels(self, path):
+        return [[a["text"] for a in q["answers"]] or [""] for _, q in self.questions(path)]
+
+    def score(self, answers, path):
+        """Exact match in hundredths, words of the contexts being normalised by hand."""
+        hits = [
+            bare(answer["answer"]) in map(bare, texts)
+            for answer, texts in zip(answers, self.labels(path), strict=True)
+        ]
+        return 100 * np.mean(hits)
+
+    def outputs(self, answer):
+        return {"answer": answer["answer"].encode(), "null_odds": answer["null_odds"]}
+
+
+def bare(text):
+    return [word for word in text.lower().split() if word not in ("the", "a", "an")]
+
+
+class Choices(Kind):
+    def answer(self, answer):
+        return answer["index"]
+
+    def outputs(self, answer):
+        return {name: answer[name] for name in ("index", "probabilities")}
+
+
+class Race(Choices):
+    ENDING = ""
+
+    def write(self, path, count, seed):
+        return choice_file.race(path, count, seed)
+
+    def items(self, path):
+        return [item for file in race.files(path) for item in race.read(file)]
+
+    def asked(self, path):
+        items = self.items(path)
+        passages, choices = ([getattr(i, name) for i in items] for name in ("passage", "choices"))
+        return dict(passage=passages, question=[""] * len(items), choices=choices)
+
+    def labels(self, path):
+        return [item.label for item in self.items(path)]
+
+
+class Swag(Choices):
+    ENDING = ".csv"
+
+    def write(self, path, count, seed):
+        return choice_file.swag(path, count, seed)
+
+    def rows(self, path):
+        with path.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def asked(self, path):
+        rows = self.rows(path)
+        asked = {n: [r[c] for r in rows] for n, c in (("passage", "sent1"), ("question", "sent2"))}
+        return {**asked, "choices": [[row[f"ending{i}"] for i in range(4)] for row in rows]}
+
+    def labels(self, path):
+        return [int(row["label"]) for row in self.rows(path)]
+
+
+class Tags(Kind):
+    ENDING = ".txt"
+
+    def write(self, path, count, seed):
+        return conll_file.write(path, count, seed)
+
+    def asked(self, path):
+        return dict(text=[" ".join(sentence.words) for sentence in conll.read(path)])
+
+    def score(self, answers, path):
+        labels = [list(sentence.labels) for sentence in conll.read(path)]
+        return f1_score(labels, [answer["labels"] for answer in answers])
+
+    def outputs(self, answer):
+        return {name: [word.encode() for word in answer[name]] for name in ("words", "labels")}
+
+
+class Masks(Kind):
+    """A pretrained model, which is not fine-tuned; see test_masks_... in whole_run_test.py."""
+
+    def asked(self, path):
+        return dict(text=path.read_text().splitlines())
+
+    def outputs(self, answer):
+        fillings = answer["fillings"]
+        return {
+            "pieces": [[piece["piece"].encode() for piece in mask] for mask in fillings],
+            "probabilities": [[piece["probability"] for piece in mask] for mask in fillings],
+        }
+
+
+KINDS = {
+    "classification": Glue("finetune_mnli", "accuracy_dev_mismatched"),
+    "regression": Regression("finetune_stsb", "pearson"),
+    "squad1": Spans("finetune_squad1", "exact", **SPANS),
+    "squad2": Spans("finetune_squad2", "exact", **SPANS),
+    "race": Race("finetune_race_v1", MAX_QA_LENGTH=12),
+    "swag": Swag("finetune_swag", MAX_QA_LENGTH=12),
+    "tagging": Tags("finetune_conll2003", "f1"),
+}
+
+
+class Run:
+    """A run that has trained and evaluated."""
+
+    def __init__(self, kind, root):
+        self.kind, self.folder = kind, root / "run"
+        (root / "data").mkdir()
+        macros, self.labelled = kind.data(root / "data")
+        gin = [f"--gin.{name}={value}" for name, value in {**GIN, **kind.macros, **macros}.items()]
+        self.arguments = ["--gin_file", kind.recipe, "--model_dir", self.folder, *gin]
+        self.train("train_and_eval")
+
+    def train(self, mode):
+        command("train", "--mode", mode, *self.arguments)
+
+    @property
+    def metrics(self):
+        return json.loads((self.folder / "metrics.json").read_text())
+
+
+def predicted(folder, path, output):
+    """The answers of `albert-tf predict` to a file, by another file."""
+    command("predict", "--model_dir", folder, "--input", path, "--output", output)
+    text = Path(output).read_text()
+    return [json.loads(line) for line in text.splitlines()]
