@@ -145,6 +145,67 @@ def test_permutation_shuffles_and_predicts_further_whole_units():
     assert (out.input_ids[moved] != ids[moved]).mean() > 0.5
 
 
+def by_the_original(units, budget, max_ngram, rng):
+    """Which positions are masked, and where those that are shuffled get their token from.
+
+    The rule of create_masked_lm_predictions (google-research/albert, create_pretraining_data.py)
+    for one instance, unit by unit.
+    """
+    lengths = np.arange(1, max_ngram + 1)
+    taken = set()
+
+    def pick():
+        found = []
+        for first in rng.permutation(len(units)):
+            for n in range(rng.choice(lengths, p=(1 / lengths) / (1 / lengths).sum()), 0, -1):
+                run = [position for unit in units[first : first + n] for position in unit]
+                if len(found) + len(run) <= budget:
+                    break
+            if len(found) + len(run) <= budget and taken.isdisjoint(run):
+                found += run
+                taken.update(run)
+        return sorted(found)
+
+    masked, moved = pick(), pick()
+    return masked, dict(zip(moved, rng.permutation(moved)))
+
+
+def test_permutation_follows_the_rule_of_the_original():
+    rows, width, masking = 2003, 30, Masking(rate=0.17, max_predictions=9, permute=True)
+    maskable, begins = np.ones((2, rows, width), bool)
+    maskable[:, [0, 12, 29]] = False
+    begins[:, [2, 3, 5, 6, 7, 11, 14, 15, 17, 18, 20, 21, 22, 24, 26, 27, 28]] = False
+    units = []
+    for position in np.flatnonzero(maskable[0]):
+        units += [[]] if begins[0, position] else []
+        units[-1].append(position)
+    ids = np.tile(np.arange(100, 100 + width, dtype=np.int32), (rows, 1))  # a token tells its place
+    out = mask(ids, maskable, begins, masking, MASK_ID, np.array([7]), np.random.default_rng(2))
+    plain = dataclasses.replace(masking, permute=False)
+    alike = mask(ids, maskable, begins, plain, MASK_ID, np.array([7]), np.random.default_rng(2))
+
+    def found(row):
+        masked, chosen = (x.positions[row][x.weights[row] > 0] for x in (alike, out))
+        moved = np.setdiff1d(chosen, masked)
+        return masked, dict(zip(moved, out.input_ids[row][moved] - 100))
+
+    rng = np.random.default_rng(3)
+    counts = np.zeros((2, 4, width))  # of ours and of the original's
+    for row in range(rows):
+        theirs = by_the_original(units, 5, masking.max_ngram, rng)  # 30 x 0.17, rounded
+        for count, (masked, sources) in zip(counts, (found(row), theirs)):
+            assert sorted(sources) == sorted(sources.values())
+            assert not set(masked) & set(sources) and max(len(masked), len(sources)) <= 5
+            count[0, masked] += 1
+            count[1, list(sources)] += 1
+            count[2, [place for place, source in sources.items() if place == source]] += 1
+            count[3, len(sources)] += 1
+    shares = counts / rows
+    error = np.sqrt(2 * shares[1] * (1 - shares[1]) / rows)
+    assert (abs(shares[0] - shares[1]) <= 4 * error + 1e-9).all()
+    assert (counts[1][:3].sum(1) > 1000).all() and (counts[1][3] > 30).sum() > 2
+
+
 def test_an_instance_without_text_has_no_predictions():
     maskable = np.zeros((2, 9), bool)
     maskable[1, 1:8] = True
