@@ -77,6 +77,7 @@ def run(
     distribution = strategies.build(experiment.runtime)
     tf_keras.utils.set_random_seed(seed)
     checks.check(experiment, distribution.num_replicas_in_sync)
+    runtime.decide_padding(experiment.task, experiment.runtime)
     task = task_factory.get_task(experiment.task, logging_dir=str(folder))
     task.check()
     settings = experiment.trainer

@@ -38,12 +38,12 @@ class AlbertTaskConfig(config_definitions.TaskConfig):
       recompute: store only the input of each block application and compute the rest again for the
         gradient: less memory, about a third more time.
       remove_padding: compute real tokens only, at their cost; not under XLA or on TPUs, which need
-        static shapes.
+        static shapes. None lets `train_lib.run` decide (`runtime.decide_padding`).
     """
 
     accumulation_steps: int = 1
     recompute: bool = False
-    remove_padding: bool = False
+    remove_padding: bool | None = False
 
 
 class AlbertTask(base_task.Task):

@@ -199,7 +199,7 @@ class FineTuningTask(AlbertTask):
         if rate is not None:
             kwargs["dropout_rate"] = rate
         model = self.MODEL.from_description(self._config(), self.describe(), **kwargs)
-        model.encoder.remove_padding = self.task_config.remove_padding
+        model.encoder.remove_padding = bool(self.task_config.remove_padding)
         return model
 
     @property

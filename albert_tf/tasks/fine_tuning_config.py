@@ -41,6 +41,7 @@ class FineTuningConfig(AlbertTaskConfig):
       attention_dropout: likewise, on attention probabilities.
       classifier_dropout: in front of the head; None for what the weights say, or 0.1.
       metric: which metric tells the best checkpoint; "" for the task's own choice.
+      remove_padding: as above; None by default, as texts differ in length.
     """
 
     init_from: str = ""
@@ -51,6 +52,7 @@ class FineTuningConfig(AlbertTaskConfig):
     attention_dropout: float | None = None
     classifier_dropout: float | None = None
     metric: str = ""
+    remove_padding: bool | None = None
     train_data: FineTuningDataConfig = dataclasses.field(default_factory=FineTuningDataConfig)
     validation_data: FineTuningDataConfig = dataclasses.field(
         default_factory=lambda: FineTuningDataConfig(is_training=False)

@@ -47,6 +47,27 @@ def precision(runtime: config_definitions.RuntimeConfig) -> Iterator[None]:
         tf_keras.mixed_precision.set_global_policy(before)
 
 
+def decide_padding(
+    task: config_definitions.TaskConfig, runtime: config_definitions.RuntimeConfig
+) -> None:
+    """Sets `task.remove_padding` where it is None: on, wherever shapes may depend on the data.
+
+    They may not under XLA and on TPUs, nor where `train_data.bucketed` is off.
+
+    Raises:
+      InputError: it is on for XLA or a TPU.
+    """
+    static = runtime.enable_xla or runtime.distribution_strategy == "tpu"
+    if task.remove_padding is None:
+        task.remove_padding = not static and task.train_data.bucketed
+    elif task.remove_padding and static:
+        raise InputError(
+            "Padding can be left out only where shapes may depend on the data, which XLA and TPUs "
+            f"do not allow. Received remove_padding=True with enable_xla={runtime.enable_xla}, "
+            f"distribution_strategy={runtime.distribution_strategy!r}. Leave REMOVE_PADDING out."
+        )
+
+
 def compile_step(task: base_task.Task, runtime: config_definitions.RuntimeConfig) -> None:
     """Makes the task's training step an XLA program where `runtime.enable_xla` asks for it.
 

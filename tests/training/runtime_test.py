@@ -7,11 +7,12 @@ from official.core import config_definitions
 from pretraining_step import pretraining, train
 
 from albert_tf.errors import InputError
+from albert_tf.tasks.classification import ClassificationConfig
 from albert_tf.training import runtime
 
 
 def config(**changes):
-    return config_definitions.RuntimeConfig(distribution_strategy="off", **changes)
+    return config_definitions.RuntimeConfig(**{"distribution_strategy": "off", **changes})
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,32 @@ def test_a_compiled_step_gives_the_same_numbers(plain):
 def test_unknown_formats_are_errors(changes, message):
     with pytest.raises(InputError, match=message), runtime.precision(config(**changes)):
         pass
+
+
+@pytest.mark.parametrize(
+    ("wanted", "bucketed", "runtime_changes", "found"),
+    [
+        (None, True, {}, True),
+        (None, True, dict(distribution_strategy="mirrored"), True),
+        (None, True, dict(enable_xla=True), False),
+        (None, True, dict(distribution_strategy="tpu"), False),
+        (None, False, {}, False),
+        (True, False, {}, True),
+        (False, True, {}, False),
+    ],
+)
+def test_padding_is_left_out_where_shapes_may_vary(wanted, bucketed, runtime_changes, found):
+    task = ClassificationConfig(remove_padding=wanted)
+    task.train_data.bucketed = bucketed
+    runtime.decide_padding(task, config(**runtime_changes))
+    assert task.remove_padding is found
+
+
+def test_leaving_padding_out_under_xla_is_an_error():
+    task = ClassificationConfig(remove_padding=True)
+    rule = "XLA and TPUs do not allow. Received remove_padding=True with enable_xla=True.* Leave"
+    with pytest.raises(InputError, match=rule):
+        runtime.decide_padding(task, config(enable_xla=True))
 
 
 def test_xla_on_several_cpu_devices_is_an_error():
