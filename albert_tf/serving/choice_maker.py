@@ -38,15 +38,15 @@ class ChoiceMaker(TextTask):
         """Returns the outputs of `serving_default`."""
         choices, shape = texts["choices"], tf.shape(texts["choices"])  # [B, C]
         there = tf.not_equal(tf.strings.strip(choices), "")
-        questions = tf.broadcast_to(texts["question"][:, tf.newaxis], shape)
-        joined = tf.strings.join([questions, choices], " ")
-        joined = tf.where(there, joined, "")
-        ends = self.tokenize(tf.reshape(joined, [-1]))[:, -self._longest :]  # [B*C, (tokens)]
+        there, flat = tf.reshape(there, [-1]), tf.reshape(choices, [-1])  # [B*C]
+        questions = tf.repeat(texts["question"], shape[1])
+        ends = self.tokenize(tf.where(there, _joined(questions, flat), ""))
+        ends = ends[:, -self._longest :]  # [B*C, (tokens)]
         passages = tf.gather(
             self.tokenize(texts["passage"]), tf.repeat(tf.range(shape[0]), shape[1])
         )  # [B*C, (tokens)]
         room = self._room - ends.row_lengths()
-        room = tf.where(tf.reshape(there, [-1]), room, 0)  # Evaluation packs nothing there.
+        room = tf.where(there, room, 0)  # Evaluation packs nothing there.
         kept = tf.ragged.range(tf.minimum(passages.row_lengths(), room))
         packed = self.pack([tf.gather(passages, kept, batch_dims=1), ends])
         outputs = self.answer(*(tf.reshape(x, [*tf.unstack(shape), -1]) for x in packed))
@@ -62,3 +62,14 @@ class ChoiceMaker(TextTask):
             "probabilities": tf.nn.softmax(scores),
             "logits": logits,
         }
+
+
+def _joined(questions: tf.Tensor, choices: tf.Tensor) -> tf.Tensor:
+    """Returns each question with its choice in the gaps "_", or behind it, as in training."""
+    gaps = tf.strings.split(questions, "_").row_lengths() - 1
+    questions = tf.where(gaps > 0, questions, tf.strings.join([questions, " _"]))
+    # The choice in front of every part, of which the first is dropped.
+    parts = tf.strings.split(questions, "_")  # [N, (parts)]
+    filled = tf.strings.join([tf.gather(choices, parts.value_rowids()), parts.values])
+    filled = tf.strings.reduce_join(parts.with_values(filled), axis=1)
+    return tf.strings.substr(filled, tf.strings.length(choices), tf.strings.length(filled))

@@ -8,11 +8,14 @@ import tensorflow as tf
 
 from albert_tf.modeling.joint_span_labeler import AlbertJointSpanLabeler
 from albert_tf.modeling.span_labeler import AlbertSpanLabeler
+from albert_tf.serving import context_windows
+from albert_tf.serving.context_windows import Windows
 from albert_tf.serving.text_task import Tensors, Texts, TextTask
-from albert_tf.tokenization.packing import special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-# Spans that are compared by their texts, for each that is wanted: different spans may have one.
+# Spans whose texts are compared, for each that is wanted: different spans may have the same text.
+# Evaluation compares all, which for a long context would be millions of texts for one request. The
+# answers differ only where fewer than `n_best` texts are among so many spans.
 _SPANS = 40
 _NEVER = -1e30  # Scores of what is no span.
 
@@ -27,22 +30,6 @@ class SpanSettings(NamedTuple):
     null_threshold: float | None = None
 
 
-class Windows(NamedTuple):
-    """The windows of a context.
-
-    Attributes:
-      begin: where the context begins in each row of ids.
-      index: which token of the context stands where, int32 [W, C].
-      there: whether one stands there, bool [W, C].
-      widest: whether it has more context here than in other windows, bool [W, C].
-    """
-
-    begin: tf.Tensor
-    index: tf.Tensor
-    there: tf.Tensor
-    widest: tf.Tensor
-
-
 class Spans(NamedTuple):
     """Candidates, [M] each: float64 scores, first and last tokens; and the score of no answer."""
 
@@ -54,6 +41,8 @@ class Spans(NamedTuple):
 
 class SpanFinder(TextTask):
     """The best spans over all windows of a context, as in evaluation.
+
+    Only the 40 * n_best best spans are compared by their texts.
 
     This one reads independent scores of start and end; `JointSpanFinder` the beams of the joint
     model.
@@ -111,22 +100,21 @@ class SpanFinder(TextTask):
         context: tf.Tensor,
     ) -> Tensors:
         """Returns the answers to one question; begins and limits count bytes."""
-        firsts, lasts = self._windows(tf.size(tokens), tf.size(query))  # [W]
-        places = tf.range(tf.reduce_max(lasts - firsts))  # [C]
-        index = firsts[:, tf.newaxis] + places  # [W, C]
-        there = index < lasts[:, tf.newaxis]
-        index = tf.where(there, index, 0)
-        outputs = self.answer(*self._rows(query, tokens, index, lasts - firsts))
-        widest = self._widest(firsts, lasts, index) & there
-        windows = Windows(tf.size(query) + 2, index, there, widest)
-        spans = self._spans(outputs, windows)
+        windows = context_windows.cut(
+            tf.size(tokens), query, self.seq_length, self._settings.doc_stride
+        )
+        rows = context_windows.rows(windows, query, tokens, self.special_ids)
+        spans = self._spans(self.answer_in_parts(*rows), windows)
         count = tf.minimum(tf.size(spans.scores), self._settings.n_best * _SPANS)
         scores, best = tf.math.top_k(spans.scores, count)
         real = scores > _NEVER / 2
         best = best[real]
-        begins = tf.gather(begins, tf.gather(spans.firsts, best))
-        limits = tf.gather(limits, tf.gather(spans.lasts, best))
-        return self._chosen(context, begins, limits, scores[real], spans.null)
+        # Each window has as many spans.
+        window = best // tf.maximum(tf.size(spans.scores) // tf.shape(windows.index)[0], 1)
+        first, last = tf.gather(spans.firsts, best), tf.gather(spans.lasts, best)
+        found = tf.gather(begins, first), tf.gather(limits, last)
+        texts = context_windows.texts(windows, context, (begins, limits), window, found)
+        return self._chosen(context, texts, *found, scores[real], spans.null)
 
     def _spans(self, outputs: Tensors, windows: Windows) -> Spans:
         """Returns every span that may be an answer, in the order of evaluation."""
@@ -148,45 +136,10 @@ class SpanFinder(TextTask):
         """Returns how much better no answer scores than the best one."""
         return null - best
 
-    def _windows(self, length: tf.Tensor, query: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the first token of each window and the one after its last, int32 [W]."""
-        capacity = self.seq_length - query - special_count(2)
-        step = tf.minimum(self._settings.doc_stride, capacity)
-        more = tf.maximum(length - capacity, 0)
-        firsts = tf.range(1 + (more + step - 1) // step) * step
-        return firsts, tf.minimum(firsts + capacity, length)
-
-    def _rows(
-        self, query: tf.Tensor, tokens: tf.Tensor, index: tf.Tensor, lengths: tf.Tensor
-    ) -> list[tf.Tensor]:
-        """Returns ids, mask and types, int32 [W, S]: [CLS] query [SEP] window [SEP]."""
-        special, lengths = self.special_ids, lengths[:, tf.newaxis]
-        front = tf.concat([[special.cls], query, [special.sep]], 0)
-        front = tf.tile(front[tf.newaxis], [tf.shape(index)[0], 1])
-        places = tf.range(tf.shape(index)[1] + 1)  # [C + 1]
-        window = tf.pad(tf.gather(tf.concat([tokens, [special.pad]], 0), index), [[0, 0], [0, 1]])
-        window = tf.where(places < lengths, window, special.pad)
-        window = tf.where(tf.equal(places, lengths), special.sep, window)
-        real = tf.cast(places <= lengths, tf.int32)
-        return [
-            tf.concat([front, window], 1),
-            tf.concat([tf.ones_like(front), real], 1),
-            tf.concat([tf.zeros_like(front), real], 1),
-        ]
-
-    def _widest(self, firsts: tf.Tensor, lasts: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-        """Returns whether a token has more context here than in other windows, bool [W, C]."""
-        token = tf.range(tf.maximum(tf.reduce_max(lasts), 1))  # [T]
-        firsts, lasts = firsts[:, tf.newaxis], lasts[:, tf.newaxis]
-        poorer = tf.cast(tf.minimum(token - firsts, lasts - 1 - token), tf.float64)
-        scores = poorer + 0.01 * tf.cast(lasts - firsts, tf.float64)  # [W, T]
-        scores = tf.where((token >= firsts) & (token < lasts), scores, -1.0)
-        widest = tf.argmax(scores, axis=0, output_type=tf.int32)  # [T]
-        return tf.equal(tf.gather(widest, index), tf.range(tf.shape(index)[0])[:, tf.newaxis])
-
     def _chosen(
         self,
         context: tf.Tensor,
+        texts: tf.Tensor,
         begins: tf.Tensor,
         limits: tf.Tensor,
         scores: tf.Tensor,
@@ -194,8 +147,6 @@ class SpanFinder(TextTask):
     ) -> Tensors:
         """Returns the best spans with different texts; "" and 0 behind the last one."""
         n_best, threshold = self._settings.n_best, self._settings.null_threshold
-        repeated = tf.fill(tf.shape(begins), context)
-        texts = tf.strings.strip(tf.strings.substr(repeated, begins, limits - begins))
         _, which = tf.unique(texts)
         firsts = tf.math.unsorted_segment_min(
             tf.range(tf.size(which)), which, tf.reduce_max(tf.concat([which, [-1]], 0)) + 1

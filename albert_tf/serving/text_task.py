@@ -25,6 +25,10 @@ from albert_tf.tokenization.graph_tokenizer import GraphTokenizer
 from albert_tf.tokenization.packing import check_seq_length, special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
+# Rows that run together where texts are continued in further rows, so that a text of any length
+# needs no more memory than this many rows.
+_ROWS = 16
+
 Texts = Mapping[str, tf.Tensor]
 Tensors = dict[str, tf.Tensor]
 
@@ -67,6 +71,23 @@ class TextTask(abc.ABC):
     def answer_texts(self, texts: Texts) -> Tensors:
         """Returns the outputs of `serving_default` for its inputs."""
         return self.answer(*self.pack([self.tokenize(text) for text in texts.values()]))
+
+    def answer_in_parts(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+        """Returns the same as `answer`, of a few rows at a time."""
+        rows, specs = tf.shape(ids)[0], self.answer.get_concrete_function().structured_outputs
+        arrays = {
+            name: tf.TensorArray(spec.dtype, 1, True, infer_shape=False, element_shape=spec.shape)
+            for name, spec in specs.items()
+        }
+
+        def step(part: tf.Tensor, arrays: dict[str, Any]) -> tuple[tf.Tensor, dict[str, Any]]:
+            found = self.answer(*(x[part * _ROWS : (part + 1) * _ROWS] for x in (ids, mask, types)))
+            return part + 1, {name: arrays[name].write(part, found[name]) for name in arrays}
+
+        # One part at least, or nothing would tell the shapes.
+        there = lambda part, _: (part == 0) | (part * _ROWS < rows)  # noqa: E731
+        _, arrays = tf.while_loop(there, step, (0, arrays), parallel_iterations=1)
+        return {name: array.concat() for name, array in arrays.items()}
 
     def module(self, assets: Mapping[str, str | os.PathLike]) -> Any:
         """Returns the object for `tf.saved_model.save`.

@@ -45,7 +45,7 @@ class WordTagger(TextTask):
         heads = 1 + tf.cast(tokens.values.row_starts(), tf.int32)
         merged = tokens.merge_dims(1, 2)  # [R, (tokens)]
         heads -= tf.cast(tf.gather(merged.row_starts(), rows), tf.int32)  # [T]
-        outputs = self.answer(*self.pack([merged]))
+        outputs = self.answer_in_parts(*self.pack([merged]))
         places = tf.stack([rows, heads], axis=1)  # [T, 2]
         found = {
             name: words.with_values(tf.gather_nd(outputs[name], places)).to_tensor()
@@ -73,13 +73,18 @@ def _rows(words: tf.RaggedTensor, lengths: tf.Tensor, room: int) -> tf.Tensor:
       lengths: tokens of each word, int32 [T].
       room: tokens of a row.
     """
-    texts = tf.cast(words.value_rowids(), tf.int32)  # [T]
+    limits = tf.cast(tf.gather(words.row_limits(), words.value_rowids()), tf.int32)  # [T]
+    after = tf.cumsum(lengths)  # [T]
 
-    def step(
-        last: tuple[tf.Tensor, tf.Tensor, tf.Tensor], word: tuple[tf.Tensor, tf.Tensor]
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        (text, row, used), (its_text, length) = last, word
-        new = tf.not_equal(text, its_text) | (used + length > room)
-        return its_text, row + tf.cast(new, tf.int32), tf.where(new, length, used + length)
+    def step(word: tf.Tensor, begins: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        full = after[word] - lengths[word] + room
+        end = tf.searchsorted(after, full[tf.newaxis], side="right")[0]
+        return tf.minimum(end, limits[word]), tf.concat([begins, [word]], 0)
 
-    return tf.scan(step, (texts, lengths), initializer=(-1, -1, 0))[1]
+    _, begins = tf.while_loop(
+        lambda word, _: word < tf.size(lengths),
+        step,
+        (0, tf.zeros([0], tf.int32)),
+        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None])),
+    )
+    return tf.searchsorted(begins, tf.range(tf.size(lengths)), side="right") - 1

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from albert_tf.config import AlbertConfig
+from albert_tf.data.labelled import multiple_choice
 from albert_tf.modeling.classifier import AlbertClassifier
 from albert_tf.modeling.joint_span_labeler import AlbertJointSpanLabeler
 from albert_tf.modeling.multiple_choice import AlbertMultipleChoice
@@ -166,11 +167,27 @@ def test_contexts_without_an_answer_and_bad_ones(tokenizer, finder):
         assert contexts[index][begin:end].strip() == answer.decode() != ""
 
 
-def test_choices_that_are_not_there_are_never_chosen(tokenizer):
-    run = ChoiceMaker(AlbertMultipleChoice(CONFIG), tokenizer, 32).signatures()["serving_default"]
+@pytest.fixture(scope="module")
+def choose(tokenizer):
+    return ChoiceMaker(AlbertMultipleChoice(CONFIG), tokenizer, 32).signatures()["serving_default"]
+
+
+def test_choices_that_are_not_there_are_never_chosen(choose):
     choices = [["", "this", ""], ["that", "this", ""], ["", "", ""]]
-    outputs = run(tf.constant(TEXTS), tf.constant(["", "why", ""]), tf.constant(choices))
+    outputs = choose(tf.constant(TEXTS), tf.constant(["", "why", ""]), tf.constant(choices))
     shares = outputs["probabilities"].numpy()
     assert outputs["answer"][0].numpy() == b"this" and shares[0].tolist() == [0.0, 1.0, 0.0]
     assert shares[1, 2] == 0.0 and shares[1, :2].sum() == pytest.approx(1.0)
     np.testing.assert_allclose(shares[2], 1 / 3)
+
+
+def test_a_choice_fills_the_gaps_of_its_question_as_in_training(choose):
+    questions = ["The _ is a file.", "_", "_ and_then _", "no gap", "at the end _"]
+    choices = [["mouse", "1,000 _ lists"]] * len(questions)
+    passages = tf.constant([TEXTS[2]] * len(questions))
+    found = choose(passages, tf.constant(questions), tf.constant(choices))
+    joined = [[multiple_choice.joined(q, c) for c in row] for q, row in zip(questions, choices)]
+    alike = choose(passages, tf.constant([""] * len(questions)), tf.constant(joined))
+    # The joined choices hold a "_" that is no gap any more.
+    np.testing.assert_allclose(found["logits"], alike["logits"], atol=1e-6)
+    assert len(np.unique(np.round(found["logits"][:, 0], 5))) == len(questions)

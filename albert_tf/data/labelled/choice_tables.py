@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from albert_tf.data.labelled.multiple_choice import Item
+from albert_tf.data.labelled.multiple_choice import Item, joined
 from albert_tf.data.labelled.tables import Row
 from albert_tf.errors import InputError
 
@@ -15,7 +15,7 @@ class Columns(NamedTuple):
 
     Attributes:
       passage: the context.
-      question: what each ending begins with; "" for none.
+      question: what each ending begins with, or fills the gap "_" of; "" for none.
       choices: the endings.
       label: index of the right ending, counted from 0.
     """
@@ -44,7 +44,7 @@ def items(rows: Iterable[Row], columns: Columns, labelled: bool) -> Iterator[Ite
         yield Item(
             str(number),
             row.fields[columns.passage],
-            tuple(f"{begin} {ending}".strip() if ending.strip() else "" for ending in endings),
+            tuple(joined(begin, ending).strip() if ending.strip() else "" for ending in endings),
             _label(row, columns.label) if labelled else None,
             origin=row.where,
         )

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from albert_tf.data.labelled.multiple_choice import Item
+from albert_tf.data.labelled.multiple_choice import Item, joined
 from albert_tf.data.text_lines import read_lines
 from albert_tf.errors import InputError
 
@@ -68,7 +68,7 @@ def _items(line: str, path: Path, place: str) -> Iterator[Item]:
         yield Item(
             f"{name}/{index}",
             article,
-            tuple(_choice(question, option) for option in options),
+            tuple(joined(question, option) for option in options),
             _label(answer, f"{place} question {index}"),
             level(path),
             f"{place} question {index}",
@@ -83,11 +83,6 @@ def _columns(passage: dict[str, Any]) -> tuple[list, list, list]:
             f"{len(questions)} questions, {len(options)} options, {len(answers)} answers"
         )
     return questions, options, answers
-
-
-def _choice(question: str, option: str) -> str:
-    """Returns the question with the option in its gap, or behind it if it has none."""
-    return question.replace("_", option) if "_" in question else f"{question} {option}"
 
 
 def _label(answer: str | None, place: str) -> int | None:

@@ -14,6 +14,11 @@ def test_a_row_with_a_question():
     assert item.choices == ("Then it ends.", "Then it goes on.")
 
 
+def test_a_choice_fills_the_gap_of_its_question():
+    (item,) = items([Row("line 2", {**FIELDS, "q": "So _"})], COLUMNS, labelled=True)
+    assert item.choices == ("So it ends.", "So it goes on.")
+
+
 def test_choices_that_stand_alone_and_no_label():
     columns = COLUMNS._replace(question="")
     first, second = items([Row("line 2", FIELDS), Row("line 3", FIELDS)], columns, labelled=False)
