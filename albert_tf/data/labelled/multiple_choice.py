@@ -7,7 +7,7 @@ its end is kept, as that is where the answer stands (original race_utils.py).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -105,22 +105,33 @@ def encode(
             f"seq_length={seq_length}, max_qa_length={max_qa_length}. Set MAX_QA_LENGTH to "
             f"{max(room, 1)} or less."
         )
-    passages = tokenizer.encode_batch([item.passage for item in items])
-    choices = iter(tokenizer.encode_batch([text for item in items for text in item.choices]))
-    special = tokenizer.special_ids
+    passages = _tokenized(tokenizer, [item.passage for item in items])
+    choices = _tokenized(tokenizer, [text for item in items for text in item.choices])
+    cls, sep = np.array([[tokenizer.cls_id], [tokenizer.sep_id]], np.int32)
     rows, second_starts, cut = [], [], []
-    for item, passage in zip(items, passages):
-        found = [next(choices) for _ in item.choices]
+    for item in items:
+        passage, found = passages[item.passage], [choices[text] for text in item.choices]
         if any(len(choice) > max_qa_length for choice in found):
             cut.append(item.id)
         for choice in (choice[-max_qa_length:] for choice in found):
-            front = [special.cls, *passage[: room - len(choice)], special.sep]
-            rows.append([*front, *choice, special.sep])
-            second_starts.append(len(front))
+            front = passage[: room - len(choice)]
+            rows.append(np.concatenate([cls, front, sep, choice, sep]))
+            second_starts.append(len(front) + 2)
         missing = num_choices - len(found)
-        rows += [[special.cls, special.sep]] * missing
+        rows += [np.concatenate([cls, sep])] * missing
         second_starts += [2] * missing
     labels = {"choices": np.array([len(item.choices) for item in items], np.int32)}
     if all(item.label is not None for item in items):
         labels["label"] = np.array([item.label for item in items], np.int32)
     return EncodedExamples(rows, second_starts, labels, num_choices, sources=items), cut
+
+
+def _tokenized(tokenizer: AlbertTokenizer, texts: Iterable[str]) -> dict[str, np.ndarray]:
+    """Returns the ids of each text, int32; one that comes several times is tokenised once.
+
+    As arrays: a set such as RACE, whose passages stand in every row, would fill memory as lists.
+    """
+    texts = list(dict.fromkeys(texts))
+    return {
+        text: np.array(ids, np.int32) for text, ids in zip(texts, tokenizer.encode_batch(texts))
+    }
