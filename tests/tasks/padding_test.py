@@ -1,0 +1,63 @@
+"""Padding that is left out changes no task's loss and no gradient."""
+
+import choice_file
+import conll_file
+import numpy as np
+import pytest
+import squad_file
+import tensorflow as tf
+import tiny_task
+
+from albert_tf.tasks.classification import ClassificationTask
+from albert_tf.tasks.joint_question_answering import JointQuestionAnsweringTask
+from albert_tf.tasks.multiple_choice import MultipleChoiceTask
+from albert_tf.tasks.question_answering import QuestionAnsweringTask
+from albert_tf.tasks.tagging import TaggingTask
+
+
+def table(path, count, seed):
+    """Texts of one word and more."""
+    rows = [f"{' the file' * (number + seed)},{number % 3}" for number in range(count)]
+    path.write_text("\n".join(["text,label", *rows]) + "\n")
+    return path
+
+
+def unanswered(path, count, seed):
+    return squad_file.write(path, count, seed, impossible=0.4)
+
+
+@pytest.mark.parametrize(
+    ("cls", "write", "ending", "sizes"),
+    [
+        (ClassificationTask, table, ".csv", {}),
+        (MultipleChoiceTask, choice_file.swag, ".csv", dict(max_qa_length=20)),
+        (TaggingTask, conll_file.write, ".txt", {}),
+        (QuestionAnsweringTask, squad_file.write, ".json", dict(max_query_length=8)),
+        (JointQuestionAnsweringTask, unanswered, ".json", dict(max_query_length=8)),
+    ],
+)
+def test_loss_and_gradient_are_those_with_padding(cls, write, ending, sizes, tmp_path):
+    path = write(tmp_path / f"data{ending}", 6, 1)
+    task = tiny_task.task(
+        cls, path, path, seq_length=28, batch_size=6, classifier_dropout=0.0, **sizes
+    )
+    model = task.build_model()
+    tf.keras.utils.set_random_seed(3)
+    for variable in model.trainable_variables:  # zeros and ones would hide much
+        variable.assign_add(tf.random.normal(variable.shape, stddev=0.1))
+    batch = next(iter(task.build_inputs(task.task_config.train_data.replace(bucketed=False))))
+    assert tf.reduce_mean(tf.cast(batch["input_mask"], tf.float32)) < 0.9
+    found = {}
+    for remove_padding in (True, False):
+        model.encoder.remove_padding = remove_padding
+        with tf.GradientTape() as tape:
+            loss = task.build_losses(batch, task.forward(model, batch))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        found[remove_padding] = loss, *map(tf.convert_to_tensor, filter(_is_there, gradients))
+    assert len(found[True]) == len(found[False]) > 15
+    for value, wanted in zip(found[True], found[False]):
+        np.testing.assert_allclose(value, wanted, atol=2e-6)
+
+
+def _is_there(gradient):
+    return gradient is not None
