@@ -47,4 +47,4 @@ def test_sixty_four_sequences_are_learnt_by_heart(learner, seed):
         metric.reset_state()
     step()
     found = {metric.name: float(metric.result()) for metric in metrics}
-    assert found["mlm_loss"] < 1.0 and found["sop_accuracy"] > 0.95, found
+    assert min(found["mlm_accuracy"], found["sop_accuracy"]) > 0.95, found

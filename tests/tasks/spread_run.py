@@ -1,6 +1,7 @@
-"""Fine-tuning that is spread over two devices and micro-batches, or stopped on its way.
+"""Fine-tuning that is spread over two devices and micro-batches, or killed on its way.
 
-    python spread_run.py FOLDER
+    python spread_run.py FOLDER STEP SECONDS    a run that kills itself, as killing.py tells
+    python spread_run.py FOLDER                 that run again, by the same command, and the others
 
 It writes the weights that each run ends with to FOLDER/NAME.npz, and prints their last metrics.
 """
@@ -15,26 +16,20 @@ import conll_file  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tiny_task  # noqa: E402
+from killing import killer  # noqa: E402
 
 from albert_tf import train_lib  # noqa: E402
 from albert_tf.training import gin_files  # noqa: E402
 
-STEPS = 4
+STEPS = 10
 SETTINGS = {
     **{f"model_config.ModelConfig.{name}": value for name, value in tiny_task.MODEL.items()},
     **dict(FROM_SCRATCH=True, VOCAB=tiny_task.VOCAB, SEQ_LENGTH=16, BATCH_SIZE=12),
-    **dict(TRAIN_STEPS=STEPS, WARMUP_STEPS=1, LEARNING_RATE=0.01),
-    **dict(EVAL_INTERVAL=2, SUMMARY_INTERVAL=1, CLASSIFIER_DROPOUT=0.0),
+    **dict(TRAIN_STEPS=STEPS, WARMUP_STEPS=1, LEARNING_RATE=0.01, SUMMARY_INTERVAL=1),
+    **dict(EVAL_INTERVAL=4, CHECKPOINT_INTERVAL=2, DROPOUT=0.0, CLASSIFIER_DROPOUT=0.0),
 }
-
-
-class Stopped(Exception):
-    """Stands for whatever ends a process."""
-
-
-def stop(_):
-    if int(tf.summary.experimental.get_step()) == STEPS - 1:
-        raise Stopped
+# Masks of dropout must go on as well as weights, slots and data; replicas have their own.
+DROPOUT = dict(DROPOUT=0.1, CLASSIFIER_DROPOUT=0.1)
 
 
 def run(folder, name, actions=(), **changes):
@@ -54,7 +49,7 @@ def run(folder, name, actions=(), **changes):
     return metrics
 
 
-def main(folder):
+def main(folder, *kill):
     folder = Path(folder)
     files = dict(
         TRAIN_DATA=conll_file.write(folder / "train.txt", 30, 1),
@@ -62,13 +57,15 @@ def main(folder):
     )
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    spread = dict(STRATEGY="mirrored", ACCUMULATION_STEPS=3)
-    metrics = {"alone": run(folder, "alone", **files)}
-    metrics["spread"] = run(folder, "spread", **spread, **files)
-    try:
-        run(folder, "stopped", [stop], **files)
-    except Stopped:
-        metrics["stopped"] = run(folder, "stopped", **files)
+    if kill:
+        run(folder, "killed", [killer(*kill)], **files, **DROPOUT)
+    names = {
+        "alone": {},
+        "spread": dict(STRATEGY="mirrored", ACCUMULATION_STEPS=3),
+        "undisturbed": DROPOUT,
+        "killed": DROPOUT,
+    }
+    metrics = {name: run(folder, name, **files, **changes) for name, changes in names.items()}
     print(json.dumps(metrics))
 
 

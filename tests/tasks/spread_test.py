@@ -1,6 +1,8 @@
-"""Fine-tuning ends with the same weights however a batch is spread and wherever a run stopped."""
+"""Fine-tuning ends with the same weights however a batch is spread and wherever it was killed."""
 
 import json
+import random
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -10,12 +12,19 @@ import pytest
 import spread_run
 
 
+def start(folder, *kill):
+    words = [sys.executable, spread_run.__file__, str(folder), *map(str, kill)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=600)
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("spread_task")
-    command = [sys.executable, spread_run.__file__, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    killed = start(folder, random.randint(3, spread_run.STEPS - 2), random.uniform(0.0, 0.03))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-3000:]
+    done = start(folder)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert f"goes on with '{folder}/killed/ckpt-" in done.stdout
     metrics = json.loads(done.stdout.splitlines()[-1])
     weights = {name: dict(np.load(folder / f"{name}.npz")) for name in metrics}
     return SimpleNamespace(metrics=metrics, weights=weights)
@@ -32,7 +41,11 @@ def test_two_devices_with_micro_batches_end_as_one(runs):
 
 
 @pytest.mark.stranger
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(runs):
-    assert runs.weights["stopped"].keys() == runs.weights["alone"].keys()
-    for name, value in runs.weights["stopped"].items():
-        np.testing.assert_array_equal(value, runs.weights["alone"][name], err_msg=name)
+def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(runs):
+    assert runs.weights["killed"].keys() == runs.weights["undisturbed"].keys()
+    for name, value in runs.weights["killed"].items():
+        np.testing.assert_array_equal(value, runs.weights["undisturbed"][name], err_msg=name)
+    tables = [
+        runs.weights[n]["model|head|kernel|.ATTRIBUTES|VARIABLE_VALUE"] for n in ("alone", "killed")
+    ]
+    assert np.any(tables[0] != tables[1])  # dropout was on

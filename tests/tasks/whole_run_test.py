@@ -1,6 +1,7 @@
 """Each task by the command line: train, evaluate, go on, predict, export, serve."""
 
 import json
+import shutil
 
 import glue_file
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import tensorflow as tf
 from whole_runs import KINDS, Masks, Run, command, predicted
 
+from albert_tf.errors import InputError
 from albert_tf.modeling.task_description import TaskDescription
 
 
@@ -80,6 +82,19 @@ def test_an_evaluation_of_the_run_gives_its_last_metrics(runs, name, capsys):
     assert run.metrics["history"][-1] == pytest.approx(last, abs=1e-4)
     # The best checkpoint's settings are kept, which need not be the last one's.
     assert [path.read_text() for path in tasks] == before
+
+
+def test_weights_that_are_no_numbers_stop_the_run_and_spoil_no_checkpoint(runs, tmp_path):
+    folder = shutil.copytree(runs("tagging").folder, tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in folder.glob("ckpt-*")}
+    message = (
+        r"The training loss must stay a number of at most 1e\+06. Received .* gradients that are "
+        rf"not finite from step \d+ on. The last good checkpoint is {folder}/ckpt-6. Likely cause: "
+        r"the learning rate, 2.5e\+29 here.*Lower LEARNING_RATE"
+    )
+    with pytest.raises(InputError, match=message):
+        runs("tagging").train("train_and_eval", folder, TRAIN_STEPS=12, LEARNING_RATE=1e30)
+    assert {path.name: path.read_bytes() for path in folder.glob("ckpt-*")} == before
 
 
 def test_predictions_of_the_best_checkpoint_are_those_of_the_evaluation(

@@ -217,12 +217,15 @@ class Run:
         self.kind, self.folder = kind, root / "run"
         (root / "data").mkdir()
         macros, self.labelled = kind.data(root / "data")
-        gin = [f"--gin.{name}={value}" for name, value in {**GIN, **kind.macros, **macros}.items()]
-        self.arguments = ["--gin_file", kind.recipe, "--model_dir", self.folder, *gin]
+        self.macros = {**GIN, **kind.macros, **macros}
         self.train("train_and_eval")
 
-    def train(self, mode):
-        command("train", "--mode", mode, *self.arguments)
+    def train(self, mode, folder=None, **changes):
+        """The same command again, or with changes and in another folder."""
+        macros = {**self.macros, **changes}
+        gin = [f"--gin.{name}={value}" for name, value in macros.items()]
+        words = ["--mode", mode, "--gin_file", self.kind.recipe]
+        command("train", *words, "--model_dir", folder or self.folder, *gin)
 
     @property
     def metrics(self):

@@ -6,15 +6,12 @@ It trains with the settings of runner_test.py; SECONDS after the loop that ends 
 is then, it gets SIGKILL.
 """
 
-import os
-import signal
 import sys
-import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import tensorflow as tf  # noqa: E402
+from killing import killer  # noqa: E402
 from tiny_run import run  # noqa: E402
 
 STEPS = 40
@@ -27,13 +24,5 @@ SETTINGS = {
 }
 
 
-def main(folder: str, step: str, seconds: str) -> None:
-    def die(_: object) -> None:
-        if int(tf.summary.experimental.get_step()) == int(step):
-            threading.Timer(float(seconds), os.kill, (os.getpid(), signal.SIGKILL)).start()
-
-    run(folder, train_actions=[die], **SETTINGS)
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(sys.argv[1], train_actions=[killer(*sys.argv[2:])], **SETTINGS)
