@@ -66,8 +66,8 @@ def run(
     Raises:
       InputError: mode, folder, weights, data or config break a rule; nothing was written then.
         Later: a checkpoint could not be written, or the loss diverged.
-      SystemExit: SIGTERM came; a checkpoint was saved. The status is 143.
-      KeyboardInterrupt: Ctrl-C was pressed; a checkpoint was saved.
+      SystemExit: SIGTERM came in a training; a checkpoint was saved. The status is 143.
+      KeyboardInterrupt: Ctrl-C was pressed; a training has saved a checkpoint.
     """
     if mode not in MODES:
         raise InputError(f"--mode must be known. Received {mode!r}. {closest(mode, MODES)}")

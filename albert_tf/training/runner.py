@@ -91,14 +91,16 @@ class Runner(train_lib.OrbitExperimentRunner):
         """Runs the mode and returns the newest metrics: of evaluation, or else of training.
 
         Raises:
-          SystemExit: SIGTERM came; a checkpoint was saved. The status is 143.
-          KeyboardInterrupt: SIGINT came; a checkpoint was saved.
+          SystemExit: SIGTERM came in a training; a checkpoint was saved. The status is 143.
+          KeyboardInterrupt: SIGINT came; a training has saved a checkpoint.
         """
         if "train" in self._mode:
             self.checkpoint_manager.remove_leftovers()
         if "eval" in self._mode:
             self._keep_best()
-        with _quiet_orbit(), self.strategy.scope(), self._signals, self._shown() as histories:
+        # An evaluation has nothing to save: a signal ends it as it ends any process.
+        signals = self._signals if "train" in self._mode else contextlib.nullcontext()
+        with _quiet_orbit(), self.strategy.scope(), signals, self._shown() as histories:
             trained, evaluated = histories
             try:
                 self._modes[self._mode]()
@@ -143,9 +145,7 @@ class Runner(train_lib.OrbitExperimentRunner):
     def _evaluate_continuously(self) -> None:
         """Evaluates every checkpoint that another process writes, until its last step."""
         seconds = self.params.trainer.continuous_eval_timeout
-        for path in tf.train.checkpoints_iterator(
-            self.model_dir, timeout=seconds, timeout_fn=lambda: True
-        ):
+        for path in tf.train.checkpoints_iterator(self.model_dir, timeout=seconds):
             self.checkpoint_manager.restore(path)
             self._evaluate()
             if self.step >= self.params.trainer.train_steps:
@@ -153,11 +153,12 @@ class Runner(train_lib.OrbitExperimentRunner):
         print(f"no new checkpoint in '{self.model_dir}' for {seconds} seconds")
 
     def _leave(self, signal: Interrupted) -> None:
-        text = f"stopped by {signal} at step {self.step}"
-        if "train" in self._mode:
-            self._save()
-            text += f"; saved {self.checkpoint_manager.latest_checkpoint}. The same command goes on"
-            text += " from there."
+        step = self.step
+        self._save()
+        text = (
+            f"stopped by {signal} at step {step}; saved "
+            f"{self.checkpoint_manager.latest_checkpoint}. The same command goes on from there."
+        )
         print(text, file=sys.stderr, flush=True)
         if signal.signum == SIGNALS[1]:
             raise KeyboardInterrupt(text)

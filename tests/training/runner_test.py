@@ -2,9 +2,11 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -142,14 +144,71 @@ def test_an_action_may_end_the_training_and_the_best_checkpoint_is_kept(tmp_path
     assert (best == first).all() and (best != last).any()
 
 
-def test_continuous_evaluation_follows_a_run_to_its_end(undisturbed, capsys):
-    before = saved(undisturbed)
-    metrics = run(undisturbed, "continuous_eval", TRAIN_STEPS=STEPS)
-    assert "mlm_accuracy" in capsys.readouterr().out
-    assert metrics == run(undisturbed, "eval", TRAIN_STEPS=STEPS + 1)
-    after = saved(undisturbed)
+@pytest.fixture
+def publish(undisturbed, tmp_path):
+    """Puts a checkpoint of the undisturbed run, and all that lies beside it, into a new folder."""
+
+    def copy(step):
+        folder = tmp_path / "copy"
+        others = shutil.ignore_patterns("ckpt-*", "checkpoint", "validation", progress.HISTORY)
+        if not folder.exists():
+            shutil.copytree(undisturbed, folder, ignore=others)
+        for path in undisturbed.glob(f"ckpt-{step}.*"):
+            shutil.copy(path, folder)
+        (folder / "checkpoint").write_text(f'model_checkpoint_path: "ckpt-{step}"\n')
+        return folder
+
+    return copy
+
+
+def test_continuous_evaluation_follows_a_run_to_its_end(publish, capsys):
+    folder = publish(STEPS - 4)
+
+    def train_on(_):
+        if not timers:  # the next checkpoint comes while the evaluation waits for it
+            timers.append(threading.Timer(0.5, publish, [STEPS]))
+            timers[0].start()
+
+    timers = []
+    metrics = run(folder, "continuous_eval", TRAIN_STEPS=STEPS, eval_actions=[train_on])
+    assert capsys.readouterr().out.count("mlm_accuracy") == 1  # the report, at the end
+    history = progress.read_history(folder)
+    assert [(h["split"], h["step"]) for h in history] == [
+        ("validation", STEPS - 4),
+        ("validation", STEPS),
+    ]
+    before = saved(folder)
+    assert metrics == run(folder, "eval", TRAIN_STEPS=STEPS + 1)
+    assert history[0]["mlm_loss"] != history[1]["mlm_loss"] == metrics["mlm_loss"]
+    after = saved(folder)
     assert all((before[name] == after[name]).all() for name in before)
-    assert f"TRAIN_STEPS = {STEPS}\n" in (undisturbed / "config.gin").read_text()
+    assert f"TRAIN_STEPS = {STEPS}\n" in (folder / "config.gin").read_text()
+
+
+def test_ctrl_c_ends_an_evaluation_that_waits(publish, capfd):
+    def interrupt(_):
+        threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT]).start()
+
+    with pytest.raises(KeyboardInterrupt):
+        run(publish(STEPS), "continuous_eval", TRAIN_STEPS=STEPS + 1, eval_actions=[interrupt])
+    assert "saving" not in capfd.readouterr().err
+
+
+def test_a_run_without_numbers_stops_at_its_step_and_keeps_the_last_checkpoint(publish):
+    folder = publish(STEPS)
+    before = saved(folder)
+    message = (
+        f"Received nan in the loop that ended at step {STEPS + 2}, with gradients that are not "
+        f"finite from step {STEPS + 2} on. The last good checkpoint is .*copy/ckpt-{STEPS}. "
+        "Likely cause: the learning rate, .*e[+]30 here, is too high.* Lower LEARNING_RATE"
+    )
+    with pytest.raises(InputError, match=message):
+        run(folder, TRAIN_STEPS=STEPS + 8, LEARNING_RATE=1e31)
+    after = saved(folder)
+    assert tf.train.latest_checkpoint(folder).endswith(f"ckpt-{STEPS}")
+    assert all(
+        (before[name] == after[name]).all() and np.isfinite(after[name]).all() for name in before
+    )
 
 
 @pytest.mark.parametrize(
