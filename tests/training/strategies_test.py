@@ -54,7 +54,8 @@ def spread(tmp_path_factory):
 def test_devices_and_parameter_servers_give_the_losses_of_one_device(spread, tmp_path):
     expected = worker_run.losses(tmp_path / "one")
     np.testing.assert_allclose(spread.mirrored[0], expected, atol=1e-5)
-    np.testing.assert_allclose(spread.parameters, expected, atol=1e-5)
+    np.testing.assert_allclose(spread.parameters[0], expected, atol=1e-5)
+    assert spread.parameters[1] == [True, True]  # worker and parameter server serve on
 
 
 @pytest.mark.stranger
@@ -90,7 +91,14 @@ def test_two_workers_give_the_losses_of_one_process(spread, tmp_path, monkeypatc
 @pytest.mark.stranger
 def test_a_signal_to_one_worker_saves_and_stops_all(spread):
     assert spread.first[1] == spread.second[1] == 143
-    assert tf.train.latest_checkpoint(spread.folder / "workers_stopped").endswith("ckpt-2")
+    assert (spread.folder / "workers_stopped/ckpt-2.index").is_file()
+
+
+@pytest.mark.stranger
+def test_workers_go_on_from_their_checkpoint(spread):
+    np.testing.assert_allclose(spread.first[2], spread.first[0][2:], rtol=1e-6)
+    assert spread.first[2] == spread.second[2]
+    assert tf.train.latest_checkpoint(spread.folder / "workers_stopped").endswith("ckpt-4")
 
 
 def config(**changes):

@@ -8,7 +8,10 @@ python worker_run.py parameters FOLDER PORT PORT PORT   a chief, a worker, a par
 import json
 import os
 import signal
+import socket
 import sys
+import threading
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -17,6 +20,7 @@ import tensorflow as tf  # noqa: E402
 from tiny_run import run  # noqa: E402
 
 SETTINGS = {"TRAIN_STEPS": 4, "SUMMARY_INTERVAL": 1, "BATCH_SIZE": 6}
+SERVED = {"STRATEGY": "parameter_server"}
 # Of 101 records, one is left for the last batch, so that the second replica has none of it.
 EVALUATION = {**SETTINGS, "EVAL_BATCH_SIZE": 10, "EVAL_STEPS": -1}
 
@@ -33,13 +37,13 @@ def set_cluster(job, index, **jobs):
     cluster = {name: [f"127.0.0.1:{port}" for port in ports] for name, ports in jobs.items()}
     task = {"type": job, "index": int(index)}
     os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
-    return tf.train.ClusterSpec(cluster)
 
 
 def workers(folder, index, *ports):
     set_cluster("worker", index, worker=ports)
     found = losses(folder, STRATEGY="multi_worker_mirrored")
-    return [found, stopped(f"{folder}_stopped", hears=index == "1")]
+    status = stopped(f"{folder}_stopped", hears=index == "1")
+    return [found, status, losses(f"{folder}_stopped", STRATEGY="multi_worker_mirrored")]
 
 
 def stopped(folder, hears):
@@ -66,11 +70,21 @@ def mirrored(folder):
 
 
 def parameters(folder, chief, worker, ps):
-    spec = set_cluster("chief", 0, chief=[chief], worker=[worker], ps=[ps])
-    servers = [tf.distribute.Server(spec, job_name=job, task_index=0) for job in ("worker", "ps")]
-    found = losses(folder, STRATEGY="parameter_server")
-    del servers  # They serve as long as they are there.
-    return found
+    """The same command for each task of the cluster; all but the chief run in threads."""
+    jobs, helpers = dict(chief=[chief], worker=[worker], ps=[ps]), []
+    for job, port in (("worker", worker), ("ps", ps)):
+        set_cluster(job, 0, **jobs)
+        helpers.append(threading.Thread(target=losses, args=[folder], kwargs=SERVED, daemon=True))
+        helpers[-1].start()
+        while not listens(port):
+            time.sleep(0.05)
+    set_cluster("chief", 0, **jobs)
+    return [losses(folder, **SERVED), [helper.is_alive() for helper in helpers]]
+
+
+def listens(port):
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", int(port))) == 0
 
 
 if __name__ == "__main__":
