@@ -81,8 +81,8 @@ class SharedStack(tf_keras.layers.Layer):
         fused = {block.name: block.attention.fused_projection() for block in self.blocks}
         outputs, probabilities = [], []
         applications = self.applications
-        # The groups of `RealTokens` make the graph of a block large.
-        repeats = isinstance(tokens, RealTokens) and not (training or tf.executing_eagerly())
+        # Eager calls need no graph; in training each application draws dropout of its own.
+        traced_once = not (training or tf.executing_eagerly())
         functions: dict[str, Callable[..., tuple[tf.Tensor, Probabilities]]] = {}
         for i, block in enumerate(applications):
             last = i + 1 == len(applications)
@@ -90,8 +90,8 @@ class SharedStack(tf_keras.layers.Layer):
             here = last_tokens if last and last_tokens is not None else tokens
             limit = output_range if last else None
             apply = self._apply(block, here, limit, training)
-            if repeats and here is tokens and limit is None:
-                apply = functions.setdefault(block.name, _traced_once(apply))
+            if traced_once and here is tokens and limit is None:
+                apply = functions.setdefault(block.name, _traced_once(apply, tokens))
             x, scores = apply(x, fused[block.name], heads)
             outputs.append(x)
             probabilities.append(scores)
@@ -131,14 +131,17 @@ class SharedStack(tf_keras.layers.Layer):
 
 
 def _traced_once(
-    apply: Callable[..., tuple[tf.Tensor, Probabilities]],
+    apply: Callable[..., tuple[tf.Tensor, Probabilities]], tokens: TokenRows
 ) -> Callable[..., tuple[tf.Tensor, Probabilities]]:
     """Returns the application of a block as a function that stands in the graph once.
 
-    Its calls are not inlined: a saved module is then a quarter of the size, and loading and the
-    first call, which optimises the graph, take half of the time. Later calls take what they took.
+    A saved module is then smaller, and loads in less than half of the time. Later calls take what
+    they took. Calls of the function for `RealTokens`, whose groups make the graph of a block large,
+    are not inlined, which halves the first call too; those for `AllTokens` are, as it would save
+    nothing there, and converters to other formats know no calls.
     """
-    return tf.function(apply, autograph=False, experimental_attributes={"_noinline": True})
+    kept = {"_noinline": True} if isinstance(tokens, RealTokens) else None
+    return tf.function(apply, autograph=False, experimental_attributes=kept)
 
 
 def _row(head_mask: tf.Tensor, application: int) -> tf.Tensor:
