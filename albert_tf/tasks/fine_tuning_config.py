@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from official.core import config_definitions
 
+from albert_tf.errors import InputError
 from albert_tf.tasks.albert_task import AlbertTaskConfig
 from albert_tf.tasks.model_config import ModelConfig
 
@@ -57,3 +59,23 @@ class FineTuningConfig(AlbertTaskConfig):
     validation_data: FineTuningDataConfig = dataclasses.field(
         default_factory=lambda: FineTuningDataConfig(is_training=False)
     )
+
+
+def with_fields(config: FineTuningConfig, **fields: Any) -> FineTuningConfig:
+    """Returns a task's config with other values, so that gin binds in one place what tasks share.
+
+    Args:
+      config: of any task.
+      **fields: of `FineTuningConfig`, or of the config's own class.
+
+    Raises:
+      InputError: the config has a value of its own for one of them, which would be lost.
+    """
+    defaults = type(config)()
+    for name in fields:
+        if getattr(config, name) != getattr(defaults, name):
+            raise InputError(
+                f"{name} of a task must be set by its macro. Received {getattr(config, name)!r} in "
+                f"{type(config).__name__}. See the head of experiments/runs/finetune.gin."
+            )
+    return dataclasses.replace(config, **fields)
