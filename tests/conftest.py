@@ -10,6 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest  # noqa: E402
+from commands import call  # noqa: E402
 
 TESTDATA = Path(__file__).parent / "testdata"
 
@@ -28,23 +29,17 @@ def quickstart_arguments(tmp_path_factory):
 @pytest.fixture(scope="session")
 def quickstart_folder(quickstart_arguments):
     """The folder of that quickstart, run once for all tests that look at it."""
-    from albert_tf.cli import main
-
-    args = main.parse(["albert-tf", "quickstart", *quickstart_arguments])
-    args.run(args)
-    return Path(args.output_dir)
+    return Path(call("quickstart", *quickstart_arguments).output_dir)
 
 
 @pytest.fixture
 def answers_of_stdin(monkeypatch, capsys):
     """Gives a text to `albert-tf predict` on standard input, and returns the answers it prints."""
-    from albert_tf.cli import main
 
     def answers(folder, text, *flags):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-        args = main.parse(["albert-tf", "predict", "--model_dir", str(folder), *flags])
         capsys.readouterr()
-        args.run(args)
+        call("predict", "--model_dir", folder, *flags)
         return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     return answers

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from commands import call
+
 from albert_tf import train_lib
-from albert_tf.cli import main
 from albert_tf.training import gin_files
 
 TESTDATA = Path(__file__).parent / "testdata"
@@ -34,13 +35,8 @@ def command(model_dir, mode="train_and_eval", **changes):
     return [*head, "--model_dir", str(model_dir), *gin]
 
 
-def arguments(*args, **changes):
-    return main.parse(["albert-tf", *command(*args, **changes)])
-
-
-def train(*args, **changes):
-    parsed = arguments(*args, **changes)
-    parsed.run(parsed)
+def train(*args, flags=(), **changes):
+    call(*command(*args, **changes), *flags)
 
 
 def run(folder, mode="train", train_actions=(), eval_actions=(), export_best=None, **changes):

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_run import SMALL, arguments, train
+from commands import call
+from tiny_run import SMALL, train
 
 from albert_tf import AlbertPretrainer, train_lib
-from albert_tf.cli import main
 from albert_tf.errors import InputError
 from albert_tf.export import hub_encoder
 from albert_tf.training import gin_files, progress
@@ -23,8 +23,6 @@ def weights(model_dir):
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "whole"
-    parsed = arguments(folder)
-    parsed.export_best = folder.parent / "hub"
 
     def export(source, dest):
         dest.mkdir()
@@ -32,7 +30,7 @@ def run_folder(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hub_encoder, "export", export)
-        parsed.run(parsed)
+        train(folder, flags=["--export_best", folder.parent / "hub"])
     return folder
 
 
@@ -56,11 +54,7 @@ def test_the_best_checkpoint_is_exported_by_the_exporter_of_hub_encoders(run_fol
 
 
 def test_the_config_that_was_written_gives_the_same_run(run_folder, tmp_path):
-    train_args = main.parse(
-        ["albert-tf", "train", "--gin_file", str(run_folder / "config.gin"), "--mode", "train"]
-        + ["--model_dir", str(tmp_path / "again")]
-    )
-    train_args.run(train_args)
+    call("train", "--gin_file", run_folder / "config.gin", "--model_dir", tmp_path / "again")
     again, before = weights(tmp_path / "again"), weights(run_folder)
     for name, value in before.items():
         np.testing.assert_array_equal(again[name], value, err_msg=name)
@@ -76,9 +70,7 @@ def test_eval_mode_reads_the_checkpoint_and_changes_nothing(run_folder, capsys):
 
 
 def test_dry_run_describes_and_writes_nothing(tmp_path, capsys):
-    parsed = arguments(tmp_path / "none")
-    parsed.dry_run = True
-    parsed.run(parsed)
+    train(tmp_path / "none", flags=["--dry_run"])
     text = capsys.readouterr().out
     sizes = dict(vocab_size=1000, embedding_size=64, hidden_size=24, num_hidden_layers=2)
     sizes |= dict(num_attention_heads=3, intermediate_size=40, max_position_embeddings=128)
@@ -92,7 +84,7 @@ def test_dry_run_describes_and_writes_nothing(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (dict(VOCAB_SIZE=999), "a row for each piece.*vocab_size=999.*1000 pieces. Set VOCAB_SIZE"),
+        (dict(VOCAB_SIZE=999), "a row for each piece.*vocab_size=999.*1000 pieces.*VOCAB_SIZE"),
         (dict(TRAIN_DATA="nowhere/*.tfrecord"), "at least one file. Received 'nowhere/"),
         (dict(SEQ_LENGTH=129), "not be longer than the position table. Received seq_length=129"),
         (dict(SEQ_LENGTH=32), "must have the length 32"),

@@ -4,23 +4,20 @@ import shutil
 from pathlib import Path
 
 import pytest
+from commands import status
 
-from albert_tf.cli import convert, main
+from albert_tf.cli import convert
 from albert_tf.convert.conversion import writable
 from albert_tf.convert.load import FORMATS
 
 TESTDATA = Path(__file__).parents[1] / "testdata"
 
 
-def run(*arguments):
-    return main.run(main.parse(["albert-tf", *map(str, arguments)]))
-
-
 def test_a_conversion(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     source = shutil.copytree(TESTDATA / "tf1_tiny", tmp_path / "source")
     shutil.copy(TESTDATA / "tokenization" / "spm.model", source / "30k-clean.model")
-    assert run("convert", source, "--to", "hugging_face", tmp_path / "dest") == 0
+    assert status("convert", source, "--to", "hugging_face", tmp_path / "dest") == 0
     printed = capsys.readouterr().out
     assert "tf1 -> hugging_face: 32 weights, 14,874 parameters" in printed
     assert "largest difference in sop_logits: 0.0e+00" in printed
@@ -34,10 +31,10 @@ def test_a_conversion(tmp_path, capsys, monkeypatch):
 
 def test_what_is_left_behind_is_printed(tmp_path, capsys):
     arguments = ("convert", TESTDATA / "tf1_tiny", "--to", "keras_hub", tmp_path / "dest")
-    assert run(*arguments) == 2
+    assert status(*arguments) == 2
     assert "Pass --allow_partial" in capsys.readouterr().err
     assert not (tmp_path / "dest").exists()
-    assert run(*arguments, "--allow_partial") == 0
+    assert status(*arguments, "--allow_partial") == 0
     assert "left behind: sentence_order/classifier/kernel" in capsys.readouterr().out
 
 
@@ -50,7 +47,7 @@ def test_what_is_left_behind_is_printed(tmp_path, capsys):
 )
 def test_bad_input_is_one_line_and_status_2(arguments, text, tmp_path, capsys):
     source, *others = arguments
-    assert run("convert", TESTDATA / source, *others, tmp_path / "dest") == 2
+    assert status("convert", TESTDATA / source, *others, tmp_path / "dest") == 2
     error = capsys.readouterr().err
     assert error.startswith("albert-tf convert: error: ")
     assert text in error
@@ -65,7 +62,7 @@ def test_help_lists_the_formats():
 
 
 def test_inspect(capsys):
-    assert run("inspect", TESTDATA / "tfhub1_tiny") == 0
+    assert status("inspect", TESTDATA / "tfhub1_tiny") == 0
     printed = capsys.readouterr().out
     for line in (
         "format: tf1_hub",
@@ -77,7 +74,7 @@ def test_inspect(capsys):
         "preprocessing: lower_case=True, keep_accents=False, rules=original",
     ):
         assert f"{line}\n" in printed
-    assert run("inspect", TESTDATA / "hf_tiny_gelu_erf") == 0
+    assert status("inspect", TESTDATA / "hf_tiny_gelu_erf") == 0
     printed = capsys.readouterr().out
     assert "note: hidden_act 'gelu' of Hugging Face is the exact form, with erf" in printed
     assert "layer norm epsilon of encoder: 1e-12" in printed

@@ -1,11 +1,12 @@
+import functools
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from commands import status
 
-from albert_tf.cli import main
 from albert_tf.data.pretraining import manifest
 
 TESTDATA = Path(__file__).parents[1] / "testdata"
@@ -14,8 +15,7 @@ ORIGINAL = str(TESTDATA / "pretraining_data" / "original_first_101.tfrecord")
 TEXT = "The first line is here.\nThe second one follows.\nA third.\n\nOne more.\nAnd its end.\n"
 
 
-def command(*arguments):
-    return main.run(main.parse(["albert-tf", "data", *map(str, arguments)]))
+command = functools.partial(status, "data")
 
 
 def build(tmp_path, *more):

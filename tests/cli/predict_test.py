@@ -5,8 +5,8 @@ import random
 
 import pytest
 import tiny_task
+from commands import call
 
-from albert_tf.cli import main
 from albert_tf.errors import InputError
 
 WORDS = ["the", "with", "from", "see", "this", "one"]
@@ -22,11 +22,6 @@ def table(path, count):
         lines.append(f"{' '.join(words)},{label}")
     path.write_text("\n".join(lines) + "\n")
     return path
-
-
-def command(*words):
-    args = main.parse(["albert-tf", *map(str, words)])
-    args.run(args)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +43,7 @@ def trained(tmp_path_factory):
     gin = [f"--gin.{name}={value}" for name, value in macros.items()]
     head = ("train", "--gin_file", "finetune_table", "--mode", "train_and_eval")
     words = [*head, "--model_dir", root / "runs", *gin]
-    command(*words, "--seeds", "1,2")
+    call(*words, "--seeds", "1,2")
     return root, words
 
 
@@ -71,7 +66,7 @@ def test_each_seed_leaves_a_model_with_metrics_and_plots(trained):
 
 
 def test_seeds_that_are_done_are_not_run_again(trained, capsys):
-    command(*trained[1], "--seeds", "2,1")
+    call(*trained[1], "--seeds", "2,1")
     out = capsys.readouterr().out
     assert "seed 1: done before" in out and "weights:" not in out
 
@@ -81,8 +76,8 @@ def test_answers_of_a_file_are_in_its_order(trained, tmp_path):
     best = json.loads((root / "runs/seeds.json").read_text())
     run = root / "runs" / best["best_run"]
     for name in ("answers.jsonl", "answers.tsv"):
-        command(*("predict", "--model_dir", run, "--input", root / "dev.csv"),
-                *("--output", tmp_path / name))  # fmt: skip
+        predict = ("predict", "--model_dir", run, "--input", root / "dev.csv")
+        call(*predict, "--output", tmp_path / name)
     answers = [json.loads(ln) for ln in (tmp_path / "answers.jsonl").read_text().splitlines()]
     labels = [line.split(",")[1] for line in (root / "dev.csv").read_text().splitlines()[1:]]
     hits = [answer["label"] == label for answer, label in zip(answers, labels, strict=True)]
@@ -105,10 +100,10 @@ def test_what_cannot_be_answered_or_written(trained, tmp_path):
     run = root / "runs/seed_1"
     (tmp_path / "bad.csv").write_text("txt\nx\n")
     with pytest.raises(InputError, match="without 'text'. Closest: txt"):
-        command("predict", "--model_dir", run, "--input", tmp_path / "bad.csv")
+        call("predict", "--model_dir", run, "--input", tmp_path / "bad.csv")
     with pytest.raises(InputError, match=r"as \.jsonl or \.tsv. Received '\.xml'"):
-        command(*("predict", "--model_dir", run, "--input", root / "dev.csv"),
-                *("--output", tmp_path / "answers.xml"))  # fmt: skip
+        predict = ("predict", "--model_dir", run, "--input", root / "dev.csv")
+        call(*predict, "--output", tmp_path / "answers.xml")
     assert not (tmp_path / "answers.xml").exists()
     with pytest.raises(InputError, match="--seeds compares evaluations.*--mode train"):
-        command(*(word if word != "train_and_eval" else "train" for word in words), "--seeds", "1")
+        call(*(word if word != "train_and_eval" else "train" for word in words), "--seeds", "1")

@@ -3,7 +3,8 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
-from albert_tf.cli import main
+from commands import status
+
 from albert_tf.tokenization.settings import Preprocessing
 
 MODEL = Path(__file__).parents[1] / "testdata/tokenization/spm.model"
@@ -11,7 +12,7 @@ MODEL = Path(__file__).parents[1] / "testdata/tokenization/spm.model"
 
 def run(monkeypatch, text, *arguments):
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(text)))
-    return main.run(main.parse(["albert-tf", "tokenize", *map(str, arguments)]))
+    return status("tokenize", *arguments)
 
 
 def test_pieces_and_ids(monkeypatch, capsys):

@@ -1,16 +1,16 @@
+import functools
 import gzip
 
 import pytest
+from commands import status
 
-from albert_tf.cli import main
 from albert_tf.tokenization.settings import Preprocessing
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 TEXT = "".join(f"Die Straße {i} und der süße Baum {i * 3}.\n" for i in range(100))
 
 
-def run(*arguments):
-    return main.run(main.parse(["albert-tf", "vocab", *map(str, arguments)]))
+run = functools.partial(status, "vocab")
 
 
 def test_plain_and_gzip_make_one_vocabulary(tmp_path, capsys):
@@ -18,11 +18,11 @@ def test_plain_and_gzip_make_one_vocabulary(tmp_path, capsys):
     with gzip.open(tmp_path / "b.txt.gz", "wt", encoding="utf-8") as stream:
         stream.write("Zebra zebra\n" * 50)
     pattern = f"{tmp_path}/*.txt,{tmp_path}/*.gz"
-    status = run(
+    left = run(
         *("--input", pattern, "--output", tmp_path / "v/german"),
         *("--vocab_size", 60, "--cased", "--keep_accents"),
     )
-    assert status == 0
+    assert left == 0
     assert "60 pieces from 150 lines of 2 files" in capsys.readouterr().out
     names = sorted(path.name for path in (tmp_path / "v").iterdir())
     assert names == ["german.model", "german.preprocess.json", "german.vocab"]

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 from absl.flags import argparse_flags
+from commands import status
 
-from albert_tf.cli import main
 from albert_tf.export import command, hub_encoder, preprocessor
 
 
@@ -41,8 +41,7 @@ def test_another_kind_is_refused(capsys):
 def test_wrong_input_is_one_line_and_status_2(tmp_path, capsys):
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").touch()
-    arguments = main.parse(["albert-tf", "export", "encoder", "x", str(tmp_path / "full")])
-    assert main.run(arguments) == 2
+    assert status("export", "encoder", "x", tmp_path / "full") == 2
     error = capsys.readouterr().err
     assert error.startswith("albert-tf export: error: The export directory must be new or empty")
     assert error.count("\n") == 1
@@ -63,8 +62,7 @@ def test_help_does_not_import_tensorflow():
 @pytest.mark.stranger
 def test_the_command_verifies_what_it_writes(source, tmp_path, capsys):
     dest = tmp_path / "new" / "encoder"
-    arguments = main.parse(["albert-tf", "export", "encoder", str(source), str(dest)])
-    assert main.run(arguments) == 0
+    assert status("export", "encoder", source, dest) == 0
     printed = capsys.readouterr().out
     found = re.search(r"verified in another process: 7 calls, largest difference (\S+)", printed)
     assert 0 < float(found.group(1)) < 1e-5

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 import tiny_task
 from ai_edge_litert.interpreter import Interpreter
+from commands import status
 
 import albert_tf.export
-from albert_tf.cli import main
 from albert_tf.errors import InputError
 from albert_tf.export import lite_model, manifest
 from albert_tf.modeling.classifier import AlbertClassifier
@@ -56,8 +56,7 @@ def test_float32_gives_the_numbers_of_the_original(source, tmp_path, io, fixed):
 
 @pytest.mark.parametrize(("precision", "drift"), [("float16", 2e-2), ("int8", 0.5)])
 def test_smaller_files_tell_what_they_cost(source, tmp_path, io, capsys, precision, drift):
-    words = ["albert-tf", "export", "lite", str(source), str(tmp_path / "lite")]
-    assert main.run(main.parse([*words, "--precision", precision])) == 0
+    assert status("export", "lite", source, tmp_path / "lite", "--precision", precision) == 0
     told = re.search(rf"difference of {precision} from the source: (\S+)", capsys.readouterr().out)
     measured = largest_difference(tmp_path / "lite", io)
     assert 1e-4 < measured < drift and 1e-4 < float(told.group(1)) < drift

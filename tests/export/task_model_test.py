@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_task
+from commands import status
 from tensorflow_serving.apis import prediction_log_pb2
 
-from albert_tf.cli import main
 from albert_tf.errors import InputError
 from albert_tf.export import manifest, task_model, task_source, verify, warmup
 from albert_tf.export.task_source import Settings
@@ -136,8 +136,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(source, tmp_pat
 
 @pytest.mark.stranger
 def test_the_command_verifies_a_task_in_another_process(source, tmp_path, capsys):
-    words = ["albert-tf", "export", "task", str(source), str(tmp_path / "masks"), "--version", "3"]
-    assert main.run(main.parse(words)) == 0
+    assert status("export", "task", source, tmp_path / "masks", "--version", 3) == 0
     assert "verified in another process: 3 calls" in capsys.readouterr().out
     written = json.loads((tmp_path / "masks/3/manifest.json").read_text())
     assert (written["kind"], written["task"]) == ("task_model", "fill_mask")

@@ -1,20 +1,18 @@
 """The quickstart on a little text: every step, resuming, and what it refuses."""
 
+import functools
 import json
 
 import numpy as np
 import pytest
+from commands import call
 from sklearn.metrics import accuracy_score
 
 import albert_tf
-from albert_tf.cli import main
 from albert_tf.errors import InputError
 from albert_tf.quickstart import corpus
 
-
-def run(*arguments):
-    args = main.parse(["albert-tf", "quickstart", *arguments])
-    args.run(args)
+run = functools.partial(call, "quickstart")
 
 
 def test_everything_is_there(quickstart_folder):

@@ -7,7 +7,8 @@ import glue_file
 import numpy as np
 import pytest
 import tensorflow as tf
-from whole_runs import KINDS, Masks, Run, command, predicted
+from commands import call
+from whole_runs import KINDS, Masks, Run, predicted
 
 from albert_tf.errors import InputError
 from albert_tf.modeling.task_description import TaskDescription
@@ -28,7 +29,7 @@ def runs(tmp_path_factory):
 
 def assert_export_answers(kind, folder, path, answers, dest):
     """Exports a run and asks the loaded export what `albert-tf predict` was asked."""
-    command("export", "task", folder, dest, "--no_check")
+    call("export", "task", folder, dest, "--no_check")
     served = tf.saved_model.load(str(dest / "1")).signatures["serving_default"]
     found = served(**{name: tf.constant(texts) for name, texts in kind.asked(path).items()})
     for row, answer in enumerate(answers):
@@ -77,7 +78,8 @@ def test_an_evaluation_of_the_run_gives_its_last_metrics(runs, name, capsys):
     run = runs(name)
     tasks = [run.folder / "task.json", run.folder / "best/task.json"]
     before, last = [path.read_text() for path in tasks], run.metrics["history"][-1]
-    run.train("eval")
+    gin = run.folder / "config.gin"  # all that the command line said
+    call("train", "--mode", "eval", "--gin_file", gin, "--model_dir", run.folder)
     assert "goes on with" in capsys.readouterr().out
     assert run.metrics["history"][-1] == pytest.approx(last, abs=1e-4)
     # The best checkpoint's settings are kept, which need not be the last one's.
@@ -102,7 +104,7 @@ def test_predictions_of_the_best_checkpoint_are_those_of_the_evaluation(
 ):
     run = runs("squad2")
     again = tmp_path / "again.json"
-    command("predict", "--model_dir", run.folder, "--input", run.labelled, "--output", again)
+    call("predict", "--model_dir", run.folder, "--input", run.labelled, "--output", again)
     written = json.loads((run.folder / "predictions.json").read_text())
     assert len(written) == 20 and json.loads(again.read_text()) == written
     answers = answers_of_stdin(run.folder, run.labelled.read_text())
@@ -115,8 +117,8 @@ def test_the_diagnostic_set_of_glue_is_answered(runs, tmp_path):
     run = runs("classification")
     _, head, row = glue_file.ROWS["mnli"]
     (tmp_path / "diagnostic.tsv").write_text(f"{head}\n{row}\n1\ta list\tfrom here\n")
-    command("predict", "--model_dir", run.folder, "--input", tmp_path / "diagnostic.tsv",
-            "--output", tmp_path / "AX.tsv")  # fmt: skip
+    paths = ["--input", tmp_path / "diagnostic.tsv", "--output", tmp_path / "AX.tsv"]
+    call("predict", "--model_dir", run.folder, *paths)
     names, *answers = (line.split("\t") for line in (tmp_path / "AX.tsv").read_text().splitlines())
     assert names == ["index", "prediction"] and [index for index, _ in answers] == ["0", "1"]
     labels = TaskDescription.from_json_file(run.folder / "task.json").labels

@@ -14,9 +14,9 @@ import glue_file
 import numpy as np
 import squad_file
 import tiny_task
+from commands import call
 from seqeval.metrics import f1_score
 
-from albert_tf.cli import main
 from albert_tf.data.labelled import conll, race
 
 GIN = {
@@ -25,12 +25,6 @@ GIN = {
     **dict(TRAIN_STEPS=6, WARMUP_STEPS=1, LEARNING_RATE=0.01, EVAL_INTERVAL=3, SUMMARY_INTERVAL=3),
 }
 SPANS = dict(DOC_STRIDE=6, MAX_QUERY_LENGTH=8, NULL_THRESHOLD=None)
-
-
-def command(*words):
-    """Runs `albert-tf` in this process."""
-    parsed = main.parse(["albert-tf", *map(str, words)])
-    parsed.run(parsed)
 
 
 class Kind:
@@ -225,7 +219,7 @@ class Run:
         macros = {**self.macros, **changes}
         gin = [f"--gin.{name}={value}" for name, value in macros.items()]
         words = ["--mode", mode, "--gin_file", self.kind.recipe]
-        command("train", *words, "--model_dir", folder or self.folder, *gin)
+        call("train", *words, "--model_dir", folder or self.folder, *gin)
 
     @property
     def metrics(self):
@@ -234,6 +228,6 @@ class Run:
 
 def predicted(folder, path, output):
     """The answers of `albert-tf predict` to a file, by another file."""
-    command("predict", "--model_dir", folder, "--input", path, "--output", output)
+    call("predict", "--model_dir", folder, "--input", path, "--output", output)
     text = Path(output).read_text()
     return [json.loads(line) for line in text.splitlines()]
