@@ -1,6 +1,8 @@
-"""The weights that a new run begins with: those of a model that exists, of any format.
+"""The weights that a new run begins with: whether they fit its model and vocabulary, and loading.
 
-Readers stand in `albert_tf.convert`; `modeling.pretrained` finds them.
+They are those of a model that exists, of any format; readers stand in `albert_tf.convert`, and
+`modeling.pretrained` finds them. A pretraining says config and vocabulary itself, so that they are
+checked here; a fine-tuning takes both from the weights, which starting_point.py does.
 """
 
 from __future__ import annotations
@@ -37,12 +39,28 @@ def check(path_or_handle: str, config: AlbertConfig, tokenizer: AlbertTokenizer 
         )
     if tokenizer is None or source.model_file is None:
         return
-    theirs = AlbertTokenizer(source.model_file)
-    if theirs.pieces != tokenizer.pieces:
+    check_same_vocabulary(tokenizer, AlbertTokenizer(source.model_file))
+
+
+def check_rows(config: AlbertConfig, tokenizer: AlbertTokenizer) -> None:
+    """Raises `InputError` unless the word table has a row for each piece of the vocabulary."""
+    if tokenizer.vocab_size != config.vocab_size:
         raise InputError(
-            "The vocabulary must be the one of the initial weights, or ids mean other pieces. "
-            f"Received '{tokenizer.model_file}' for weights with '{theirs.model_file}', which "
-            f"{_difference(tokenizer.pieces, theirs.pieces)}. Set VOCAB to that one."
+            "The model must have a row for each piece of the vocabulary. Received "
+            f"vocab_size={config.vocab_size} for '{tokenizer.model_file}' with "
+            f"{tokenizer.vocab_size} pieces. Set VOCAB_SIZE to that, or the model's vocab_size; to "
+            "begin with weights that exist, set VOCAB to their vocabulary."
+        )
+
+
+def check_same_vocabulary(tokenizer: AlbertTokenizer, theirs: AlbertTokenizer) -> None:
+    """Raises `InputError` unless a run's vocabulary, `tokenizer`, is that of its weights."""
+    if tokenizer.model_proto != theirs.model_proto:
+        raise InputError(
+            "The vocabulary must be the one that the weights were trained with, or ids mean other "
+            f"pieces. Received VOCAB='{tokenizer.model_file}' for weights with "
+            f"'{theirs.model_file}', which {_difference(tokenizer.pieces, theirs.pieces)}. Set "
+            "VOCAB to that one."
         )
 
 
@@ -91,4 +109,6 @@ def _difference(ours: list[str], theirs: list[str]) -> str:
     for index, (our, their) in enumerate(zip(ours, theirs)):
         if our != their:
             return f"has {their!r} for id {index} where this one has {our!r}"
-    return f"has {len(theirs)} pieces where this one has {len(ours)}"
+    if len(ours) != len(theirs):
+        return f"has {len(theirs)} pieces where this one has {len(ours)}"
+    return "has the same pieces with other scores or rules"

@@ -152,12 +152,7 @@ class PretrainingTask(AlbertTask):
         config = self.task_config
         model = config.model.to_albert_config()
         tokenizer = AlbertTokenizer(config.vocab_file)
-        if tokenizer.vocab_size != model.vocab_size:
-            raise InputError(
-                "The model must have a row for each piece of the vocabulary. Received "
-                f"vocab_size={model.vocab_size} for '{config.vocab_file}' with "
-                f"{tokenizer.vocab_size} pieces. Set VOCAB_SIZE to that."
-            )
+        initial_weights.check_rows(model, tokenizer)
         if config.init_checkpoint:
             initial_weights.check(config.init_checkpoint, model, tokenizer)
         for data in (config.train_data, config.validation_data):

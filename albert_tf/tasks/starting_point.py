@@ -1,9 +1,11 @@
-"""What a fine-tuning run begins with: weights, config, vocabulary, and labels if there are any."""
+"""What a fine-tuning run begins with, by its flags and folder: a checkpoint, weights or nothing.
+
+Config, vocabulary and labels come from there. initial_weights.py loads the weights into the model.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.modeling import pretrained
 from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.tasks import initial_weights
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -90,14 +93,10 @@ def tokenizer_of(source: Any, vocab_file: str = "") -> AlbertTokenizer:
         )
     theirs = AlbertTokenizer(source.model_file, **settings) if source.model_file else None
     tokenizer = AlbertTokenizer.from_pretrained(vocab_file) if vocab_file else theirs
-    check_vocabulary(source.config, tokenizer, f"'{source.path}'")
+    initial_weights.check_rows(source.config, tokenizer)
     if theirs is None or tokenizer is theirs:
         return tokenizer
-    if _digest(theirs) != _digest(tokenizer):
-        raise InputError(
-            "A vocabulary must be the one that the weights were trained with. Received "
-            f"VOCAB='{vocab_file}', which differs from '{source.model_file}'. Leave VOCAB out."
-        )
+    initial_weights.check_same_vocabulary(tokenizer, theirs)
     if source.preprocessing is not None:
         theirs.preprocessing.check_same(
             tokenizer.preprocessing, f"'{source.path}'", f"VOCAB='{vocab_file}'"
@@ -118,19 +117,5 @@ def _from_scratch(from_scratch: bool, model: ModelConfig, vocab_file: str) -> St
             "--gin.VOCAB=FILE.model (`albert-tf vocab` trains one)."
         )
     config, tokenizer = model.to_albert_config(), AlbertTokenizer.from_pretrained(vocab_file)
-    check_vocabulary(config, tokenizer, "the model's config")
+    initial_weights.check_rows(config, tokenizer)
     return StartingPoint(config, tokenizer)
-
-
-def check_vocabulary(config: AlbertConfig, tokenizer: AlbertTokenizer, where: str) -> None:
-    """Raises `InputError` unless the word table has a row for each piece."""
-    if tokenizer.vocab_size != config.vocab_size:
-        raise InputError(
-            "The model must have a row for each piece of the vocabulary. Received "
-            f"vocab_size={config.vocab_size} in {where}, but '{tokenizer.model_file}' has "
-            f"{tokenizer.vocab_size} pieces. Name the vocabulary of these weights."
-        )
-
-
-def _digest(tokenizer: AlbertTokenizer) -> str:
-    return hashlib.sha256(tokenizer.model_proto).hexdigest()
