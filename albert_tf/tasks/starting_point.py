@@ -48,7 +48,7 @@ def find(
     Args:
       init_from: folder, checkpoint or handle of any format of `albert_tf.convert`.
       from_scratch: whether random weights of `model` are wanted.
-      model: sizes for random weights.
+      model: sizes for random weights; its defaults, or those of the weights, otherwise.
       vocab_file: a SentencePiece model; "" for the one that lies with the weights.
       folder: of the run; its checkpoint, if there is one, comes before `init_from`.
 
@@ -70,6 +70,12 @@ def find(
             f"INIT_FROM='{init_from}' and FROM_SCRATCH=True. Leave one out."
         )
     source = pretrained.reader().load(init_from)
+    differing = model.to_albert_config().misfits(source.config) if model != ModelConfig() else ()
+    if differing:
+        raise InputError(
+            "The model's config comes with its weights. Received INIT_FROM="
+            f"'{init_from}' and a MODEL with {'; '.join(differing)}. Leave MODEL out."
+        )
     tokenizer = tokenizer_of(source, vocab_file)
     return StartingPoint(source.config, tokenizer, source, source.task)
 

@@ -13,6 +13,7 @@ import albert_tf
 from albert_tf.errors import InputError
 from albert_tf.modeling.task_description import TaskDescription
 from albert_tf.tasks.classification import ClassificationConfig, ClassificationTask
+from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tasks.outputs import Outputs
 from albert_tf.tokenization.settings import Preprocessing
 
@@ -104,6 +105,9 @@ def test_what_does_not_fit_stops_before_any_work(weights, tmp_path):
     refused("from scratch must have a vocabulary", from_scratch=True)
     vocab = str(tiny_task.VOCAB)
     refused("vocab_size=30000 .*1000 pieces", from_scratch=True, vocab_file=vocab)
+    wide = ModelConfig(**{**tiny_task.MODEL, "hidden_size": 36})
+    message = "config comes with its weights.*a MODEL with hidden_size=36 here, 32 there. Leave"
+    refused(message, init_from=str(folder), model=wide)
     cased = str(tiny_task.VOCAB.with_name("spm_cased.model"))
     refused("the one that the weights were trained with", init_from=str(folder), vocab_file=cased)
     same = shutil.copy(vocab, tmp_path / "same.model")

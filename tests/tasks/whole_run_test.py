@@ -86,6 +86,25 @@ def test_an_evaluation_of_the_run_gives_its_last_metrics(runs, name, capsys):
     assert [path.read_text() for path in tasks] == before
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("squad1", '{"data": []}', "A file of questions must hold some. Received '.*bad.json'"),
+        ("swag", "sent1,sent2,ending0,ending1,ending2,ending3,label\n", "none in '.*bad.csv'"),
+        ("swag", "sent1,sent2,ending0,ending1,ending2,ending3,label\na,b\n", "line 2"),
+        ("tagging", "-DOCSTART- O\n\n", "none in '.*bad.txt'"),
+        ("tagging", "see O\nBo B-PRE\n", "'B-PRE' at '.*bad.txt' line 2. Closest: B-PER"),
+        ("race", "{}\n", "Received '.*bad.txt' line 1"),
+    ],
+)
+def test_a_bad_set_to_evaluate_stops_a_run_before_it_writes(runs, name, text, message, tmp_path):
+    bad = tmp_path / f"bad{KINDS[name].ENDING or '.txt'}"
+    bad.write_text(text)
+    with pytest.raises(InputError, match=message):
+        runs(name).train("train_and_eval", tmp_path / "run", EVAL_DATA=bad)
+    assert not (tmp_path / "run").exists()
+
+
 def test_weights_that_are_no_numbers_stop_the_run_and_spoil_no_checkpoint(runs, tmp_path):
     folder = shutil.copytree(runs("tagging").folder, tmp_path / "run")
     before = {path.name: path.read_bytes() for path in folder.glob("ckpt-*")}
