@@ -26,6 +26,8 @@ from __future__ import annotations
 
 import argparse
 
+from albert_tf.errors import InputError
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the kinds of artefacts with their flags."""
@@ -71,11 +73,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     lite.add_argument(
         "--precision",
         default="float32",
-        help="of the weights: float32, float16 (half the file) or int8 (a quarter); what it costs "
-        "is measured and printed (%(default)s)",
+        help="of the weights: float32, float16 (half the file) or int8 (a quarter, and faster on "
+        "CPUs); what it costs is measured and printed (%(default)s)",
     )
     lite.add_argument(
         "--seq_length", type=int, help="one fixed length; default: the program chooses it"
+    )
+    lite.add_argument(
+        "--text", action="store_true", help="refused, with the reason: LiteRT takes ids, not text"
     )
 
 
@@ -85,6 +90,8 @@ def run(args: argparse.Namespace) -> None:
     if args.kind == "lite":
         from . import lite_model
 
+        if args.text:
+            raise InputError(lite_model.NO_TEXT)
         path = lite_model.export(args.source, args.dest, args.precision, args.seq_length)
     elif args.kind == "encoder":
         from . import hub_encoder

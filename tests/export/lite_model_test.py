@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tiny_task
 from ai_edge_litert.interpreter import Interpreter
-from commands import status
+from commands import call, status
 
 import albert_tf.export
 from albert_tf.errors import InputError
@@ -16,6 +16,8 @@ from albert_tf.export import lite_model, manifest
 from albert_tf.modeling.classifier import AlbertClassifier
 from albert_tf.modeling.task_description import TaskDescription
 from albert_tf.tasks.classification import ClassificationTask
+from albert_tf.tokenization.graph_normalization import normalize
+from albert_tf.tokenization.settings import Preprocessing
 
 TESTDATA = Path(__file__).parents[1] / "testdata"
 NAMES = ("input_word_ids", "input_mask", "input_type_ids")
@@ -57,12 +59,16 @@ def test_float32_gives_the_numbers_of_the_original(source, tmp_path, io, fixed):
 @pytest.mark.parametrize(("precision", "drift"), [("float16", 2e-2), ("int8", 0.5)])
 def test_smaller_files_tell_what_they_cost(source, tmp_path, io, capsys, precision, drift):
     assert status("export", "lite", source, tmp_path / "lite", "--precision", precision) == 0
-    told = re.search(rf"difference of {precision} from the source: (\S+)", capsys.readouterr().out)
+    told = re.search(
+        rf"difference of {precision} from the source: at most (\S+), relative (\S+)",
+        capsys.readouterr().out,
+    )
     measured = largest_difference(tmp_path / "lite", io)
     assert 1e-4 < measured < drift and 1e-4 < float(told.group(1)) < drift
     written = manifest.read(tmp_path / "lite")
     assert written["precision"] == precision
     assert f"{written['largest_difference']:.1e}" == told.group(1)
+    assert f"{written['relative_difference']:.1e}" == told.group(2)
     names = {"model.tflite", "small.model", "small.vocab", "small.preprocess.json"}
     assert set(written["files"]) == names | {"albert_config.json"}
 
@@ -95,6 +101,29 @@ def test_wrong_arguments_are_refused_before_anything_is_written(
     with pytest.raises(InputError, match=message):
         lite_model.export(source, tmp_path / "lite", **arguments)
     assert not list(tmp_path.iterdir())
+
+
+def test_drift_is_the_largest_and_the_relative_difference():
+    found, expected = np.array([[3.0, 4.5], [0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 0.0]])
+    assert lite_model.drift_of(found, expected) == (0.5, 0.1)
+
+
+def test_text_is_refused_with_the_reason(tmp_path):
+    with pytest.raises(InputError, match="Flex delegate.*tokenize in the program"):
+        call("export", "lite", "anything", tmp_path / "lite", "--text")
+
+
+def test_the_reason_holds():
+    """Once interpreters have the Flex delegate, text inside can be built, and compared."""
+    spec = tf.TensorSpec([None], tf.string)
+    function = tf.function(lambda text: normalize(text, Preprocessing()), [spec], autograph=False)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [function.get_concrete_function()], tf.Module()
+    )
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.SELECT_TF_OPS]
+    interpreter = Interpreter(model_content=converter.convert())
+    with pytest.raises(RuntimeError, match="Select TensorFlow op.* not supported"):
+        interpreter.allocate_tensors()
 
 
 def test_the_snippet_of_the_readme_runs(source, tmp_path, monkeypatch):
