@@ -30,27 +30,32 @@ def check(path_or_handle: str, config: AlbertConfig, tokenizer: AlbertTokenizer 
       InputError: nothing readable lies there, or it was made for another model or vocabulary.
     """
     source = pretrained.reader().load(path_or_handle)
-    differing = config.misfits(source.config)
-    if differing:
-        raise InputError(
-            "The model must have the config of its initial weights. Received INIT_FROM="
-            f"'{path_or_handle}' with {'; '.join(differing)}. Set these, or take them all with "
-            "MODEL = @model_config.from_pretrained()."
-        )
+    check_config(config, source)
     if tokenizer is None or source.model_file is None:
         return
     check_same_vocabulary(tokenizer, AlbertTokenizer(source.model_file))
 
 
+def check_config(config: AlbertConfig, source: Any) -> None:
+    """Raises `InputError` unless a model of `config` has a place for the weights of `source`."""
+    if differing := "; ".join(config.misfits(source.config)):
+        raise InputError(
+            f"The model must have the config of its initial weights. Received '{source.path}' with "
+            f"{differing}. Set these, or let MODEL be theirs: leave it out of a fine-tuning, set "
+            "MODEL = @model_config.from_pretrained() in a pretraining."
+        )
+
+
 def check_rows(config: AlbertConfig, tokenizer: AlbertTokenizer) -> None:
     """Raises `InputError` unless the word table has a row for each piece of the vocabulary."""
-    if tokenizer.vocab_size != config.vocab_size:
-        raise InputError(
-            "The model must have a row for each piece of the vocabulary. Received "
-            f"vocab_size={config.vocab_size} for '{tokenizer.model_file}' with "
-            f"{tokenizer.vocab_size} pieces. Set VOCAB_SIZE to that, or the model's vocab_size; to "
-            "begin with weights that exist, set VOCAB to their vocabulary."
-        )
+    rows, pieces = config.vocab_size, tokenizer.vocab_size
+    if rows == pieces:
+        return
+    raise InputError(
+        f"The model must have a row for each piece of the vocabulary. Received vocab_size={rows} "
+        f"for '{tokenizer.model_file}' with {pieces} pieces. Set VOCAB_SIZE to that, or the model's"
+        " vocab_size; to begin with weights that exist, set VOCAB to their vocabulary."
+    )
 
 
 def check_same_vocabulary(tokenizer: AlbertTokenizer, theirs: AlbertTokenizer) -> None:

@@ -70,12 +70,8 @@ def find(
             f"INIT_FROM='{init_from}' and FROM_SCRATCH=True. Leave one out."
         )
     source = pretrained.reader().load(init_from)
-    differing = model.to_albert_config().misfits(source.config) if model != ModelConfig() else ()
-    if differing:
-        raise InputError(
-            "The model's config comes with its weights. Received INIT_FROM="
-            f"'{init_from}' and a MODEL with {'; '.join(differing)}. Leave MODEL out."
-        )
+    if model != ModelConfig():
+        initial_weights.check_config(model.to_albert_config(), source)
     tokenizer = tokenizer_of(source, vocab_file)
     return StartingPoint(source.config, tokenizer, source, source.task)
 

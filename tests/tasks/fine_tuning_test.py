@@ -106,7 +106,7 @@ def test_what_does_not_fit_stops_before_any_work(weights, tmp_path):
     vocab = str(tiny_task.VOCAB)
     refused("vocab_size=30000 .*1000 pieces", from_scratch=True, vocab_file=vocab)
     wide = ModelConfig(**{**tiny_task.MODEL, "hidden_size": 36})
-    message = "config comes with its weights.*a MODEL with hidden_size=36 here, 32 there. Leave"
+    message = "the config of its initial weights.* with hidden_size=36 here, 32 there.*leave it out"
     refused(message, init_from=str(folder), model=wide)
     cased = str(tiny_task.VOCAB.with_name("spm_cased.model"))
     refused("the one that the weights were trained with", init_from=str(folder), vocab_file=cased)
