@@ -31,6 +31,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_the_snippet_of_the_guide_trains(folder):
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/pretraining.md").read_text(), re.S)
+    assert len(list(filter(None, code.splitlines()))) == 10
     for name, value in SMALLER.items():
         code = re.sub(rf"{name}=\d+", f"{name}={value}", code)
     found = {}
