@@ -11,6 +11,7 @@ the machine sets. `--clock cpu` counts seconds of processor time, which other pr
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -27,13 +28,13 @@ from benchmarks import interleaved, model_garden, model_size, roofline, traffic 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
-def step(encoder: tf_keras.layers.Layer, inputs: list[tf.Tensor]) -> tf.types.experimental.Callable:
-    """Returns a training step: forward, backward, plain gradient descent."""
+def step(encoder: tf_keras.layers.Layer) -> tf.types.experimental.Callable:
+    """Returns a training step on a batch: forward, backward, plain gradient descent."""
     optimizer = tf_keras.optimizers.legacy.SGD(1e-6)
-    real = tf.cast(inputs[1], tf.float32)[:, :, tf.newaxis]
 
     @tf.function(autograph=False)
-    def train() -> tf.Tensor:
+    def train(inputs: list[tf.Tensor]) -> tf.Tensor:
+        real = tf.cast(inputs[1], tf.float32)[:, :, tf.newaxis]
         with tf.GradientTape() as tape:
             outputs = encoder(inputs, training=True)
             loss = tf.reduce_mean((outputs["sequence_output"] * real) ** 2)
@@ -95,7 +96,7 @@ def main() -> None:
         f"{args.preset}, {config.num_hidden_layers} layers, {args.shape}, {real.sum()} real tokens "
         f"of {real.size}, float32, {os.cpu_count()} cores; outputs differ by {difference:.1e}"
     )
-    train = {name: step(encoder, inputs) for name, encoder in encoders.items()}
+    train = {name: functools.partial(step(encoder), inputs) for name, encoder in encoders.items()}
     for title, systems in (("forward", forward), ("training step", train)):
         alone = products(config, int(real.sum()), training=systems is train)
         systems = {**systems, "products alone": alone}

@@ -1,16 +1,20 @@
 """One pass of fine-tuning over sentences of their real lengths, by three systems in turn.
 
     pip install --constraint constraints.txt '.[bench]'
-    python -m benchmarks.finetune_step [--preset albert_base_v2] [--examples 256] [--rounds 5]
+    python -m benchmarks.finetune_step [--preset albert_base_v2] [--examples 128] [--rounds 3]
 
-The set is sentences of the installed documentation, labelled by package, with the vocabulary of
---vocab. Each system batches it as its users get it: albert_tf puts rows of like length together
-and leaves out the padding that is left (the last row of the table computes it),
-Model Garden's SentencePredictionTask pads all to --length, transformers' Trainer pads each batch to
-its longest row. A pass is every batch from the input pipeline through forward, backward, clipping
-and AdamW, float32, same weights. Each system runs in a process of its own with its default threads.
-The mean losses must agree to 1e-3 before anything is timed; then they take turns, A B C A B C, and
-what counts is the ratio within a round.
+The set is sentences of the installed documentation, labelled by package; a vocabulary is made of
+more of them. Each system batches the set as its users get it: albert_tf puts rows of like length
+together and leaves out the padding that is left (the last row of the table computes it), Model
+Garden's SentencePredictionTask pads all to --length, transformers' Trainer pads each batch to its
+longest row. A pass is every batch from the input pipeline through forward, backward, clipping and
+AdamW, float32, same weights, dropout 0. Each system runs in a process of its own with its default
+threads. The mean losses must agree to 1e-3 before anything is timed; then they take turns, A B C A
+B C, and what counts is the ratio within a round.
+
+Every round goes to the results at once; a run that was stopped goes on with the rounds that are
+missing. --layers gives a quick trial: the cost is linear in the layers, but what a pass costs
+besides, such as the set-up of transformers' Trainer, weighs more then.
 """
 
 from __future__ import annotations
@@ -19,90 +23,108 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from albert_tf.data.corpus import package_sentences
-from albert_tf.data.labelled.classification import LabelledText, encode
-from albert_tf.tokenization.tokenizer import AlbertTokenizer
-from benchmarks import interleaved, model_size
+from albert_tf.errors import InputError
+from albert_tf.files import replacing
+from benchmarks import interleaved, labelled_sentences, machine, model_size
 from benchmarks.finetune_systems import OURS, SYSTEMS, artefacts
 from benchmarks.worker import Failed, Worker, in_process
 
 TOLERANCE = 1e-3
-
-
-def sentences(vocab: str, examples: int, length: int, batch_size: int) -> dict[str, np.ndarray]:
-    """Returns ids, splits and labels of labelled sentences; `examples` of them."""
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / name for name in ("train.jsonl", "dev.jsonl")]
-        package_sentences.write(*paths)
-        lines = paths[0].read_text(encoding="utf-8").splitlines()
-    rng = np.random.default_rng(0)
-    rows = [json.loads(lines[i]) for i in rng.permutation(len(lines))[:examples]]
-    labels = sorted({row["label"] for row in rows})
-    texts = [LabelledText("", (row["text"],)) for row in rows]
-    ids, _ = encode(texts, AlbertTokenizer.from_pretrained(vocab), length)
-    return dict(
-        ids=np.concatenate(ids).astype(np.int32),
-        splits=np.cumsum([0, *map(len, ids)]),
-        labels=np.array([labels.index(row["label"]) for row in rows], np.int32),
-        width=np.array(length),
-        batch_size=np.array(batch_size),
-    )
-
-
-def measure(
-    config: dict[str, object], data: dict[str, np.ndarray], systems: list[str], rounds: int
-) -> str:
-    """Returns the table."""
-    workers, losses = {}, {}
-    with tempfile.TemporaryDirectory() as folder:
-        in_process(artefacts, config, int(data["labels"].max()) + 1, Path(folder))
-        for name in tqdm(systems, desc="first passes", leave=False):
-            try:
-                worker = Worker(SYSTEMS[name], Path(folder))
-                losses[name] = float(worker.bind(data)[0])
-                workers[name] = worker
-            except Failed as error:
-                tqdm.write(f"{name}: left out: {str(error).strip().splitlines()[-1]}")
-        assert np.ptp([*losses.values()]) < TOLERANCE, f"losses differ: {losses}"
-        seconds: dict[str, list[float]] = {name: [] for name in workers}
-        for _ in tqdm(range(rounds), desc="rounds", leave=False):
-            for name, worker in workers.items():
-                seconds[name].append(worker.run(1))
-        for worker in workers.values():
-            worker.stop()
-    lengths = np.diff(data["splits"])
-    title = (
-        f"{len(lengths)} sentences, {lengths.mean():.1f} tokens on average, {lengths.max()} at "
-        f"most, batches of {data['batch_size']}, fixed length {data['width']}, loss "
-        f"{losses[OURS]:.4f} for all"
-    )
-    return interleaved.table(title, seconds)
+RESULTS = Path(__file__).parent / "results" / "finetune_step.json"
+CLOCKS = {"wall": "wall time", "cpu": "processor time of all cores"}
 
 
 def main() -> None:
-    """Prints the table."""
+    """Measures the rounds that are missing and prints the tables."""
+    args = _arguments()
+    data = labelled_sentences.read(args.examples, args.length, args.batch)
+    results = _read(args, _setting(args, data))
+    if len(results["wall"].get(OURS, [])) < args.rounds:
+        with tempfile.TemporaryDirectory() as folder:
+            in_process(
+                artefacts,
+                model_size.config(args).to_dict(),
+                int(data["labels"].max()) + 1,
+                Path(folder),
+            )
+            _measure(args, data, Path(folder), results)
+    print(results["setting"])
+    for clock, title in CLOCKS.items():
+        print(interleaved.table(title, results[clock]))
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--vocab", required=True, help="a SentencePiece model, such as quickstart/vocab.model")
     model_size.add_flags(parser)
-    add("--examples", type=int, default=256, help="(%(default)s)")
+    add("--examples", type=int, default=128, help="(%(default)s)")
     add("--length", type=int, default=128, help="fixed length of Model Garden's (%(default)s)")
     add("--batch", type=int, default=32, help="(%(default)s)")
     add("--systems", nargs="+", default=[*SYSTEMS], choices=SYSTEMS)
-    add("--rounds", type=int, default=5, help="turns of each system (%(default)s)")
+    add("--rounds", type=int, default=3, help="turns of each system (%(default)s)")
+    add("--results", type=Path, default=RESULTS, help="file to go on with (%(default)s)")
+    add("--again", action="store_true", help="forget the rounds that are in the results")
     args = parser.parse_args()
     if args.examples % args.batch:
         parser.error("--examples must be a multiple of --batch, so that no system leaves some out")
-    data = sentences(args.vocab, args.examples, args.length, args.batch)
-    config = model_size.config(args).to_dict()
-    systems = [OURS, *(name for name in args.systems if name != OURS)]
-    print(f"{args.preset}: {measure(config, data, systems, args.rounds)}", flush=True)
+    args.systems = [OURS, *(name for name in args.systems if name != OURS)]
+    return args
+
+
+def _setting(args: argparse.Namespace, data: dict[str, np.ndarray]) -> str:
+    lengths, layers = np.diff(data["splits"]), model_size.config(args).num_hidden_layers
+    return (
+        f"{args.preset}, {layers} layers; {len(lengths)} sentences of {lengths.mean():.1f} tokens "
+        f"on average, {lengths.max()} at most, in batches of {args.batch}; fixed length "
+        f"{args.length}"
+    )
+
+
+def _read(args: argparse.Namespace, setting: str) -> dict[str, Any]:
+    asked = {"setting": setting, "systems": args.systems}
+    if args.results.exists() and not args.again:
+        found = json.loads(args.results.read_text(encoding="utf-8"))
+        for key, wanted in asked.items():
+            if found[key] != wanted:
+                raise InputError(
+                    f"A results file is of one {key}. Received {wanted!r} for '{args.results}' of "
+                    f"{found[key]!r}. Name another file by --results, or begin --again."
+                )
+        return found
+    return {"machine": machine.describe(), **asked, "wall": {}, "cpu": {}}
+
+
+def _measure(
+    args: argparse.Namespace, data: dict[str, np.ndarray], folder: Path, results: dict[str, Any]
+) -> None:
+    workers, losses = {}, {}
+    for name in tqdm(args.systems, desc="first passes", leave=False):
+        try:
+            worker = Worker(SYSTEMS[name], folder)
+            # The first pass compiles all; a second one would cost as much as a round.
+            losses[name] = float(worker.bind(data, settling_calls=0)[0])
+            workers[name] = worker
+        except Failed as error:
+            tqdm.write(f"{name}: left out: {str(error).strip().splitlines()[-1]}")
+    assert np.ptp([*losses.values()]) < TOLERANCE, f"losses differ: {losses}"
+    print(f"loss {losses[OURS]:.4f} for all", flush=True)
+    done = len(results["wall"].get(OURS, []))
+    for _ in tqdm(range(done, args.rounds), desc="rounds", leave=False):
+        turn = {name: (worker.run(1), worker.cpu_seconds) for name, worker in workers.items()}
+        for name, seconds in turn.items():
+            for clock, value in zip(CLOCKS, seconds):
+                results[clock].setdefault(name, []).append(value)
+        with replacing(args.results) as temporary:
+            temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    for worker in workers.values():
+        worker.stop()
 
 
 if __name__ == "__main__":

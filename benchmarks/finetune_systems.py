@@ -176,6 +176,7 @@ def trainer(folder: Path) -> Bind:
         made = transformers.Trainer(
             model=model, args=arguments, train_dataset=rows, data_collator=tokenizer
         )
+        made.remove_callback(transformers.PrinterCallback)
         return lambda: (made.train().training_loss,)
 
     return bind

@@ -43,6 +43,8 @@ class Worker:
     Attributes:
       load_seconds: what importing its libraries and loading the model took.
       first_call: seconds of the first call of all, which compiles what the system compiles.
+      cpu_seconds: of processor time for a call of the last `run`, all threads together; other
+        programs disturb it less.
 
     Raises:
       Failed: by every method, if the system did.
@@ -54,20 +56,29 @@ class Worker:
         self._process.start()
         theirs.close()  # so that the end of the process is seen here
         self.first_call: float | None = None
+        self.cpu_seconds: float | None = None
         self.load_seconds = _receive(self._connection)
 
-    def bind(self, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """Makes `batch` the one to run; returns its outputs."""
-        seconds, outputs = self._ask("bind", batch)
+    def bind(self, batch: dict[str, np.ndarray], settling_calls: int = 1) -> list[np.ndarray]:
+        """Makes `batch` the one to run, and returns the outputs of a first call.
+
+        Args:
+          batch: as the system takes it.
+          settling_calls: further calls, whose time does not count either.
+        """
+        seconds, outputs = self._ask("bind", (batch, settling_calls))
         self.first_call = self.first_call or seconds
         return outputs
 
     def run(self, calls: int) -> float:
         """Returns the seconds of a call, the mean of so many in a row."""
-        return self._ask("run", calls)
+        seconds, self.cpu_seconds = self._ask("run", calls)
+        return seconds
 
     def stop(self) -> None:
         """Ends the process."""
+        self._connection.close()  # it ends by itself then, and leaves nothing behind
+        self._process.join(timeout=10)
         self._process.terminate()
         self._process.join()
 
@@ -111,17 +122,20 @@ def _serve(connection: Connection, load: Callable[[Path], Any], folder: Path) ->
         call = None
         while True:
             what, argument = connection.recv()
-            begin = time.perf_counter()
+            begin, cpu_begin = time.perf_counter(), time.process_time()
             if what == "bind":
-                call = bind(argument)
+                batch, settling_calls = argument
+                call = bind(batch)
                 outputs = call()
                 seconds = time.perf_counter() - begin
-                call()
+                for _ in range(settling_calls):
+                    call()
                 answer = seconds, [np.asarray(output) for output in outputs]
             else:
                 for _ in range(argument):
                     call()
-                answer = (time.perf_counter() - begin) / argument
+                ends = time.perf_counter() - begin, time.process_time() - cpu_begin
+                answer = tuple(seconds / argument for seconds in ends)
             connection.send(("ok", answer))
     except EOFError:
         pass

@@ -72,7 +72,9 @@ def spans(
     proto = sentencepiece_pb2.SentencePieceText()
     proto.ParseFromString(processor.encode(aligned.text, out_type="serialized_proto"))
     # SentencePiece counts bytes of UTF-8; this finds the character that a byte belongs to.
-    bytes_before = [0, *itertools.accumulate(len(c.encode()) for c in aligned.text)]
+    bytes_before: Sequence[int] = range(len(aligned.text) + 1)
+    if not aligned.text.isascii():
+        bytes_before = [0, *itertools.accumulate(len(c.encode()) for c in aligned.text)]
     pieces, starts, ends = [], [], []
     for token in proto.pieces:
         begin = bisect.bisect_left(bytes_before, token.begin)

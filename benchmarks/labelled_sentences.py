@@ -1,0 +1,47 @@
+"""The set that fine-tuning is timed on: sentences of their real lengths, as ids."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from albert_tf.data.corpus import package_sentences
+from albert_tf.data.labelled.classification import LabelledText, encode
+from albert_tf.tokenization import vocabulary
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+PER_PACKAGE, VOCAB_SIZE = 6000, 5000
+
+
+def read(examples: int, length: int, batch_size: int) -> dict[str, np.ndarray]:
+    """Returns sentences of the installed documentation, labelled by package.
+
+    Args:
+      examples: how many, a random sample that is always the same.
+      length: tokens of the longest sentence; longer ones are cut.
+      batch_size: B, kept with the set.
+
+    Returns:
+      "ids" int32, all rows one after the other; "splits", where each begins; "labels" int32;
+      "width" and "batch_size".
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / name for name in ("train.jsonl", "dev.jsonl")]
+        package_sentences.write(*paths, per_package=PER_PACKAGE)
+        lines = paths[0].read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        model = vocabulary.train([r["text"] for r in rows], Path(folder) / "vocab", VOCAB_SIZE)
+        tokenizer = AlbertTokenizer.from_pretrained(model)
+    chosen = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))[:examples]]
+    labels = sorted({row["label"] for row in chosen})
+    ids, _ = encode([LabelledText("", (row["text"],)) for row in chosen], tokenizer, length)
+    return dict(
+        ids=np.concatenate(ids).astype(np.int32),
+        splits=np.cumsum([0, *map(len, ids)]),
+        labels=np.array([labels.index(row["label"]) for row in chosen], np.int32),
+        width=np.array(length),
+        batch_size=np.array(batch_size),
+    )

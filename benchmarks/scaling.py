@@ -1,0 +1,66 @@
+"""How the cost of our encoder grows with batch, real tokens and padding: forward and training.
+
+    python -m benchmarks.scaling [--layers 3] [--rounds 5] [--clock cpu]
+
+Full rows of 128 tokens, batch by batch; the same rows of padded traffic, batch by batch; and one
+batch of them padded further and further. Where the cost is that of the real tokens, all have one
+cost a token. Shapes take turns, round by round; `--clock cpu` counts seconds of processor time,
+which other programs disturb less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import statistics
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from albert_tf import AlbertEncoder
+from benchmarks import interleaved, model_size, traffic
+from benchmarks.encoder import CLOCKS, step
+
+FULL = [traffic.Shape(batch, 128) for batch in (4, 8, 16, 32)]
+BATCHES = [traffic.Shape(batch, 128, traffic.PAIRS) for batch in (8, 16, 32, 64)]
+# Rows that hold at most 64 tokens, wherever they are padded to.
+PADDED = [traffic.Shape(32, length, traffic.PAIRS[:-2]) for length in (128, 256, 512)]
+
+
+def main() -> None:
+    """Prints the table, in Markdown."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    model_size.add_flags(parser)
+    parser.add_argument("--rounds", type=int, default=5, help="(%(default)s)")
+    parser.add_argument("--clock", default="wall", choices=CLOCKS, help="(%(default)s)")
+    args = parser.parse_args()
+    config = model_size.config(args)
+    encoder = AlbertEncoder.from_albert_config(config, remove_padding=True)
+    signature = [[tf.TensorSpec([None, None], tf.int32)] * 3]
+    forward = tf.function(lambda x: encoder(x)["sequence_output"], signature, autograph=False)
+    passes = {"forward": forward, "training": step(encoder).get_concrete_function(*signature)}
+    print(f"{args.preset}, {config.num_hidden_layers} layers, float32, {args.clock} time")
+    print("| batch | positions | real tokens | " + " | ".join(
+        f"{name}, ms | microseconds a token" for name in passes) + " |")  # fmt: skip
+    print("|---" * (3 + 2 * len(passes)) + "|")
+    for shapes in (FULL, BATCHES, PADDED):
+        batches = {shape: traffic.batch(shape, config.vocab_size) for shape in shapes}
+        calls = {
+            (name, shape): functools.partial(run, [tf.constant(x) for x in batch.values()])
+            for name, run in passes.items()
+            for shape, batch in tqdm(batches.items(), leave=False)
+        }
+        seconds = interleaved.measure(calls, args.rounds, 1, CLOCKS[args.clock])
+        for shape, batch in batches.items():
+            tokens = int(batch["input_mask"].sum())
+            cells = [f"{shape.batch}x{shape.length}", batch["input_mask"].size, tokens]
+            for name in passes:
+                median = statistics.median(seconds[name, shape])
+                cells += [f"{1000 * median:.0f}", f"{1e6 * median / tokens:.0f}"]
+            print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
