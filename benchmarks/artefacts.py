@@ -14,7 +14,7 @@ PIECES = Path(__file__).parents[1] / "tests" / "testdata" / "tokenization" / "sp
 
 
 def tensorflow_formats(config: AlbertConfig, folder: Path) -> None:
-    """Writes `checkpoint`, `hugging_face`, `keras_hub`, `hub` and `model_garden`.
+    """Writes `checkpoint`, `hugging_face`, `keras_hub`, `hub`, `model_garden` and `lite_int8`.
 
     Args:
       config: the sizes.
@@ -27,15 +27,14 @@ def tensorflow_formats(config: AlbertConfig, folder: Path) -> None:
     for to in ("hugging_face", "keras_hub"):
         convert(folder / "checkpoint", to, folder / to)
     model_garden.encoder(encoder, config).save(str(folder / "model_garden"), save_format="tf")
+    lite(encoder, config, folder, "int8")
 
 
 def hub(config: AlbertConfig, folder: Path) -> AlbertEncoder:
     """Writes `checkpoint` and `hub` only, and returns the encoder."""
     import tensorflow as tf
 
-    from albert_tf import AlbertEncoder, AlbertTokenizer
-    from albert_tf.export import hub_encoder
-    from albert_tf.serving.shared_model import SharedModel
+    from albert_tf import AlbertEncoder
 
     tf.keras.utils.set_random_seed(1)
     encoder = AlbertEncoder.from_albert_config(config, name="encoder")
@@ -43,9 +42,27 @@ def hub(config: AlbertConfig, folder: Path) -> AlbertEncoder:
     source.mkdir()
     tf.train.Checkpoint(encoder=encoder).save(str(source / "ckpt"))
     config.to_json_file(source / "albert_config.json")
+    write_hub(encoder, config, folder)
+    return encoder
+
+
+def write_hub(encoder: AlbertEncoder, config: AlbertConfig, folder: Path) -> None:
+    """Writes `hub`."""
+    from albert_tf import AlbertTokenizer
+    from albert_tf.export import hub_encoder
+    from albert_tf.serving.shared_model import SharedModel
+
     tokenizer = AlbertTokenizer(PIECES)
     hub_encoder.write(SharedModel(encoder), config, tokenizer, folder / "hub", check=False)
-    return encoder
+
+
+def lite(encoder: AlbertEncoder, config: AlbertConfig, folder: Path, precision: str) -> None:
+    """Writes `lite_` and the precision: for LiteRT, its length open."""
+    from albert_tf import AlbertTokenizer
+    from albert_tf.export import lite_model, lite_source
+
+    source = lite_source.of_encoder(encoder, config)
+    lite_model.write(source, AlbertTokenizer(PIECES), folder / f"lite_{precision}", precision)
 
 
 def onnx(folder: Path) -> None:

@@ -4,9 +4,10 @@
     python -m benchmarks.inference [--shapes 8x128 ...] [--systems albert_tf ...] [--rounds 7]
 
 Each system runs in a process of its own, as its users run it, with its default threads. For each
-shape all outputs are first compared at real tokens, and must agree to 1e-4; then the systems take
-turns, A B C A B C, as machines drift, and what counts is the ratio within a round. The matrix
-products alone run in the same turns: they are the limit (`roofline`).
+shape all outputs are first compared at real tokens, and must agree to 1e-4 (int8 models tell how
+far they are); then the systems take turns, A B C A B C, as machines drift, and what counts is the
+ratio within a round. The matrix products alone run in the same turns: they are the limit
+(`roofline`).
 
 A shape that was finished is in the results and is not measured again; --again does. Systems whose
 libraries are missing are named and left out. Close other programs before the figures matter.
@@ -29,7 +30,7 @@ from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
 from albert_tf.files import replacing
 from benchmarks import artefacts, machine, model_size, report, roofline, traffic
-from benchmarks.systems import OURS, SYSTEMS
+from benchmarks.systems import OURS, QUANTISED, SYSTEMS
 from benchmarks.worker import Failed, Worker, in_process
 
 TOLERANCE = 1e-4
@@ -135,7 +136,7 @@ def _measure_shape(
     for system, worker in tqdm(workers.items(), desc=f"{name}: first calls", leave=False):
         _or_tell(system, lambda: outputs.update({system: worker.bind(batch)}))  # noqa: B023
     differences = {
-        system: _difference(found, outputs[OURS], real)
+        system: _difference(found, outputs[OURS], real, system not in QUANTISED)
         for system, found in outputs.items()
         if found and system != OURS
     }
@@ -154,15 +155,18 @@ def _measure_shape(
     }
 
 
-def _difference(found: list[np.ndarray], wanted: list[np.ndarray], real: np.ndarray) -> float:
+def _difference(
+    found: list[np.ndarray], wanted: list[np.ndarray], real: np.ndarray, must_agree: bool
+) -> float:
     """Returns the largest difference at real tokens and of pooled outputs.
 
     Raises:
-      AssertionError: it is more than `TOLERANCE`; a race of different numbers tells nothing.
+      AssertionError: it must not be, and is, more than `TOLERANCE`; a race of different numbers
+        tells nothing.
     """
     parts = (found[0][real] - wanted[0][real], found[1] - wanted[1])
     difference = max(float(np.abs(part).max()) for part in parts)
-    assert difference < TOLERANCE, f"outputs differ by {difference}"
+    assert difference < TOLERANCE or not must_agree, f"outputs differ by {difference}"
     return difference
 
 

@@ -15,7 +15,6 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "inference.json"
 PAGE = ROOT / "docs" / "performance.md"
 CHART = PAGE.with_name("performance.png")
-_BEGIN, _END = "<!-- benchmarks.inference -->", "<!-- end of benchmarks.inference -->"
 
 
 def tables(results: Mapping[str, Any]) -> str:
@@ -35,14 +34,18 @@ def tables(results: Mapping[str, Any]) -> str:
 
 
 def write(results: Mapping[str, Any]) -> Path:
-    """Puts the tables and the chart into the guide, between two marks, and returns its path."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, after = text.split(_BEGIN)[0], text.split(_END)[1]
-    chart = f"![Real tokens a second]({CHART.name})"
-    middle = f"{_BEGIN}\n\n{chart}\n\n{tables(results)}\n\n{_END}"
-    PAGE.write_text(before + middle + after, encoding="utf-8")
+    """Puts the tables and the chart into the guide, and returns its path."""
+    put("benchmarks.inference", f"![Real tokens a second]({CHART.name})\n\n{tables(results)}")
     _draw(results)
     return PAGE
+
+
+def put(module: str, text: str) -> None:
+    """Puts a text into the guide, between the two marks of a module."""
+    begin, end = f"<!-- {module} -->", f"<!-- end of {module} -->"
+    page = PAGE.read_text(encoding="utf-8")
+    before, after = page.split(begin)[0], page.split(end)[1]
+    PAGE.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
 def limit(shape: Mapping[str, Any]) -> list[float] | None:

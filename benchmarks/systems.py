@@ -1,4 +1,6 @@
-"""The systems that inference compares, each as its users run it, float32, with default threads.
+"""The systems that inference compares, each as its users run it, with default threads.
+
+All but `QUANTISED` compute in float32.
 
 A system is a function of the folder that `artefacts` filled; it loads the model and returns `bind`.
 `bind` takes a batch, turns it into the tensors of its library, and returns the call to be timed,
@@ -20,6 +22,8 @@ Batch = Mapping[str, np.ndarray]
 Bind = Callable[[Batch], Callable[[], tuple[Any, Any]]]
 
 OURS = "albert_tf"
+INT8 = "albert_tf, LiteRT int8"
+QUANTISED = (INT8,)  # their drift is told, not bounded
 _HUGGING_FACE = dict(
     input_ids="input_ids", attention_mask="input_mask", token_type_ids="segment_ids"
 )
@@ -37,6 +41,35 @@ def saved_model(folder: Path, padding: bool = False) -> Bind:
         def call() -> tuple[Any, Any]:
             outputs = module(tensors) if padding else module.signatures["tokens"](**tensors)
             return outputs["sequence_output"], outputs["pooled_output"]
+
+        return call
+
+    return bind
+
+
+def lite(folder: Path, name: str) -> Bind:
+    """A LiteRT model, row by row, each cut to its length; zeros behind it."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    threads = len(os.sched_getaffinity(0))
+    model = Interpreter(str(folder / name / "model.tflite"), num_threads=threads)
+    run = model.get_signature_runner()
+
+    def bind(batch: Batch) -> Callable[[], tuple[Any, Any]]:
+        inputs = dict(zip(("input_word_ids", "input_mask", "input_type_ids"), batch.values()))
+        lengths = inputs["input_mask"].sum(1)
+        rows = [
+            {name: value[i : i + 1, :length] for name, value in inputs.items()}
+            for i, length in enumerate(lengths)
+        ]
+
+        def call() -> tuple[Any, Any]:
+            outputs = [run(**row) for row in rows]
+            pooled = np.concatenate([output["pooled_output"] for output in outputs])
+            sequence = np.zeros([*inputs["input_mask"].shape, pooled.shape[-1]], np.float32)
+            for i, (length, output) in enumerate(zip(lengths, outputs)):
+                sequence[i, :length] = output["sequence_output"][0]
+            return sequence, pooled
 
         return call
 
@@ -131,6 +164,7 @@ def _openvino(folder: Path) -> Bind:
 SYSTEMS: Mapping[str, Callable[[Path], Bind]] = {
     OURS: saved_model,
     "albert_tf, padding kept": functools.partial(saved_model, padding=True),
+    INT8: functools.partial(lite, name="lite_int8"),
     "Model Garden": functools.partial(_model_garden, xla=False),
     "Model Garden, XLA": functools.partial(_model_garden, xla=True),
     "KerasHub on TensorFlow": functools.partial(_keras_hub, backend="tensorflow"),
