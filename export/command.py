@@ -7,15 +7,16 @@
 
 SOURCE is the folder of a training (albert-tf train --model_dir) or any model that `albert-tf
 convert` reads. DEST is a new or empty folder; that of a task gets a folder for each version, named
-by its number, as TensorFlow Serving wants it. What was written is loaded again in another process,
-which does not have this package, and compared with SOURCE; the folder appears only if they agree.
-A LiteRT model is compared by its interpreter.
+by its number, as TensorFlow Serving wants it, and so does that of an encoder with --version. What
+was written is loaded again in another process, which does not have this package, and compared with
+SOURCE; the folder appears only if they agree. A LiteRT model is compared by its interpreter.
 
 A task is what the model was fine-tuned for: classes or numbers for texts or pairs, labels for
 words, choices. A pretrained model fills each [MASK], or gives embeddings with --pooling.
 
 examples:
   albert-tf export encoder runs/base hub/encoder
+  albert-tf export encoder runs/base models/encoder --version next
   albert-tf export preprocessor runs/base hub/preprocessor --seq_length 256
   albert-tf export task runs/reviews models/reviews
   albert-tf export task albert_base_v2/ models/sentences --pooling mean
@@ -55,6 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="signatures compute padding too; by default they leave it out, give zeros there, and "
         "cost what the real tokens cost",
+    )
+    encoder.add_argument(
+        "--version",
+        help="for TensorFlow Serving: make DEST/VERSION, a whole number or next; default: DEST",
     )
     text.add_argument(
         "--seq_length", type=int, default=128, help="default length of the inputs (%(default)s)"
@@ -96,7 +101,9 @@ def run(args: argparse.Namespace) -> None:
     elif args.kind == "encoder":
         from . import hub_encoder
 
-        path = hub_encoder.export(args.source, args.dest, args.vocab, check, not args.keep_padding)
+        path = hub_encoder.export(
+            args.source, args.dest, args.vocab, check, not args.keep_padding, args.version
+        )
     elif args.kind == "task":
         from . import task_model
 

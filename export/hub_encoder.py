@@ -20,7 +20,7 @@ from albert_tf.serving.hub_encoder import HubEncoder
 from albert_tf.serving.shared_model import SharedModel
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-from . import assets, encoder_cases, model_card, writer
+from . import assets, encoder_cases, model_card, versions, warmup, writer
 from .verify import verify
 
 KIND = "hub_encoder"
@@ -32,6 +32,7 @@ def export(
     vocab: str | os.PathLike | None = None,
     check: bool = True,
     remove_padding: bool = True,
+    version: str | None = None,
 ) -> Path:
     """Writes the encoder of `source`, with the heads that it has, as a TF-Hub SavedModel.
 
@@ -41,16 +42,19 @@ def export(
       vocab: a SentencePiece model or a folder with one, in place of the one that lies in `source`.
       check: whether to reload the artefact in another process and compare it with the source.
       remove_padding: whether signatures leave padding out (`HubEncoder`).
+      version: for TensorFlow Serving, which reads NAME/VERSION: the folder of this version in
+        `dest` is made instead (`versions.folder`).
 
     Returns:
-      `dest`.
+      The folder that was made.
 
     Raises:
-      InputError: `dest` holds something, `source` is no model, or has no SentencePiece model or one
-        with more pieces than the model has ids; before anything is written.
+      InputError: `dest` holds something, `version` is no number, `source` is no model, or has no
+        SentencePiece model or one with more pieces than the model has ids; before anything is
+        written.
       VerificationError: the artefact does not give the numbers of its source.
     """
-    check_new_directory(dest, writer.WHAT)
+    dest = check_new_directory(versions.folder(dest, version) if version else dest, writer.WHAT)
     found = load.load(source)
     tokenizer = _tokenizer(found, vocab)
     return write(_model(found), found.config, tokenizer, dest, check, remove_padding)
@@ -95,6 +99,7 @@ def write(
             (lambda path: verify(path, encoder_cases.cases(model, config, remove_padding)))
             if check
             else None,
+            warmup.of_encoder(signatures, config.max_position_embeddings, tokenizer.mask_id),
         )
 
 

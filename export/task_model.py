@@ -64,5 +64,5 @@ def export(
             description,
             model_card.task(description, task.table),
             (lambda path: verify(path, found.cases())) if check else None,
-            warmup.requests(task),
+            warmup.of_task(task),
         )

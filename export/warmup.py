@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -43,23 +44,49 @@ def write(folder: Path, requests: Iterable[Request]) -> None:
             writer.write(log.SerializeToString())
 
 
-def requests(task: TextTask) -> Iterator[Request]:
+def of_task(task: TextTask) -> Iterator[Request]:
     """Yields requests for each signature of a task, of several lengths and batch sizes."""
-    texts = task.table["serving_default"].inputs
-    for batch in BATCH_SIZES:
-        for length in sorted({min(tokens, task.seq_length) for tokens in TOKENS}):
-            text = " ".join(["[MASK]"] + ["word"] * (length // len(texts)))
-            inputs = {name: np.full(_sizes(spec, batch), text) for name, spec in texts.items()}
-            yield Request("serving_default", inputs)
-            yield Request("examples", {"examples": records(inputs)})
-            ids, mask, types = task.table["tokens"].inputs.items()
-            sizes = [*_sizes(ids[1], batch)[:-1], length]
-            tokens = {
-                ids[0]: np.full(sizes, task.special_ids.mask),
-                mask[0]: np.ones(sizes),
-                types[0]: np.zeros(sizes),
-            }
-            yield Request("tokens", {n: array.astype(np.int32) for n, array in tokens.items()})
+    texts, ids = (task.table[name].inputs for name in ("serving_default", "tokens"))
+    for batch, length in _batches(task.seq_length):
+        text = " ".join(["[MASK]"] + ["word"] * (length // len(texts)))
+        inputs = {name: np.full(_sizes(spec, batch), text) for name, spec in texts.items()}
+        yield Request("serving_default", inputs)
+        yield Request("examples", {"examples": records(inputs)})
+        yield Request("tokens", _tokens(ids, batch, length, task.special_ids.mask))
+
+
+def of_encoder(names: Iterable[str], longest: int, mask_id: int) -> Iterator[Request]:
+    """Yields requests for each signature of an encoder that takes ids.
+
+    Args:
+      names: of `signatures.ENCODER`.
+      longest: length of the position table.
+      mask_id: of [MASK].
+    """
+    found = {name: signatures.ENCODER[name].inputs for name in names}
+    for batch, length in _batches(longest):
+        for name, inputs in found.items():
+            if inputs:
+                yield Request(name, _tokens(inputs, batch, length, mask_id))
+
+
+def _batches(longest: int) -> Iterator[tuple[int, int]]:
+    """Yields sizes and lengths of batches."""
+    return itertools.product(BATCH_SIZES, sorted({min(tokens, longest) for tokens in TOKENS}))
+
+
+def _tokens(
+    specs: Mapping[str, signatures.Spec], batch: int, length: int, mask_id: int
+) -> dict[str, np.ndarray]:
+    """Returns rows of [MASK] alone, and a position of each to predict where that is asked.
+
+    No more positions: `mlm` gives a row for each, and a server that batches cannot split those.
+    """
+    ids, mask, types, *positions = specs
+    sizes = [*_sizes(specs[ids], batch)[:-1], length]
+    found = {ids: np.full(sizes, mask_id), mask: np.ones(sizes), types: np.zeros(sizes)}
+    found.update({name: np.zeros([batch, 1]) for name in positions})
+    return {name: array.astype(np.int32) for name, array in found.items()}
 
 
 def records(texts: Mapping[str, np.ndarray]) -> np.ndarray:

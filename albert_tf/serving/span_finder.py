@@ -74,17 +74,17 @@ class SpanFinder(TextTask):
         """Returns the outputs of `serving_default`."""
         query = self.tokenize(texts["question"])[:, : self._settings.max_query_length]
         context = self._graph.tokenize_with_offsets(texts["context"])
-        ints = dict.fromkeys(("start", "end"), tf.TensorSpec([], tf.int32))
-        many = {f"n_best_{name}s": tf.TensorSpec([None], tf.int32) for name in ints}
-        signature = {
+        one = {
             "answer": tf.TensorSpec([], tf.string),
-            **ints,
+            "start": tf.TensorSpec([], tf.int32),
+            "end": tf.TensorSpec([], tf.int32),
             "score": tf.TensorSpec([], tf.float32),
-            "null_odds": tf.TensorSpec([], tf.float32),
-            "n_best_answers": tf.TensorSpec([None], tf.string),
-            **many,
-            "n_best_scores": tf.TensorSpec([None], tf.float32),
         }
+        n_best = {
+            f"n_best_{name}s": tf.TensorSpec([self._settings.n_best], spec.dtype)
+            for name, spec in one.items()
+        }
+        signature = {**one, "null_odds": tf.TensorSpec([], tf.float32), **n_best}
         elements = (query, *context, texts["context"])
         return tf.map_fn(lambda row: self._one(*row), elements, fn_output_signature=signature)
 

@@ -9,5 +9,5 @@ curl -sSf -d '{"instances": ["a fine film", "a waste of time"]}' "$url:predict"
 curl -sSf -d '{"inputs": {"text": ["a fine film", "a waste of time"]}}' "$url:predict"
 curl -sSf "$url:predict" -d '{
   "signature_name": "tokens",
-  "instances": [{"input_ids": [2, 21, 1123, 3], "input_mask": [1, 1, 1, 1], "segment_ids": [0, 0, 0, 0]}]
+  "instances": [{"input_ids": [2, 21, 123, 3], "input_mask": [1, 1, 1, 1], "segment_ids": [0, 0, 0, 0]}]
 }'

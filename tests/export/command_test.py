@@ -20,7 +20,12 @@ def test_an_encoder_is_asked_for_with_its_flags(monkeypatch, capsys):
     monkeypatch.setattr(hub_encoder, "export", lambda *given: calls.append(given) or given[1])
     command.run(parse("encoder", "from", "to", "--vocab", "v.model", "--no_check"))
     command.run(parse("encoder", "from", "to"))
-    assert calls == [("from", "to", "v.model", False, True), ("from", "to", None, True, True)]
+    command.run(parse("encoder", "from", "to", "--keep_padding", "--version", "next"))
+    assert calls == [
+        ("from", "to", "v.model", False, True, None),
+        ("from", "to", None, True, True, None),
+        ("from", "to", None, True, False, "next"),
+    ]
     assert "to: written" in capsys.readouterr().out
 
 

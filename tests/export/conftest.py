@@ -1,5 +1,6 @@
 """One model, exported once for all tests of this folder, and what another process makes of it."""
 
+import functools
 import gzip
 import json
 import os
@@ -9,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import served_tasks
 
-from albert_tf.export import hub_encoder, preprocessor, task_model
-from albert_tf.export.task_source import Settings
+from albert_tf.export import hub_encoder, preprocessor
 from albert_tf.tokenization import vocabulary
 
 TESTDATA = Path(__file__).parents[1] / "testdata"
@@ -50,10 +51,17 @@ def exports(source, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def masks(source, tmp_path_factory):
-    """Version 7 of a model that fills masks."""
-    base = tmp_path_factory.mktemp("models") / "masks"
-    return task_model.export(source, base, "7", Settings(seq_length=16, top_k=3), check=False)
+def exported(source, tmp_path_factory):
+    """Gives the export of a task by its kind, which is written and loaded once."""
+    return functools.cache(
+        lambda kind: served_tasks.export(kind, source, tmp_path_factory.mktemp("build-machine"))
+    )
+
+
+@pytest.fixture(params=served_tasks.KINDS)
+def served(request, exported):
+    """An export of each kind of task."""
+    return exported(request.param)
 
 
 @pytest.fixture(scope="session")

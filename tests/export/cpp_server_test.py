@@ -12,9 +12,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_text
 from tensorflow.core.protobuf import named_tensor_pb2
-from tensorflow_serving.apis import prediction_log_pb2
-
-from albert_tf.export import warmup
+from warmup_test import requests as requests_of_warmup
 
 SOURCE = Path(__file__).with_name("cpp") / "server.cc"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "albert_tf-tests"
@@ -85,22 +83,19 @@ def of_preprocessor(path):
     yield "serving_default", {"texts": np.array(["one text", "", "Café 1,000"])}
 
 
-def of_warmup(path):
-    """What the server runs before a version takes traffic."""
-    for record in tf.data.TFRecordDataset(str(path / warmup.NAME)):
-        request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
-        inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
-        yield request.model_spec.signature_name, inputs
-
-
 @pytest.mark.parametrize(
     ("name", "requests", "count"),
-    [("encoder", of_encoder, 5), ("preprocessor", of_preprocessor, 1), ("masks", of_warmup, 12)],
+    [
+        ("encoder", of_encoder, 5),
+        ("encoder", requests_of_warmup, 24),
+        ("preprocessor", of_preprocessor, 1),
+        ("fill_mask", requests_of_warmup, 12),
+    ],
 )
 def test_every_signature_gives_the_numbers_of_python(
-    server, exports, masks, tmp_path, name, requests, count
+    server, exports, exported, tmp_path, name, requests, count
 ):
-    path = masks if name == "masks" else exports / name
+    path = exported(name).path if name == "fill_mask" else exports / name
     requests = list(requests(path))
     assert len(requests) == count
     model = tf.saved_model.load(str(path))

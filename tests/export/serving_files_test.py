@@ -1,19 +1,23 @@
-"""The files for the server and the clients: they parse, and say what the server expects."""
+"""The files for the server: they parse, and say what the server expects."""
 
-import http.server
-import importlib.util
-import json
-import threading
 from pathlib import Path
 
 import pytest
 import yaml
-from google.protobuf import text_format
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+    text_format,
+    wrappers_pb2,
+)
 from tensorflow_serving.config import model_server_config_pb2
 
 import albert_tf.export
+from albert_tf.export import warmup
 
 FILES = Path(albert_tf.export.__file__).with_name("serving")
+Field = descriptor_pb2.FieldDescriptorProto
 
 
 def test_models_have_two_versions_with_labels():
@@ -26,11 +30,65 @@ def test_models_have_two_versions_with_labels():
     assert dict(model.version_labels) == {"stable": 1, "canary": 2}
 
 
-def test_allowed_batch_sizes_end_in_the_largest():
-    lines = (FILES / "batching.config").read_text().splitlines()
-    sizes = [int(line.split()[1]) for line in lines if line.startswith("allowed_batch_sizes")]
-    assert sizes == sorted(sizes)
-    assert f"max_batch_size {{ value: {sizes[-1]} }}" in lines
+# The messages of the server that tensorflow-serving-api leaves out: fields and their types, of
+# session_bundle_config.proto and monitoring_config.proto.
+WRAPPERS = "google.protobuf"
+MESSAGES = {
+    "BatchingParameters": {
+        "max_batch_size": f"{WRAPPERS}.Int64Value",
+        "batch_timeout_micros": f"{WRAPPERS}.Int64Value",
+        "max_enqueued_batches": f"{WRAPPERS}.Int64Value",
+        "num_batch_threads": f"{WRAPPERS}.Int64Value",
+        "thread_pool_name": f"{WRAPPERS}.StringValue",
+        "allowed_batch_sizes": [Field.TYPE_INT64],
+        "pad_variable_length_inputs": Field.TYPE_BOOL,
+    },
+    "PrometheusConfig": {"enable": Field.TYPE_BOOL, "path": Field.TYPE_STRING},
+    "MonitoringConfig": {"prometheus_config": "serving.PrometheusConfig"},
+}
+
+
+@pytest.fixture(scope="module")
+def parse():
+    """Reads a file as one of these messages."""
+    file = descriptor_pb2.FileDescriptorProto(name="serving.proto", package="serving")
+    file.syntax = "proto3"
+    file.dependency.append(wrappers_pb2.DESCRIPTOR.name)
+    for name, fields in MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for number, (key, kind) in enumerate(fields.items(), 1):
+            field = message.field.add(name=key, number=number, label=Field.LABEL_OPTIONAL)
+            if isinstance(kind, list):
+                field.label, (kind,) = Field.LABEL_REPEATED, kind
+            if isinstance(kind, str):
+                field.type, field.type_name = Field.TYPE_MESSAGE, f".{kind}"
+            else:
+                field.type = kind
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    pool.Add(file)
+
+    def read(name, message):
+        made = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"serving.{message}"))
+        return text_format.Parse((FILES / name).read_text(), made())
+
+    return read
+
+
+def test_allowed_batch_sizes_end_in_the_largest(parse):
+    batching = parse("batching.config", "BatchingParameters")
+    sizes = list(batching.allowed_batch_sizes)
+    assert sizes == sorted(set(sizes)) and sizes[-1] == batching.max_batch_size.value
+    # Warmup requests are batches too.
+    assert max(warmup.BATCH_SIZES) <= sizes[-1]
+    assert batching.num_batch_threads.value > 0 and batching.pad_variable_length_inputs
+
+
+def test_metrics_lie_where_the_deployment_says(parse):
+    prometheus = parse("monitoring.config", "MonitoringConfig").prometheus_config
+    deployment, _ = yaml.safe_load_all((FILES / "kubernetes.yaml").read_text())
+    annotations = deployment["spec"]["template"]["metadata"]["annotations"]
+    assert prometheus.enable and prometheus.path == annotations["prometheus.io/path"]
 
 
 def test_both_deployments_start_the_server_alike():
@@ -46,32 +104,3 @@ def test_both_deployments_start_the_server_alike():
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {port["name"]: port["port"] for port in service["spec"]["ports"]}
     assert {f"{port}:{port}" for port in ports.values()} == set(serving["ports"])
-
-
-class Server(http.server.BaseHTTPRequestHandler):
-    """Answers as TensorFlow Serving does: outputs in column form, errors with their own status."""
-
-    def do_POST(self):
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        found = self.path == "/v1/models/reviews:predict"
-        answer = {"outputs": request} if found else {"error": "Servable not found"}
-        self.send_response(200 if found else 404)
-        self.end_headers()
-        self.wfile.write(json.dumps(answer).encode())
-
-    def log_message(self, *args):
-        pass
-
-
-def test_the_rest_client_asks_in_column_form_and_tells_errors():
-    spec = importlib.util.spec_from_file_location("rest_client", FILES / "rest_client.py")
-    client = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(client)
-    with http.server.HTTPServer(("localhost", 0), Server) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"localhost:{server.server_port}"
-        answer = client.predict(address, "reviews", {"text": ["a", "b"]})
-        assert answer == {"signature_name": "serving_default", "inputs": {"text": ["a", "b"]}}
-        with pytest.raises(RuntimeError, match="Servable not found"):
-            client.predict(address, "other", {})
-        server.shutdown()

@@ -1,0 +1,131 @@
+"""A stand-in for TensorFlow Serving: loaded models behind its REST and gRPC interfaces.
+
+Only what clients see is imitated: paths, row and column form, names of outputs, errors.
+"""
+
+import contextlib
+import http.server
+import json
+import re
+import threading
+from concurrent import futures
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+PATH = re.compile(r"/v1/models/(?P<model>\w+)(/versions/\d+|/labels/\w+)?(?P<verb>:\w+|/\w+)?$")
+
+
+class Refused(Exception):
+    """What the server says instead of an answer: a gRPC status, and words."""
+
+
+def answer(models, model, signature, inputs):
+    """The outputs of a signature by name."""
+    if model not in models:
+        raise Refused(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({model})")
+    run = models[model].signatures[signature or "serving_default"]
+    specs = run.structured_input_signature[1]
+    given = inputs(specs)
+    if set(given) != set(specs):
+        words = f"Inputs must be {sorted(specs)}, received {sorted(given)}"
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, words)
+    try:
+        tensors = {name: tf.constant(value, specs[name].dtype) for name, value in given.items()}
+        return {name: value.numpy() for name, value in run(**tensors).items()}
+    except tf.errors.InvalidArgumentError as error:
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
+
+
+def of_json(request):
+    """Gives the inputs of a request in row or column form."""
+
+    def inputs(specs):
+        found = request.get("inputs")
+        if found is None:
+            rows = request["instances"]
+            rows = [row if isinstance(row, dict) else dict.fromkeys(specs, row) for row in rows]
+            found = {name: [row[name] for row in rows] for name in rows[0]}
+        return found if isinstance(found, dict) else dict.fromkeys(specs, found)
+
+    return inputs
+
+
+def to_json(outputs, in_rows):
+    """The body of an answer; a single output comes without its name."""
+    texts = {
+        k: np.char.decode(v.astype("S")) if v.dtype == object else v for k, v in outputs.items()
+    }
+    columns = {name: value.tolist() for name, value in texts.items()}
+    if not in_rows:
+        return {"outputs": columns if len(columns) > 1 else next(iter(columns.values()))}
+    rows = [dict(zip(columns, row)) for row in zip(*columns.values())]
+    return {"predictions": rows if len(columns) > 1 else next(iter(columns.values()))}
+
+
+class Rest(http.server.BaseHTTPRequestHandler):
+    models = {}
+
+    def do_GET(self):
+        found = PATH.match(self.path)
+        state = [{"version": "1", "state": "AVAILABLE"}]
+        signatures = {"signature_def": list(self.models[found["model"]].signatures)}
+        metadata = {"model_spec": {"name": found["model"]}, "metadata": signatures}
+        self._send(200, metadata if found["verb"] else {"model_version_status": state})
+
+    def do_POST(self):
+        found = PATH.match(self.path)
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        try:
+            outputs = answer(
+                self.models, found["model"], request.get("signature_name"), of_json(request)
+            )
+            self._send(200, to_json(outputs, "instances" in request))
+        except Refused as error:
+            status, words = error.args
+            self._send(404 if status == grpc.StatusCode.NOT_FOUND else 400, {"error": words})
+
+    def _send(self, status, body):
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode() + b"\n")
+
+    def log_message(self, *args):
+        pass
+
+
+class Rpc(prediction_service_pb2_grpc.PredictionServiceServicer):
+    def __init__(self, models):
+        self._models = models
+
+    def Predict(self, request, context):
+        given = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        spec = request.model_spec
+        try:
+            outputs = answer(
+                self._models,
+                spec.name,
+                spec.signature_name,
+                lambda _: given,
+            )
+        except Refused as error:
+            context.abort(*error.args)
+        protos = {name: tf.make_tensor_proto(value) for name, value in outputs.items()}
+        return predict_pb2.PredictResponse(outputs=protos)
+
+
+@contextlib.contextmanager
+def serving(models):
+    """Serves models by name, and yields the addresses for REST and gRPC."""
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Rpc(models), server)
+    port = server.add_insecure_port("localhost:0")
+    server.start()
+    handler = type("Handler", (Rest,), {"models": models})
+    with http.server.ThreadingHTTPServer(("localhost", 0), handler) as rest:
+        threading.Thread(target=rest.serve_forever, daemon=True).start()
+        yield f"localhost:{rest.server_port}", f"localhost:{port}"
+        rest.shutdown()
+    server.stop(None).wait()
