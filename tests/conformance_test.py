@@ -1,24 +1,23 @@
 """Every model and layer through the ways a user runs it: function, XLA, mixed precision, files."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from small_config import SMALL
 
 from albert_tf import (
     AlbertClassifier,
-    AlbertConfig,
     AlbertEncoder,
     AlbertMultipleChoice,
     AlbertPretrainer,
 )
 from albert_tf.modeling.heads import MaskedLMHead, SentenceOrderHead
 
-B, S, P, V = 2, 7, 3, 31
-CONFIG = AlbertConfig(
-    vocab_size=V, embedding_size=5, hidden_size=12, num_hidden_layers=4, num_hidden_groups=2,
-    inner_group_num=2, num_attention_heads=3, intermediate_size=20, max_position_embeddings=9,
-)  # fmt: skip
+B, S, P, V = 2, 7, 3, SMALL.vocab_size
+CONFIG = dataclasses.replace(SMALL, num_hidden_layers=4, num_hidden_groups=2, inner_group_num=2)
 
 
 def features():

@@ -4,14 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from small_config import SMALL
 
-from albert_tf import AlbertConfig, AlbertEncoder, AlbertJointSpanLabeler
+from albert_tf import AlbertEncoder, AlbertJointSpanLabeler
 from albert_tf.modeling.task_description import TaskDescription
 
-CONFIG = AlbertConfig(
-    vocab_size=31, embedding_size=5, hidden_size=12, num_hidden_layers=2, num_attention_heads=3,
-    intermediate_size=20, max_position_embeddings=9,
-)  # fmt: skip
 FEATURES = {
     "input_word_ids": tf.constant([[2, 7, 3, 8, 9, 10, 3], [2, 9, 3, 30, 3, 0, 0]]),
     "input_mask": tf.constant([[1] * 7, [1] * 5 + [0] * 2]),
@@ -24,7 +21,7 @@ BEAMS = dict(start_n_top=3, end_n_top=2)
 @pytest.fixture
 def model():
     tf_keras.utils.set_random_seed(1)
-    return AlbertJointSpanLabeler(CONFIG, dropout_rate=0.2, **BEAMS)
+    return AlbertJointSpanLabeler(SMALL, dropout_rate=0.2, **BEAMS)
 
 
 def test_config_round_trip(model):
@@ -38,12 +35,12 @@ def test_config_round_trip(model):
 
 def test_beams_of_a_description():
     description = TaskDescription("joint_question_answering", settings=BEAMS)
-    model = AlbertJointSpanLabeler.from_description(CONFIG, description)
+    model = AlbertJointSpanLabeler.from_description(SMALL, description)
     assert model(FEATURES)["end_top_log_probs"].shape == (2, 3, 2)
 
 
 def test_parts_are_the_encoder_and_the_head(model):
-    encoder = AlbertEncoder.from_albert_config(CONFIG)
+    encoder = AlbertEncoder.from_albert_config(SMALL)
     encoder.set_weights(model.encoder.get_weights())
     sequence = encoder({n: v for n, v in FEATURES.items() if n != "start_positions"})
     allowed = tf.constant([[1, 0, 0, 1, 1, 1, 0], [1, 0, 0, 1, 0, 0, 0]]) == 1
@@ -61,7 +58,7 @@ def test_xla(model):
 def test_scores_are_float32_under_mixed_precision(model):
     tf_keras.mixed_precision.set_global_policy("mixed_float16")
     try:
-        half = AlbertJointSpanLabeler(CONFIG, **BEAMS)
+        half = AlbertJointSpanLabeler(SMALL, **BEAMS)
         half.set_weights(model.get_weights())
         found = half(FEATURES)
     finally:

@@ -1,23 +1,20 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_config import SMALL
 
-from albert_tf.config import AlbertConfig
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.serving import signatures
 from albert_tf.serving.hub_encoder import HubEncoder
 from albert_tf.serving.shared_model import SharedModel
 
-# Every axis has its own size: B 2, S 7, P 3, H 12, E 8, V 31, layers 5, groups 2, heads 4.
-CONFIG = AlbertConfig(
-    vocab_size=31,
-    embedding_size=8,
-    hidden_size=12,
+# Every axis has its own size: B 2, S 7, P 3.
+CONFIG = dataclasses.replace(
+    SMALL,
     num_hidden_layers=5,
     num_hidden_groups=2,
-    num_attention_heads=4,
-    intermediate_size=20,
-    max_position_embeddings=16,
     hidden_dropout_prob=0.3,
     initializer_range=0.5,
 )

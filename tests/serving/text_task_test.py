@@ -1,13 +1,14 @@
 """What clients of a served task may send, good and bad."""
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_config import SMALL
 
-from albert_tf.config import AlbertConfig
 from albert_tf.data.labelled import multiple_choice
 from albert_tf.modeling.classifier import AlbertClassifier
 from albert_tf.modeling.joint_span_labeler import AlbertJointSpanLabeler
@@ -19,15 +20,8 @@ from albert_tf.serving.text_classifier import TextClassifier
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 VOCAB = Path(__file__).parents[1] / "testdata/tokenization/spm.model"
-CONFIG = AlbertConfig(
-    vocab_size=1000,
-    embedding_size=8,
-    hidden_size=12,
-    num_hidden_layers=2,
-    num_attention_heads=4,
-    intermediate_size=20,
-    max_position_embeddings=40,
-    initializer_range=0.5,
+CONFIG = dataclasses.replace(
+    SMALL, vocab_size=1000, max_position_embeddings=40, initializer_range=0.5
 )
 LABELS = ("bad", "fair", "good")
 TEXTS = ["one line of text", "", "two words, and 1,000 more than that"]
