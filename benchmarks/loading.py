@@ -2,8 +2,8 @@
 
     python -m benchmarks.loading [--preset albert_base_v2] [--rounds 5]
 
-Also: how long the export takes, how large it is over its float32 weights, and what the first calls
-cost over the later ones.
+Also: how long the export takes, how large it is over its float32 weights, what the first calls cost
+over the later ones, and what the first request costs after the warmup of a server.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from benchmarks import artefacts, interleaved
+from benchmarks import artefacts, interleaved, model_size
 
 # TensorFlow's import is not counted. Model Garden's export takes a list.
 PROGRAM = """
@@ -40,31 +41,29 @@ print(json.dumps([loaded, seconds]))
 """
 
 
-def run(path: Path) -> tuple[float, list[float]]:
-    """Returns seconds to load, and of each call in turn."""
+def run(*program: str) -> Any:
+    """Returns what a program of Python prints as its last line, as JSON."""
     finished = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(path)],
+        [sys.executable, *program],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    loaded, seconds = json.loads(finished.stdout.splitlines()[-1])
-    return loaded, seconds
+    return json.loads(finished.stdout.splitlines()[-1])
 
 
 def main() -> None:
     """Measures and prints; see the module docstring."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", default="albert_base_v2")
+    model_size.add_flags(parser)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-    from albert_tf import presets
     from benchmarks import model_garden
 
-    config = presets.PRESETS[args.preset].config
+    config = model_size.config(args)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         begin = time.perf_counter()
@@ -79,9 +78,12 @@ def main() -> None:
         calls: dict[str, list[list[float]]] = {"hub": [], "model_garden": []}
         for _ in range(args.rounds):
             for system in seconds:
-                loaded, of_calls = run(folder / system)
+                loaded, of_calls = run("-c", PROGRAM, str(folder / system))
                 seconds[system].append(loaded)
                 calls[system].append(of_calls)
+        warm = [
+            run("-m", "benchmarks.first_request", str(folder / "hub")) for _ in range(args.rounds)
+        ]
     print(interleaved.table("loading in a fresh process", seconds))
     for system, rounds in calls.items():
         first, second, *steady = (statistics.median(call) for call in zip(*rounds))
@@ -89,6 +91,16 @@ def main() -> None:
             f"{system}: first call {1000 * first:.0f} ms, second {1000 * second:.1f} ms, "
             f"steady {1000 * statistics.median(steady):.1f} ms"
         )
+    for signature in warm[0]:
+        ratios = [_first_over_later(found[signature]) for found in warm]
+        print(
+            f"hub, {signature}: first request after warmup {statistics.median(ratios):.2f} "
+            f"times the later ones ({min(ratios):.2f} to {max(ratios):.2f})"
+        )
+
+
+def _first_over_later(seconds: list[float]) -> float:
+    return seconds[0] / statistics.median(seconds[1:])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,65 @@
+"""What the first requests cost after the warmup of a served model, over the later ones.
+
+    python -m benchmarks.first_request MODEL
+
+MODEL is an artefact with warmup records, as `albert-tf export encoder` and `task` write it. It is
+loaded and its records are run, as TensorFlow Serving does before a version takes traffic. Then come
+requests of a batch size and a length that no record has: three rows of 100 tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import tensorflow as tf  # noqa: E402
+import tensorflow_text  # noqa: E402, F401 - its operations
+from tensorflow_serving.apis import prediction_log_pb2  # noqa: E402
+
+from albert_tf.export import warmup  # noqa: E402
+from albert_tf.serving.signatures import TF1_HUB  # noqa: E402
+
+ROWS, LENGTH, CALLS = 3, 100, 9
+
+
+def seconds_of_calls(path: Path) -> dict[str, list[float]]:
+    """Returns the seconds of each call in turn, by signature."""
+    module = tf.saved_model.load(str(path))
+    for record in tf.data.TFRecordDataset(str(path / warmup.NAME)).as_numpy_iterator():
+        log = prediction_log_pb2.PredictionLog.FromString(record)
+        request = log.predict_log.request
+        inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        signature = module.signatures[request.model_spec.signature_name]
+        signature(**{name: tf.constant(value) for name, value in inputs.items()})
+    return {
+        name: _times(module.signatures[name], inputs) for name, inputs in _requests(module).items()
+    }
+
+
+def _requests(module: Any) -> dict[str, dict[str, tf.Tensor]]:
+    ids = tf.fill([ROWS, LENGTH], 9)
+    tokens = dict(zip(TF1_HUB[:3], (ids, tf.ones_like(ids), tf.zeros_like(ids))))
+    found = {"tokens": tokens}
+    if "text" in module.signatures["serving_default"].structured_input_signature[1]:
+        found["serving_default"] = {"text": tf.fill([ROWS], "word " * (LENGTH // 2))}
+    return found
+
+
+def _times(function: Callable[..., Any], inputs: Mapping[str, tf.Tensor]) -> list[float]:
+    seconds = []
+    for _ in range(CALLS):
+        begin = time.perf_counter()
+        function(**inputs)
+        seconds.append(time.perf_counter() - begin)
+    return seconds
+
+
+if __name__ == "__main__":
+    print(json.dumps(seconds_of_calls(Path(sys.argv[1]))))
