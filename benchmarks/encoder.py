@@ -10,7 +10,6 @@ the machine sets. `--clock cpu` counts seconds of processor time, which other pr
 
 from __future__ import annotations
 
-import argparse
 import functools
 import os
 import time
@@ -70,13 +69,7 @@ def products(config: AlbertConfig, tokens: int, training: bool) -> Callable[[], 
 
 def main() -> None:
     """Prints the two tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    model_size.add_flags(parser)
-    parser.add_argument("--shape", default="8x128", choices=traffic.SHAPES)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=2, help="of a turn (%(default)s)")
+    parser = model_size.parser_of_a_batch(__doc__)
     parser.add_argument("--clock", default="wall", choices=CLOCKS)
     args = parser.parse_args()
     config = model_size.config(args)

@@ -59,11 +59,8 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = model_size.parser(__doc__)
     add = parser.add_argument
-    model_size.add_flags(parser)
     add("--examples", type=int, default=128, help="(%(default)s)")
     add("--length", type=int, default=128, help="fixed length of Model Garden's (%(default)s)")
     add("--batch", type=int, default=32, help="(%(default)s)")

@@ -52,11 +52,8 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = model_size.parser(__doc__)
     add = parser.add_argument
-    model_size.add_flags(parser)
     add("--shapes", nargs="+", default=[*ALL_SHAPES], help=f"of {', '.join(ALL_SHAPES)}; all")
     add("--systems", nargs="+", default=[*SYSTEMS], help=f"of {', '.join(SYSTEMS)}; all")
     add("--rounds", type=int, default=7, help="turns of each system (%(default)s)")

@@ -8,7 +8,6 @@ over the later ones, and what the first request costs after the warmup of a serv
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -55,8 +54,7 @@ def run(*program: str) -> Any:
 
 def main() -> None:
     """Measures and prints; see the module docstring."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    model_size.add_flags(parser)
+    parser = model_size.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

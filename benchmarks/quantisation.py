@@ -44,10 +44,7 @@ LITE = {"LiteRT float32": "lite_float32", "LiteRT int8": "lite_int8", STATIC: "l
 
 def main() -> None:
     """Measures and prints; see the module docstring."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    model_size.add_flags(parser)
+    parser = model_size.parser(__doc__)
     add = parser.add_argument
     add("--source", help="a model that `albert-tf convert` reads, in place of random weights")
     add("--shapes", nargs="+", default=SHAPES, choices=traffic.SHAPES)

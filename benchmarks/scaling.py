@@ -10,7 +10,6 @@ which other programs disturb less.
 
 from __future__ import annotations
 
-import argparse
 import functools
 import statistics
 
@@ -29,10 +28,7 @@ PADDED = [traffic.Shape(32, length, traffic.PAIRS[:-2]) for length in (128, 256,
 
 def main() -> None:
     """Prints the table, in Markdown."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    model_size.add_flags(parser)
+    parser = model_size.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="(%(default)s)")
     parser.add_argument("--clock", default="wall", choices=CLOCKS, help="(%(default)s)")
     args = parser.parse_args()

@@ -9,7 +9,6 @@ with all of them, for the throughput.
 
 from __future__ import annotations
 
-import argparse
 import functools
 import os
 import tempfile
@@ -40,13 +39,7 @@ def load(folder: Path, intra: int = 0, inter: int = 0) -> Bind:
 
 def main() -> None:
     """Prints both tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    model_size.add_flags(parser)
-    parser.add_argument("--shape", default="8x128", choices=traffic.SHAPES)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=2, help="of a turn (%(default)s)")
+    parser = model_size.parser_of_a_batch(__doc__)
     args = parser.parse_args()
     config = model_size.config(args)
     batch = traffic.batch(traffic.SHAPES[args.shape], config.vocab_size)
