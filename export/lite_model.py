@@ -29,8 +29,8 @@ KIND = "lite"
 NAME = "model.tflite"
 # float16 halves the file, int8 quarters it; what that costs is measured and reported. int8 is
 # dynamic range: weights by channel, activations row by row as they come. Ranges of activations that
-# are fixed beforehand drift three times as far, as the shared block repeats its error in every
-# layer, and are slower too (benchmarks/quantisation.py): no option.
+# are fixed beforehand drift several times as far and are slower too (benchmarks/quantisation.py):
+# no option.
 PRECISIONS = ("float32", "float16", "int8")
 NO_TEXT = (
     "A LiteRT model must run on built-in operations, which Python's interpreters have and no "
