@@ -19,6 +19,7 @@ from albert_tf.convert.tf1 import CONFIG
 from albert_tf.convert.tf_checkpoint import ObjectGraph, TensorFlowCheckpoint, find_prefix
 from albert_tf.convert.vocabulary_files import find_model_file, find_preprocessing
 from albert_tf.errors import InputError
+from albert_tf.modeling.argument_names import MODEL_GARDEN
 
 NAME = "model_garden"
 NEEDS = (
@@ -167,19 +168,9 @@ def their_encoder(config: AlbertConfig) -> Any:
     """Returns Model Garden's `AlbertEncoder` of these sizes, with new weights."""
     from official.nlp.modeling import networks
 
-    return networks.AlbertEncoder(
-        vocab_size=config.vocab_size,
-        embedding_width=config.embedding_size,
-        hidden_size=config.hidden_size,
-        num_layers=config.num_hidden_layers,
-        num_attention_heads=config.num_attention_heads,
-        max_sequence_length=config.max_position_embeddings,
-        type_vocab_size=config.type_vocab_size,
-        intermediate_size=config.intermediate_size,
-        dropout_rate=config.hidden_dropout_prob,
-        attention_dropout_rate=config.attention_probs_dropout_prob,
-        dict_outputs=True,
-    )
+    arguments = {name: getattr(config, field) for name, field in MODEL_GARDEN.items()}
+    del arguments["activation"]  # that of its default, as a checkpoint does not hold it
+    return networks.AlbertEncoder(**arguments, dict_outputs=True)
 
 
 def _build(source: Source) -> dict[str, Any]:

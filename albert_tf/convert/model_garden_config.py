@@ -11,23 +11,13 @@ import yaml
 from albert_tf.config import AlbertConfig
 from albert_tf.convert.tf1 import CONFIG
 from albert_tf.errors import InputError, closest
+from albert_tf.modeling import argument_names
 
 ARGUMENTS, PARAMS = "encoder_config.json", "params.yaml"
 # Arguments of Model Garden's AlbertEncoder and fields of its AlbertEncoderConfig.
-_NAMES = {
-    "vocab_size": "vocab_size",
-    "embedding_width": "embedding_size",
-    "hidden_size": "hidden_size",
-    "num_layers": "num_hidden_layers",
-    "num_attention_heads": "num_attention_heads",
-    "max_sequence_length": "max_position_embeddings",
+_NAMES = argument_names.MODEL_GARDEN | {
     "max_position_embeddings": "max_position_embeddings",
-    "type_vocab_size": "type_vocab_size",
-    "intermediate_size": "intermediate_size",
-    "activation": "hidden_act",
     "hidden_activation": "hidden_act",
-    "dropout_rate": "hidden_dropout_prob",
-    "attention_dropout_rate": "attention_probs_dropout_prob",
     "initializer_range": "initializer_range",
 }
 _UNREAD = ("initializer", "dict_outputs", "name")

@@ -13,30 +13,13 @@ from official.modeling import tf_utils
 from albert_tf import presets
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
-from albert_tf.modeling import activations, inputs, pretrained
+from albert_tf.modeling import activations, argument_names, inputs, pretrained
 from albert_tf.modeling.building import build_parts
 from albert_tf.modeling.embeddings import AlbertEmbeddings, Table
 from albert_tf.modeling.stack import SharedStack
 from albert_tf.modeling.token_rows import AllTokens, ChosenTokens, RealTokens
 
-# Arguments of the constructor, in Model Garden's names, and what albert_config.json calls them.
-_ALBERT_FIELDS = {
-    "vocab_size": "vocab_size",
-    "embedding_width": "embedding_size",
-    "hidden_size": "hidden_size",
-    "num_layers": "num_hidden_layers",
-    "num_attention_heads": "num_attention_heads",
-    "max_sequence_length": "max_position_embeddings",
-    "type_vocab_size": "type_vocab_size",
-    "intermediate_size": "intermediate_size",
-    "activation": "hidden_act",
-    "dropout_rate": "hidden_dropout_prob",
-    "attention_dropout_rate": "attention_probs_dropout_prob",
-    "num_hidden_groups": "num_hidden_groups",
-    "inner_group_num": "inner_group_num",
-}
-
-# Those that each block takes.
+# Arguments that each block takes.
 _BLOCK_ARGUMENTS = (
     "hidden_size",
     "num_attention_heads",
@@ -177,7 +160,7 @@ class AlbertEncoder(tf_keras.layers.Layer):
           **kwargs: further arguments of the constructor.
         """
         return cls(
-            **{name: getattr(config, field) for name, field in _ALBERT_FIELDS.items()},
+            **{name: getattr(config, field) for name, field in argument_names.ALBERT.items()},
             initializer=tf_keras.initializers.TruncatedNormal(stddev=config.initializer_range),
             **kwargs,
         )
@@ -313,7 +296,7 @@ def _check_sizes(config: Mapping[str, Any]) -> None:
     """Raises the `InputError` of the first rule that an argument of the constructor breaks."""
     activation = config["activation"]
     activations.get(activation)  # its error names the argument
-    sizes = {field: config[name] for name, field in _ALBERT_FIELDS.items()}
+    sizes = {field: config[name] for name, field in argument_names.ALBERT.items()}
     if not isinstance(activation, str):
         sizes["hidden_act"] = "linear"  # stands in for a function, which has no name there
     AlbertConfig(**sizes)
