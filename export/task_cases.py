@@ -22,7 +22,7 @@ from .verify import Case
 
 # Rows of different lengths, with what the rules of the text treat in ways of their own.
 TEXTS = ("[MASK] Hello!", "[MASK][MASK] Café NAÏVE: 1,000 and 2, 3", "[MASK] ΣΑΣ ﬁ Ａ " * 9)
-OTHERS = ("a second text", "and another one, longer than the first of all " * 6, "1,000")
+OTHERS = ("a second text", "and another one, longer than the first of all " * 10, "1,000")
 CHOICES = (
     ("yes", "of course, 1,000 times", "no"),
     ("one", "two", ""),

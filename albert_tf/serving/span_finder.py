@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -10,7 +11,7 @@ from albert_tf.modeling.joint_span_labeler import AlbertJointSpanLabeler
 from albert_tf.modeling.span_labeler import AlbertSpanLabeler
 from albert_tf.serving import context_windows
 from albert_tf.serving.context_windows import Windows
-from albert_tf.serving.text_task import Tensors, Texts, TextTask
+from albert_tf.serving.text_task import Tensors, Texts, TextTask, in_parts
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 # Spans whose texts are compared, for each that is wanted: different spans may have the same text.
@@ -18,6 +19,14 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 # answers differ only where fewer than `n_best` texts are among so many spans.
 _SPANS = 40
 _NEVER = -1e30  # Scores of what is no span.
+# Of some windows: the spans that score best, and of each part of the windows how no answer scores.
+_BEST = {
+    "scores": tf.TensorSpec([None], tf.float64),
+    "firsts": tf.TensorSpec([None], tf.int32),
+    "lasts": tf.TensorSpec([None], tf.int32),
+    "windows": tf.TensorSpec([None], tf.int32),
+    "nulls": tf.TensorSpec([None], tf.float64),
+}
 
 
 class SpanSettings(NamedTuple):
@@ -103,18 +112,36 @@ class SpanFinder(TextTask):
         windows = context_windows.cut(
             tf.size(tokens), query, self.seq_length, self._settings.doc_stride
         )
-        rows = context_windows.rows(windows, query, tokens, self.special_ids)
-        spans = self._spans(self.answer_in_parts(*rows), windows)
-        count = tf.minimum(tf.size(spans.scores), self._settings.n_best * _SPANS)
-        scores, best = tf.math.top_k(spans.scores, count)
-        real = scores > _NEVER / 2
-        best = best[real]
-        # Each window has as many spans.
-        window = best // tf.maximum(tf.size(spans.scores) // tf.shape(windows.index)[0], 1)
-        first, last = tf.gather(spans.firsts, best), tf.gather(spans.lasts, best)
-        found = tf.gather(begins, first), tf.gather(limits, last)
-        texts = context_windows.texts(windows, context, (begins, limits), window, found)
-        return self._chosen(context, texts, *found, scores[real], spans.null)
+        best = self._best(windows, context_windows.rows(windows, query, tokens, self.special_ids))
+        found = tf.gather(begins, best["firsts"]), tf.gather(limits, best["lasts"])
+        places = begins, limits
+        texts = context_windows.texts(windows, context, places, best["windows"], found)
+        null = tf.reduce_min(best["nulls"])
+        return self._chosen(context, texts, *found, best["scores"], null)
+
+    def _best(self, windows: Windows, rows: Sequence[tf.Tensor]) -> Tensors:
+        """Returns the best spans of all windows, the best first, as `_BEST` has them."""
+
+        def of_some(number: tf.Tensor, *tensors: tf.Tensor) -> Tensors:
+            ids, mask, types, *places = tensors
+            spans = self._spans(self.answer(ids, mask, types), Windows(windows.begin, *places))
+            kept = self._top(spans.scores)
+            # Each window has as many spans.
+            window = kept // tf.maximum(tf.size(spans.scores) // tf.size(number), 1)
+            found = dict(scores=spans.scores, firsts=spans.firsts, lasts=spans.lasts)
+            found = {name: tf.gather(values, kept) for name, values in found.items()}
+            return {**found, "windows": tf.gather(number, window), "nulls": spans.null[tf.newaxis]}
+
+        number = tf.range(tf.shape(windows.index)[0])
+        found = in_parts(of_some, [number, *rows, *windows[1:]], _BEST)
+        kept, nulls = self._top(found["scores"]), found.pop("nulls")
+        return {**{name: tf.gather(x, kept) for name, x in found.items()}, "nulls": nulls}
+
+    def _top(self, scores: tf.Tensor) -> tf.Tensor:
+        """Returns which spans score best, the best first; among equals the first one."""
+        count = tf.minimum(tf.size(scores), self._settings.n_best * _SPANS)
+        values, best = tf.math.top_k(scores, count)
+        return best[values > _NEVER / 2]
 
     def _spans(self, outputs: Tensors, windows: Windows) -> Spans:
         """Returns every span that may be an answer, in the order of evaluation."""

@@ -72,23 +72,6 @@ class TextTask(abc.ABC):
         """Returns the outputs of `serving_default` for its inputs."""
         return self.answer(*self.pack([self.tokenize(text) for text in texts.values()]))
 
-    def answer_in_parts(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
-        """Returns the same as `answer`, of a few rows at a time."""
-        rows, specs = tf.shape(ids)[0], self.answer.get_concrete_function().structured_outputs
-        arrays = {
-            name: tf.TensorArray(spec.dtype, 1, True, infer_shape=False, element_shape=spec.shape)
-            for name, spec in specs.items()
-        }
-
-        def step(part: tf.Tensor, arrays: dict[str, Any]) -> tuple[tf.Tensor, dict[str, Any]]:
-            found = self.answer(*(x[part * _ROWS : (part + 1) * _ROWS] for x in (ids, mask, types)))
-            return part + 1, {name: arrays[name].write(part, found[name]) for name in arrays}
-
-        # One part at least, or nothing would tell the shapes.
-        there = lambda part, _: (part == 0) | (part * _ROWS < rows)  # noqa: E731
-        _, arrays = tf.while_loop(there, step, (0, arrays), parallel_iterations=1)
-        return {name: array.concat() for name, array in arrays.items()}
-
     def module(self, assets: Mapping[str, str | os.PathLike]) -> Any:
         """Returns the object for `tf.saved_model.save`.
 
@@ -137,6 +120,34 @@ class TextTask(abc.ABC):
         length = tf.minimum(longest, self.seq_length)
         packed = graph_packing.pack(segments, length, self.special_ids)
         return [packed[name] for name in TEXT_ENCODER[:3]]
+
+
+def in_parts(
+    function: Callable[..., Tensors],
+    tensors: Sequence[tf.Tensor],
+    outputs: Mapping[str, tf.TensorSpec],
+) -> Tensors:
+    """Returns what a function gives for a few rows of all tensors at a time, joined.
+
+    Args:
+      function: takes and gives tensors whose first axis may have any size.
+      tensors: [R, ...] each.
+      outputs: what the function gives, of any number of rows.
+    """
+    rows = tf.shape(tensors[0])[0]
+    arrays = {
+        name: tf.TensorArray(spec.dtype, 1, True, infer_shape=False, element_shape=spec.shape)
+        for name, spec in outputs.items()
+    }
+
+    def step(part: tf.Tensor, arrays: dict[str, Any]) -> tuple[tf.Tensor, dict[str, Any]]:
+        found = function(*(x[part * _ROWS : (part + 1) * _ROWS] for x in tensors))
+        return part + 1, {name: arrays[name].write(part, found[name]) for name in arrays}
+
+    # One part at least, or nothing would tell the shapes.
+    there = lambda part, _: (part == 0) | (part * _ROWS < rows)  # noqa: E731
+    _, arrays = tf.while_loop(there, step, (0, arrays), parallel_iterations=1)
+    return {name: array.concat() for name, array in arrays.items()}
 
 
 def _of_one_batch(names: Sequence[str], texts: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:

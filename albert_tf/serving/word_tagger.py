@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from albert_tf.modeling.token_classifier import AlbertTokenClassifier
-from albert_tf.serving.text_task import Tensors, Texts, TextTask
+from albert_tf.serving.text_task import Tensors, Texts, TextTask, in_parts
 from albert_tf.tokenization.packing import special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -45,7 +45,8 @@ class WordTagger(TextTask):
         heads = 1 + tf.cast(tokens.values.row_starts(), tf.int32)
         merged = tokens.merge_dims(1, 2)  # [R, (tokens)]
         heads -= tf.cast(tf.gather(merged.row_starts(), rows), tf.int32)  # [T]
-        outputs = self.answer_in_parts(*self.pack([merged]))
+        given = self.answer.get_concrete_function().structured_outputs
+        outputs = in_parts(self.answer, self.pack([merged]), given)
         places = tf.stack([rows, heads], axis=1)  # [T, 2]
         found = {
             name: words.with_values(tf.gather_nd(outputs[name], places)).to_tensor()

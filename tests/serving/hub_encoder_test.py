@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from server_padding import batched
 from small_config import SMALL
 
 from albert_tf.modeling.pretrainer import AlbertPretrainer
@@ -156,9 +157,8 @@ def traced(module):
 
 
 def padded_by_the_server(rows):
-    """One tensor of a batch of requests, padded as TensorFlow Serving does it."""
-    longest = max(map(len, rows))
-    return tf.constant([[*row, *[row[0]] * (longest - len(row))] for row in rows])
+    """One tensor of a batch of requests of one row each."""
+    return tf.constant(batched([[row] for row in rows]), tf.int32)
 
 
 def test_a_batch_that_the_server_padded_has_the_answers_of_its_rows(served):
