@@ -32,7 +32,7 @@ from albert_tf.errors import InputError
 from albert_tf.files import replacing
 from benchmarks import interleaved, labelled_sentences, machine, model_size
 from benchmarks.finetune_systems import OURS, SYSTEMS, artefacts
-from benchmarks.worker import Failed, Worker, in_process
+from benchmarks.worker import first_calls, in_process
 
 TOLERANCE = 1e-3
 RESULTS = Path(__file__).parent / "results" / "finetune_step.json"
@@ -101,17 +101,11 @@ def _read(args: argparse.Namespace, setting: str) -> dict[str, Any]:
 def _measure(
     args: argparse.Namespace, data: dict[str, np.ndarray], folder: Path, results: dict[str, Any]
 ) -> None:
-    workers, losses = {}, {}
-    for name in tqdm(args.systems, desc="first passes", leave=False):
-        try:
-            worker = Worker(SYSTEMS[name], folder)
-            # The first pass compiles all; a second one would cost as much as a round.
-            losses[name] = float(worker.bind(data, settling_calls=0)[0])
-            workers[name] = worker
-        except Failed as error:
-            tqdm.write(f"{name}: left out: {str(error).strip().splitlines()[-1]}")
+    # The first pass compiles all; a second one would cost as much as a round.
+    systems = {name: SYSTEMS[name] for name in args.systems}
+    workers, losses = first_calls(systems, folder, data, settling_calls=0)
     assert np.ptp([*losses.values()]) < TOLERANCE, f"losses differ: {losses}"
-    print(f"loss {losses[OURS]:.4f} for all", flush=True)
+    print(f"loss {losses[OURS][0]:.4f} for all", flush=True)
     done = len(results["wall"].get(OURS, []))
     for _ in tqdm(range(done, args.rounds), desc="rounds", leave=False):
         turn = {name: (worker.run(1), worker.cpu_seconds) for name, worker in workers.items()}

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from albert_tf import presets
 from benchmarks import interleaved
 from benchmarks.train_systems import OURS, TRAINERS, artefacts
-from benchmarks.worker import Failed, Worker, in_process
+from benchmarks.worker import first_calls, in_process
 
 TOLERANCE = 1e-3
 
@@ -83,16 +83,10 @@ def batch(size: Size, seed: int = 0) -> dict[str, np.ndarray]:
 
 def measure(size: Size, systems: list[str], rounds: int, calls: int) -> str:
     """Returns the table of one size."""
-    workers, found = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         in_process(artefacts, size.config, Path(folder))
-        for name in tqdm(systems, desc="first steps", leave=False):
-            try:
-                worker = Worker(TRAINERS[name], Path(folder))
-                found[name] = [float(value) for value in worker.bind(batch(size))]
-                workers[name] = worker
-            except Failed as error:
-                tqdm.write(f"{name}: left out: {str(error).strip().splitlines()[-1]}")
+        trainers = {name: TRAINERS[name] for name in systems}
+        workers, found = first_calls(trainers, Path(folder), batch(size))
         losses = {name: values[0] for name, values in found.items()}
         assert np.ptp([*losses.values()]) < TOLERANCE, f"losses differ: {losses}"
         seconds: dict[str, list[float]] = {name: [] for name in workers}

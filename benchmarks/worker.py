@@ -9,12 +9,13 @@ import multiprocessing
 import os
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 _SPAWN = multiprocessing.get_context("spawn")
 
@@ -85,6 +86,27 @@ class Worker:
     def _ask(self, what: str, argument: Any) -> Any:
         self._connection.send((what, argument))
         return _receive(self._connection)
+
+
+def first_calls(
+    systems: Mapping[str, Callable[[Path], Any]],
+    folder: Path,
+    batch: dict[str, np.ndarray],
+    settling_calls: int = 1,
+) -> tuple[dict[str, Worker], dict[str, list[float]]]:
+    """Returns a worker for each system, bound to `batch`, and what its first call gave.
+
+    Systems that fail, as their libraries may be missing, are named and left out.
+    """
+    workers, found = {}, {}
+    for name, load in tqdm(systems.items(), desc="first calls", leave=False):
+        try:
+            worker = Worker(load, folder)
+            found[name] = [float(value) for value in worker.bind(batch, settling_calls)]
+            workers[name] = worker
+        except Failed as error:
+            tqdm.write(f"{name}: left out: {str(error).strip().splitlines()[-1]}")
+    return workers, found
 
 
 def _receive(connection: Connection) -> Any:
