@@ -6,7 +6,9 @@ A group is a set of weights; an inner block is one Transformer block of a group.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -17,6 +19,8 @@ from albert_tf.modeling.block import TransformerBlock
 from albert_tf.modeling.building import build_parts
 from albert_tf.modeling.dropout import draw, seeded
 from albert_tf.modeling.token_rows import Probabilities, RealTokens, TokenRows
+
+_calls_kept = contextvars.ContextVar("calls_kept", default=False)
 
 
 def layer_to_group(layer: int, num_layers: int, num_groups: int) -> int:
@@ -130,18 +134,31 @@ class SharedStack(tf_keras.layers.Layer):
         return recomputed
 
 
+@contextlib.contextmanager
+def calls_kept() -> Iterator[None]:
+    """In this block, graphs keep the calls of a block's function, instead of its operations.
+
+    Optimising the graph, most of a first call, then takes half of the time; later calls take what
+    they took. Converters to other formats, such as LiteRT's, know no calls.
+    """
+    token = _calls_kept.set(True)
+    try:
+        yield
+    finally:
+        _calls_kept.reset(token)
+
+
 def _traced_once(
     apply: Callable[..., tuple[tf.Tensor, Probabilities]], tokens: TokenRows
 ) -> Callable[..., tuple[tf.Tensor, Probabilities]]:
     """Returns the application of a block as a function that stands in the graph once.
 
-    A saved module is then smaller, and loads in less than half of the time. Later calls take what
-    they took. Calls of the function for `RealTokens`, whose groups make the graph of a block large,
-    are not inlined, which halves the first call too; those for `AllTokens` are, as it would save
-    nothing there, and converters to other formats know no calls.
+    A saved module is then smaller, and loads in less than half of the time. Calls are always kept
+    for `RealTokens`, whose groups make the graph of a block large and are for no converter.
     """
-    kept = {"_noinline": True} if isinstance(tokens, RealTokens) else None
-    return tf.function(apply, autograph=False, experimental_attributes=kept)
+    kept = _calls_kept.get() or isinstance(tokens, RealTokens)
+    attributes = {"_noinline": True} if kept else None
+    return tf.function(apply, autograph=False, experimental_attributes=attributes)
 
 
 def _row(head_mask: tf.Tensor, application: int) -> tf.Tensor:

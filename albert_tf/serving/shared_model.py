@@ -10,6 +10,7 @@ import tensorflow as tf
 from albert_tf.modeling.checks import checked
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.heads import MaskedLMHead, SentenceOrderHead
+from albert_tf.modeling.stack import calls_kept
 from albert_tf.serving import encoder_inputs
 from albert_tf.serving.signatures import TEXT_ENCODER, Family
 
@@ -120,10 +121,11 @@ class SharedModel:
         real_tokens: bool,
         output_range: int | None,
     ) -> dict[str, Any]:
-        outputs = self.encoder(
-            dict(zip(TEXT_ENCODER[:3], (ids, mask, types))),
-            training=training,
-            remove_padding=real_tokens,
-            output_range=output_range,
-        )
+        with calls_kept():
+            outputs = self.encoder(
+                dict(zip(TEXT_ENCODER[:3], (ids, mask, types))),
+                training=training,
+                remove_padding=real_tokens,
+                output_range=output_range,
+            )
         return {**outputs, "default": outputs["pooled_output"]}
