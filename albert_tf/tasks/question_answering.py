@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
 from albert_tf.tasks.outputs import Outputs
 from albert_tf.tasks.span_decoding import Answer, Candidates
+
+_ROUNDING = 1e-3  # more than the odds differ by between devices, batches and exports
 
 
 class Source(NamedTuple):
@@ -256,7 +259,8 @@ class QuestionAnsweringTask(FineTuningTask):
         }
         if threshold is not None:
             files["null_odds.json"] = {a.question.id: a.null_odds for a in answers}
-            self._keep_threshold(Path(folder), threshold, best.step)
+            kept = threshold + _margin(threshold, files["null_odds.json"].values())
+            self._keep_threshold(Path(folder), kept, best.step)
         for name, values in files.items():
             paths.append(Path(folder) / name)
             with replacing(paths[-1]) as temporary:
@@ -276,6 +280,15 @@ class QuestionAnsweringTask(FineTuningTask):
 
     def _threshold(self) -> float | None:
         return self.results.best.metrics.get("best_f1_thresh")
+
+
+def _margin(threshold: float, odds: Iterable[float]) -> float:
+    """Returns what to add to a tuned threshold, so that it decides these odds as before.
+
+    It is one of the odds itself; on another device rounding may lift that question above it.
+    """
+    above = min((value for value in odds if value > threshold), default=math.inf)
+    return min(_ROUNDING, (above - threshold) / 2)
 
 
 def _json(values: dict[str, Any]) -> str:

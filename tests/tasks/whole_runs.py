@@ -111,9 +111,9 @@ class Spans(Kind):
         return 100 * np.mean(hits)
 
     def outputs(self, answer):
-        # Not the answer: the threshold is one of the odds, which rounding may lift above it.
         best = [span["text"].encode() for span in answer["n_best"][:1]]
-        return {"n_best_answers": best, "null_odds": answer["null_odds"]}
+        text = answer["answer"].encode()
+        return {"answer": text, "n_best_answers": best, "null_odds": answer["null_odds"]}
 
 
 def bare(text):
