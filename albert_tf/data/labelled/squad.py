@@ -101,11 +101,11 @@ class _Row(NamedTuple):
 
 def _rows(lines: Iterable[str], name: str) -> Iterator[_Row]:
     """Yields flat fields, as one JSON document or as a document a line."""
-    lines = list(lines)
+    lines, document, broken = list(lines), None, None
     try:
         document = json.loads("".join(lines))
-    except json.JSONDecodeError:
-        document = None
+    except json.JSONDecodeError as error:
+        broken = error
     if isinstance(document, dict) and "data" in document:
         yield from _published(document, name)
         return
@@ -115,6 +115,8 @@ def _rows(lines: Iterable[str], name: str) -> Iterator[_Row]:
         try:
             fields = json.loads(line)
         except json.JSONDecodeError as error:
+            if line.strip() == "{":  # a document, whose error stands further below
+                number, error = broken.lineno, broken
             raise InputError(
                 "A file of questions must be SQuAD's JSON with 'data', or one JSON object a line. "
                 f"Received '{name}', whose line {number} is neither: {error}. Check the file."
@@ -168,7 +170,9 @@ def _answers(value: Any, place: str) -> tuple[Answer, ...]:
         texts, starts = value.get("text"), value.get("answer_start")
         if not isinstance(texts, list):
             raise _wrong("answers", "a list, or lists 'text' and 'answer_start'", value, place)
-        starts = starts if isinstance(starts, list) else [None] * len(texts)
+        starts = [None] * len(texts) if starts is None else starts
+        if not isinstance(starts, list) or len(starts) != len(texts):
+            raise _wrong("answer_start", f"a list of {len(texts)}, one a text", starts, place)
         value = [dict(text=text, answer_start=start) for text, start in zip(texts, starts)]
     answers = []
     for answer in value:

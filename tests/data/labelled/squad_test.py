@@ -90,6 +90,11 @@ def test_a_question_a_line(tmp_path, answers):
         ({"is_impossible": "no"}, {}, r"^is_impossible must be true or false.*no"),
         ({"answers": [{"text": ""}]}, {}, r"^an answer's text must be a text.*question 'q1'"),
         ({"answers": [{"text": "a", "answer_start": "0"}]}, {}, r"answer_start must be a number"),
+        (
+            {"answers": {"text": ["a", "b"], "answer_start": [0]}},
+            {},
+            r"answer_start must be a list of 2, one a text. Received \[0\] at .*'q1'",
+        ),
         ({"answers": {"texts": []}}, {}, r"^answers must be a list, or lists 'text' and"),
         ({}, {"qas": {}}, r"^qas must be a list.*\{\} at .*article 0 paragraph 0"),
     ],
@@ -103,6 +108,7 @@ def test_bad_fields_are_named_with_their_place(published, question, paragraph, m
     ("data", "message"),
     [
         (b'{"id": "x"\n', r"bad\.json', whose line 1 is neither"),
+        (b'{\n "data": [\n  {"paragraphs"', r"bad\.json', whose line 3 is neither"),
         (b'\n\n["x"]\n', r"a question must be an object.*bad\.json' line 3"),
         (b"\n", r"must hold some. Received .*bad\.json', which has none"),
         (b'{"question": "caf\xe9"}', r"bad\.json', whose line 1 is not: .*iconv"),
