@@ -115,11 +115,11 @@ def _rows(lines: Iterable[str], name: str) -> Iterator[_Row]:
         try:
             fields = json.loads(line)
         except json.JSONDecodeError as error:
-            if line.strip() == "{":  # a document, whose error stands further below
-                number, error = broken.lineno, broken
+            whole = line.strip() == "{"  # of a document, whose error stands further below
+            place, problem = (broken.lineno, broken) if whole else (number, error)
             raise InputError(
                 "A file of questions must be SQuAD's JSON with 'data', or one JSON object a line. "
-                f"Received '{name}', whose line {number} is neither: {error}. Check the file."
+                f"Received '{name}', whose line {place} is neither: {problem}. Check the file."
             ) from error
         yield _Row(fields, f"'{name}' line {number}", str(number))
 
