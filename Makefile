@@ -1,5 +1,5 @@
 # Two commands do everything on a machine that has nothing but Python 3.10 to 3.12:
-#   make quickstart   raw text -> vocabulary -> data -> pretraining -> hub modules (about ten minutes)
+#   make quickstart   raw text -> vocabulary -> data -> pretraining -> hub modules (about 14 minutes)
 #   make test         formatter, linter and the test suite
 #   make test-peers   what this package writes, loaded by transformers and keras-hub
 PYTHON ?= python3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,6 +73,7 @@ def run(
     if mode not in MODES:
         raise InputError(f"--mode must be known. Received {mode!r}. {closest(mode, MODES)}")
     folder = run_folder.check(model_dir)
+    experiment = copy.deepcopy(experiment)  # What a run finds out is not the caller's.
     if experiment.task.train_data.seed is None:
         experiment.task.train_data.seed = seed
     distribution = strategies.build(experiment.runtime)

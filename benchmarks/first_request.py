@@ -9,9 +9,9 @@ requests of a batch size and a length that no record has: three rows of 100 toke
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -62,4 +62,8 @@ def _times(function: Callable[..., Any], inputs: Mapping[str, tf.Tensor]) -> lis
 
 
 if __name__ == "__main__":
-    print(json.dumps(seconds_of_calls(Path(sys.argv[1]))))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL")
+    print(json.dumps(seconds_of_calls(parser.parse_args().model)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 LIBRARIES = (
     *("tensorflow", "tf-models-official", "keras-hub", "keras", "jax", "torch"),
-    *("transformers", "onnxruntime", "openvino"),
+    *("transformers", "onnxruntime", "openvino", "ai-edge-litert"),
 )
 
 

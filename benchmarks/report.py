@@ -22,7 +22,8 @@ def tables(results: Mapping[str, Any]) -> str:
     host = results["machine"]
     libraries = ", ".join(f"{name} {version}" for name, version in host["libraries"].items())
     parts = [
-        f"{results['model']}, float32, {host['processor']}, {host['cores']} cores, "
+        f"{results['model']}, float32 unless a name says int8, {host['processor']}, "
+        f"{host['cores']} cores, "
         f"{host['memory_gib']} GiB, Python {host['python']}; {libraries}."
     ]
     raced = {name: shape for name, shape in results["shapes"].items() if name in traffic.SHAPES}

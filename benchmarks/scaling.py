@@ -38,10 +38,11 @@ def main() -> None:
     forward = tf.function(lambda x: encoder(x)["sequence_output"], signature, autograph=False)
     passes = {"forward": forward, "training": step(encoder).get_concrete_function(*signature)}
     print(f"{args.preset}, {config.num_hidden_layers} layers, float32, {args.clock} time")
+    kinds = {"full": FULL, "padded": BATCHES, "the same texts": PADDED}
     print("| batch | positions | real tokens | " + " | ".join(
         f"{name}, ms | microseconds a token" for name in passes) + " |")  # fmt: skip
     print("|---" * (3 + 2 * len(passes)) + "|")
-    for shapes in (FULL, BATCHES, PADDED):
+    for kind, shapes in kinds.items():
         batches = {shape: traffic.batch(shape, config.vocab_size) for shape in shapes}
         calls = {
             (name, shape): functools.partial(run, [tf.constant(x) for x in batch.values()])
@@ -51,7 +52,7 @@ def main() -> None:
         seconds = interleaved.measure(calls, args.rounds, 1, CLOCKS[args.clock])
         for shape, batch in batches.items():
             tokens = int(batch["input_mask"].sum())
-            cells = [f"{shape.batch}x{shape.length}", batch["input_mask"].size, tokens]
+            cells = [f"{shape.batch}x{shape.length}, {kind}", batch["input_mask"].size, tokens]
             for name in passes:
                 median = statistics.median(seconds[name, shape])
                 cells += [f"{1000 * median:.0f}", f"{1e6 * median / tokens:.0f}"]

@@ -1,8 +1,8 @@
 """The batches that inference is measured on.
 
-Lengths of padded traffic are those of documentation strings of installed Python packages under the
-vocabulary of `albert-tf quickstart` (8000 pieces), every fifth percentile: pairs of neighbouring
-sentences, as sentence-pair tasks have them, and whole documents.
+Lengths of padded traffic are those of documentation strings of installed Python packages under a
+vocabulary of 8000 pieces, every fifth percentile: pairs of neighbouring sentences, as sentence-pair
+tasks have them, and whole documents.
 """
 
 from __future__ import annotations

@@ -54,7 +54,9 @@ def export(
         written.
       VerificationError: the artefact does not give the numbers of its source.
     """
-    dest = check_new_directory(versions.folder(dest, version) if version else dest, writer.WHAT)
+    dest = check_new_directory(
+        dest if version is None else versions.folder(dest, version), writer.WHAT
+    )
     found = load.load(source)
     tokenizer = _tokenizer(found, vocab)
     return write(_model(found), found.config, tokenizer, dest, check, remove_padding)

@@ -136,7 +136,7 @@ def _tags(task: TextTask, predictor: Predictor) -> Answers:
 
 def _choices(task: TextTask, predictor: Predictor) -> Answers:
     config = predictor.task.task_config
-    questions = ("Which?", "There are _.", "_, or _?") if config.question else ("",) * 3
+    questions = ("Which?", "There are _.", "_, or ____?") if config.question else ("",) * 3
     rows = zip(OTHERS, questions, CHOICES)
     lines = [
         {config.passage: p, config.question: q, **dict.fromkeys(config.choices, "")}

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from albert_tf.config import AlbertConfig
 from albert_tf.convert import load
 from albert_tf.data.labelled import glue
+from albert_tf.data.labelled.span_windows import WindowSettings
 from albert_tf.errors import InputError
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.serving.choice_maker import ChoiceMaker
@@ -111,6 +112,7 @@ def _of_head(path: str | os.PathLike, settings: Settings) -> TaskSource:
         served = MaskFiller(model, tokenizer, length, settings.top_k)
     elif kind in ("question_answering", "joint_question_answering"):
         values = {name: getattr(task.task_config, name) for name in SpanSettings._fields}
+        WindowSettings(length, values["doc_stride"], values["max_query_length"])  # their room
         finder = SpanFinder if kind == "question_answering" else JointSpanFinder
         served = finder(model, tokenizer, length, SpanSettings(**values))
     elif kind == "tagging":

@@ -7,7 +7,7 @@ fine-tuning on a labelled set (which package a sentence of documentation comes f
 are then loaded through hub.KerasLayer, and the classifier answers raw sentences, to show what was
 learned.
 
-Re-running the command goes on with the first step that is not finished. Two cores need about ten
+Re-running the command goes on with the first step that is not finished. Two cores need about 14
 minutes. What is kept in --output_dir: text/, vocab.model, data/, run/, hub/encoder,
 hub/preprocessor, labelled/, classifier/, hub/classifier, metrics.json, loss.png.
 """

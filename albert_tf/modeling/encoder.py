@@ -121,7 +121,8 @@ class AlbertEncoder(tf_keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        config = {k: v for k, v in locals().items() if k not in _NOT_IN_CONFIG}
+        given = dict(locals())  # a copy, as debuggers change `locals()` while it is read
+        config = {name: value for name, value in given.items() if name not in _NOT_IN_CONFIG}
         config["embedding_width"] = embedding_width = embedding_width or hidden_size
         config["activation"] = activation = activations.deserialize(activation)
         config["initializer"] = initializer = tf_keras.initializers.get(

@@ -66,6 +66,7 @@ class ChoiceMaker(TextTask):
 
 def _joined(questions: tf.Tensor, choices: tf.Tensor) -> tf.Tensor:
     """Returns each question with its choice in the gaps "_", or behind it, as in training."""
+    questions = tf.strings.regex_replace(questions, "_+", "_")  # A run is one gap.
     gaps = tf.strings.split(questions, "_").row_lengths() - 1
     questions = tf.where(gaps > 0, questions, tf.strings.join([questions, " _"]))
     # The choice in front of every part, of which the first is dropped.

@@ -18,7 +18,7 @@ from albert_tf.modeling import pretrained
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
-def check(path_or_handle: str, config: AlbertConfig, tokenizer: AlbertTokenizer | None) -> None:
+def check(path_or_handle: str, config: AlbertConfig, tokenizer: AlbertTokenizer) -> None:
     """Checks config and vocabulary of a run against its initial weights; reads no weight.
 
     Args:
@@ -31,9 +31,8 @@ def check(path_or_handle: str, config: AlbertConfig, tokenizer: AlbertTokenizer 
     """
     source = pretrained.reader().load(path_or_handle)
     check_config(config, source)
-    if tokenizer is None or source.model_file is None:
-        return
-    check_same_vocabulary(tokenizer, AlbertTokenizer(source.model_file))
+    if source.model_file is not None:
+        check_same_vocabulary(tokenizer, AlbertTokenizer(source.model_file))
 
 
 def check_config(config: AlbertConfig, source: Any) -> None:
@@ -46,15 +45,14 @@ def check_config(config: AlbertConfig, source: Any) -> None:
         )
 
 
-def check_rows(config: AlbertConfig, tokenizer: AlbertTokenizer) -> None:
-    """Raises `InputError` unless the word table has a row for each piece of the vocabulary."""
+def check_rows(config: AlbertConfig, tokenizer: AlbertTokenizer, remedy: str) -> None:
+    """Raises `InputError`, with `remedy`, unless each piece has one row of the word table."""
     rows, pieces = config.vocab_size, tokenizer.vocab_size
     if rows == pieces:
         return
     raise InputError(
         f"The model must have a row for each piece of the vocabulary. Received vocab_size={rows} "
-        f"for '{tokenizer.model_file}' with {pieces} pieces. Set VOCAB_SIZE to that, or the model's"
-        " vocab_size; to begin with weights that exist, set VOCAB to their vocabulary."
+        f"for '{tokenizer.model_file}' with {pieces} pieces. {remedy}"
     )
 
 

@@ -41,7 +41,7 @@ class MultipleChoiceConfig(FineTuningConfig):
       num_choices: the most that an item may have, 8 at most.
       max_qa_length: tokens of a question with its answer; its begin is cut. 128 as in the original.
       passage: column of the context.
-      question: column of what each ending begins with; "" for none.
+      question: column of what each ending begins with, or fills the gap "_" of; "" for none.
       choices: columns of the endings.
       label: column of the right ending's index, counted from 0.
     """

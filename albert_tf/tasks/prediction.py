@@ -43,6 +43,7 @@ class Predictor:
         source = pretrained.reader().load(self.path)
         self.task: FineTuningTask = registry.task_of(source, **config)
         self.model: TaskModel = self.task.MODEL.from_source(source, allow_partial=False)
+        self.model.encoder.remove_padding = True
         longest = self.model.albert_config.max_position_embeddings
         self.seq_length = int((source.task.settings if source.task else {}).get("seq_length", 512))
         self.seq_length = min(self.seq_length, longest)

@@ -152,7 +152,7 @@ class PretrainingTask(AlbertTask):
         config = self.task_config
         model = config.model.to_albert_config()
         tokenizer = AlbertTokenizer(config.vocab_file)
-        initial_weights.check_rows(model, tokenizer)
+        initial_weights.check_rows(model, tokenizer, "Set VOCAB_SIZE to that.")
         if config.init_checkpoint:
             initial_weights.check(config.init_checkpoint, model, tokenizer)
         for data in (config.train_data, config.validation_data):

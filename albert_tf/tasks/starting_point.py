@@ -56,8 +56,16 @@ def find(
       InputError: there is nothing to begin with, or the parts do not fit each other.
     """
     if folder and tf.train.latest_checkpoint(folder):
+        config = AlbertConfig.from_json_file(Path(folder) / "albert_config.json")
+        if model != ModelConfig() and (
+            differing := "; ".join(model.to_albert_config().misfits(config))
+        ):
+            raise InputError(
+                f"A run goes on with the model of its folder. Received '{folder}' with "
+                f"{differing}. Leave MODEL out, or begin in another --model_dir."
+            )
         return StartingPoint(
-            AlbertConfig.from_json_file(Path(folder) / "albert_config.json"),
+            config,
             AlbertTokenizer.from_pretrained(folder),
             task=TaskDescription.beside(folder),
             goes_on=True,
@@ -95,7 +103,9 @@ def tokenizer_of(source: Any, vocab_file: str = "") -> AlbertTokenizer:
         )
     theirs = AlbertTokenizer(source.model_file, **settings) if source.model_file else None
     tokenizer = AlbertTokenizer.from_pretrained(vocab_file) if vocab_file else theirs
-    initial_weights.check_rows(source.config, tokenizer)
+    initial_weights.check_rows(
+        source.config, tokenizer, f"'{source.path}' needs the vocabulary that it was trained with."
+    )
     if theirs is None or tokenizer is theirs:
         return tokenizer
     initial_weights.check_same_vocabulary(tokenizer, theirs)
@@ -119,5 +129,9 @@ def _from_scratch(from_scratch: bool, model: ModelConfig, vocab_file: str) -> St
             "--gin.VOCAB=FILE.model (`albert-tf vocab` trains one)."
         )
     config, tokenizer = model.to_albert_config(), AlbertTokenizer.from_pretrained(vocab_file)
-    initial_weights.check_rows(config, tokenizer)
+    initial_weights.check_rows(
+        config,
+        tokenizer,
+        "Set the model's vocab_size to that; to begin with weights that exist, set INIT_FROM.",
+    )
     return StartingPoint(config, tokenizer)

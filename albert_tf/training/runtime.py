@@ -57,9 +57,10 @@ def decide_padding(
     Raises:
       InputError: it is on for XLA or a TPU.
     """
-    static = runtime.enable_xla or runtime.distribution_strategy == "tpu"
+    static = runtime.enable_xla or str(runtime.distribution_strategy).lower() == "tpu"
     if task.remove_padding is None:
-        task.remove_padding = not static and task.train_data.bucketed
+        # Pretraining has full rows: its data know no `bucketed`.
+        task.remove_padding = not static and getattr(task.train_data, "bucketed", False)
     elif task.remove_padding and static:
         raise InputError(
             "Padding can be left out only where shapes may depend on the data, which XLA and TPUs "

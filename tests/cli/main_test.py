@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -22,14 +21,11 @@ def test_help_answers_without_tensorflow(command):
         "print('loaded', sorted(heavy & {'tensorflow', 'official'}), code)\n"
     )
     arguments = [*([command] if command else []), "--help"]
-    begin = time.monotonic()
     result = subprocess.run(
         [sys.executable, "-c", script, *arguments], capture_output=True, text=True
     )
     assert result.stdout.splitlines()[-1] == "loaded [] 0", result.stderr
     assert "usage: albert-tf" in result.stdout
-    # A second is the rule on a quiet machine; importing TensorFlow takes more than ten.
-    assert time.monotonic() - begin < 5
 
 
 def test_an_unknown_command_names_the_closest(capsys):

@@ -91,6 +91,9 @@ def test_a_started_run_goes_on_with_its_own_folder(weights, tmp_path):
     params.train_data.input_path = str(write(tmp_path / "data.csv", ROWS))
     found = ClassificationTask(params, logging_dir=str(folder))
     assert found.start.goes_on and found.describe().labels == ("no", "yes")
+    params.model = ModelConfig(**{**tiny_task.MODEL, "hidden_size": 36})
+    with pytest.raises(InputError, match="with the model of its folder.*hidden_size=36 here, 32"):
+        ClassificationTask(params, logging_dir=str(folder)).check()
 
 
 def refused(message, **config):

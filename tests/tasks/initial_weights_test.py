@@ -12,6 +12,7 @@ from albert_tf.tasks import initial_weights, model_config
 
 TESTDATA = Path(__file__).parents[1] / "testdata"
 TF1 = TESTDATA / "tf1_tiny"
+VOCAB = TESTDATA / "tokenization/spm.model"
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def test_a_source_without_a_head_leaves_that_head_new():
 def test_the_config_can_come_from_the_weights(source):
     config = model_config.from_pretrained(str(TF1), hidden_dropout_prob=0.1).to_albert_config()
     assert config == AlbertConfig(**{**source.config.to_dict(), "hidden_dropout_prob": 0.1})
-    initial_weights.check(str(TF1), config, None)
+    initial_weights.check(str(TF1), config, AlbertTokenizer(VOCAB))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_the_config_can_come_from_the_weights(source):
 def test_another_config_is_an_error(changes, message, source):
     config = AlbertConfig(**{**source.config.to_dict(), **changes})
     with pytest.raises(InputError, match=message):
-        initial_weights.check(str(TF1), config, None)
+        initial_weights.check(str(TF1), config, AlbertTokenizer(VOCAB))
 
 
 def test_another_vocabulary_is_an_error(tmp_path, source):
@@ -84,4 +85,4 @@ def test_another_vocabulary_is_an_error(tmp_path, source):
 
 def test_nothing_there_is_an_error(source):
     with pytest.raises(InputError, match="must lie in a folder of a known format.*nowhere"):
-        initial_weights.check("nowhere", source.config, None)
+        initial_weights.check("nowhere", source.config, AlbertTokenizer(VOCAB))

@@ -20,11 +20,13 @@ def start(folder, *kill):
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("spread_task")
-    killed = start(folder, random.randint(3, spread_run.STEPS - 2), random.uniform(0.0, 0.03))
-    assert killed.returncode == -signal.SIGKILL, killed.stderr[-3000:]
+    # The save of step 4 waits for that of step 2, so that one is whole.
+    step, seconds = random.randint(5, spread_run.STEPS - 2), random.uniform(0.0, 0.03)
+    killed = start(folder, step, seconds)
+    assert killed.returncode == -signal.SIGKILL, (step, seconds, killed.stderr[-3000:])
     done = start(folder)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert f"goes on with '{folder}/killed/ckpt-" in done.stdout
+    assert f"goes on with '{folder}/killed/ckpt-" in done.stdout, (step, seconds)
     metrics = json.loads(done.stdout.splitlines()[-1])
     weights = {name: dict(np.load(folder / f"{name}.npz")) for name in metrics}
     return SimpleNamespace(metrics=metrics, weights=weights)

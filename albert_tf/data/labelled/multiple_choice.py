@@ -7,6 +7,7 @@ its end is kept, as that is where the answer stands (original race_utils.py).
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -15,6 +16,8 @@ from albert_tf.data.labelled.encoded_examples import EncodedExamples
 from albert_tf.errors import InputError
 from albert_tf.tokenization.packing import special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+_GAP = re.compile("_+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +42,12 @@ class Item:
 
 
 def joined(question: str, choice: str) -> str:
-    """Returns the question with the choice in its gaps, "_" each, or behind it if it has none.
+    """Returns the question with the choice in its gaps, or behind it if it has none.
 
-    RACE writes gaps so (original race_utils.py). Served models do the same (`ChoiceMaker`).
+    RACE writes a gap as "_" (original race_utils.py); a run of them, as others write it, is one
+    gap. Served models do the same (`ChoiceMaker`).
     """
-    return question.replace("_", choice) if "_" in question else f"{question} {choice}"
+    return choice.join(_GAP.split(question)) if "_" in question else f"{question} {choice}"
 
 
 def check(items: Sequence[Item], num_choices: int, labelled: bool) -> None:

@@ -115,7 +115,8 @@ def _rows(lines: Iterable[str], name: str) -> Iterator[_Row]:
         try:
             fields = json.loads(line)
         except json.JSONDecodeError as error:
-            whole = line.strip() == "{"  # of a document, whose error stands further below
+            # The first line of a document that was cut, whose error stands further below.
+            whole = broken is not None and number == 1 and line.strip() == "{"
             place, problem = (broken.lineno, broken) if whole else (number, error)
             raise InputError(
                 "A file of questions must be SQuAD's JSON with 'data', or one JSON object a line. "

@@ -37,7 +37,7 @@ class Tally:
         self._counts.update(counts)
         if time.monotonic() - self._written < SECONDS:
             return
-        with contextlib.suppress(OSError):  # no reason to do a bundle again
+        with contextlib.suppress(Exception):  # Stores have errors of their own; none matters here.
             self._path.write_text(json.dumps(self._counts), encoding="utf-8")
         self._written = time.monotonic()
 
@@ -76,8 +76,11 @@ class Watch:
 
     def look(self) -> None:
         """Reports what the tallies have gained."""
-        for path in self._output_dir.glob(PROGRESS_FILES):
-            with contextlib.suppress(OSError, ValueError):  # it is being written: the next time
+        paths: list[Path] = []
+        with contextlib.suppress(Exception):  # a store that does not answer: the next time
+            paths = list(self._output_dir.glob(PROGRESS_FILES))
+        for path in paths:
+            with contextlib.suppress(Exception):  # it is being written: the next time
                 self._found[path] = Counter(json.loads(path.read_text(encoding="utf-8")))
         self.settle(sum(self._found.values(), Counter()))
 

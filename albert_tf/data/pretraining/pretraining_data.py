@@ -25,6 +25,7 @@ from albert_tf.data.pretraining.blocks import file_groups
 from albert_tf.data.pretraining.build_job import (
     COUNTS_FILES,
     FILES,
+    PROGRESS_FILES,
     Job,
     explained,
     remove_leftovers,
@@ -127,7 +128,7 @@ def _collect(
     manifest["counts"] = dict(counts)
     manifest["complete"] = True
     manifests.save(output_dir, manifest)
-    remove_leftovers(output_dir, COUNTS_FILES)
+    remove_leftovers(output_dir, COUNTS_FILES, PROGRESS_FILES)
 
 
 def _reporter(

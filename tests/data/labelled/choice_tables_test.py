@@ -14,8 +14,9 @@ def test_a_row_with_a_question():
     assert item.choices == ("Then it ends.", "Then it goes on.")
 
 
-def test_a_choice_fills_the_gap_of_its_question():
-    (item,) = items([Row("line 2", {**FIELDS, "q": "So _"})], COLUMNS, labelled=True)
+@pytest.mark.parametrize("question", ["So _", "So ____"])
+def test_a_choice_fills_the_gap_of_its_question(question):
+    (item,) = items([Row("line 2", {**FIELDS, "q": question})], COLUMNS, labelled=True)
     assert item.choices == ("So it ends.", "So it goes on.")
 
 

@@ -109,6 +109,8 @@ def test_bad_fields_are_named_with_their_place(published, question, paragraph, m
     [
         (b'{"id": "x"\n', r"bad\.json', whose line 1 is neither"),
         (b'{\n "data": [\n  {"paragraphs"', r"bad\.json', whose line 3 is neither"),
+        (b'{\n "version": "1.1"\n}\n', r"bad\.json', whose line 1 is neither"),
+        (b'{"id": "x"}\n{\n', r"bad\.json' line 1"),
         (b'\n\n["x"]\n', r"a question must be an object.*bad\.json' line 3"),
         (b"\n", r"must hold some. Received .*bad\.json', which has none"),
         (b'{"question": "caf\xe9"}', r"bad\.json', whose line 1 is not: .*iconv"),
