@@ -126,7 +126,7 @@ def _draw(results: Mapping[str, Any]) -> None:
     systems = list(dict.fromkeys(s for shape in shapes.values() for s in shape["seconds"]))
     systems = [s for s in systems if s not in PRODUCTS]
     figure, axes = pyplot.subplots(figsize=(max(8.0, 1.7 * len(shapes)), 5.0), layout="constrained")
-    width = 0.8 / len(systems)
+    width, colours = 0.8 / len(systems), pyplot.get_cmap("tab20")
     for i, system in enumerate(systems):
         heights = [
             shape["tokens"] / statistics.median(shape["seconds"][system])
@@ -135,7 +135,7 @@ def _draw(results: Mapping[str, Any]) -> None:
             for shape in shapes.values()
         ]
         places = [place + (i + 0.5) * width - 0.4 for place in range(len(shapes))]
-        axes.bar(places, heights, width, label=system, color=f"C{i}")
+        axes.bar(places, heights, width, label=system, color=colours(i))
     for place, shape in enumerate(shapes.values()):
         products = limit(shape)
         if products:
