@@ -7,6 +7,9 @@ import pytest
 import reference
 import tensorflow as tf
 import tf_keras
+from official.modeling import hyperparams
+from official.nlp.configs import encoders
+from official.nlp.modeling import layers, models
 
 from albert_tf import AlbertEncoder
 from albert_tf.errors import InputError
@@ -283,8 +286,6 @@ def test_recomputing_gives_equal_gradients(head_mask, rate):
 
 
 def test_model_gardens_models_take_the_encoder():
-    from official.nlp.modeling import layers, models
-
     encoder, features = make(), batch()
     assert models.BertSpanLabeler(encoder)(features)[0].shape == (B, S)
     assert models.BertTokenClassifier(encoder, 6)(features)["logits"].shape == (B, S, 6)
@@ -295,9 +296,6 @@ def test_model_gardens_models_take_the_encoder():
 
 
 def test_model_gardens_encoder_config_builds_it():
-    from official.modeling import hyperparams
-    from official.nlp.configs import encoders
-
     class Sizes(hyperparams.Config):
         pass
 
@@ -310,8 +308,6 @@ def test_model_gardens_encoder_config_builds_it():
 
 
 def test_model_gardens_classifier_takes_the_encoder():
-    from official.nlp.modeling import models
-
     encoder, features = make(), batch()
     classifier = models.BertClassifier(encoder, num_classes=3)
     assert classifier(features).shape == (B, 3)
