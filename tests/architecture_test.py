@@ -1,11 +1,11 @@
 """The dependency order of the rooms: left may never import right."""
 
 import ast
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.paths import ROOT
+
 # What each room may import besides itself and what stands to its left.
 BASE = ["version", "errors", "files", "config", "presets"]
 LINE = ["modeling", "tokenization", "data", "tasks", "training", "train_lib", "cli", "quickstart"]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-from small_config import SMALL
 
 from albert_tf import (
     AlbertClassifier,
@@ -15,6 +14,7 @@ from albert_tf import (
     AlbertPretrainer,
 )
 from albert_tf.modeling.heads import MaskedLMHead, SentenceOrderHead
+from tests.support.small_config import SMALL
 
 B, S, P, V = 2, 7, 3, SMALL.vocab_size
 CONFIG = dataclasses.replace(SMALL, num_hidden_layers=4, num_hidden_groups=2, inner_group_num=2)

@@ -3,16 +3,27 @@
 import io
 import json
 import os
+import random
 import sys
 from pathlib import Path
 
+from tests.support.paths import TESTDATA
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(Path(__file__).parent))
 
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
-from commands import call  # noqa: E402
 
-TESTDATA = Path(__file__).parent / "testdata"
+from tests.support.commands import call  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """The same weights and draws in every run of a test that sets no seed of its own."""
+    random.seed(0)
+    np.random.seed(0)
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].random.set_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,10 @@ import os
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-TESTDATA = ROOT / "tests/testdata"
+from tests.support.paths import ROOT, TESTDATA
 
 # Runs in the foreign folder; tests/training/recipes_test.py runs the other recipes in one process.
 DRY_RUN = """

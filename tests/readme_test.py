@@ -2,14 +2,13 @@
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
 from albert_tf.cli import main
 from albert_tf.serving import signatures
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGES = [
     "README.md",
     "experiments/README.md",

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from commands import call
-from tiny_run import SMALL, train
 
 from albert_tf import AlbertPretrainer, train_lib
 from albert_tf.errors import InputError
 from albert_tf.export import hub_encoder
 from albert_tf.training import gin_files, progress
+from tests.support.commands import call
+from tests.support.tiny_run import SMALL, train
 
 
 def weights(model_dir):

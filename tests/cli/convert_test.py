@@ -1,16 +1,14 @@
 import json
 import os
 import shutil
-from pathlib import Path
 
 import pytest
-from commands import status
 
 from albert_tf.cli import convert
 from albert_tf.convert.conversion import writable
 from albert_tf.convert.load import FORMATS
-
-TESTDATA = Path(__file__).parents[1] / "testdata"
+from tests.support.commands import status
+from tests.support.paths import TESTDATA
 
 
 def test_a_conversion(tmp_path, capsys, monkeypatch):

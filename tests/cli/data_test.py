@@ -2,14 +2,13 @@ import functools
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from commands import status
 
 from albert_tf.data.pretraining import manifest
+from tests.support.commands import status
+from tests.support.paths import TESTDATA
 
-TESTDATA = Path(__file__).parents[1] / "testdata"
 VOCAB = str(TESTDATA / "tokenization" / "spm.model")
 ORIGINAL = str(TESTDATA / "pretraining_data" / "original_first_101.tfrecord")
 TEXT = "The first line is here.\nThe second one follows.\nA third.\n\nOne more.\nAnd its end.\n"

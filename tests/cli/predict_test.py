@@ -4,10 +4,10 @@ import json
 import random
 
 import pytest
-import tiny_task
-from commands import call
 
 from albert_tf.errors import InputError
+from tests.support import tiny_task
+from tests.support.commands import call
 
 WORDS = ["the", "with", "from", "see", "this", "one"]
 CLASSES = {"io": "file", "code": "object"}

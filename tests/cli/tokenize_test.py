@@ -1,13 +1,12 @@
 import io
 import shutil
-from pathlib import Path
 from types import SimpleNamespace
 
-from commands import status
-
 from albert_tf.tokenization.settings import Preprocessing
+from tests.support.commands import status
+from tests.support.paths import TESTDATA
 
-MODEL = Path(__file__).parents[1] / "testdata/tokenization/spm.model"
+MODEL = TESTDATA / "tokenization/spm.model"
 
 
 def run(monkeypatch, text, *arguments):

@@ -2,10 +2,10 @@ import functools
 import gzip
 
 import pytest
-from commands import status
 
 from albert_tf.tokenization.settings import Preprocessing
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from tests.support.commands import status
 
 TEXT = "".join(f"Die Straße {i} und der süße Baum {i * 3}.\n" for i in range(100))
 

@@ -2,7 +2,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from goldens import TESTDATA
 
 from albert_tf.config import AlbertConfig
 from albert_tf.convert import load
@@ -10,6 +9,7 @@ from albert_tf.convert.source import Stored, Weights
 from albert_tf.errors import InputError
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.pretrainer import AlbertPretrainer
+from tests.support.goldens import TESTDATA
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-from goldens import TESTDATA
 
 from albert_tf.convert import load
 from albert_tf.errors import InputError
 from albert_tf.modeling.pretrainer import AlbertPretrainer
+from tests.support.goldens import TESTDATA
 
 
 def training_checkpoint(model, folder, **items):

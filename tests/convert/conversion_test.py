@@ -2,11 +2,11 @@ import json
 
 import numpy as np
 import pytest
-from goldens import TESTDATA
 
 from albert_tf.convert import compare, conversion, load, tf1
 from albert_tf.convert.conversion import convert, writable
 from albert_tf.errors import InputError
+from tests.support.goldens import TESTDATA
 
 FULL = ["tf1", "hugging_face", "checkpoint"]  # Formats that hold every model.
 

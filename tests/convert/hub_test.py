@@ -5,7 +5,6 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from goldens import TESTDATA, TOLERANCE, difference, io, run
 from official.nlp.configs import encoders
 from official.nlp.tools import export_tfhub_lib
 
@@ -15,6 +14,7 @@ from albert_tf.errors import InputError
 from albert_tf.export import hub_encoder
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.pretrainer import AlbertPretrainer
+from tests.support.goldens import TESTDATA, TOLERANCE, difference, io, run
 
 GOLDEN = TESTDATA / "modelgarden_from_tf1_tiny"
 VOCABULARY = TESTDATA / "tokenization" / "spm.model"

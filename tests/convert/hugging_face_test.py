@@ -3,7 +3,6 @@ import shutil
 
 import numpy as np
 import pytest
-from goldens import TESTDATA, TOLERANCE, difference, io, run
 from safetensors.numpy import load_file, save_file
 
 from albert_tf.convert import load
@@ -11,6 +10,7 @@ from albert_tf.convert.conversion import convert
 from albert_tf.errors import InputError
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.pretrainer import AlbertPretrainer
+from tests.support.goldens import TESTDATA, TOLERANCE, difference, io, run
 
 GOLDENS = ["hf_tiny", "hf_tiny_groups", "hf_tiny_gelu_erf", "hf_from_tf1_tiny"]
 GOLDENS += ["hf_from_tf1_groups"]

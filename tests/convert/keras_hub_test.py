@@ -4,13 +4,13 @@ import shutil
 import h5py
 import numpy as np
 import pytest
-from goldens import TESTDATA, TOLERANCE, difference, io, run
 
 from albert_tf.convert import load
 from albert_tf.convert.conversion import convert
 from albert_tf.errors import InputError
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.pretrainer import AlbertPretrainer
+from tests.support.goldens import TESTDATA, TOLERANCE, difference, io, run
 
 
 def datasets(path):

@@ -1,9 +1,9 @@
 import pytest
-from goldens import TESTDATA
 
 from albert_tf.convert import load
 from albert_tf.errors import InputError
 from albert_tf.modeling.encoder import AlbertEncoder
+from tests.support.goldens import TESTDATA
 
 FORMATS = {
     "tf1_tiny": "tf1",

@@ -4,7 +4,6 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from goldens import TESTDATA, TOLERANCE, difference, io, run
 from official.nlp.modeling import layers, models, networks
 
 from albert_tf.config import AlbertConfig
@@ -13,6 +12,7 @@ from albert_tf.convert.conversion import convert
 from albert_tf.errors import InputError
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.pretrainer import AlbertPretrainer
+from tests.support.goldens import TESTDATA, TOLERANCE, difference, io, run
 
 TINY = TESTDATA / "modelgarden_tiny"
 FROM_TF1 = TESTDATA / "modelgarden_from_tf1_tiny"

@@ -1,11 +1,11 @@
 import dataclasses
 
 import pytest
-from goldens import TESTDATA
 
 from albert_tf.config import AlbertConfig
 from albert_tf.convert import names
 from albert_tf.modeling.pretrainer import AlbertPretrainer
+from tests.support.goldens import TESTDATA
 
 FOLDERS = ["tf1_tiny", "tf1_groups", "tf1_nofactor"]
 

@@ -5,15 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import sentencepiece
-from goldens import TESTDATA, TOLERANCE, difference, io, run
 
 from albert_tf.convert.conversion import convert
 from albert_tf.modeling.encoder import AlbertEncoder
+from tests.support.goldens import TESTDATA, TOLERANCE, difference, io, run
+from tests.support.paths import ROOT
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def stranger(code, *arguments):
 def test_transformers_loads_every_key(name, tmp_path):
     needs("torch", "transformers")
     convert(TESTDATA / name, "hugging_face", tmp_path / "model")
-    script = Path(__file__).with_name("transformers_stranger.py")
+    script = ROOT / "tests/support/transformers_outputs.py"
     inputs, out = TESTDATA / name / "io.npz", tmp_path / "out.npz"
     stranger([str(script)], tmp_path / "model", inputs, out)
     golden, outputs = io(name), np.load(out)
@@ -61,7 +61,7 @@ def test_transformers_loads_every_key(name, tmp_path):
 @pytest.mark.stranger
 def test_transformers_loads_the_models_of_tasks(tmp_path):
     needs("torch", "transformers")
-    script = str(Path(__file__).with_name("transformers_tasks_stranger.py"))
+    script = str(ROOT / "tests/support/transformers_tasks.py")
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
     stranger([script], "make", theirs)
     for folder in theirs.iterdir():

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from goldens import TESTDATA, TOLERANCE, difference
 from safetensors.numpy import load_file
 
 import albert_tf
@@ -16,6 +15,7 @@ from albert_tf.convert.conversion import convert
 from albert_tf.errors import InputError
 from albert_tf.modeling import task_models
 from albert_tf.modeling.task_description import TaskDescription
+from tests.support.goldens import TESTDATA, TOLERANCE, difference
 
 HF = TESTDATA / "hf_tasks"
 TASKS = {path.name: path for path in sorted(HF.iterdir()) if path.is_dir()}

@@ -3,12 +3,12 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from goldens import TESTDATA, TOLERANCE, difference, io, run
 from tensorflow.core.protobuf import saved_model_pb2
 
 from albert_tf.convert import load
 from albert_tf.errors import InputError
 from albert_tf.modeling.pretrainer import AlbertPretrainer
+from tests.support.goldens import TESTDATA, TOLERANCE, difference, io, run
 
 MODULE = TESTDATA / "tfhub1_tiny"
 

@@ -4,7 +4,6 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from goldens import TESTDATA, TOLERANCE, difference, io, run
 
 from albert_tf.convert import load
 from albert_tf.convert.conversion import convert
@@ -12,6 +11,7 @@ from albert_tf.errors import InputError
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.tokenization.settings import Preprocessing
+from tests.support.goldens import TESTDATA, TOLERANCE, difference, io, run
 
 CASES = [("io.npz", "")] + [("io_edge.npz", p) for p in ("maxlen__", "len1__", "allmasked__")]
 

@@ -1,11 +1,11 @@
 """What several tests of the data readers look at."""
 
 import pytest
-from built import CORPUS, VOCAB, digests
 
 from albert_tf.data.pretraining.build_settings import RECORD_FORMATS, BuildSettings
 from albert_tf.data.pretraining.pretraining_data import build
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from tests.support.pretraining_corpus import CORPUS, VOCAB, digests
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,10 @@
 import os
 
 import pytest
-import served_tasks
 from tensorflow.python.framework import op_def_registry
 
 from albert_tf.export import manifest
+from tests.support import served_tasks
 
 
 @pytest.fixture(params=["encoder", "preprocessor", *served_tasks.KINDS])

@@ -7,13 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fake_server
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import albert_tf.export
+from tests.support import fake_server
 
 FILES = Path(albert_tf.export.__file__).with_name("serving")
 TEXTS = ["a fine film", "a waste of time, and 1,000 more"]

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 from absl.flags import argparse_flags
-from commands import status
 
 from albert_tf.export import command, hub_encoder, preprocessor
+from tests.support.commands import status
 
 
 def parse(*arguments):

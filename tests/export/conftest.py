@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import served_tasks
 
 from albert_tf.export import hub_encoder, preprocessor
 from albert_tf.tokenization import vocabulary
+from tests.support import served_tasks
+from tests.support.paths import ROOT, TESTDATA
 
-TESTDATA = Path(__file__).parents[1] / "testdata"
 DROPOUT = 0.4  # tf1_tiny has none; without training the numbers are the same.
 SEQ_LENGTH = 18
 
@@ -66,9 +66,9 @@ def served(request, exported):
 
 @pytest.fixture(scope="session")
 def found(exports, tmp_path_factory):
-    """What `stranger_program.py` found in the exports, by topic."""
+    """What `clean_process_program.py` found in the exports, by topic."""
     answer = tmp_path_factory.mktemp("answer") / "answer.json"
-    program = Path(__file__).with_name("stranger_program.py")
+    program = ROOT / "tests/support/clean_process_program.py"
     readme = Path(hub_encoder.__file__).with_name("README.md")
     finished = subprocess.run(
         [sys.executable, program, TESTDATA / "tf1_tiny", readme, answer],

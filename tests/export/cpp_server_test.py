@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 import tensorflow_text
 from tensorflow.core.protobuf import named_tensor_pb2
-from warmup_test import requests as requests_of_warmup
+
+from tests.export.warmup_test import requests as requests_of_warmup
 
 SOURCE = Path(__file__).with_name("cpp") / "server.cc"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "albert_tf-tests"

@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_task
 from ai_edge_litert.interpreter import Interpreter
-from commands import call, status
 
 import albert_tf.export
 from albert_tf.errors import InputError
@@ -18,8 +16,10 @@ from albert_tf.modeling.task_description import TaskDescription
 from albert_tf.tasks.classification import ClassificationTask
 from albert_tf.tokenization.graph_normalization import normalize
 from albert_tf.tokenization.settings import Preprocessing
+from tests.support import tiny_task
+from tests.support.commands import call, status
+from tests.support.paths import TESTDATA
 
-TESTDATA = Path(__file__).parents[1] / "testdata"
 NAMES = ("input_word_ids", "input_mask", "input_type_ids")
 
 

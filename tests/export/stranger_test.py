@@ -1,4 +1,4 @@
-"""The exports in a process that has TensorFlow and TF-Hub only; see stranger_program.py."""
+"""The exports in a process that has TensorFlow and TF-Hub only; see clean_process_program.py."""
 
 import math
 

@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-import served_tasks
 import tensorflow as tf
-from commands import status
 
 from albert_tf.errors import InputError
 from albert_tf.export import manifest, task_model, task_source, verify
 from albert_tf.export.task_source import Settings
+from tests.support import served_tasks
+from tests.support.commands import status
 
 
 def check_all(model, found):

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import tensorflow as tf
-from server_padding import batched
 
 from albert_tf.serving.signatures import TF1_HUB
+from tests.support.server_padding import batched
 
 GOOD = ("a [MASK] that comes first", "another [MASK], which is longer than the first of them")
 NAMES = TF1_HUB[:3]

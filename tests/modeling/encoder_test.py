@@ -4,7 +4,6 @@ import inspect
 
 import numpy as np
 import pytest
-import reference
 import tensorflow as tf
 import tf_keras
 from official.modeling import hyperparams
@@ -15,6 +14,7 @@ from albert_tf import AlbertEncoder
 from albert_tf.errors import InputError
 from albert_tf.modeling.dropout import seeded, step_seed
 from albert_tf.modeling.stack import layer_to_group
+from tests.support import numpy_albert
 
 B, S, H, E, N, V, INNER, P = 2, 7, 12, 5, 4, 31, 20, 9
 SIZES = dict(
@@ -56,7 +56,7 @@ def batch():
 
 def expected(encoder, features, **changes):
     sizes = dict(layers=6, groups=3, inner=2, heads=N)
-    return reference.encode(weights(encoder), *features.values(), **{**sizes, **changes})
+    return numpy_albert.encode(weights(encoder), *features.values(), **{**sizes, **changes})
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
@@ -242,7 +242,9 @@ def test_embedding_output_is_what_the_first_block_takes():
     x = w["embeddings/word_embeddings/embeddings"][features["input_word_ids"]]
     x = x + w["embeddings/position_embeddings/embeddings"][:S]
     x = x + w["embeddings/type_embeddings/embeddings"][features["input_type_ids"]]
-    x = reference.layer_norm(x, w["embeddings/layer_norm/gamma"], w["embeddings/layer_norm/beta"])
+    x = numpy_albert.layer_norm(
+        x, w["embeddings/layer_norm/gamma"], w["embeddings/layer_norm/beta"]
+    )
     x = x @ w["embeddings/projection/kernel"] + w["embeddings/projection/bias"]
     np.testing.assert_allclose(encoder(features)["embedding_output"], x, atol=1e-5)
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-from small_config import SMALL
 
 from albert_tf import AlbertEncoder, AlbertJointSpanLabeler
 from albert_tf.modeling.task_description import TaskDescription
+from tests.support.small_config import SMALL
 
 FEATURES = {
     "input_word_ids": tf.constant([[2, 7, 3, 8, 9, 10, 3], [2, 9, 3, 30, 3, 0, 0]]),

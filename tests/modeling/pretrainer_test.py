@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from pretraining_step import batch
 
 from albert_tf import AlbertPretrainer
+from tests.support.pretraining_step import batch
 
 SIZES = dict(
     vocab_size=200, embedding_size=12, hidden_size=20, num_hidden_layers=3, num_hidden_groups=2,

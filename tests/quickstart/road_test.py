@@ -5,12 +5,12 @@ import json
 
 import numpy as np
 import pytest
-from commands import call
 from sklearn.metrics import accuracy_score
 
 import albert_tf
 from albert_tf.errors import InputError
 from albert_tf.quickstart import corpus
+from tests.support.commands import call
 
 run = functools.partial(call, "quickstart")
 

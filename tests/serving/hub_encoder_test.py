@@ -3,13 +3,13 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from server_padding import batched
-from small_config import SMALL
 
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.serving import signatures
 from albert_tf.serving.hub_encoder import HubEncoder
 from albert_tf.serving.shared_model import SharedModel
+from tests.support.server_padding import batched
+from tests.support.small_config import SMALL
 
 # Every axis has its own size: B 2, S 7, P 3.
 CONFIG = dataclasses.replace(

@@ -13,8 +13,9 @@ import tensorflow as tf
 from albert_tf.errors import InputError
 from albert_tf.serving.preprocessor import PreprocessorModule
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from tests.support.paths import ROOT, TESTDATA
 
-TESTDATA = Path(__file__).parents[1] / "testdata/tokenization"
+GOLDENS = TESTDATA / "tokenization"
 TEXTS = ["Hello, wörld 1,000,", "", "a longer text, that is cut", "[MASK] İ ``x''"]
 OTHERS = ["x", "y z", "two words and more of them", ""]
 
@@ -63,7 +64,7 @@ def lists(inputs):
 @pytest.mark.parametrize("rules", ["original", "hugging_face"])
 def test_a_stranger_uses_the_moved_export(tmp_path, rules):
     (tmp_path / "source").mkdir()
-    source = Path(shutil.copy(TESTDATA / "spm.model", tmp_path / "source/my.model"))
+    source = Path(shutil.copy(GOLDENS / "spm.model", tmp_path / "source/my.model"))
     tokenizer = AlbertTokenizer(source, rules=rules)
     tf.saved_model.save(PreprocessorModule(tokenizer, seq_length=12), str(tmp_path / "first"))
     shutil.rmtree(tmp_path / "source")
@@ -109,18 +110,18 @@ def test_a_stranger_uses_the_moved_export(tmp_path, rules):
 
 
 def test_assets_and_no_path_of_this_machine(tmp_path):
-    tokenizer = AlbertTokenizer(TESTDATA / "spm.model", lower_case=False)
+    tokenizer = AlbertTokenizer(GOLDENS / "spm.model", lower_case=False)
     tf.saved_model.save(PreprocessorModule(tokenizer), str(tmp_path / "export"))
     again = AlbertTokenizer.from_pretrained(tmp_path / "export")
     assert again.preprocessing == tokenizer.preprocessing
     assert again.model_proto == tokenizer.model_proto
     graph = (tmp_path / "export/saved_model.pb").read_bytes()
-    for place in (str(TESTDATA), str(tmp_path), str(Path(__file__).parents[2]), "/tmp/"):
+    for place in (str(GOLDENS), str(tmp_path), str(ROOT), "/tmp/"):
         assert place.encode() not in graph
 
 
 def test_before_saving_it_works_the_same(tmp_path):
-    tokenizer = AlbertTokenizer(TESTDATA / "spm.model")
+    tokenizer = AlbertTokenizer(GOLDENS / "spm.model")
     module = PreprocessorModule(tokenizer, seq_length=7)
     texts = tf.constant(TEXTS)
     root = module(texts)
@@ -132,6 +133,6 @@ def test_before_saving_it_works_the_same(tmp_path):
 
 
 def test_seq_length_without_room():
-    tokenizer = AlbertTokenizer(TESTDATA / "spm.model")
+    tokenizer = AlbertTokenizer(GOLDENS / "spm.model")
     with pytest.raises(InputError, match="2 special tokens. Received seq_length=1"):
         PreprocessorModule(tokenizer, seq_length=1)

@@ -1,12 +1,10 @@
 """Answers to texts, by tasks in memory; tests/export/task_requests_test.py asks the exports."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_config import SMALL
 
 from albert_tf.data.labelled import multiple_choice
 from albert_tf.modeling.classifier import AlbertClassifier
@@ -17,8 +15,10 @@ from albert_tf.serving.choice_maker import ChoiceMaker
 from albert_tf.serving.span_finder import JointSpanFinder, SpanFinder, SpanSettings
 from albert_tf.serving.text_classifier import TextClassifier
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from tests.support.paths import TESTDATA
+from tests.support.small_config import SMALL
 
-VOCAB = Path(__file__).parents[1] / "testdata/tokenization/spm.model"
+VOCAB = TESTDATA / "tokenization/spm.model"
 CONFIG = dataclasses.replace(
     SMALL, vocab_size=1000, max_position_embeddings=40, initializer_range=0.5
 )

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from official.core import base_task
-from pretraining_step import B, S, batch, pretraining, train
 
 from albert_tf.errors import InputError
 from albert_tf.training import optimization
+from tests.support.pretraining_step import B, S, batch, pretraining, train
 
 
 @pytest.mark.parametrize("optimizer_name", ["lamb", "adamw"])

@@ -3,11 +3,8 @@
 import json
 import random
 
-import glue_file
 import numpy as np
 import pytest
-import tfds_set
-import tiny_task
 
 from albert_tf.data.labelled import glue
 from albert_tf.data.labelled.encoded_examples import EncodedExamples
@@ -15,6 +12,7 @@ from albert_tf.errors import InputError
 from albert_tf.tasks.classification import ClassificationTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
 from albert_tf.tasks.outputs import Outputs
+from tests.support import glue_file, tfds_set, tiny_task
 
 # Words of one token each, so that little is to be learned.
 WORDS = ["the", "with", "from", "see", "this", "has", "one", "line"]

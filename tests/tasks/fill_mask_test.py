@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_task
 
 import albert_tf
 from albert_tf.errors import InputError
+from tests.support import tiny_task
 
 
 @pytest.fixture(scope="module")

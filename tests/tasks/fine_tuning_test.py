@@ -7,7 +7,6 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_task
 
 import albert_tf
 from albert_tf.errors import InputError
@@ -16,6 +15,7 @@ from albert_tf.tasks.classification import ClassificationConfig, ClassificationT
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tasks.outputs import Outputs
 from albert_tf.tokenization.settings import Preprocessing
+from tests.support import tiny_task
 
 ROWS = ["the file,yes", "a list with one line,no", "from,yes", "this object,no", "Python,yes"]
 

@@ -1,7 +1,5 @@
 """Initial weights of every kind: what is loaded, what stays new, what is refused."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -9,8 +7,8 @@ from albert_tf import AlbertClassifier, AlbertConfig, AlbertPretrainer, AlbertTo
 from albert_tf.convert import load
 from albert_tf.errors import InputError
 from albert_tf.tasks import initial_weights, model_config
+from tests.support.paths import TESTDATA
 
-TESTDATA = Path(__file__).parents[1] / "testdata"
 TF1 = TESTDATA / "tf1_tiny"
 VOCAB = TESTDATA / "tokenization/spm.model"
 

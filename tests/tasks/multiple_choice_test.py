@@ -1,15 +1,14 @@
 import json
 
-import choice_file
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_task
 
 import albert_tf
 from albert_tf.errors import InputError
 from albert_tf.tasks.multiple_choice import MultipleChoiceTask
 from albert_tf.tasks.outputs import Outputs
+from tests.support import choice_file, tiny_task
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """A tiny model learns 64 sequences by heart, whatever the seed: the whole of pretraining works."""
 
-from pathlib import Path
-
 import pytest
 import tensorflow as tf
 import tf_keras
@@ -10,8 +8,9 @@ from official.core import base_task
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tasks.pretraining import PretrainingConfig, PretrainingDataConfig, PretrainingTask
 from albert_tf.training import optimization
+from tests.support.paths import TESTDATA
 
-RECORDS = Path(__file__).parents[1] / "testdata/pretraining_data/*.tfrecord"
+RECORDS = TESTDATA / "pretraining_data/*.tfrecord"
 STEPS = 100
 
 

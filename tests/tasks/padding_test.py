@@ -1,18 +1,15 @@
 """Padding that is left out changes no task's loss and no gradient."""
 
-import choice_file
-import conll_file
 import numpy as np
 import pytest
-import squad_file
 import tensorflow as tf
-import tiny_task
 
 from albert_tf.tasks.classification import ClassificationTask
 from albert_tf.tasks.joint_question_answering import JointQuestionAnsweringTask
 from albert_tf.tasks.multiple_choice import MultipleChoiceTask
 from albert_tf.tasks.question_answering import QuestionAnsweringTask
 from albert_tf.tasks.tagging import TaggingTask
+from tests.support import choice_file, conll_file, squad_file, tiny_task
 
 
 def table(path, count, seed):

@@ -2,7 +2,6 @@
 
 import math
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +13,9 @@ from albert_tf.errors import InputError
 from albert_tf.tasks import model_config, pretraining_report
 from albert_tf.tasks.label_metrics import MajorityShare
 from albert_tf.tasks.pretraining import PretrainingConfig, PretrainingDataConfig, PretrainingTask
+from tests.support.paths import TESTDATA
 
 B, P, V = 3, 4, 7
-TESTDATA = Path(__file__).parents[1] / "testdata"
 CORPUS = TESTDATA / "pretraining_data/corpus.txt.gz"
 VOCAB = TESTDATA / "tokenization/spm.model"
 

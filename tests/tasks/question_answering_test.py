@@ -2,15 +2,14 @@ import json
 
 import numpy as np
 import pytest
-import squad_file
 import tensorflow as tf
-import tiny_task
 
 from albert_tf.errors import InputError
 from albert_tf.modeling.task_description import TaskDescription
 from albert_tf.tasks.joint_question_answering import JointQuestionAnsweringTask
 from albert_tf.tasks.outputs import Outputs
 from albert_tf.tasks.question_answering import QuestionAnsweringTask
+from tests.support import squad_file, tiny_task
 
 
 @pytest.fixture(scope="module")

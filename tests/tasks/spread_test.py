@@ -9,19 +9,22 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import spread_run
+
+from tests.support import spread_run
+from tests.support.paths import ROOT
 
 
 def start(folder, *kill):
-    words = [sys.executable, spread_run.__file__, str(folder), *map(str, kill)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=600)
+    words = [sys.executable, "-m", "tests.support.spread_run", str(folder), *map(str, kill)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=600, cwd=ROOT)
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("spread_task")
     # The save of step 4 waits for that of step 2, so that one is whole.
-    step, seconds = random.randint(5, spread_run.STEPS - 2), random.uniform(0.0, 0.03)
+    rng = random.Random(5)
+    step, seconds = rng.randint(5, spread_run.STEPS - 2), rng.uniform(0.0, 0.03)
     killed = start(folder, step, seconds)
     assert killed.returncode == -signal.SIGKILL, (step, seconds, killed.stderr[-3000:])
     done = start(folder)

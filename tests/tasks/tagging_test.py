@@ -1,9 +1,7 @@
 from pathlib import Path
 
-import conll_file
 import numpy as np
 import pytest
-import tiny_task
 
 import albert_tf
 from albert_tf.data.labelled import conll
@@ -11,6 +9,7 @@ from albert_tf.errors import InputError
 from albert_tf.tasks import tagging_metrics
 from albert_tf.tasks.outputs import Outputs
 from albert_tf.tasks.tagging import TaggingTask
+from tests.support import conll_file, tiny_task
 
 
 @pytest.fixture(scope="module")

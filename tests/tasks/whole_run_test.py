@@ -3,15 +3,15 @@
 import json
 import shutil
 
-import glue_file
 import numpy as np
 import pytest
 import tensorflow as tf
-from commands import call
-from whole_runs import KINDS, Masks, Run, predicted
 
 from albert_tf.errors import InputError
 from albert_tf.modeling.task_description import TaskDescription
+from tests.support import glue_file
+from tests.support.commands import call
+from tests.support.whole_runs import KINDS, Masks, Run, predicted
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,13 @@
 """The golden cases, and a tokenizer for each way that they were made."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from tests.support.paths import TESTDATA
 
-TESTDATA = Path(__file__).parents[1] / "testdata/tokenization"
+GOLDENS = TESTDATA / "tokenization"
 
 SETTINGS = {
     "orig_lower": ("spm.model", {}),
@@ -30,12 +30,12 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="session")
 def model_file():
-    return TESTDATA / "spm.model"
+    return GOLDENS / "spm.model"
 
 
 @pytest.fixture(scope="session")
 def cases():
-    lines = (TESTDATA / "cases.jsonl").read_text().splitlines()
+    lines = (GOLDENS / "cases.jsonl").read_text().splitlines()
     assert len(lines) == 522
     return [json.loads(line) for line in lines]
 
@@ -43,7 +43,7 @@ def cases():
 @pytest.fixture(scope="session")
 def tokenizers():
     return {
-        name: AlbertTokenizer(TESTDATA / model, **arguments)
+        name: AlbertTokenizer(GOLDENS / model, **arguments)
         for name, (model, arguments) in SETTINGS.items()
     }
 

@@ -2,14 +2,11 @@
 
 import json
 
-import conll_file
-import glue_file
 import pytest
-import squad_file
-import tiny_task
 
 from albert_tf import train_lib
 from albert_tf.training import gin_files
+from tests.support import conll_file, glue_file, squad_file, tiny_task
 
 RECIPES = {name: path for name, path in gin_files.recipes().items() if name.startswith("finetune_")}
 # Lan et al. 2020, table 14: batch, rate, dropout of the encoder, steps, warm-up.

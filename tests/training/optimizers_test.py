@@ -1,7 +1,5 @@
 """LAMB, AdamW, their schedule and the pretraining loss against twenty steps of the original."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,8 +12,7 @@ from albert_tf.tasks.pretraining import PretrainingConfig, PretrainingTask
 from albert_tf.training import optimization
 from albert_tf.training.optimizers import AdamWeightDecay, Lamb
 from albert_tf.training.schedules import WarmupPolynomialDecay
-
-TESTDATA = Path(__file__).parents[1] / "testdata"
+from tests.support.paths import TESTDATA
 
 
 def batch():

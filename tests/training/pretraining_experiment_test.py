@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -11,9 +10,8 @@ from official.core import train_lib as model_garden
 
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.training import pretraining_experiment
+from tests.support.paths import ROOT, TESTDATA
 
-ROOT = Path(__file__).parents[2]
-TESTDATA = ROOT / "tests/testdata"
 SMALLER = {"batch_size": 8, "train_steps": 2, "warmup_steps": 1, "vocab_size": 1000}
 
 

@@ -1,15 +1,14 @@
 """Every pretraining recipe: what its file says, and a dry run."""
 
 import re
-from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
 from albert_tf import AlbertPretrainer, presets, train_lib
 from albert_tf.training import gin_files
+from tests.support.paths import TESTDATA
 
-TESTDATA = Path(__file__).parents[1] / "testdata"
 RECIPES = {name: path for name, path in gin_files.recipes().items() if "pretrain" in name}
 RELEASED = [f"{size}_v{v}" for size in ("base", "large", "xlarge", "xxlarge") for v in (1, 2)]
 # Lan et al. 2020, section 4.1; steps of version 2 and of xxlarge: the original's README.

@@ -8,23 +8,20 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
-import killed_run
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_run
-from killed_run import SETTINGS, STEPS
-from tiny_run import TESTDATA
 
 from albert_tf import AlbertPretrainer, AlbertTokenizer
 from albert_tf.errors import InputError
 from albert_tf.training import progress, trainer
 from albert_tf.training.stopping import StopTraining
-
-PROGRAM = Path(killed_run.__file__)
+from tests.support import tiny_run
+from tests.support.killed_run import SETTINGS, STEPS
+from tests.support.paths import ROOT
+from tests.support.tiny_run import TESTDATA
 
 
 def run(folder, mode="train", **arguments):
@@ -55,9 +52,10 @@ def undisturbed(tmp_path_factory):
 @pytest.mark.stranger
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(undisturbed, tmp_path):
     # A save waits for the one before: that of step 4 is whole when step 8 is saved.
-    folder, step = tmp_path / "killed", random.choice(range(10, STEPS - 16, 2))
-    words = [sys.executable, PROGRAM, folder, str(step), str(random.uniform(0.0, 0.03))]
-    process = subprocess.run(words, capture_output=True, text=True)
+    rng, folder = random.Random(7), tmp_path / "killed"
+    step, seconds = rng.choice(range(10, STEPS - 16, 2)), rng.uniform(0.0, 0.03)
+    words = [sys.executable, "-m", "tests.support.killed_run", folder, str(step), str(seconds)]
+    process = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
     assert process.returncode == -signal.SIGKILL, process.stderr
     assert 0 < int(saved(folder)["global_step/.ATTRIBUTES/VARIABLE_VALUE"]) < STEPS
     run(folder)

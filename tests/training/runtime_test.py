@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tf_keras
 from official.core import config_definitions
-from pretraining_step import pretraining, train
 
 from albert_tf.errors import InputError
 from albert_tf.tasks.classification import ClassificationConfig
 from albert_tf.training import runtime
+from tests.support.pretraining_step import pretraining, train
 
 
 def config(**changes):

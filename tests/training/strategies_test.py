@@ -10,13 +10,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_run
-import worker_run
 from official.core import config_definitions
 
 from albert_tf.errors import InputError
 from albert_tf.tasks.pretraining import PretrainingTask
 from albert_tf.training import strategies
+from tests.support import tiny_run, worker_run
+from tests.support.paths import ROOT
 
 
 def free_ports(count):
@@ -39,7 +39,9 @@ def spread(tmp_path_factory):
     }
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     processes = {
-        name: subprocess.Popen([sys.executable, worker_run.__file__, *words], **pipes)
+        name: subprocess.Popen(
+            [sys.executable, "-m", "tests.support.worker_run", *words], cwd=ROOT, **pipes
+        )
         for name, words in runs.items()
     }
     losses = {}

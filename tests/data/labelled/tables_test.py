@@ -1,10 +1,10 @@
 import gzip
 
 import pytest
-import tfds_set
 
 from albert_tf.data.labelled import tables
 from albert_tf.errors import InputError
+from tests.support import tfds_set
 
 
 def write(folder, name, text):

@@ -2,7 +2,11 @@
 
 import numpy as np
 import pytest
-from mask_layouts import (
+
+from albert_tf.data.masking import masking
+from albert_tf.data.masking.dynamic_masking import FIRST_ORDINARY_ID, MASK_ID
+from albert_tf.data.masking.masking import Masking
+from tests.support.mask_layouts import (
     ROWS,
     VOCAB_SIZE,
     WIDTH,
@@ -11,10 +15,6 @@ from mask_layouts import (
     draw_layout,
     standard_error,
 )
-
-from albert_tf.data.masking import masking
-from albert_tf.data.masking.dynamic_masking import FIRST_ORDINARY_ID, MASK_ID
-from albert_tf.data.masking.masking import Masking
 
 
 @pytest.fixture(scope="module")

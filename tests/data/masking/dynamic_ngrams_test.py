@@ -1,22 +1,20 @@
 """The n-grams of the graph against those of masking.py and of the original."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from mask_layouts import draw_instances, standard_error
 
 from albert_tf.data.masking import masking
 from albert_tf.data.masking.dynamic_ngrams import choose
 from albert_tf.data.masking.masking import Masking
 from albert_tf.data.pretraining import record_batches
 from albert_tf.data.pretraining.record_kinds import Kind
+from tests.support.mask_layouts import draw_instances, standard_error
+from tests.support.paths import TESTDATA
 
-STATISTICS = json.loads(
-    (Path(__file__).parents[2] / "testdata/pretraining_data/original_stats.json").read_text()
-)
+STATISTICS = json.loads((TESTDATA / "pretraining_data/original_stats.json").read_text())
 
 
 def ngrams(units, budget, settings, seed):

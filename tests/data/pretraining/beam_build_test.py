@@ -2,7 +2,6 @@ import dataclasses
 import gzip
 
 import pytest
-from built import CORPUS, VOCAB, digests
 from upath import UPath
 
 from albert_tf.data.pretraining import beam_build, beam_progress
@@ -10,6 +9,7 @@ from albert_tf.data.pretraining.build_job import FILES
 from albert_tf.data.pretraining.build_settings import BuildSettings
 from albert_tf.data.pretraining.pretraining_data import build
 from albert_tf.errors import InputError
+from tests.support.pretraining_corpus import CORPUS, VOCAB, digests
 
 
 def test_a_pipeline_that_stops_in_the_middle_goes_on(

@@ -1,10 +1,10 @@
 """A build goes on with what is whole, and makes the rest again."""
 
 import pytest
-from built import VOCAB, digests
 
 from albert_tf.data.pretraining.build_settings import BuildSettings
 from albert_tf.data.pretraining.pretraining_data import build
+from tests.support.pretraining_corpus import VOCAB, digests
 
 
 @pytest.fixture

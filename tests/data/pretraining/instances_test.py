@@ -1,5 +1,4 @@
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +10,9 @@ from albert_tf.data.pretraining.instances import InstanceMaker
 from albert_tf.tokenization import vocabulary
 from albert_tf.tokenization.settings import Preprocessing
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from tests.support.paths import TESTDATA
 
-VOCAB = Path(__file__).parents[2] / "testdata/tokenization/spm.model"
+VOCAB = TESTDATA / "tokenization/spm.model"
 DOCUMENTS = [
     ["The first line is here.", "The second one follows it.", "A third comes last."],
     ["\u0301", "Only marks came before this sentence."],

@@ -8,12 +8,12 @@ import time
 
 import psutil
 import pytest
-from built import CORPUS, VOCAB, digests
 
 from albert_tf.data.pretraining import manifest as manifests
 from albert_tf.data.pretraining.build_settings import BuildSettings
 from albert_tf.data.pretraining.pretraining_data import build
 from albert_tf.errors import InputError
+from tests.support.pretraining_corpus import CORPUS, VOCAB, digests
 
 
 @pytest.mark.stranger

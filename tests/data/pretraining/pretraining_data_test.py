@@ -8,7 +8,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from built import CORPUS, VOCAB, digests
 
 from albert_tf.data.pretraining import manifest as manifests
 from albert_tf.data.pretraining.build_job import FILES
@@ -17,6 +16,7 @@ from albert_tf.data.pretraining.pretraining_data import build
 from albert_tf.data.pretraining.records import read_arrays
 from albert_tf.errors import InputError
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from tests.support.pretraining_corpus import CORPUS, VOCAB, digests
 
 CASED = VOCAB.with_name("spm_cased.model")
 ORIGINAL = json.loads((CORPUS.with_name("original_stats.json")).read_text())

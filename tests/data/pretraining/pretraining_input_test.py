@@ -1,18 +1,18 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_records import numbers, read, write_parts
 
 from albert_tf.data.masking.masking import Masking
 from albert_tf.data.pretraining.pretraining_input import dataset
 from albert_tf.errors import InputError
+from tests.support.paths import TESTDATA
+from tests.support.small_records import numbers, read, write_parts
 
-TESTDATA = Path(__file__).parents[2] / "testdata/pretraining_data"
-ORIGINAL = TESTDATA / "original_first_101.tfrecord"
-STATISTICS = json.loads((TESTDATA / "original_stats.json").read_text())
+RECORDS = TESTDATA / "pretraining_data"
+ORIGINAL = RECORDS / "original_first_101.tfrecord"
+STATISTICS = json.loads((RECORDS / "original_stats.json").read_text())
 GOLDEN = dict(max_seq_length=64, masking=Masking(max_predictions=10), vocab_size=1000)
 FEATURES = {
     "input_word_ids": ("input_ids", "int32", 64),

@@ -1,8 +1,8 @@
 import pytest
 import tensorflow as tf
-from small_records import numbers, read, write
 
 from albert_tf.data.pretraining.features import DYNAMIC
+from tests.support.small_records import numbers, read, write
 
 
 def test_dynamic_records_are_padded_and_have_no_label_without_sentence_order(tmp_path):

@@ -1,10 +1,10 @@
 import logging
 
 import pytest
-from small_records import numbers, read, write_parts
 
 from albert_tf.data.pretraining.record_files import naming_broken
 from albert_tf.errors import InputError
+from tests.support.small_records import numbers, read, write_parts
 
 
 @pytest.fixture

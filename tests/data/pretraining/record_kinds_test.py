@@ -1,11 +1,11 @@
 import json
 
 import pytest
-from small_records import read, write, write_parts
 
 from albert_tf.data.masking.masking import Masking
 from albert_tf.data.pretraining.features import DYNAMIC, STATIC
 from albert_tf.errors import InputError
+from tests.support.small_records import read, write, write_parts
 
 
 def check(tmp_path, message, **changes):

@@ -2,9 +2,9 @@ import itertools
 
 import pytest
 import tensorflow as tf
-from small_records import numbers, read, write, write_parts
 
 from albert_tf.errors import InputError
+from tests.support.small_records import numbers, read, write, write_parts
 
 
 @pytest.fixture

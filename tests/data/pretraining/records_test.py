@@ -1,15 +1,13 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
-from small_records import write
 
 from albert_tf.data.pretraining.records import count, describe, read_arrays
 from albert_tf.data.pretraining.statistics_report import report
 from albert_tf.errors import InputError
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from tests.support.paths import TESTDATA
+from tests.support.small_records import write
 
-TESTDATA = Path(__file__).parents[2] / "testdata"
 ORIGINAL = TESTDATA / "pretraining_data" / "original_first_101.tfrecord"
 
 

@@ -1,13 +1,10 @@
 """A whole run of a very small model on the original's records, by the command line."""
 
-from pathlib import Path
-
-from commands import call
-
 from albert_tf import train_lib
 from albert_tf.training import gin_files
+from tests.support.commands import call
+from tests.support.paths import TESTDATA
 
-TESTDATA = Path(__file__).parent / "testdata"
 SMALL = {
     "VOCAB": TESTDATA / "tokenization/spm.model",
     "TRAIN_DATA": TESTDATA / "pretraining_data/*.tfrecord",

@@ -7,6 +7,7 @@ import tf_keras
 
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.training import run_folder
+from tests.support.paths import TESTDATA
 
 MODEL = dict(
     vocab_size=1000,
@@ -20,7 +21,7 @@ MODEL = dict(
     hidden_dropout_prob=0.0,
     attention_probs_dropout_prob=0.0,
 )
-VOCAB = Path(__file__).parent / "testdata/tokenization/spm.model"
+VOCAB = TESTDATA / "tokenization/spm.model"
 
 
 def task(cls, train_data="", eval_data="", seq_length=48, batch_size=16, **config):

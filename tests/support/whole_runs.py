@@ -8,16 +8,12 @@ import csv
 import json
 from pathlib import Path
 
-import choice_file
-import conll_file
-import glue_file
 import numpy as np
-import squad_file
-import tiny_task
-from commands import call
 from seqeval.metrics import f1_score
 
 from albert_tf.data.labelled import conll, race
+from tests.support import choice_file, conll_file, glue_file, squad_file, tiny_task
+from tests.support.commands import call
 
 MODEL = {**tiny_task.MODEL, "num_hidden_layers": 1}  # to be traced soon
 GIN = {

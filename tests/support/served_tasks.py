@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-import tiny_task
 
 from albert_tf.export import task_model
 from albert_tf.export.task_source import Settings
@@ -14,6 +13,7 @@ from albert_tf.tasks.joint_question_answering import JointQuestionAnsweringTask
 from albert_tf.tasks.multiple_choice import MultipleChoiceTask
 from albert_tf.tasks.question_answering import QuestionAnsweringTask
 from albert_tf.tasks.tagging import TaggingTask
+from tests.support import tiny_task
 
 LENGTH = 24  # Some of the texts are longer.
 WINDOWS = dict(doc_stride=5, max_query_length=6, n_best=4, max_answer_length=3)

@@ -1,6 +1,6 @@
 """What somebody does with the exports who has TensorFlow and TF-Hub, but not this package.
 
-    python stranger_program.py GOLDEN README ANSWER.json
+    python clean_process_program.py GOLDEN README ANSWER.json
 
 Runs in the folder that holds `hub/encoder` and `hub/preprocessor`, and writes findings by topic,
 which stranger_test.py judges. One process for all, as importing TensorFlow takes long.
@@ -23,7 +23,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
-import newcomer  # noqa: E402
+import encoder_calls  # noqa: E402
 
 ENCODER, PREPROCESSOR = "hub/encoder", "hub/preprocessor"
 HUB_NAMES = ("input_ids", "input_mask", "segment_ids")
@@ -121,9 +121,9 @@ def keras_signature():
 
 
 def ways():
-    """The difference from the golden, whoever runs the encoder; see newcomer.py."""
+    """The difference from the golden, whoever runs the encoder; see encoder_calls.py."""
     found = {}
-    for name, pooled, expected in newcomer.ways(TEXT_INPUTS, HUB_INPUTS):
+    for name, pooled, expected in encoder_calls.ways(TEXT_INPUTS, HUB_INPUTS):
         expected = IO["pooled_output"][: len(pooled)] if expected is None else expected
         found[name] = difference(pooled, expected)
     return found

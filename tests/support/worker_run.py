@@ -1,8 +1,8 @@
 """Runs that are spread over devices and processes; each prints the loss of every step as JSON.
 
-python worker_run.py workers FOLDER INDEX PORT PORT     one of two workers
-python worker_run.py mirrored FOLDER                    two CPU devices
-python worker_run.py parameters FOLDER PORT PORT PORT   a chief, a worker, a parameter server
+python -m tests.support.worker_run workers FOLDER INDEX PORT PORT    # one of two workers
+python -m tests.support.worker_run mirrored FOLDER                   # two CPU devices
+python -m tests.support.worker_run parameters FOLDER PORT PORT PORT  # chief, worker, server
 """
 
 import json
@@ -12,12 +12,10 @@ import socket
 import sys
 import threading
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+import tensorflow as tf
 
-import tensorflow as tf  # noqa: E402
-from tiny_run import run  # noqa: E402
+from tests.support.tiny_run import run
 
 SETTINGS = {"TRAIN_STEPS": 4, "SUMMARY_INTERVAL": 1, "BATCH_SIZE": 6}
 SERVED = {"STRATEGY": "parameter_server"}

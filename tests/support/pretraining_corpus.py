@@ -1,9 +1,9 @@
 """The corpus and vocabulary that builds of pretraining data are tested with."""
 
 import hashlib
-from pathlib import Path
 
-TESTDATA = Path(__file__).parent / "testdata"
+from tests.support.paths import TESTDATA
+
 CORPUS = TESTDATA / "pretraining_data" / "corpus.txt.gz"
 VOCAB = TESTDATA / "tokenization" / "spm.model"
 

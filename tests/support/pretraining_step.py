@@ -1,7 +1,5 @@
 """A few updates of the golden tiny model on one batch whose rows all differ in length."""
 
-from pathlib import Path
-
 import numpy as np
 import tensorflow as tf
 from official.core import base_task
@@ -10,8 +8,9 @@ from albert_tf import AlbertPretrainer
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tasks.pretraining import PretrainingConfig, PretrainingTask
 from albert_tf.training import optimization
+from tests.support.paths import TESTDATA
 
-TINY = Path(__file__).parent / "testdata/tf1_tiny"
+TINY = TESTDATA / "tf1_tiny"
 B, S, P = 6, 11, 4
 
 

@@ -1,11 +1,10 @@
 """The goldens of tests/testdata: where they lie, their inputs, and how far outputs may be off."""
 
-from pathlib import Path
-
 import numpy as np
 import tensorflow as tf
 
-TESTDATA = Path(__file__).parents[1] / "testdata"
+from tests.support.paths import TESTDATA
+
 TOLERANCE = 1e-5
 
 

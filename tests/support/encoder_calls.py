@@ -1,4 +1,4 @@
-"""Every way in which somebody may run an encoder that lies in a folder; for stranger_program.py."""
+"""Every way to call an exported encoder; for clean_process_program.py."""
 
 import tempfile
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Run by peers_test.py in a process of its own: transformers and TensorFlow in one may crash.
 
-python transformers_stranger.py MODEL IO.npz OUT.npz
+python transformers_outputs.py MODEL IO.npz OUT.npz
 """
 
 import sys

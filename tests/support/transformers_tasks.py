@@ -1,7 +1,7 @@
 """Task models of transformers, made or loaded in a process of their own, beside TensorFlow.
 
-python transformers_tasks_stranger.py make FOLDER     # new models, one a task, with their outputs
-python transformers_tasks_stranger.py load FOLDER     # the same folders as this package wrote them
+python transformers_tasks.py make FOLDER     # new models, one a task, with their outputs
+python transformers_tasks.py load FOLDER     # the same folders as this package wrote them
 
 tests/testdata/hf_tasks is what `make` wrote once.
 """

@@ -1,7 +1,7 @@
 """Fine-tuning that is spread over two devices and micro-batches, or killed on its way.
 
-    python spread_run.py FOLDER STEP SECONDS    a run that kills itself, as killing.py tells
-    python spread_run.py FOLDER                 that run again, by the same command, and the others
+    python -m tests.support.spread_run FOLDER STEP SECONDS    # a run that kills itself
+    python -m tests.support.spread_run FOLDER                 # the same run again, and the others
 
 It writes the weights that each run ends with to FOLDER/NAME.npz, and prints their last metrics.
 """
@@ -10,16 +10,16 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+import numpy as np
+import tensorflow as tf
 
-import conll_file  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-import tiny_task  # noqa: E402
-from killing import killer  # noqa: E402
-
-from albert_tf import train_lib  # noqa: E402
-from albert_tf.training import gin_files  # noqa: E402
+from albert_tf import train_lib
+from albert_tf.training import gin_files
+from tests.support import (
+    conll_file,
+    tiny_task,
+)
+from tests.support.kill_at_step import killer
 
 STEPS = 10
 SETTINGS = {

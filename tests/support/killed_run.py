@@ -1,18 +1,15 @@
 """A run that kills itself.
 
-    python killed_run.py FOLDER STEP SECONDS
+    python -m tests.support.killed_run FOLDER STEP SECONDS
 
 It trains with the settings of runner_test.py; SECONDS after the loop that ends at STEP, wherever it
 is then, it gets SIGKILL.
 """
 
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from killing import killer  # noqa: E402
-from tiny_run import run  # noqa: E402
+from tests.support.kill_at_step import killer
+from tests.support.tiny_run import run
 
 STEPS = 40
 SETTINGS = {
