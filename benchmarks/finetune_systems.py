@@ -27,7 +27,7 @@ def artefacts(config: Mapping[str, Any], classes: int, folder: Path) -> None:
 
     from albert_tf import AlbertClassifier
     from albert_tf.convert.conversion import convert
-    from albert_tf.modeling.task_description import FILE, TaskDescription
+    from albert_tf.task_types import FILE, TaskDescription
 
     tf.keras.utils.set_random_seed(1)
     model = AlbertClassifier(config, classes, dropout_rate=0.0)

@@ -9,9 +9,10 @@ import tensorflow as tf
 import tf_keras
 from absl import logging
 
+from albert_tf.config import LAYER_NORM_EPSILON
 from albert_tf.convert import names
 from albert_tf.convert.mapping import shortened
-from albert_tf.convert.source import EPSILON, Source
+from albert_tf.convert.source import Source
 from albert_tf.errors import InputError
 from albert_tf.modeling.encoder import AlbertEncoder
 
@@ -86,7 +87,7 @@ def assign(model: tf_keras.layers.Layer, source: Source, allow_partial: bool = F
     for name in report.assigned:
         targets[name].assign(source.weights[name])
     for name, layer in _norms(model, source).items():
-        layer.epsilon = source.epsilon.get(name.partition("/")[0], EPSILON)
+        layer.epsilon = source.epsilon.get(name.partition("/")[0], LAYER_NORM_EPSILON)
     for note in report.notes:
         logging.info("%s: %s", source.path, note)
     return report

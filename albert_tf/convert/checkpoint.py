@@ -21,8 +21,8 @@ from albert_tf.convert.tf_checkpoint import ObjectGraph, TensorFlowCheckpoint, f
 from albert_tf.convert.vocabulary_files import find_model_file, find_preprocessing
 from albert_tf.modeling import task_models
 from albert_tf.modeling.pretrainer import AlbertPretrainer
-from albert_tf.modeling.task_description import FILE as TASK
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import FILE as TASK
+from albert_tf.task_types import TaskDescription
 
 NAME = "checkpoint"
 NEEDS = "albert_config.json, ckpt-*.index and .data-* written by `albert-tf train`, *.model"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from albert_tf.convert.source import EPSILON, Source
+from albert_tf.config import LAYER_NORM_EPSILON
+from albert_tf.convert.source import Source
 from albert_tf.errors import InputError
 
 
 def check_epsilon(
-    format_name: str, source: Source, encoder: float = EPSILON, masked_lm: float = EPSILON
+    format_name: str,
+    source: Source,
+    encoder: float = LAYER_NORM_EPSILON,
+    masked_lm: float = LAYER_NORM_EPSILON,
 ) -> tuple[str, ...]:
     """Returns notes on what will differ if a format has these epsilons.
 
@@ -17,13 +21,13 @@ def check_epsilon(
     Raises:
       InputError: the encoder's differs.
     """
-    theirs = source.epsilon.get("encoder", EPSILON)
+    theirs = source.epsilon.get("encoder", LAYER_NORM_EPSILON)
     if theirs != encoder:
         raise InputError(
             f"Layer norms of an encoder in {format_name} have epsilon {encoder}. Received "
             f"{theirs} in '{source.path}'. Convert to hugging_face, which keeps it."
         )
-    head = source.epsilon.get("masked_lm", EPSILON)
+    head = source.epsilon.get("masked_lm", LAYER_NORM_EPSILON)
     if head == masked_lm or "masked_lm" not in source.heads:
         return ()
     return (

@@ -7,9 +7,8 @@ A model of such a pair would give other numbers here than at home, so that it is
 
 from __future__ import annotations
 
-from albert_tf.config import AlbertConfig
+from albert_tf.config import AlbertConfig, layer_to_group
 from albert_tf.errors import InputError
-from albert_tf.modeling.stack import layer_to_group
 
 _RULES = {
     # Original modeling.py:transformer_model.

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from albert_tf.config import AlbertConfig
+from albert_tf.config import LAYER_NORM_EPSILON, AlbertConfig
 from albert_tf.convert import hugging_face_config, mapping, projection
 from albert_tf.convert.epsilons import check_epsilon
 from albert_tf.convert.groups import check_groups
 from albert_tf.convert.hugging_face_weights import find_weights, read_arrays
-from albert_tf.convert.source import EPSILON, Source, Stored
+from albert_tf.convert.source import Source, Stored
 from albert_tf.convert.vocabulary_files import find_model_file
 from albert_tf.errors import InputError
-from albert_tf.modeling.task_description import FILE as TASK
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import FILE as TASK
+from albert_tf.task_types import TaskDescription
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
 NAME = "hugging_face"
@@ -108,7 +108,7 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
     from safetensors.numpy import save_file
 
     check_groups(NAME, source.config)
-    epsilon = source.epsilon.get("encoder", EPSILON)
+    epsilon = source.epsilon.get("encoder", LAYER_NORM_EPSILON)
     notes = list(check_epsilon(NAME, source, encoder=epsilon, masked_lm=epsilon))
     architecture = hugging_face_config.architecture(source.task) or _ARCHITECTURES.get(
         source.heads, "AlbertForPreTraining"

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from albert_tf.config import UNUSED_KEYS, AlbertConfig
-from albert_tf.convert.source import EPSILON, Source
+from albert_tf.config import LAYER_NORM_EPSILON, UNUSED_KEYS, AlbertConfig
+from albert_tf.convert.source import Source
 from albert_tf.errors import InputError, closest
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import TaskDescription
 
 # transformers calls the exact form "gelu"; the original means the tanh form by that name.
 _ACTIVATIONS = {
@@ -126,7 +126,7 @@ def read(path: Path) -> HuggingFaceConfig:
     taken = form.get(given["hidden_act"], "as it stands")
     return HuggingFaceConfig(
         config=AlbertConfig(**given),
-        epsilon=float(values.get("layer_norm_eps", EPSILON)),
+        epsilon=float(values.get("layer_norm_eps", LAYER_NORM_EPSILON)),
         classifier_dropout=float(values.get("classifier_dropout_prob", 0.1)),
         task=_task(values, path),
         notes=(

@@ -11,7 +11,7 @@ from albert_tf.config import AlbertConfig
 from albert_tf.convert import names
 from albert_tf.convert.source import Source, Stored, Weights
 from albert_tf.errors import InputError
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import TaskDescription
 
 
 class Read(NamedTuple):

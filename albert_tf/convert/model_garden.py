@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from albert_tf.config import AlbertConfig
+from albert_tf.config import MODEL_GARDEN_ARGUMENTS, AlbertConfig
 from albert_tf.convert import mapping, model_garden_config, names
 from albert_tf.convert.epsilons import check_epsilon
 from albert_tf.convert.source import Source
@@ -19,7 +19,6 @@ from albert_tf.convert.tf1 import CONFIG
 from albert_tf.convert.tf_checkpoint import ObjectGraph, TensorFlowCheckpoint, find_prefix
 from albert_tf.convert.vocabulary_files import find_model_file, find_preprocessing
 from albert_tf.errors import InputError
-from albert_tf.modeling.argument_names import MODEL_GARDEN
 
 NAME = "model_garden"
 NEEDS = (
@@ -168,7 +167,7 @@ def their_encoder(config: AlbertConfig) -> Any:
     """Returns Model Garden's `AlbertEncoder` of these sizes, with new weights."""
     from official.nlp.modeling import networks
 
-    arguments = {name: getattr(config, field) for name, field in MODEL_GARDEN.items()}
+    arguments = {name: getattr(config, field) for name, field in MODEL_GARDEN_ARGUMENTS.items()}
     del arguments["activation"]  # that of its default, as a checkpoint does not hold it
     return networks.AlbertEncoder(**arguments, dict_outputs=True)
 

@@ -8,14 +8,13 @@ from typing import Any
 
 import yaml
 
-from albert_tf.config import AlbertConfig
+from albert_tf.config import MODEL_GARDEN_ARGUMENTS, AlbertConfig
 from albert_tf.convert.tf1 import CONFIG
 from albert_tf.errors import InputError, closest
-from albert_tf.modeling import argument_names
 
 ARGUMENTS, PARAMS = "encoder_config.json", "params.yaml"
 # Arguments of Model Garden's AlbertEncoder and fields of its AlbertEncoderConfig.
-_NAMES = argument_names.MODEL_GARDEN | {
+_NAMES = MODEL_GARDEN_ARGUMENTS | {
     "max_position_embeddings": "max_position_embeddings",
     "hidden_activation": "hidden_act",
     "initializer_range": "initializer_range",

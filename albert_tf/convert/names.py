@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from albert_tf.config import AlbertConfig
 from albert_tf.convert.transforms import SAME, SPLIT_FIRST, SPLIT_LAST, TRANSPOSE, Transform
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import TaskDescription
 
 COLUMNS = ("checkpoint", "tf1", "hugging_face", "model_garden", "keras_hub")
 HEADS = ("masked_lm", "sentence_order")

@@ -11,10 +11,8 @@ import numpy as np
 
 from albert_tf.config import AlbertConfig
 from albert_tf.convert import names
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import TaskDescription
 from albert_tf.tokenization.settings import Preprocessing
-
-EPSILON = 1e-12  # Of every layer norm of the original; `Source.epsilon` tells where it differs.
 
 
 class Stored(NamedTuple):

@@ -16,8 +16,8 @@ from albert_tf.convert.source import Source
 from albert_tf.convert.tf_checkpoint import TensorFlowCheckpoint, find_prefix
 from albert_tf.convert.vocabulary_files import find_model_file, find_preprocessing
 from albert_tf.errors import InputError
-from albert_tf.modeling.task_description import FILE as TASK
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import FILE as TASK
+from albert_tf.task_types import TaskDescription
 
 NAME = "tf1"
 NEEDS = "albert_config.json, model.ckpt-*.index and .data-* (names such as bert/...), *.model"

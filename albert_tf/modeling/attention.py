@@ -8,9 +8,8 @@ import tensorflow as tf
 import tf_keras
 from official.modeling import tf_utils
 
-from albert_tf.modeling.building import build_parts
-from albert_tf.modeling.dropout import Dropout
-from albert_tf.modeling.token_rows import Probabilities, TokenRows
+from albert_tf.modeling.layers import Dropout, build_parts
+from albert_tf.modeling.padding_removal import Probabilities, TokenRows
 
 
 class FusedProjection(NamedTuple):

@@ -8,12 +8,9 @@ import tensorflow as tf
 import tf_keras
 from official.modeling import tf_utils
 
-from albert_tf.modeling import activations
 from albert_tf.modeling.attention import FusedProjection, SelfAttention
-from albert_tf.modeling.building import build_parts
-from albert_tf.modeling.dropout import Dropout
-from albert_tf.modeling.layer_norm import layer_norm
-from albert_tf.modeling.token_rows import Probabilities, TokenRows
+from albert_tf.modeling.layers import Activation, Dropout, build_parts, get_activation, layer_norm
+from albert_tf.modeling.padding_removal import Probabilities, TokenRows
 
 
 class TransformerBlock(tf_keras.layers.Layer):
@@ -28,7 +25,7 @@ class TransformerBlock(tf_keras.layers.Layer):
         hidden_size: int,
         num_attention_heads: int,
         intermediate_size: int,
-        activation: str | activations.Activation,
+        activation: str | Activation,
         dropout_rate: float,
         attention_dropout_rate: float,
         initializer: Any,
@@ -46,7 +43,7 @@ class TransformerBlock(tf_keras.layers.Layer):
         self.attention_norm = layer_norm("attention_layer_norm")
         self.intermediate = tf_keras.layers.Dense(
             intermediate_size,
-            activation=activations.get(activation),
+            activation=get_activation(activation),
             kernel_initializer=tf_utils.clone_initializer(initializer),
             name="intermediate",
         )

@@ -10,11 +10,9 @@ import tf_keras
 from official.modeling import tf_utils
 
 from albert_tf.errors import InputError
-from albert_tf.modeling.building import build_parts
-from albert_tf.modeling.checks import checked
-from albert_tf.modeling.dropout import Dropout
-from albert_tf.modeling.layer_norm import layer_norm
-from albert_tf.modeling.token_rows import TokenRows
+from albert_tf.modeling.inputs import checked
+from albert_tf.modeling.layers import Dropout, build_parts, layer_norm
+from albert_tf.modeling.padding_removal import TokenRows
 
 
 class Table(tf_keras.layers.Layer):

@@ -11,13 +11,19 @@ import tf_keras
 from official.modeling import tf_utils
 
 from albert_tf import presets
-from albert_tf.config import AlbertConfig
+from albert_tf.config import ENCODER_ARGUMENTS, AlbertConfig
 from albert_tf.errors import InputError
-from albert_tf.modeling import activations, argument_names, inputs, pretrained
-from albert_tf.modeling.building import build_parts
+from albert_tf.modeling import inputs, pretrained
 from albert_tf.modeling.embeddings import AlbertEmbeddings, Table
+from albert_tf.modeling.layers import (
+    Activation,
+    build_parts,
+    deserialize_activation,
+    get_activation,
+    serialize_activation,
+)
+from albert_tf.modeling.padding_removal import AllTokens, ChosenTokens, RealTokens
 from albert_tf.modeling.stack import SharedStack
-from albert_tf.modeling.token_rows import AllTokens, ChosenTokens, RealTokens
 
 # Arguments that each block takes.
 _BLOCK_ARGUMENTS = (
@@ -103,7 +109,7 @@ class AlbertEncoder(tf_keras.layers.Layer):
         max_sequence_length: int = 512,
         type_vocab_size: int = 2,
         intermediate_size: int = 3072,
-        activation: str | activations.Activation = "gelu",
+        activation: str | Activation = "gelu",
         dropout_rate: float = 0.0,
         attention_dropout_rate: float = 0.0,
         initializer: Any = None,
@@ -124,7 +130,7 @@ class AlbertEncoder(tf_keras.layers.Layer):
         given = dict(locals())  # a copy, as debuggers change `locals()` while it is read
         config = {name: value for name, value in given.items() if name not in _NOT_IN_CONFIG}
         config["embedding_width"] = embedding_width = embedding_width or hidden_size
-        config["activation"] = activation = activations.deserialize(activation)
+        config["activation"] = activation = deserialize_activation(activation)
         config["initializer"] = initializer = tf_keras.initializers.get(
             tf_keras.initializers.TruncatedNormal(stddev=0.02)
             if initializer is None
@@ -146,7 +152,7 @@ class AlbertEncoder(tf_keras.layers.Layer):
             name="pooler",
         )
 
-        config["activation"] = activations.serialize(activation)
+        config["activation"] = serialize_activation(activation)
         config["initializer"] = tf_keras.initializers.serialize(initializer)
         self._config = config
         self.inputs = _symbolic_inputs(embedding_width, with_dense_inputs)
@@ -161,7 +167,7 @@ class AlbertEncoder(tf_keras.layers.Layer):
           **kwargs: further arguments of the constructor.
         """
         return cls(
-            **{name: getattr(config, field) for name, field in argument_names.ALBERT.items()},
+            **{name: getattr(config, field) for name, field in ENCODER_ARGUMENTS.items()},
             initializer=tf_keras.initializers.TruncatedNormal(stddev=config.initializer_range),
             **kwargs,
         )
@@ -296,8 +302,8 @@ class AlbertEncoder(tf_keras.layers.Layer):
 def _check_sizes(config: Mapping[str, Any]) -> None:
     """Raises the `InputError` of the first rule that an argument of the constructor breaks."""
     activation = config["activation"]
-    activations.get(activation)  # its error names the argument
-    sizes = {field: config[name] for name, field in argument_names.ALBERT.items()}
+    get_activation(activation)  # its error names the argument
+    sizes = {field: config[name] for name, field in ENCODER_ARGUMENTS.items()}
     if not isinstance(activation, str):
         sizes["hidden_act"] = "linear"  # stands in for a function, which has no name there
     AlbertConfig(**sizes)

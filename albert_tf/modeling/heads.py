@@ -8,9 +8,7 @@ import tensorflow as tf
 import tf_keras
 from official.modeling import tf_utils
 
-from albert_tf.modeling import activations
-from albert_tf.modeling.building import build_parts
-from albert_tf.modeling.layer_norm import layer_norm
+from albert_tf.modeling.layers import Activation, build_parts, get_activation, layer_norm
 
 
 class MaskedLMHead(tf_keras.layers.Layer):
@@ -25,7 +23,7 @@ class MaskedLMHead(tf_keras.layers.Layer):
         self,
         embedding_table: tf.Variable,
         hidden_size: int,
-        activation: str | activations.Activation = "gelu",
+        activation: str | Activation = "gelu",
         initializer: Any = "glorot_uniform",
         **kwargs: Any,
     ) -> None:
@@ -37,7 +35,7 @@ class MaskedLMHead(tf_keras.layers.Layer):
         # === Layers ===
         self.transform = tf_keras.layers.Dense(
             self._width,
-            activation=activations.get(activation),
+            activation=get_activation(activation),
             kernel_initializer=tf_utils.clone_initializer(tf_keras.initializers.get(initializer)),
             name="transform",
         )

@@ -12,9 +12,7 @@ import tensorflow as tf
 import tf_keras
 from official.modeling import tf_utils
 
-from albert_tf.modeling.building import build_parts
-from albert_tf.modeling.dropout import Dropout
-from albert_tf.modeling.layer_norm import layer_norm
+from albert_tf.modeling.layers import Dropout, build_parts, layer_norm
 
 
 def answer_positions(type_ids: tf.Tensor) -> tf.Tensor:

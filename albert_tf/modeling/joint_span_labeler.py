@@ -10,8 +10,8 @@ import tf_keras
 
 from albert_tf.config import AlbertConfig
 from albert_tf.modeling.joint_span_head import JointSpanHead, answer_positions
-from albert_tf.modeling.task_description import TaskDescription
 from albert_tf.modeling.task_model import DROPOUT, TaskModel, as_config
+from albert_tf.task_types import TaskDescription
 
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")

@@ -11,9 +11,9 @@ import tf_keras
 
 from albert_tf.config import AlbertConfig
 from albert_tf.modeling import inputs, pretrained
-from albert_tf.modeling.building import build_parts
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.heads import MaskedLMHead, SentenceOrderHead
+from albert_tf.modeling.layers import build_parts
 
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")

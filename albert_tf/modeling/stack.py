@@ -14,18 +14,13 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from albert_tf.config import layer_to_group
 from albert_tf.modeling.attention import FusedProjection
 from albert_tf.modeling.block import TransformerBlock
-from albert_tf.modeling.building import build_parts
-from albert_tf.modeling.dropout import draw, seeded
-from albert_tf.modeling.token_rows import Probabilities, RealTokens, TokenRows
+from albert_tf.modeling.layers import build_parts, draw, seeded
+from albert_tf.modeling.padding_removal import Probabilities, RealTokens, TokenRows
 
 _calls_kept = contextvars.ContextVar("calls_kept", default=False)
-
-
-def layer_to_group(layer: int, num_layers: int, num_groups: int) -> int:
-    """Returns the group of a layer, in integers: the original's floats miss it for 22 of 22."""
-    return layer * num_groups // num_layers
 
 
 class SharedStack(tf_keras.layers.Layer):

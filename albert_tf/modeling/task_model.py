@@ -12,10 +12,9 @@ import tf_keras
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.modeling import inputs, pretrained
-from albert_tf.modeling.building import build_parts
-from albert_tf.modeling.dropout import Dropout
 from albert_tf.modeling.encoder import AlbertEncoder
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.modeling.layers import Dropout, build_parts
+from albert_tf.task_types import TaskDescription
 
 Model = TypeVar("Model", bound="TaskModel")
 # The original's rate in front of every classifier (run_classifier.py, run_race.py).

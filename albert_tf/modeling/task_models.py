@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 
 from albert_tf.config import AlbertConfig
-from albert_tf.modeling.task_description import TaskDescription
 from albert_tf.modeling.task_model import TaskModel
+from albert_tf.task_types import TaskDescription
 
 # Named as text: reading a classifier should not load the other models.
 _CLASSES = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from albert_tf.modeling.checks import checked
+from albert_tf.modeling.inputs import checked
 from albert_tf.serving.signatures import Family
 
 

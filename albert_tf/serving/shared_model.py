@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from albert_tf.modeling.checks import checked
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.heads import MaskedLMHead, SentenceOrderHead
+from albert_tf.modeling.inputs import checked
 from albert_tf.modeling.stack import calls_kept
 from albert_tf.serving import encoder_inputs
 from albert_tf.serving.signatures import TEXT_ENCODER, Family

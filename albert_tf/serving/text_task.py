@@ -15,8 +15,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from albert_tf.modeling.checks import checked
 from albert_tf.modeling.encoder import AlbertEncoder
+from albert_tf.modeling.inputs import checked
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.serving import encoder_inputs, signatures
 from albert_tf.serving.signatures import TEXT_ENCODER, TF1_HUB, Spec

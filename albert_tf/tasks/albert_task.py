@@ -20,7 +20,7 @@ import tf_keras
 from official.core import base_task, config_definitions
 
 from albert_tf.errors import InputError
-from albert_tf.modeling.dropout import seeded, step_seed
+from albert_tf.modeling.layers import seeded, step_seed
 from albert_tf.tasks import initial_weights
 
 Tensors = Mapping[str, tf.Tensor]

@@ -19,7 +19,7 @@ from albert_tf.data.labelled.encoded_examples import EncodedExamples
 from albert_tf.errors import InputError, closest
 from albert_tf.files import expand
 from albert_tf.modeling.classifier import AlbertClassifier
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import TaskDescription
 from albert_tf.tasks import classification_metrics as metrics_of
 from albert_tf.tasks.albert_task import Tensors
 from albert_tf.tasks.fine_tuning import FineTuningTask

@@ -14,7 +14,7 @@ from albert_tf.data.labelled.encoded_examples import EncodedExamples
 from albert_tf.errors import InputError
 from albert_tf.files import expand
 from albert_tf.modeling.masked_lm import AlbertMaskedLM
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.albert_task import Tensors
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig

@@ -20,8 +20,8 @@ import tf_keras
 from albert_tf.data.labelled import batching
 from albert_tf.data.labelled.encoded_examples import EncodedExamples
 from albert_tf.errors import InputError, closest
-from albert_tf.modeling.task_description import FILE, TaskDescription
 from albert_tf.modeling.task_model import TaskModel
+from albert_tf.task_types import FILE, TaskDescription
 from albert_tf.tasks import fine_tuning_results, initial_weights, starting_point
 from albert_tf.tasks.albert_task import AlbertTask, Tensors
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig

@@ -18,7 +18,7 @@ from albert_tf.data.labelled.multiple_choice import Item
 from albert_tf.errors import InputError
 from albert_tf.files import expand
 from albert_tf.modeling.multiple_choice import AlbertMultipleChoice
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import TaskDescription
 from albert_tf.tasks import classification_metrics
 from albert_tf.tasks.albert_task import Tensors
 from albert_tf.tasks.classification import probabilities

@@ -26,7 +26,7 @@ from albert_tf.data.labelled.squad import Question
 from albert_tf.errors import InputError
 from albert_tf.files import expand, replacing
 from albert_tf.modeling.span_labeler import AlbertSpanLabeler
-from albert_tf.modeling.task_description import FILE, TaskDescription
+from albert_tf.task_types import FILE, TaskDescription
 from albert_tf.tasks import span_decoding, squad_metrics, squad_report
 from albert_tf.tasks.albert_task import Tensors
 from albert_tf.tasks.fine_tuning import FineTuningTask

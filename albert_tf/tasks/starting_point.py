@@ -14,7 +14,7 @@ import tensorflow as tf
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.modeling import pretrained
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import TaskDescription
 from albert_tf.tasks import initial_weights
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tokenization.tokenizer import AlbertTokenizer

@@ -17,8 +17,8 @@ from albert_tf.data.labelled.conll import Sentence
 from albert_tf.data.labelled.encoded_examples import EncodedExamples
 from albert_tf.errors import InputError
 from albert_tf.files import expand
-from albert_tf.modeling.task_description import TaskDescription
 from albert_tf.modeling.token_classifier import AlbertTokenClassifier
+from albert_tf.task_types import TaskDescription
 from albert_tf.tasks import tagging_metrics
 from albert_tf.tasks.albert_task import Tensors
 from albert_tf.tasks.fine_tuning import FineTuningTask

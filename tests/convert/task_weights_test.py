@@ -14,7 +14,7 @@ from albert_tf.convert import load
 from albert_tf.convert.conversion import convert
 from albert_tf.errors import InputError
 from albert_tf.modeling import task_models
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import TaskDescription
 from tests.support.goldens import TESTDATA, TOLERANCE, difference
 
 HF = TESTDATA / "hf_tasks"

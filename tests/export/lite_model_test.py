@@ -12,7 +12,7 @@ import albert_tf.export
 from albert_tf.errors import InputError
 from albert_tf.export import lite_model, manifest
 from albert_tf.modeling.classifier import AlbertClassifier
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.classification import ClassificationTask
 from albert_tf.tokenization.graph_normalization import normalize
 from albert_tf.tokenization.settings import Preprocessing

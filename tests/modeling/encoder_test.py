@@ -11,9 +11,9 @@ from official.nlp.configs import encoders
 from official.nlp.modeling import layers, models
 
 from albert_tf import AlbertEncoder
+from albert_tf.config import layer_to_group
 from albert_tf.errors import InputError
-from albert_tf.modeling.dropout import seeded, step_seed
-from albert_tf.modeling.stack import layer_to_group
+from albert_tf.modeling.layers import seeded, step_seed
 from tests.support import numpy_albert
 
 B, S, H, E, N, V, INNER, P = 2, 7, 12, 5, 4, 31, 20, 9

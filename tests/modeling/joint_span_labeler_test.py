@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from albert_tf import AlbertEncoder, AlbertJointSpanLabeler
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import TaskDescription
 from tests.support.small_config import SMALL
 
 FEATURES = {

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from albert_tf.export import task_model
 from albert_tf.export.task_source import Settings
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.classification import ClassificationTask
 from albert_tf.tasks.joint_question_answering import JointQuestionAnsweringTask
 from albert_tf.tasks.multiple_choice import MultipleChoiceTask

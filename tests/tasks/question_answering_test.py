@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from albert_tf.errors import InputError
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.joint_question_answering import JointQuestionAnsweringTask
 from albert_tf.tasks.outputs import Outputs
 from albert_tf.tasks.question_answering import QuestionAnsweringTask

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from albert_tf.errors import InputError
-from albert_tf.modeling.task_description import TaskDescription
+from albert_tf.task_types import TaskDescription
 from tests.support import glue_file
 from tests.support.commands import call
 from tests.support.whole_runs import KINDS, Masks, Run, predicted

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from albert_tf import AlbertEncoder
 from albert_tf.errors import InputError
-from albert_tf.modeling.dropout import seeded
+from albert_tf.modeling.layers import seeded
 
 B, S, H, N, V = 6, 9, 12, 3, 31
 SIZES = dict(

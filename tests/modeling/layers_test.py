@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from albert_tf.modeling.dropout import Dropout, seeded, step_seed
+from albert_tf.modeling.layers import Dropout, seeded, step_seed
 
 X = tf.ones([5, 400])
 
