@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from albert_tf import AlbertConfig, AlbertEncoder
-from albert_tf.convert.model_garden import their_encoder
+from albert_tf.formats.model_garden import their_encoder
 
 
 def encoder(ours: AlbertEncoder, config: AlbertConfig) -> tf_keras.Model:

@@ -24,8 +24,8 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from albert_tf import AlbertConfig, AlbertEncoder  # noqa: E402
-from albert_tf.convert import load  # noqa: E402
 from albert_tf.export import lite_model, lite_source  # noqa: E402
+from albert_tf.formats import load  # noqa: E402
 from benchmarks import (  # noqa: E402
     artefacts,
     interleaved,

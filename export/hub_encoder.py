@@ -12,9 +12,11 @@ import tensorflow as tf
 from absl import logging
 
 from albert_tf.config import AlbertConfig
-from albert_tf.convert import load, names
 from albert_tf.errors import InputError
 from albert_tf.files import check_new_directory
+from albert_tf.formats import load, names
+from albert_tf.formats.source import Source
+from albert_tf.modeling import pretrained
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.serving.hub_encoder import HubEncoder
 from albert_tf.serving.shared_model import SharedModel
@@ -37,7 +39,7 @@ def export(
     """Writes the encoder of `source`, with the heads that it has, as a TF-Hub SavedModel.
 
     Args:
-      source: what `albert_tf.convert.load.load` reads, such as the folder of a training.
+      source: what `albert_tf.formats.load.load` reads, such as the folder of a training.
       dest: the folder to make; new, or empty.
       vocab: a SentencePiece model or a folder with one, in place of the one that lies in `source`.
       check: whether to reload the artefact in another process and compare it with the source.
@@ -105,20 +107,20 @@ def write(
         )
 
 
-def _model(found: load.Source) -> SharedModel:
+def _model(found: Source) -> SharedModel:
     """Returns the encoder and those heads whose weights are all there."""
     pretrainer = AlbertPretrainer(found.config, name="pretrainer")
     for head in set(names.HEADS) - set(found.heads):
         # Random weights must not be exported, and `assign` refuses variables that it cannot set.
         delattr(pretrainer, head)
         logging.warning("'%s' has no weights of %s; it is left out.", found.path, head)
-    load.assign(pretrainer, found)
+    pretrained.assign(pretrainer, found)
     return SharedModel(
         pretrainer.encoder, *(getattr(pretrainer, head, None) for head in names.HEADS)
     )
 
 
-def _tokenizer(found: load.Source, vocab: str | os.PathLike | None) -> AlbertTokenizer:
+def _tokenizer(found: Source, vocab: str | os.PathLike | None) -> AlbertTokenizer:
     if vocab is not None:
         return AlbertTokenizer.from_pretrained(vocab)
     if found.model_file is None:

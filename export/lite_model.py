@@ -14,9 +14,9 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from albert_tf.convert import load
 from albert_tf.errors import InputError, closest
 from albert_tf.files import check_new_directory, new_directory
+from albert_tf.formats import load
 from albert_tf.serving.signatures import IDS, TEXT_ENCODER
 from albert_tf.tasks import starting_point
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
@@ -68,7 +68,7 @@ def export(
     `pooled_output` [1, H] and `sequence_output` [1, S, H], or `logits` and `probabilities` [1, C].
 
     Args:
-      source: any model that `albert_tf.convert.load.load` reads.
+      source: any model that `albert_tf.formats.load.load` reads.
       dest: the folder to make; new, or empty.
       precision: of the weights: "float32", "float16", or "int8", where XNNPACK multiplies int8 by
         int8, each row of activations quantised as it comes (dynamic range).

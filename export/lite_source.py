@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from albert_tf.config import AlbertConfig
-from albert_tf.convert import load
+from albert_tf.formats import source
 from albert_tf.modeling.classifier import AlbertClassifier
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.serving.signatures import TEXT_ENCODER
@@ -32,7 +32,7 @@ class Source(NamedTuple):
     labels: tuple[str, ...]
 
 
-def of_model(loaded: load.Source) -> Source:
+def of_model(loaded: source.Source) -> Source:
     """Returns the classifier of a model where it has one, else its encoder."""
     task = loaded.task.task if loaded.task else None
     if task not in ("classification", "regression"):

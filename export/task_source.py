@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from albert_tf.config import AlbertConfig
-from albert_tf.convert import load
 from albert_tf.data.labelled import glue
 from albert_tf.data.labelled.span_windows import WindowSettings
 from albert_tf.errors import InputError
+from albert_tf.formats import load
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.serving.choice_maker import ChoiceMaker
 from albert_tf.serving.mask_filler import MaskFiller

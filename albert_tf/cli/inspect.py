@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
-    from albert_tf.convert.load import load
+    from albert_tf.formats.load import load
 
     source = load(args.path)
     print(f"format: {source.format}")

@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from albert_tf.config import AlbertConfig
-from albert_tf.convert.assign import assign
-from albert_tf.convert.source import Source
+from albert_tf.formats.source import Source
 from albert_tf.modeling import task_models
+from albert_tf.modeling.pretrained import assign
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 
 # By output, the part that must be there for it besides the rest of the encoder.
@@ -39,7 +39,7 @@ def output_differences(source: Source, result: Source) -> dict[str, float]:
     """Returns the largest absolute difference of each output on one batch.
 
     Only one model exists at a time. The source's head runs with the epsilon of the result's, so
-    that the figures tell about weights and config alone; `epsilons.py` notes what that changes.
+    that the figures tell about weights and config alone; `differences.py` notes what that changes.
     """
     epsilon = {**source.epsilon}
     epsilon.pop("masked_lm", None)

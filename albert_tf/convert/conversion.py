@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from albert_tf import files
-from albert_tf.convert import compare, load, mapping, names
-from albert_tf.convert.source import Source
-from albert_tf.convert.vocabulary_files import copy_vocabulary
+from albert_tf.convert import compare
 from albert_tf.errors import InputError, closest
+from albert_tf.formats import load, mapping, names
+from albert_tf.formats.source import Source
+from albert_tf.tokenization import model_files
 from albert_tf.version import __version__
 
 REPORT = "conversion_report.json"
@@ -57,13 +58,21 @@ def convert(
     module = load.FORMATS[to]
     with files.new_directory(dest) as folder:
         notes = [*source.notes, *module.write(source, folder)]
-        notes += getattr(module, "write_vocabulary", copy_vocabulary)(source, folder)
+        notes += getattr(module, "write_vocabulary", _copy_vocabulary)(source, folder)
         gc.collect()  # Keras layers are cycles: a model that was built to write goes only now.
         result = load.load(folder)
         report = _report(source, result, left, notes)
         _check_same(report, source)
         (folder / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return report
+
+
+def _copy_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
+    """Copies the SentencePiece model of a source to formats without rules of their own."""
+    if source.model_file is None:
+        return ("the source has no SentencePiece model: none is written",)
+    model_files.copy(source.model_file, source.preprocessing, folder)
+    return ()
 
 
 def _check_complete(source: Source, to: str, allow_partial: bool) -> tuple[str, ...]:

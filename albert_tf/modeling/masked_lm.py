@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from albert_tf.config import AlbertConfig
+from albert_tf.formats.source import Source
 from albert_tf.modeling.heads import MaskedLMHead
 from albert_tf.modeling.task_model import TaskModel, as_config
 
@@ -50,7 +51,7 @@ class AlbertMaskedLM(TaskModel):
         )
 
     @classmethod
-    def has_head(cls, source: Any) -> bool:
+    def has_head(cls, source: Source) -> bool:
         """True: pretrained models have this head, and `assign` says where one lacks it."""
         return True
 

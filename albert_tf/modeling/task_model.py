@@ -11,6 +11,8 @@ import tf_keras
 
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
+from albert_tf.formats.load import load
+from albert_tf.formats.source import Source
 from albert_tf.modeling import inputs, pretrained
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.layers import Dropout, build_parts
@@ -78,28 +80,28 @@ class TaskModel(tf_keras.Model):
         Raises:
           InputError: nothing readable lies there, it is of another task, or it does not fit.
         """
-        source = pretrained.reader().load(path_or_handle, config)
+        source = load(path_or_handle, config)
         return cls.from_source(source, allow_partial, **kwargs)
 
     @classmethod
-    def from_source(cls: type[Model], source: Any, allow_partial: bool, **kwargs: Any) -> Model:
+    def from_source(cls: type[Model], source: Source, allow_partial: bool, **kwargs: Any) -> Model:
         """`from_pretrained` of what `convert.load` returned."""
         if source.classifier_dropout is not None:
             kwargs.setdefault("dropout_rate", source.classifier_dropout)
         found: TaskDescription | None = source.task
         if not cls.has_head(source):
             model = cls(source.config, **kwargs)
-            pretrained.reader().assign(model.encoder, source, allow_partial=allow_partial)
+            pretrained.assign(model.encoder, source, allow_partial=allow_partial)
             return model
         if found is None:
             model = cls(source.config, **kwargs)
         else:
             model = cls.from_description(source.config, found, **kwargs)
-        pretrained.reader().assign(model, source, allow_partial=allow_partial)
+        pretrained.assign(model, source, allow_partial=allow_partial)
         return model
 
     @classmethod
-    def has_head(cls, source: Any) -> bool:
+    def has_head(cls, source: Source) -> bool:
         """Whether `convert.load` found a head of this class, and not an encoder alone.
 
         Raises:

@@ -72,7 +72,7 @@ class AlbertTask(base_task.Task):
     def initialize(self, model: tf_keras.Model) -> None:
         """Sets the weights of a new run from `init_checkpoint`, any format, if that is given."""
         if self.starts_from:
-            print(initial_weights.load(model, self.starts_from))
+            print(initial_weights.load_weights(model, self.starts_from))
 
     def reading(self) -> contextlib.AbstractContextManager[None]:
         """Returns the context to read data in, where errors of the data name their file."""

@@ -20,6 +20,7 @@ import tf_keras
 from albert_tf.data.labelled import batching
 from albert_tf.data.labelled.encoded_examples import EncodedExamples
 from albert_tf.errors import InputError, closest
+from albert_tf.formats.source import Source
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.task_types import FILE, TaskDescription
 from albert_tf.tasks import fine_tuning_results, initial_weights, starting_point
@@ -133,7 +134,7 @@ class FineTuningTask(AlbertTask):
         return self._start
 
     @classmethod
-    def from_source(cls, source: Any, **config: Any) -> FineTuningTask:
+    def from_source(cls, source: Source, **config: Any) -> FineTuningTask:
         """Returns the task of a fine-tuned model, to predict with it.
 
         Args:
@@ -215,7 +216,7 @@ class FineTuningTask(AlbertTask):
             return
         if not self.takes_head():
             source = dataclasses.replace(source, task=None)
-        print(initial_weights.load(model, source))
+        print(initial_weights.load_weights(model, source))
 
     def takes_head(self) -> bool:
         """Whether the weights have a head for the same task and the same labels."""

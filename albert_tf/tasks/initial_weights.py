@@ -8,17 +8,18 @@ checked here; a fine-tuning takes both from the weights, which starting_point.py
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import tf_keras
 
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
+from albert_tf.formats.load import load
+from albert_tf.formats.source import Source
 from albert_tf.modeling import pretrained
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
-def check(path_or_handle: str, config: AlbertConfig, tokenizer: AlbertTokenizer) -> None:
+def check_weights(path_or_handle: str, config: AlbertConfig, tokenizer: AlbertTokenizer) -> None:
     """Checks config and vocabulary of a run against its initial weights; reads no weight.
 
     Args:
@@ -29,13 +30,13 @@ def check(path_or_handle: str, config: AlbertConfig, tokenizer: AlbertTokenizer)
     Raises:
       InputError: nothing readable lies there, or it was made for another model or vocabulary.
     """
-    source = pretrained.reader().load(path_or_handle)
+    source = load(path_or_handle)
     check_config(config, source)
     if source.model_file is not None:
         check_same_vocabulary(tokenizer, AlbertTokenizer(source.model_file))
 
 
-def check_config(config: AlbertConfig, source: Any) -> None:
+def check_config(config: AlbertConfig, source: Source) -> None:
     """Raises `InputError` unless a model of `config` has a place for the weights of `source`."""
     if differing := "; ".join(config.misfits(source.config)):
         raise InputError(
@@ -67,7 +68,7 @@ def check_same_vocabulary(tokenizer: AlbertTokenizer, theirs: AlbertTokenizer) -
         )
 
 
-def load(model: tf_keras.Model, path_or_source: Any) -> str:
+def load_weights(model: tf_keras.Model, path_or_source: str | os.PathLike | Source) -> str:
     """Sets the encoder of `model`, and those heads that both have.
 
     Args:
@@ -81,9 +82,8 @@ def load(model: tf_keras.Model, path_or_source: Any) -> str:
       InputError: a weight of the encoder is missing (the pooler may be), or has another shape.
         No variable is changed then.
     """
-    reader = pretrained.reader()
     is_path = isinstance(path_or_source, (str, os.PathLike))
-    source = reader.load(path_or_source) if is_path else path_or_source
+    source = load(path_or_source) if is_path else path_or_source
     held = set(source.weights)
     wanted = {name: part for name, part in source.parts.items() if hasattr(model, part)}
     missing = [n for n, part in wanted.items() if part == "encoder" and n not in held]
@@ -93,11 +93,11 @@ def load(model: tf_keras.Model, path_or_source: Any) -> str:
             f"'{source.path}' ({source.format}) without {', '.join(missing[:5])}."
         )
     # Partial: heads of the source may have no place here, and new heads none there.
-    report = reader.assign(model, source, allow_partial=True)
+    report = pretrained.assign(model, source, allow_partial=True)
     return f"{_summary(wanted, report)}, from '{source.path}' ({source.format})"
 
 
-def _summary(wanted: dict[str, str], report: Any) -> str:
+def _summary(wanted: dict[str, str], report: pretrained.Report) -> str:
     counts = {}
     for name, part in wanted.items():
         loaded, all_ = counts.get(part, (0, 0))

@@ -9,7 +9,7 @@ from official.modeling.hyperparams import base_config
 
 from albert_tf import presets
 from albert_tf.config import AlbertConfig
-from albert_tf.modeling import pretrained
+from albert_tf.formats.load import load
 
 # The same fields and defaults as AlbertConfig, which stays their one home.
 _Fields = dataclasses.make_dataclass(
@@ -58,5 +58,5 @@ def from_pretrained(path_or_handle: str, **overrides: Any) -> ModelConfig:
     Raises:
       InputError: nothing readable lies there.
     """
-    source = pretrained.reader().load(path_or_handle)
+    source = load(path_or_handle)
     return ModelConfig(**{**source.config.to_dict(), **overrides})

@@ -12,7 +12,7 @@ import tqdm
 
 from albert_tf.data.labelled import batching
 from albert_tf.errors import InputError
-from albert_tf.modeling import pretrained
+from albert_tf.formats.load import load
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.tasks import registry
 from albert_tf.tasks.fine_tuning import FineTuningTask
@@ -40,7 +40,7 @@ class Predictor:
     def __init__(self, path_or_handle: str | os.PathLike, **config: Any) -> None:
         best = Path(path_or_handle).expanduser() / BEST
         self.path = best if (best / "checkpoint").is_file() else path_or_handle
-        source = pretrained.reader().load(self.path)
+        source = load(self.path)
         self.task: FineTuningTask = registry.task_of(source, **config)
         self.model: TaskModel = self.task.MODEL.from_source(source, allow_partial=False)
         self.model.encoder.remove_padding = True

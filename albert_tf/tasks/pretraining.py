@@ -154,7 +154,7 @@ class PretrainingTask(AlbertTask):
         tokenizer = AlbertTokenizer(config.vocab_file)
         initial_weights.check_rows(model, tokenizer, "Set VOCAB_SIZE to that.")
         if config.init_checkpoint:
-            initial_weights.check(config.init_checkpoint, model, tokenizer)
+            initial_weights.check_weights(config.init_checkpoint, model, tokenizer)
         for data in (config.train_data, config.validation_data):
             if data.seq_length > model.max_position_embeddings:
                 raise InputError(

@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from albert_tf.errors import InputError
+from albert_tf.formats.source import Source
 from albert_tf.tasks.fine_tuning import FineTuningTask
 
 # Named as text: predicting with a classifier should not load the other tasks.
@@ -20,7 +21,7 @@ _CLASSES = {
 }
 
 
-def task_of(source: Any, **config: Any) -> FineTuningTask:
+def task_of(source: Source, **config: Any) -> FineTuningTask:
     """Returns the task of a model that `convert.load` read.
 
     A model without a task fills masked words, if it has the head for that.

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
-from albert_tf.modeling import pretrained
+from albert_tf.formats.load import load
+from albert_tf.formats.source import Source
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks import initial_weights
 from albert_tf.tasks.model_config import ModelConfig
@@ -35,7 +35,7 @@ class StartingPoint:
 
     config: AlbertConfig
     tokenizer: AlbertTokenizer
-    source: Any = None
+    source: Source | None = None
     task: TaskDescription | None = None
     goes_on: bool = False
 
@@ -77,14 +77,14 @@ def find(
             "A run begins with weights or from scratch. Received both: "
             f"INIT_FROM='{init_from}' and FROM_SCRATCH=True. Leave one out."
         )
-    source = pretrained.reader().load(init_from)
+    source = load(init_from)
     if model != ModelConfig():
         initial_weights.check_config(model.to_albert_config(), source)
     tokenizer = tokenizer_of(source, vocab_file)
     return StartingPoint(source.config, tokenizer, source, source.task)
 
 
-def tokenizer_of(source: Any, vocab_file: str = "") -> AlbertTokenizer:
+def tokenizer_of(source: Source, vocab_file: str = "") -> AlbertTokenizer:
     """Returns the tokenizer of weights.
 
     Args:

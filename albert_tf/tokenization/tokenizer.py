@@ -21,9 +21,9 @@ from albert_tf.errors import InputError
 from albert_tf.files import existing, replacing
 from albert_tf.tokenization import (
     digit_comma,
+    model_files,
     offsets,
     packing,
-    pretrained,
     special_ids,
     word_starts,
 )
@@ -89,12 +89,12 @@ class AlbertTokenizer:
 
     @classmethod
     def from_pretrained(cls, source: str | os.PathLike) -> AlbertTokenizer:
-        """Reads a tokenizer from a folder or a SentencePiece model; see `pretrained.find`.
+        """Reads a tokenizer from a folder or a SentencePiece model; see `model_files.find`.
 
         Raises:
           InputError: there is no model, or more than one, or as the constructor.
         """
-        model_file, settings = pretrained.find(source)
+        model_file, settings = model_files.find(source)
         return cls(model_file, **(settings.to_dict() if settings else {}))
 
     def save(self, directory: str | os.PathLike) -> Path:

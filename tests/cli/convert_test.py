@@ -6,7 +6,7 @@ import pytest
 
 from albert_tf.cli import convert
 from albert_tf.convert.conversion import writable
-from albert_tf.convert.load import FORMATS
+from albert_tf.formats.load import FORMATS
 from tests.support.commands import status
 from tests.support.paths import TESTDATA
 

@@ -3,9 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from albert_tf.convert import compare, conversion, load, tf1
+from albert_tf.convert import compare, conversion
 from albert_tf.convert.conversion import convert, writable
 from albert_tf.errors import InputError
+from albert_tf.formats import load, tf1
 from tests.support.goldens import TESTDATA
 
 FULL = ["tf1", "hugging_face", "checkpoint"]  # Formats that hold every model.

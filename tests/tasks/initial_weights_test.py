@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from albert_tf import AlbertClassifier, AlbertConfig, AlbertPretrainer, AlbertTokenizer
-from albert_tf.convert import load
 from albert_tf.errors import InputError
+from albert_tf.formats import load
 from albert_tf.tasks import initial_weights, model_config
 from tests.support.paths import TESTDATA
 
@@ -20,7 +20,7 @@ def source():
 
 def test_a_pretrainer_gets_encoder_and_heads(source):
     model = AlbertPretrainer(source.config)
-    text = initial_weights.load(model, str(TF1))
+    text = initial_weights.load_weights(model, str(TF1))
     assert "encoder 25 of 25, masked_lm 5 of 5, sentence_order 2 of 2" in text and "new" not in text
     expected = AlbertPretrainer.from_pretrained(TF1)
     for ours, theirs in zip(model.variables, expected.variables):
@@ -30,7 +30,7 @@ def test_a_pretrainer_gets_encoder_and_heads(source):
 def test_a_task_model_gets_the_encoder_and_keeps_a_new_head(source):
     model = AlbertClassifier(source.config, num_classes=3)
     before = model.head.kernel.numpy()
-    text = initial_weights.load(model, str(TF1))
+    text = initial_weights.load_weights(model, str(TF1))
     assert "encoder 25 of 25" in text and "masked_lm" not in text and "; new: " in text
     np.testing.assert_array_equal(model.head.kernel, before)
     table = source.weights["encoder/embeddings/word_embeddings/embeddings"]
@@ -41,7 +41,7 @@ def test_a_source_without_a_head_leaves_that_head_new():
     path = TESTDATA / "kerashub_tiny"
     model = AlbertPretrainer(load.load(path).config)
     before = model.sentence_order.variables[0].numpy()
-    text = initial_weights.load(model, str(path))
+    text = initial_weights.load_weights(model, str(path))
     assert "sentence_order 0 of 2" in text and "; new: " in text
     np.testing.assert_array_equal(model.sentence_order.variables[0], before)
 
@@ -49,7 +49,7 @@ def test_a_source_without_a_head_leaves_that_head_new():
 def test_the_config_can_come_from_the_weights(source):
     config = model_config.from_pretrained(str(TF1), hidden_dropout_prob=0.1).to_albert_config()
     assert config == AlbertConfig(**{**source.config.to_dict(), "hidden_dropout_prob": 0.1})
-    initial_weights.check(str(TF1), config, AlbertTokenizer(VOCAB))
+    initial_weights.check_weights(str(TF1), config, AlbertTokenizer(VOCAB))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_config_can_come_from_the_weights(source):
 def test_another_config_is_an_error(changes, message, source):
     config = AlbertConfig(**{**source.config.to_dict(), **changes})
     with pytest.raises(InputError, match=message):
-        initial_weights.check(str(TF1), config, AlbertTokenizer(VOCAB))
+        initial_weights.check_weights(str(TF1), config, AlbertTokenizer(VOCAB))
 
 
 def test_another_vocabulary_is_an_error(tmp_path, source):
@@ -74,13 +74,13 @@ def test_another_vocabulary_is_an_error(tmp_path, source):
     models = sorted((TESTDATA / "tokenization").glob("*.model"))
     (folder / "vocab.model").symlink_to(models[0])
     same, other = AlbertTokenizer(models[0]), AlbertTokenizer(models[1])
-    initial_weights.check(str(folder), source.config, same)
+    initial_weights.check_weights(str(folder), source.config, same)
     with pytest.raises(
         InputError, match="the weights were trained with, .* Received VOCAB=.*for id .*Set VOCAB"
     ):
-        initial_weights.check(str(folder), source.config, other)
+        initial_weights.check_weights(str(folder), source.config, other)
 
 
 def test_nothing_there_is_an_error(source):
     with pytest.raises(InputError, match="must lie in a folder of a known format.*nowhere"):
-        initial_weights.check("nowhere", source.config, AlbertTokenizer(VOCAB))
+        initial_weights.check_weights("nowhere", source.config, AlbertTokenizer(VOCAB))

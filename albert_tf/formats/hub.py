@@ -1,0 +1,140 @@
+"""TF2 hub encoders: SavedModels that this package or Model Garden's export_tfhub wrote.
+
+Only the files are read; no function of the SavedModel is run. Ours has variables by our names and
+tells its config; of Model Garden's, Keras's description of the encoder is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from tensorflow.core.protobuf import saved_model_pb2
+from tf_keras.protobuf import saved_metadata_pb2
+
+from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError
+from albert_tf.formats import mapping, model_garden, names
+from albert_tf.formats.source import Source
+from albert_tf.formats.tf1 import CONFIG
+from albert_tf.formats.tf_checkpoint import TensorFlowCheckpoint
+from albert_tf.tokenization.model_files import find_model_file, find_preprocessing
+from albert_tf.tokenization.settings import Preprocessing, path_beside
+
+NAME = "hub"
+NEEDS = "saved_model.pb, variables/, assets/ of a TF2 encoder (ours, or Model Garden's)"
+_MANIFEST = "manifest.json"
+_ENCODER = "root.layer_with_weights-0"  # Keras's path of the encoder in Model Garden's export.
+_SETTINGS = "do_lower_case"  # A variable that tells about text, in exports of both.
+
+
+def matches(path: Path) -> bool:
+    """Whether a TF2 SavedModel lies there."""
+    return (path / "saved_model.pb").is_file() and not (path / "tfhub_module.pb").exists()
+
+
+def read(path: Path, config: AlbertConfig | None = None) -> Source:
+    """Reads an encoder SavedModel, with the heads that it has.
+
+    Args:
+      path: the folder.
+      config: in place of what the SavedModel tells.
+
+    Raises:
+      InputError: it is no ALBERT encoder, does not tell its config, or files are broken.
+    """
+    checkpoint = TensorFlowCheckpoint(path / "variables" / "variables")
+    if not checkpoint.is_object_based:
+        raise InputError(
+            f"A TF2 SavedModel must have an object graph. Received '{path}' without. If it is a "
+            "TF1-Hub module, its tfhub_module.pb is missing."
+        )
+    assets = path / "assets"
+    graph = checkpoint.graph()
+    if model_garden.encoder_node(graph) is not None:
+        config = config or _keras_config(path)
+        source = model_garden.read_graph(NAME, path, assets, checkpoint, config)
+    else:
+        config = config or _our_config(path)
+        source = _read_ours(path, assets, checkpoint, config)
+    return _without_settings(source)
+
+
+def _read_ours(
+    path: Path, assets: Path, checkpoint: TensorFlowCheckpoint, config: AlbertConfig
+) -> Source:
+    keys = checkpoint.graph().keys_by_name()
+    places = {weight.ours: weight.places["checkpoint"].name for weight in names.weights(config)}
+    stored = {
+        places.get(name, name): checkpoint.stored(key)
+        for name, key in keys.items()
+        if key in checkpoint.shapes
+    }
+    weights, unread = mapping.to_ours("checkpoint", stored, config, path)
+    model_file = find_model_file(assets)
+    return Source(
+        format=NAME,
+        path=path,
+        config=config,
+        weights=weights,
+        unread=unread,
+        model_file=model_file,
+        preprocessing=_preprocessing(path, model_file),
+    )
+
+
+def _our_config(path: Path) -> AlbertConfig:
+    if (path / "assets" / CONFIG).is_file():
+        return AlbertConfig.from_json_file(path / "assets" / CONFIG)
+    values = _manifest(path).get("config")
+    if values is None:
+        raise InputError(
+            f"An encoder SavedModel must tell its config in assets/{CONFIG} or {_MANIFEST}. "
+            f"Received '{path}' without. Add the file, or pass config=AlbertConfig(...)."
+        )
+    return AlbertConfig.from_dict(values)
+
+
+def _preprocessing(path: Path, model_file: Path | None) -> Preprocessing | None:
+    settings = _manifest(path).get("preprocessing")
+    if model_file is None or settings is None or path_beside(model_file).is_file():
+        return find_preprocessing(model_file)
+    return Preprocessing.from_dict(settings)
+
+
+def _manifest(path: Path) -> dict:
+    file = path / _MANIFEST
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _keras_config(path: Path) -> AlbertConfig:
+    """Returns the arguments of Model Garden's encoder, as Keras described it when saving."""
+    for node_path, metadata in _keras_nodes(path):
+        config = json.loads(metadata).get("config", {})
+        if node_path == _ENCODER and "num_layers" in config:
+            return model_garden.config_from_arguments(config, path)
+    raise InputError(
+        "A SavedModel of Model Garden must tell the arguments of its encoder. Received "
+        f"'{path}', where Keras's description of {_ENCODER} has none. Pass "
+        "config=AlbertConfig(...)."
+    )
+
+
+def _keras_nodes(path: Path) -> list[tuple[str, str]]:
+    """Returns Keras's descriptions: of a file beside, or, before TensorFlow 2.5, of the model."""
+    if (path / "keras_metadata.pb").is_file():
+        data = (path / "keras_metadata.pb").read_bytes()
+        nodes = saved_metadata_pb2.SavedMetadata.FromString(data).nodes
+        return [(node.node_path, node.metadata) for node in nodes]
+    saved = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    nodes = saved.meta_graphs[0].object_graph_def.nodes
+    children = {child.local_name: child.node_id for child in nodes[0].children}
+    node = children.get(_ENCODER.removeprefix("root."))
+    return [] if node is None else [(_ENCODER, nodes[node].user_object.metadata or "{}")]
+
+
+def _without_settings(source: Source) -> Source:
+    unread = tuple(name for name in source.unread if not name.startswith(_SETTINGS))
+    skipped = {**source.skipped, "settings": len(source.unread) - len(unread)}
+    return dataclasses.replace(source, unread=unread, skipped=skipped)

@@ -1,0 +1,228 @@
+"""config.json of Hugging Face folders, to `AlbertConfig` and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from albert_tf.config import LAYER_NORM_EPSILON, UNUSED_KEYS, AlbertConfig
+from albert_tf.errors import InputError, closest
+from albert_tf.formats.source import Source
+from albert_tf.task_types import TaskDescription
+
+# transformers calls the exact form "gelu"; the original means the tanh form by that name.
+_ACTIVATIONS = {
+    "gelu": "gelu_erf",
+    "gelu_new": "gelu",
+    "gelu_pytorch_tanh": "gelu",
+    "gelu_fast": "gelu",
+    "relu": "relu",
+    "tanh": "tanh",
+    "linear": "linear",
+}
+_BACK = {"gelu": "gelu_new", "gelu_erf": "gelu", "relu": "relu", "tanh": "tanh", "linear": "linear"}
+# What transformers takes for a key that is absent: the sizes of xxlarge.
+_DEFAULTS = dict(
+    hidden_size=4096, num_attention_heads=64, intermediate_size=16384, hidden_act="gelu_new"
+)
+# Keys with one value that the model here implements.
+_FIXED = {"model_type": "albert", "tie_word_embeddings": True}
+_FIXED |= {"position_embedding_type": "absolute", "is_decoder": False, "pruned_heads": {}}
+# The class for each task. Regression comes last: its class is read as classification first.
+_CLASSES = {
+    "classification": "AlbertForSequenceClassification",
+    "tagging": "AlbertForTokenClassification",
+    "question_answering": "AlbertForQuestionAnswering",
+    "multiple_choice": "AlbertForMultipleChoice",
+    "fill_mask": "AlbertForMaskedLM",
+    "regression": "AlbertForSequenceClassification",
+}
+_CARRIED = ("layer_norm_eps", "classifier_dropout_prob")
+# Keys that say nothing about the numbers of the model.
+_UNREAD = (
+    "_name_or_path",
+    "architectures",
+    "bos_token_id",
+    "chunk_size_feed_forward",
+    "dtype",
+    "eos_token_id",
+    "finetuning_task",
+    "gradient_checkpointing",
+    "id2label",
+    "label2id",
+    "language",
+    "layers_to_keep",
+    "name",
+    "num_labels",
+    "output_attentions",
+    "output_hidden_states",
+    "output_past",
+    "pad_token_id",
+    "problem_type",
+    "return_dict",
+    "task_specific_params",
+    "tokenizer_class",
+    "torch_dtype",
+    "torchscript",
+    "transformers_version",
+    "use_cache",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class HuggingFaceConfig:
+    """What a config.json says.
+
+    Attributes:
+      config: sizes and rates; `hidden_act` by our names.
+      epsilon: of all layer norms.
+      classifier_dropout: before a classifier.
+      task: of the class that the weights are laid out for; None for those of pretraining.
+      notes: which activation was taken for which name, and what is read otherwise than there.
+    """
+
+    config: AlbertConfig
+    epsilon: float
+    classifier_dropout: float
+    task: TaskDescription | None
+    notes: tuple[str, ...]
+
+
+def read(path: Path) -> HuggingFaceConfig:
+    """Reads a config.json.
+
+    Raises:
+      InputError: it is no JSON object, has an unknown key, or asks for what ALBERT has not.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"A model config must be JSON. Received '{path}': {error}.") from error
+    fields = [field.name for field in dataclasses.fields(AlbertConfig)]
+    known = [*fields, *_FIXED, *_CARRIED, *_UNREAD, *UNUSED_KEYS]
+    for key, value in values.items():
+        if key not in known:
+            raise InputError(
+                f"A Hugging Face config must hold known keys only. Received {key!r} in '{path}'. "
+                f"{closest(key, [*fields, *_FIXED, *_CARRIED])}"
+            )
+        if key in _FIXED and value != _FIXED[key]:
+            raise InputError(
+                f"{key} must be {_FIXED[key]!r}. Received {value!r} in '{path}'. "
+                "Only ALBERT as released is read."
+            )
+    given = {**_DEFAULTS, **{key: values[key] for key in fields if key in values}}
+    name = given["hidden_act"]
+    if name not in _ACTIVATIONS:
+        raise InputError(
+            f"hidden_act must be an activation that is known here. Received {name!r} in '{path}'. "
+            f"{closest(str(name), _ACTIVATIONS)}"
+        )
+    given["hidden_act"] = _ACTIVATIONS[name]
+    form = {"gelu": "the tanh form", "gelu_erf": "the exact form, with erf"}
+    taken = form.get(given["hidden_act"], "as it stands")
+    return HuggingFaceConfig(
+        config=AlbertConfig(**given),
+        epsilon=float(values.get("layer_norm_eps", LAYER_NORM_EPSILON)),
+        classifier_dropout=float(values.get("classifier_dropout_prob", 0.1)),
+        task=_task(values, path),
+        notes=(
+            f"hidden_act {name!r} of Hugging Face is {taken}: {given['hidden_act']!r} here",
+            *_problem_notes(values),
+        ),
+    )
+
+
+def architecture(task: TaskDescription | None) -> str | None:
+    """Returns the class of transformers for a task, None without a task.
+
+    Raises:
+      InputError: transformers has no such model.
+    """
+    if task is None:
+        return None
+    if task.task not in _CLASSES:
+        raise InputError(
+            f"transformers has models for {', '.join(_CLASSES)}. Received one for {task.task}. "
+            "Convert it to tf1 or checkpoint."
+        )
+    return _CLASSES[task.task]
+
+
+def _task(values: Mapping[str, Any], path: Path) -> TaskDescription | None:
+    """Returns the task of the first architecture, with the labels of id2label."""
+    name = next(iter(values.get("architectures") or ()), "")
+    task = next((task for task, class_ in _CLASSES.items() if class_ == name), None)
+    if task not in ("classification", "tagging"):
+        return task and TaskDescription(task)
+    labels = _labels(values, path)
+    # transformers takes the mean squared error where there is one label, or the config says so.
+    if task == "classification" and len(labels) == 1:
+        return TaskDescription("regression")
+    return TaskDescription(task, labels)
+
+
+def _labels(values: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+    found = values.get("id2label")
+    if not found:
+        return tuple(f"LABEL_{index}" for index in range(values.get("num_labels", 2)))
+    try:
+        by_id = {int(index): str(label) for index, label in found.items()}
+        return tuple(by_id[index] for index in range(len(by_id)))
+    except (AttributeError, KeyError, ValueError) as error:
+        raise InputError(
+            "id2label must name the labels 0, 1, 2 and so on. Received "
+            f"{found!r} in '{path}'. Mend the config."
+        ) from error
+
+
+def _problem_notes(values: Mapping[str, Any]) -> list[str]:
+    if values.get("problem_type") != "multi_label_classification":
+        return []
+    return [
+        "problem_type multi_label_classification: logits are the same, but probabilities here are "
+        "a softmax over labels"
+    ]
+
+
+def _task_values(task: TaskDescription | None) -> dict[str, Any]:
+    """Returns the keys of config.json that tell about labels."""
+    if task is None or task.task not in ("classification", "regression", "tagging"):
+        return {}
+    labels = task.labels or ("LABEL_0",)
+    values = {
+        "id2label": {str(index): label for index, label in enumerate(labels)},
+        "label2id": {label: index for index, label in enumerate(labels)},
+    }
+    if task.task == "tagging":
+        return values
+    problem = "single_label_classification" if task.labels else "regression"
+    return {**values, "problem_type": problem}
+
+
+def to_dict(source: Source, architecture: str, epsilon: float) -> Mapping[str, Any]:
+    """Returns the config.json for a source.
+
+    Args:
+      source: the model.
+      architecture: class of transformers that the weights are laid out for.
+      epsilon: of all layer norms.
+    """
+    dropout = source.classifier_dropout
+    return {
+        "architectures": [architecture],
+        "model_type": "albert",
+        **source.config.to_dict(),
+        "hidden_act": _BACK[source.config.hidden_act],
+        "layer_norm_eps": epsilon,
+        "classifier_dropout_prob": 0.1 if dropout is None else dropout,
+        "pad_token_id": 0,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "tie_word_embeddings": True,
+        "dtype": "float32",
+        **_task_values(source.task),
+    }

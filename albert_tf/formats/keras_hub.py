@@ -1,0 +1,273 @@
+"""KerasHub preset folders: config.json, model.weights.h5, the head in task.*, assets/tokenizer.
+
+KerasHub has no sentence-order head, one dropout rate, the tanh gelu only, and epsilon 1e-5 in the
+layer norm of its masked-LM head.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError, closest
+from albert_tf.formats import differences, mapping
+from albert_tf.formats.differences import check_epsilon, check_groups
+from albert_tf.formats.source import Source, Stored
+from albert_tf.tokenization.model_files import find_model_file, find_preprocessing
+from albert_tf.tokenization.settings import Preprocessing, path_beside
+
+NAME = "keras_hub"
+NEEDS = "config.json (AlbertBackbone), model.weights.h5, assets/tokenizer/vocabulary.spm"
+HEAD_EPSILON = 1e-5  # keras_hub.layers.MaskedLMHead's default, which AlbertMaskedLM keeps.
+_BACKBONE, _TASK = "model.weights.h5", "task.weights.h5"
+_VOCABULARY = Path("assets/tokenizer/vocabulary.spm")
+
+
+def matches(path: Path) -> bool:
+    """Whether a KerasHub preset of an AlbertBackbone lies there."""
+    return is_preset(path)
+
+
+def read(path: Path, config: AlbertConfig | None = None) -> Source:
+    """Reads a preset that KerasHub or this package wrote, with the masked-LM head if it has one.
+
+    Args:
+      path: the folder.
+      config: in place of the folder's config.json.
+
+    Raises:
+      InputError: the config breaks a rule, a shape does not fit it, or files are broken.
+    """
+    config = config or read_config(path)
+    check_groups(NAME, config)
+    if not (path / _BACKBONE).is_file():
+        raise InputError(f"A KerasHub preset must hold {_BACKBONE}. Received '{path}' without.")
+    stored = _arrays(path / _BACKBONE)
+    if (path / _TASK).is_file():
+        stored |= _arrays(path / _TASK)
+    optimizer = [name for name in stored if name.startswith("optimizer/")]
+    for name in optimizer:
+        del stored[name]
+    stored = differences.without_identity_projection(NAME, stored, config)
+    weights, unread = mapping.to_ours(NAME, stored, config, path)
+    model_file = find_model_file(path)
+    notes = []
+    if model_file and not path_beside(model_file).is_file():
+        notes.append(
+            "KerasHub's tokenizer neither lower-cases nor strips accents, but its models are the "
+            "released ones, whose settings are taken: lower case, no accents"
+        )
+    return Source(
+        format=NAME,
+        path=path,
+        config=config,
+        weights=weights,
+        unread=unread,
+        skipped={"optimizer variables": len(optimizer)},
+        model_file=model_file,
+        preprocessing=find_preprocessing(model_file),
+        epsilon={"masked_lm": HEAD_EPSILON},
+        notes=tuple(notes),
+    )
+
+
+def write(source: Source, folder: Path) -> tuple[str, ...]:
+    """Writes a preset that `from_preset` of KerasHub loads, into an empty `folder`; returns notes.
+
+    Raises:
+      InputError: KerasHub cannot build such a model.
+    """
+    check_groups(NAME, source.config)
+    notes = check_epsilon(NAME, source, masked_lm=HEAD_EPSILON)
+    if source.config.hidden_act != "gelu":
+        raise InputError(
+            "hidden_act must be 'gelu', the tanh form, which is all that KerasHub's ALBERT has. "
+            f"Received {source.config.hidden_act!r}. Convert to hugging_face, which has more."
+        )
+    with_head = "masked_lm" in source.heads
+    write_config(folder, source.config, with_head, source.model_file is not None)
+    with h5py.File(folder / _BACKBONE, "w") as file:
+        for name, array in differences.identity_projection(NAME, source.config):
+            file[name] = array
+        for name, array in mapping.to_theirs(NAME, source):
+            if "masked_lm" not in name:
+                file[name] = array
+    if with_head:
+        with h5py.File(folder / _TASK, "w") as file:
+            for name, array in mapping.to_theirs(NAME, source):
+                if "masked_lm" in name:
+                    file[name] = array
+    return (*notes, *config_notes(source.config))
+
+
+def write_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
+    """Writes the tokenizer's vocabulary with our settings beside it; returns notes."""
+    if source.model_file is None:
+        return ("no SentencePiece model lies with the source: no tokenizer is written",)
+    target = folder / _VOCABULARY
+    target.parent.mkdir(parents=True)
+    shutil.copyfile(source.model_file, target)
+    (source.preprocessing or Preprocessing()).to_json_file(path_beside(target))
+    return (
+        "KerasHub's tokenizer neither lower-cases nor strips accents: treat text beforehand as "
+        f"{path_beside(_VOCABULARY)} tells",
+    )
+
+
+def _arrays(path: Path) -> dict[str, Stored]:
+    """Returns the datasets of a file by path, each read when it is asked for.
+
+    Raises:
+      InputError: the file is damaged.
+    """
+    found: dict[str, Stored] = {}
+
+    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = Stored(tuple(item.shape), functools.partial(_read, path, name))
+
+    try:
+        with h5py.File(path) as file:
+            file.visititems(visit)
+    except OSError as error:
+        raise InputError(
+            f"A weights file must be whole. Received '{path}', which HDF5 cannot read: {error}. "
+            "Copy or download it again."
+        ) from error
+    return found
+
+
+def _read(path: Path, name: str) -> np.ndarray:
+    with h5py.File(path) as file:
+        return file[name][()]
+
+
+# === Config ===
+
+
+_MODELS = "keras_hub.src.models.albert"
+_BACKBONE_CLASS, _TASK_CLASS, _TOKENIZER_CLASS = (
+    "AlbertBackbone",
+    "AlbertMaskedLM",
+    "AlbertTokenizer",
+)
+_NAMES = {
+    "vocabulary_size": "vocab_size",
+    "num_layers": "num_hidden_layers",
+    "num_heads": "num_attention_heads",
+    "num_groups": "num_hidden_groups",
+    "num_inner_repetitions": "inner_group_num",
+    "embedding_dim": "embedding_size",
+    "hidden_dim": "hidden_size",
+    "intermediate_dim": "intermediate_size",
+    "max_sequence_length": "max_position_embeddings",
+    "num_segments": "type_vocab_size",
+}
+_UNREAD = ("name", "trainable", "dtype", "image_shape")
+
+
+def is_preset(folder: Path) -> bool:
+    """Whether the folder's config.json describes a KerasHub AlbertBackbone."""
+    path = folder / "config.json"
+    if not path.is_file():
+        return False
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False  # Another format may still claim the folder and tell what is wrong.
+    return isinstance(values, dict) and values.get("class_name") == _BACKBONE_CLASS
+
+
+def read_config(folder: Path) -> AlbertConfig:
+    """Reads config.json.
+
+    Raises:
+      InputError: it has an unknown key, lacks one, or breaks a rule.
+    """
+    path = folder / "config.json"
+    values = json.loads(path.read_text(encoding="utf-8")).get("config", {})
+    for key in values:
+        if key not in (*_NAMES, "dropout", *_UNREAD):
+            raise InputError(
+                f"The config of an AlbertBackbone must hold known keys only. Received {key!r} in "
+                f"'{path}'. {closest(key, [*_NAMES, 'dropout'])}"
+            )
+    missing = sorted(set(_NAMES) - {"num_segments"} - set(values))
+    if missing:
+        raise InputError(
+            f"The config of an AlbertBackbone must hold all sizes. Received '{path}' without "
+            f"{missing}. Add them."
+        )
+    dropout = float(values.get("dropout", 0.0))
+    return AlbertConfig(
+        **{ours: values[theirs] for theirs, ours in _NAMES.items() if theirs in values},
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+    )
+
+
+def config_notes(config: AlbertConfig) -> tuple[str, ...]:
+    """Returns what of a config a preset cannot hold."""
+    lost = []
+    if config.hidden_dropout_prob != config.attention_probs_dropout_prob:
+        lost.append(
+            "a KerasHub preset has one dropout rate: hidden_dropout_prob "
+            f"{config.hidden_dropout_prob} is written, attention_probs_dropout_prob "
+            f"{config.attention_probs_dropout_prob} is not"
+        )
+    default = _default("initializer_range")
+    if config.initializer_range != default:
+        lost.append(
+            f"a KerasHub preset has no initializer_range: {config.initializer_range} is not "
+            f"written, {default} will be read"
+        )
+    return tuple(lost)
+
+
+def write_config(folder: Path, config: AlbertConfig, with_head: bool, with_tokenizer: bool) -> None:
+    """Writes config.json, metadata.json and, as asked for, task.json and tokenizer.json."""
+    sizes = {theirs: getattr(config, ours) for theirs, ours in _NAMES.items()}
+    values = {"name": "albert_backbone", "trainable": True, "dtype": _policy("float32"), **sizes}
+    values["dropout"] = config.hidden_dropout_prob
+    backbone = _object("albert_backbone", _BACKBONE_CLASS, values)
+    _dump(folder / "config.json", backbone)
+    # Read by people; from_preset asks only that it is there.
+    _dump(folder / "metadata.json", {"tasks": ["MaskedLM", "TextClassifier"]})
+    if with_head:
+        task = {"backbone": backbone, "preprocessor": None, "name": "albert_masked_lm"}
+        _dump(folder / "task.json", _object("albert_masked_lm", _TASK_CLASS, task))
+    if with_tokenizer:
+        tokenizer = {"name": "albert_tokenizer", "trainable": True, "dtype": _policy("int32")}
+        tokenizer |= {"config_file": "tokenizer.json", "proto": None, "sequence_length": None}
+        tokenizer |= {"add_bos": False, "add_eos": False}
+        _dump(folder / "tokenizer.json", _object("albert_tokenizer", _TOKENIZER_CLASS, tokenizer))
+
+
+def _object(module: str, class_name: str, config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "module": f"{_MODELS}.{module}",
+        "class_name": class_name,
+        "config": config,
+        "registered_name": f"keras_hub>{class_name}",
+    }
+
+
+def _policy(dtype: str) -> dict[str, Any]:
+    names = {"module": "keras", "class_name": "DTypePolicy"}
+    return {**names, "config": {"name": dtype}, "registered_name": None}
+
+
+def _default(name: str) -> Any:
+    return next(f.default for f in dataclasses.fields(AlbertConfig) if f.name == name)
+
+
+def _dump(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=4) + "\n")

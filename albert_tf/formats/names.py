@@ -1,0 +1,365 @@
+"""The one table of names: each weight of ALBERT in every format, with shape and layout.
+
+Rows stand for variables, templates for their place. `{g}` and `{i}` count groups and inner blocks.
+The columns are
+
+- ours: the path of the variable in `AlbertPretrainer`, and the key of every weight in this package;
+- checkpoint: its path through the attributes of a live model, which is also its path in the object
+  graph of our training checkpoints;
+- tf1: the variable of the original graph;
+- hugging_face: the key in model.safetensors of AlbertForPreTraining;
+- model_garden: the path in the object graph of `tf.train.Checkpoint(encoder=..., masked_lm=...)`.
+  `{block}` and `{pooler}` count layers, as the projection before them is left out where widths are
+  equal. `next_sentence` is a classification head whose inner dense layer is ALBERT's pooler;
+- keras_hub: the dataset in model.weights.h5 or, for the head, task.weights.h5. `{n}` counts blocks
+  through all groups; KerasHub has no sentence-order head.
+
+Shapes are letters: V vocabulary, E embedding width, H hidden size, D twice that, I intermediate
+size, P rows of the position table, T rows of the type table, L labels; digits are themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from albert_tf.config import AlbertConfig
+from albert_tf.formats.transforms import SAME, SPLIT_FIRST, SPLIT_LAST, TRANSPOSE, Transform
+from albert_tf.task_types import TaskDescription
+
+COLUMNS = ("checkpoint", "tf1", "hugging_face", "model_garden", "keras_hub")
+HEADS = ("masked_lm", "sentence_order")
+TASK_HEAD = "head"  # What a `TaskModel` calls the layer that its task adds.
+
+
+class Place(NamedTuple):
+    """Where a weight lies in a format, and how."""
+
+    name: str
+    transform: Transform = SAME
+
+
+class Row(NamedTuple):
+    """One weight: our name, its shape, its place by column. A format may lack it."""
+
+    ours: str
+    shape: str
+    places: Mapping[str, Place]
+
+
+class Weight(NamedTuple):
+    """A row with indices and sizes filled in."""
+
+    ours: str
+    shape: tuple[int, ...]
+    places: Mapping[str, Place]
+
+
+def weights(config: AlbertConfig, task: TaskDescription | None = None) -> Iterator[Weight]:
+    """Yields every weight of encoder and heads that a model of this config and task has."""
+    factorized = config.embedding_size != config.hidden_size
+    block = 5 if factorized else 4
+    sizes = dict(
+        V=config.vocab_size,
+        E=config.embedding_size,
+        H=config.hidden_size,
+        D=2 * config.hidden_size,
+        I=config.intermediate_size,
+        P=config.max_position_embeddings,
+        T=config.type_vocab_size,
+        L=len(task.labels) or 1 if task else 1,
+    )
+    for row in (*TABLE, *(TASK_TABLE.get(task.task, ()) if task else ())):
+        if row.ours.startswith(PROJECTION) and not factorized:
+            continue
+        in_block = "{g}" in row.ours
+        for g in range(config.num_hidden_groups if in_block else 1):
+            for i in range(config.inner_group_num if in_block else 1):
+                n = g * config.inner_group_num + i
+                fill = dict(g=g, i=i, n=f"_{n}" if n else "", block=block, pooler=block + 1)
+                yield Weight(
+                    row.ours.format(**fill),
+                    tuple(sizes.get(s) or int(s) for s in row.shape),
+                    {c: Place(p.name.format(**fill), p.transform) for c, p in row.places.items()},
+                )
+
+
+def head(ours: str) -> str | None:
+    """Returns the head that a weight belongs to, or None for the encoder's."""
+    first = ours.partition("/")[0]
+    return first if first in (*HEADS, TASK_HEAD) else None
+
+
+def _row(ours: str, shape: str, *names: str | None, **transforms: Transform) -> Row:
+    places = {
+        column: Place(name, transforms.get(column, SAME))
+        for column, name in zip(COLUMNS, names, strict=True)
+        if name is not None
+    }
+    return Row(ours, shape, places)
+
+
+def _dense(ours: str, shape: str, *names: str | None, split: str = "") -> tuple[Row, Row]:
+    """A dense layer: kernel and bias. `split` tells which axis holds the heads elsewhere."""
+    checkpoint, tf1, hugging_face, model_garden, keras_hub = names
+    kernel = dict(hugging_face=TRANSPOSE)
+    bias = {}
+    if split == "last":
+        kernel |= dict(model_garden=SPLIT_LAST, keras_hub=SPLIT_LAST)
+        bias = dict(model_garden=SPLIT_LAST, keras_hub=SPLIT_LAST)
+    elif split == "first":
+        kernel |= dict(model_garden=SPLIT_FIRST, keras_hub=SPLIT_FIRST)
+    rows = []
+    for part, torch, index, letters, transforms in (
+        ("kernel", "weight", 0, shape, kernel),
+        ("bias", "bias", 1, shape[1], bias),
+    ):
+        rows.append(
+            _row(
+                f"{ours}/{part}",
+                letters,
+                f"{checkpoint}/{part}",
+                f"{tf1}/{part}",
+                f"{hugging_face}.{torch}",
+                f"{model_garden}/{part}",
+                f"{keras_hub}/vars/{index}",
+                **transforms,
+            )
+        )
+    return tuple(rows)
+
+
+def _norm(ours: str, shape: str, *names: str) -> tuple[Row, Row]:
+    checkpoint, tf1, hugging_face, model_garden, keras_hub = names
+    return tuple(
+        _row(
+            f"{ours}/{part}",
+            shape,
+            f"{checkpoint}/{part}",
+            f"{tf1}/{part}",
+            f"{hugging_face}.{torch}",
+            f"{model_garden}/{part}",
+            f"{keras_hub}/vars/{index}",
+        )
+        for index, (part, torch) in enumerate((("gamma", "weight"), ("beta", "bias")))
+    )
+
+
+PROJECTION = "encoder/embeddings/projection"
+_OURS = "encoder/stack/group_{g}_inner_{i}"
+_PATH = "encoder/stack/groups/{g}/{i}"
+_TF1 = "bert/encoder/transformer/group_{g}/inner_group_{i}"
+_HF = "albert.encoder.albert_layer_groups.{g}.albert_layers.{i}"
+_MG = "encoder/layer_with_weights-{block}"
+_KH = "layers/transformer_encoder{n}"
+
+TABLE: tuple[Row, ...] = (
+    _row(
+        "encoder/embeddings/word_embeddings/embeddings",
+        "VE",
+        "encoder/embeddings_layer/word_embeddings/embeddings",
+        "bert/embeddings/word_embeddings",
+        "albert.embeddings.word_embeddings.weight",
+        "encoder/layer_with_weights-0/embeddings",
+        "layers/reversible_embedding/vars/0",
+    ),
+    _row(
+        "encoder/embeddings/position_embeddings/embeddings",
+        "PE",
+        "encoder/embeddings_layer/position_embeddings/embeddings",
+        "bert/embeddings/position_embeddings",
+        "albert.embeddings.position_embeddings.weight",
+        "encoder/layer_with_weights-1/_position_embeddings",
+        "layers/position_embedding/vars/0",
+    ),
+    _row(
+        "encoder/embeddings/type_embeddings/embeddings",
+        "TE",
+        "encoder/embeddings_layer/type_embeddings/embeddings",
+        "bert/embeddings/token_type_embeddings",
+        "albert.embeddings.token_type_embeddings.weight",
+        "encoder/layer_with_weights-2/embeddings",
+        "layers/embedding/vars/0",
+    ),
+    *_norm(
+        "encoder/embeddings/layer_norm",
+        "E",
+        "encoder/embeddings_layer/norm",
+        "bert/embeddings/LayerNorm",
+        "albert.embeddings.LayerNorm",
+        "encoder/layer_with_weights-3",
+        "layers/layer_normalization",
+    ),
+    *_dense(
+        PROJECTION,
+        "EH",
+        "encoder/embeddings_layer/projection",
+        "bert/encoder/embedding_hidden_mapping_in",
+        "albert.encoder.embedding_hidden_mapping_in",
+        "encoder/layer_with_weights-4",
+        "layers/dense",
+    ),
+    *(
+        row
+        for part in ("query", "key", "value")
+        for row in _dense(
+            f"{_OURS}/attention/{part}",
+            "HH",
+            f"{_PATH}/attention/{part}",
+            f"{_TF1}/attention_1/self/{part}",
+            f"{_HF}.attention.{part}",
+            f"{_MG}/_attention_layer/_{part}_dense",
+            f"{_KH}/_self_attention_layer/{part}_dense",
+            split="last",
+        )
+    ),
+    *_dense(
+        f"{_OURS}/attention/output",
+        "HH",
+        f"{_PATH}/attention/attention_output",
+        f"{_TF1}/attention_1/output/dense",
+        f"{_HF}.attention.dense",
+        f"{_MG}/_attention_layer/_output_dense",
+        f"{_KH}/_self_attention_layer/output_dense",
+        split="first",
+    ),
+    *_norm(
+        f"{_OURS}/attention_layer_norm",
+        "H",
+        f"{_PATH}/attention_norm",
+        f"{_TF1}/LayerNorm",
+        f"{_HF}.attention.LayerNorm",
+        f"{_MG}/_attention_layer_norm",
+        f"{_KH}/_self_attention_layer_norm",
+    ),
+    *_dense(
+        f"{_OURS}/intermediate",
+        "HI",
+        f"{_PATH}/intermediate",
+        f"{_TF1}/ffn_1/intermediate/dense",
+        f"{_HF}.ffn",
+        f"{_MG}/_intermediate_dense",
+        f"{_KH}/_feedforward_intermediate_dense",
+    ),
+    *_dense(
+        f"{_OURS}/output",
+        "IH",
+        f"{_PATH}/feed_forward_output",
+        f"{_TF1}/ffn_1/intermediate/output/dense",
+        f"{_HF}.ffn_output",
+        f"{_MG}/_output_dense",
+        f"{_KH}/_feedforward_output_dense",
+    ),
+    *_norm(
+        f"{_OURS}/output_layer_norm",
+        "H",
+        f"{_PATH}/output_norm",
+        f"{_TF1}/LayerNorm_1",
+        f"{_HF}.full_layer_layer_norm",
+        f"{_MG}/_output_layer_norm",
+        f"{_KH}/_feedforward_layer_norm",
+    ),
+    *_dense(
+        "encoder/pooler",
+        "HH",
+        "encoder/_pooler_layer",
+        "bert/pooler/dense",
+        "albert.pooler",
+        "encoder/layer_with_weights-{pooler}",
+        "layers/dense_1",
+    ),
+    *_dense(
+        "masked_lm/transform",
+        "HE",
+        "masked_lm/transform",
+        "cls/predictions/transform/dense",
+        "predictions.dense",
+        "masked_lm/dense",
+        "layers/masked_lm_head/_intermediate_dense",
+    ),
+    *_norm(
+        "masked_lm/layer_norm",
+        "E",
+        "masked_lm/norm",
+        "cls/predictions/transform/LayerNorm",
+        "predictions.LayerNorm",
+        "masked_lm/layer_norm",
+        "layers/masked_lm_head/_intermediate_layer_norm",
+    ),
+    _row(
+        "masked_lm/output_bias",
+        "V",
+        "masked_lm/output_bias",
+        "cls/predictions/output_bias",
+        "predictions.bias",
+        "masked_lm/bias",
+        "layers/masked_lm_head/vars/0",
+    ),
+    _row(
+        "sentence_order/classifier/kernel",
+        "H2",
+        "sentence_order/classifier/kernel",
+        "cls/seq_relationship/output_weights",
+        "sop_classifier.classifier.weight",
+        "next_sentence/out_proj/kernel",
+        None,
+        tf1=TRANSPOSE,
+        hugging_face=TRANSPOSE,
+    ),
+    _row(
+        "sentence_order/classifier/bias",
+        "2",
+        "sentence_order/classifier/bias",
+        "cls/seq_relationship/output_bias",
+        "sop_classifier.classifier.bias",
+        "next_sentence/out_proj/bias",
+        None,
+    ),
+)
+
+
+def _task_head(shape: str, hugging_face: str, tf1_weights: str, tf1_bias: str) -> tuple[Row, Row]:
+    """The one dense layer of most tasks; the original multiplies with the transposed kernel."""
+    places = (f"{hugging_face}.weight", None, None), (f"{hugging_face}.bias", None, None)
+    return (
+        _row(
+            "head/kernel",
+            shape,
+            "head/kernel",
+            tf1_weights,
+            *places[0],
+            tf1=TRANSPOSE,
+            hugging_face=TRANSPOSE,
+        ),
+        _row("head/bias", shape[1], "head/bias", tf1_bias, *places[1]),
+    )
+
+
+def _joint_head() -> Iterator[Row]:
+    """The head of SQuAD 2.0 (original squad_utils.py:create_v2_model); no other library has it."""
+    for ours, tf1, parts in (
+        ("start", "start_logits/dense", dict(kernel="H1", bias="1")),
+        ("end_hidden", "end_logits/dense_0", dict(kernel="DH", bias="H")),
+        ("end_norm", "end_logits/LayerNorm", dict(gamma="H", beta="H")),
+        ("end", "end_logits/dense_1", dict(kernel="H1", bias="1")),
+        ("impossible_hidden", "answer_class/dense_0", dict(kernel="DH", bias="H")),
+        ("impossible", "answer_class/dense_1", dict(kernel="H1")),
+    ):
+        for part, shape in parts.items():
+            name = f"head/{ours}/{part}"
+            yield _row(name, shape, name, f"{tf1}/{part}", None, None, None)
+
+
+_CLASSIFIER = _task_head("HL", "classifier", "output_weights", "output_bias")
+# What a task adds, by the name in its description. Weights of one task never meet those of another,
+# so that names may come twice.
+TASK_TABLE: dict[str, tuple[Row, ...]] = {
+    "classification": _CLASSIFIER,
+    "regression": _CLASSIFIER,
+    "tagging": _CLASSIFIER,
+    "multiple_choice": _CLASSIFIER,
+    "question_answering": _task_head(
+        "H2", "qa_outputs", "cls/squad/output_weights", "cls/squad/output_bias"
+    ),
+    "joint_question_answering": tuple(_joint_head()),
+}

@@ -1,0 +1,133 @@
+"""TF1 checkpoint folders as released: albert_config.json, model.ckpt-best.*, 30k-clean.model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import tensorflow as tf
+
+from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError
+from albert_tf.formats import mapping
+from albert_tf.formats.differences import check_epsilon, check_groups
+from albert_tf.formats.source import Source
+from albert_tf.formats.tf_checkpoint import TensorFlowCheckpoint, find_prefix
+from albert_tf.task_types import FILE as TASK
+from albert_tf.task_types import TaskDescription
+from albert_tf.tokenization.model_files import find_model_file, find_preprocessing
+
+NAME = "tf1"
+NEEDS = "albert_config.json, model.ckpt-*.index and .data-* (names such as bert/...), *.model"
+CONFIG = "albert_config.json"
+STEP = "global_step"
+_PREFIX = "model.ckpt-best"
+# Functions of the original modeling.py:get_activation; its gelu is the tanh form.
+_ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
+# What the original's optimizers and TensorFlow's own add to a training checkpoint.
+_SLOT = re.compile(r"/(adam_m|adam_v|lamb_m|lamb_v|Adam|Adam_1)$|^beta[12]_power$")
+
+
+def matches(path: Path) -> bool:
+    """Whether a name-based checkpoint lies there, as a folder or a prefix."""
+    prefix = find_prefix(path)
+    if prefix is None or (path / "saved_model.pb").exists():
+        return False
+    return not TensorFlowCheckpoint(prefix).is_object_based
+
+
+def read(path: Path, config: AlbertConfig | None = None) -> Source:
+    """Reads a checkpoint by the names of the original graph.
+
+    Args:
+      path: the folder, or the prefix of a checkpoint in it.
+      config: in place of the folder's albert_config.json.
+
+    Raises:
+      InputError: the config is missing or breaks a rule, a shape does not fit it, files are broken.
+
+    A task.json beside a fine-tuned checkpoint names its task and labels; without one they are told
+    by the variables of its head, as far as these can.
+    """
+    prefix = find_prefix(path)
+    folder = prefix.parent
+    config = config or AlbertConfig.from_json_file(folder / CONFIG)
+    return read_variables(NAME, path, folder, TensorFlowCheckpoint(prefix), config)
+
+
+def write(source: Source, folder: Path) -> tuple[str, ...]:
+    """Writes a checkpoint that the original graph restores, into an empty `folder`; returns notes.
+
+    Raises:
+      InputError: the original code cannot build such a model.
+    """
+    check_groups(NAME, source.config)
+    notes = check_epsilon(NAME, source)
+    if source.config.hidden_act not in _ACTIVATIONS:
+        raise InputError(
+            f"hidden_act must be one of {_ACTIVATIONS}, which the original code has. Received "
+            f"{source.config.hidden_act!r}. Convert to hugging_face, which has more."
+        )
+    arrays = {STEP: tf.constant(source.step or 0, tf.int64)}
+    arrays.update((name, tf.constant(array)) for name, array in mapping.to_theirs(NAME, source))
+    keys = sorted(arrays)
+    tf.raw_ops.SaveV2(
+        prefix=str(folder / _PREFIX),
+        tensor_names=keys,
+        shape_and_slices=[""] * len(keys),
+        tensors=[arrays[key] for key in keys],
+    )
+    state = f'model_checkpoint_path: "{_PREFIX}"\nall_model_checkpoint_paths: "{_PREFIX}"\n'
+    (folder / "checkpoint").write_text(state)
+    source.config.to_json_file(folder / CONFIG)
+    if source.task is not None:
+        source.task.to_json_file(folder / TASK)
+    return notes
+
+
+def _task(shapes: Mapping[str, tuple[int, ...]]) -> TaskDescription | None:
+    """Returns what the original fine-tuned for, told by the names of its head.
+
+    Classes have numbers for names, as the checkpoint has none, in the order of the original's
+    processors. A head with one output is that of STS-B; of RACE only task.json can tell.
+    """
+    if "start_logits/dense/kernel" in shapes:
+        return TaskDescription("joint_question_answering")
+    if "cls/squad/output_weights" in shapes:
+        return TaskDescription("question_answering")
+    if "output_weights" not in shapes:
+        return None
+    count = shapes["output_weights"][0]
+    labels = tuple(str(index) for index in range(count)) if count > 1 else ()
+    return TaskDescription("classification" if labels else "regression", labels)
+
+
+def read_variables(
+    format_name: str,
+    path: Path,
+    folder: Path,
+    checkpoint: TensorFlowCheckpoint,
+    config: AlbertConfig,
+) -> Source:
+    """Returns the source for variables by TF1 names; `folder` is where the vocabulary lies."""
+    check_groups("tf1", config)
+    slots = [key for key in checkpoint.shapes if _SLOT.search(key)]
+    keys = set(checkpoint.shapes) - set(slots) - {STEP}
+    stored = {key: checkpoint.stored(key) for key in keys}
+    task = TaskDescription.beside(folder) or _task(checkpoint.shapes)
+    found = mapping.to_ours("tf1", stored, config, path, task)
+    model_file = find_model_file(folder)
+    has_step = STEP in checkpoint.shapes
+    return Source(
+        format=format_name,
+        path=path,
+        config=config,
+        weights=found.weights,
+        unread=found.unread,
+        skipped={"optimizer slots": len(slots), "step counters": int(has_step)},
+        model_file=model_file,
+        preprocessing=find_preprocessing(model_file),
+        task=task,
+        step=int(checkpoint.read(STEP)) if has_step else None,
+    )

@@ -1,0 +1,114 @@
+"""Finds and copies the SentencePiece model of a folder, with its preprocessing settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from albert_tf.errors import InputError
+from albert_tf.tokenization.settings import Preprocessing, path_beside
+
+HUGGING_FACE_NAME = "spiece.model"
+# As released by Google, in Hugging Face folders, and in KerasHub presets.
+_KNOWN = ("30k-clean.model", HUGGING_FACE_NAME, "assets/tokenizer/vocabulary.spm")
+
+
+def find(source: str | os.PathLike) -> tuple[Path, Preprocessing | None]:
+    """Returns the model of a folder or file, and its settings where the folder tells them.
+
+    A folder may be one that `AlbertTokenizer.save` wrote, an export (the model lies in assets/), a
+    release of the original code (30k-clean.model) or a Hugging Face folder (spiece.model, settings
+    in tokenizer_config.json, rules "hugging_face").
+
+    Args:
+      source: a folder, or the model itself.
+
+    Returns:
+      The model, and its settings, None where only the file beside the model or the defaults tell.
+
+    Raises:
+      InputError: there is no model, or more than one.
+    """
+    source = Path(source).expanduser()
+    model_file = source if source.is_file() else _in_folder(source)
+    if model_file.name == HUGGING_FACE_NAME and not path_beside(model_file).exists():
+        return model_file, _hugging_face(model_file.parent)
+    return model_file, None
+
+
+def _in_folder(folder: Path) -> Path:
+    expected = (
+        "a folder with one *.model file, in itself or in assets/, such as one that "
+        "AlbertTokenizer.save wrote, an export, or a Hugging Face folder with spiece.model"
+    )
+    if not folder.is_dir():
+        raise InputError(
+            f"A tokenizer must be a local path. Received '{folder}', which does not exist. "
+            f"Download it first; expected is a *.model file, or {expected}."
+        )
+    for place in (folder, folder / "assets"):
+        if (model_file := find_model_file(place)) is not None:
+            return model_file
+    raise InputError(f"A tokenizer folder must be {expected}. Received '{folder}' without one.")
+
+
+def _hugging_face(folder: Path) -> Preprocessing:
+    file = folder / "tokenizer_config.json"
+    values = {}
+    if file.is_file():
+        try:
+            values = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(
+                f"A tokenizer config must be JSON. Received '{file}': {error}."
+            ) from error
+    return Preprocessing(
+        lower_case=values.get("do_lower_case", True),
+        keep_accents=values.get("keep_accents", False),
+        rules="hugging_face",
+    )
+
+
+def find_model_file(folder: Path) -> Path | None:
+    """Returns the SentencePiece model of a folder, or None.
+
+    Raises:
+      InputError: there are several, none of a known name.
+    """
+    for name in _KNOWN:
+        if (folder / name).is_file():
+            return folder / name
+    files = sorted(folder.glob("*.model"))
+    if len(files) > 1:
+        raise InputError(
+            f"A folder must hold one SentencePiece model, or one named {' or '.join(_KNOWN)}. "
+            f"Received '{folder}' with {', '.join(file.name for file in files)}. Name the file."
+        )
+    return files[0] if files else None
+
+
+def find_preprocessing(model_file: Path | None) -> Preprocessing | None:
+    """Returns the settings beside a SentencePiece model; without a file, those of the releases."""
+    if model_file is None:
+        return None
+    path = path_beside(model_file)
+    return Preprocessing.from_json_file(path) if path.is_file() else Preprocessing()
+
+
+def copy(model_file: Path, preprocessing: Preprocessing | None, folder: Path) -> None:
+    """Copies a SentencePiece model under its name, with its list of pieces and its settings.
+
+    Args:
+      model_file: the model; a .vocab file beside it is copied too.
+      preprocessing: the settings to write; None for those of the released models.
+      folder: where to.
+    """
+    # KerasHub's name does not say what it is; elsewhere a SentencePiece model ends in .model.
+    target = folder / model_file.with_suffix(".model").name
+    shutil.copyfile(model_file, target)
+    listing = model_file.with_suffix(".vocab")
+    if listing.is_file():
+        shutil.copyfile(listing, target.with_suffix(".vocab"))
+    (preprocessing or Preprocessing()).to_json_file(path_beside(target))

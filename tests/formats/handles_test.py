@@ -1,0 +1,57 @@
+import sys
+import types
+
+import pytest
+
+from albert_tf.errors import InputError
+from albert_tf.formats import handles, load
+
+
+def test_paths_pass(tmp_path, monkeypatch):
+    assert handles.resolve(tmp_path) == tmp_path
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert handles.resolve("~/model") == tmp_path / "model"
+
+
+@pytest.mark.parametrize(
+    ("handle", "package", "text"),
+    [
+        ("hf://albert/albert-base-v2", "huggingface_hub", r"pip install albert-tf\[hf\]"),
+        ("kaggle://keras/albert/keras/base", "kagglehub", r"pip install albert-tf\[kaggle\]"),
+        ("https://tfhub.dev/google/albert_base/3", "tensorflow_hub", "pip install tensorflow-hub"),
+    ],
+)
+def test_a_missing_package_is_named_with_what_to_install(handle, package, text, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)  # As if it were not installed.
+    with pytest.raises(InputError, match=f"{text}, or pass a folder with"):
+        load.load(handle)
+
+
+@pytest.mark.parametrize(
+    ("handle", "package", "function", "layout"),
+    [
+        ("hf://a/b", "huggingface_hub", "snapshot_download", "model.safetensors and spiece.model"),
+        ("kaggle://a/b/c/d", "kagglehub", "model_download", "model.weights.h5"),
+        ("https://x.org/m", "tensorflow_hub", "resolve", "saved_model.pb, variables/ and assets/"),
+    ],
+)
+def test_a_failing_download_tells_the_layout(handle, package, function, layout, monkeypatch):
+    def fail(*arguments, **options):
+        raise OSError("no network\nand a long story")
+
+    monkeypatch.setitem(sys.modules, package, types.SimpleNamespace(**{function: fail}))
+    with pytest.raises(InputError, match=f"'{handle}': no network. Check .*{layout}"):
+        load.load(handle)
+
+
+def test_what_a_package_is_asked_for(monkeypatch, tmp_path):
+    asked = []
+    module = types.SimpleNamespace(resolve=lambda handle: asked.append(handle) or str(tmp_path))
+    monkeypatch.setitem(sys.modules, "tensorflow_hub", module)
+    assert handles.resolve("https://tfhub.dev/google/albert_base/3") == tmp_path
+    assert asked == ["https://tfhub.dev/google/albert_base/3"]
+
+
+def test_an_unknown_scheme():
+    with pytest.raises(InputError, match=r"one of \['hf://', 'kaggle://', 'https://'\]"):
+        load.load("s3://bucket/model")

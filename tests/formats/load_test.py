@@ -1,0 +1,64 @@
+import pytest
+
+from albert_tf.errors import InputError
+from albert_tf.formats import load
+from albert_tf.modeling.encoder import AlbertEncoder
+from tests.support.goldens import TESTDATA
+
+FORMATS = {
+    "tf1_tiny": "tf1",
+    "tf1_groups": "tf1",
+    "tfhub1_tiny": "tf1_hub",
+    "hf_tiny": "hugging_face",
+    "hf_tiny_gelu_erf": "hugging_face",
+    "kerashub_tiny": "keras_hub",
+    "kerashub_tiny_mlm": "keras_hub",
+    "modelgarden_tiny": "model_garden",
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_format_is_found_by_what_lies_there(name):
+    source = load.load(TESTDATA / name)
+    assert source.format == FORMATS[name]
+    assert source.unread == ()
+
+
+def test_weights_are_read_when_they_are_asked_for(monkeypatch):
+    from albert_tf.formats.tf_checkpoint import TensorFlowCheckpoint
+
+    read = []
+    real = TensorFlowCheckpoint.read
+    monkeypatch.setattr(
+        TensorFlowCheckpoint, "read", lambda self, key: read.append(key) or real(self, key)
+    )
+    source = load.load(TESTDATA / "tf1_tiny")
+    assert read == ["global_step"]
+    assert source.weights.parameters == 14874
+    assert source.weights["encoder/pooler/bias"].shape == (32,)
+    assert read == ["global_step", "bert/pooler/dense/bias"]
+
+
+def test_an_unknown_folder_tells_what_it_holds_and_what_is_needed(tmp_path):
+    (tmp_path / "weights.bin").write_bytes(b"?")
+    with pytest.raises(InputError) as caught:
+        load.load(tmp_path)
+    message = str(caught.value)
+    assert f"'{tmp_path}', which holds ['weights.bin']" in message
+    for name, module in load.FORMATS.items():
+        assert f"{name}: {module.NEEDS}" in message
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(InputError, match="which is no folder and no prefix of a checkpoint"):
+        load.load(tmp_path / "absent")
+
+
+def test_from_preset_is_random_and_strict():
+    with pytest.raises(InputError, match="Closest: albert_base_v2"):
+        AlbertEncoder.from_preset("albert_base_v3")
+
+
+def test_from_pretrained_passes_further_arguments():
+    encoder = AlbertEncoder.from_pretrained(TESTDATA / "tf1_tiny", output_range=1)
+    assert encoder.get_config()["output_range"] == 1

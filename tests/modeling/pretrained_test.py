@@ -1,0 +1,85 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError
+from albert_tf.formats import load
+from albert_tf.formats.source import Stored, Weights
+from albert_tf.modeling import pretrained
+from albert_tf.modeling.encoder import AlbertEncoder
+from albert_tf.modeling.pretrainer import AlbertPretrainer
+from tests.support.goldens import TESTDATA
+
+
+@pytest.fixture
+def source():
+    return load.load(TESTDATA / "tf1_tiny")
+
+
+def without(source, *dropped):
+    kept = {
+        name: Stored(source.weights.shape(name), lambda name=name: source.weights[name])
+        for name in source.weights
+        if not name.startswith(dropped)
+    }
+    return dataclasses.replace(source, weights=Weights(kept))
+
+
+def test_all_variables_are_set_and_reported(source):
+    model = AlbertPretrainer(source.config)
+    report = pretrained.assign(model, source)
+    assert len(report.assigned) == len(model.variables) == 32
+    assert report.unset == report.left == report.unread == ()
+    assert report.skipped == {"optimizer slots": 0, "step counters": 1}
+
+
+def test_an_encoder_leaves_the_heads(source):
+    report = pretrained.assign(AlbertEncoder.from_albert_config(source.config), source)
+    assert len(report.left) == 7
+    assert {name.partition("/")[0] for name in report.left} == {"masked_lm", "sentence_order"}
+
+
+def test_an_unset_variable_is_an_error_that_sets_nothing(source):
+    model = AlbertPretrainer(source.config)
+    before = model.encoder.get_embedding_table().numpy()
+    partial = without(source, "sentence_order")
+    with pytest.raises(InputError, match=r"2 unset \(sentence_order/classifier/kernel"):
+        pretrained.assign(model, partial)
+    np.testing.assert_array_equal(model.encoder.get_embedding_table(), before)
+    report = pretrained.assign(model, partial, allow_partial=True)
+    assert report.unset == ("sentence_order/classifier/kernel", "sentence_order/classifier/bias")
+    assert np.any(model.encoder.get_embedding_table().numpy() != before)
+
+
+def test_an_unread_weight_is_an_error(source):
+    source = dataclasses.replace(source, unread=("cls/squad/output_bias",))
+    with pytest.raises(InputError, match=r"1 unread \(cls/squad/output_bias\)"):
+        pretrained.assign(AlbertPretrainer(source.config), source)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (dict(num_hidden_layers=5), "num_layers=5 in the model, num_hidden_layers=3"),
+        (dict(num_attention_heads=8), "num_attention_heads=8 in the model"),
+        (dict(hidden_act="relu"), "activation='relu' in the model, hidden_act='gelu'"),
+    ],
+)
+def test_a_model_built_otherwise_is_refused(source, change, text):
+    config = dataclasses.replace(source.config, **change)
+    with pytest.raises(InputError, match=text):
+        pretrained.assign(AlbertPretrainer(config), source)
+
+
+def test_a_model_of_other_sizes_is_refused(source):
+    config = dataclasses.replace(source.config, intermediate_size=48)
+    with pytest.raises(InputError, match=r"intermediate/kernel: \(32, 64\), but the model has"):
+        pretrained.assign(AlbertPretrainer(config), source)
+
+
+def test_a_config_of_another_model_is_refused():
+    config = AlbertConfig.from_json_file(TESTDATA / "tf1_nofactor" / "albert_config.json")
+    with pytest.raises(InputError, match=r"word_embeddings: \(200, 16\), but the config says"):
+        load.load(TESTDATA / "tf1_tiny", config)

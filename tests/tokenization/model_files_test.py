@@ -1,0 +1,52 @@
+import json
+import shutil
+
+import pytest
+
+from albert_tf.errors import InputError
+from albert_tf.tokenization import model_files
+from albert_tf.tokenization.settings import Preprocessing
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+
+def test_hugging_face_folder(tmp_path, model_file):
+    shutil.copy(model_file, tmp_path / "spiece.model")
+    found = AlbertTokenizer.from_pretrained(tmp_path)
+    assert found.preprocessing == Preprocessing(rules="hugging_face")
+    config = {"do_lower_case": False, "keep_accents": True, "tokenizer_class": "AlbertTokenizer"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    expected = Preprocessing(lower_case=False, keep_accents=True, rules="hugging_face")
+    assert AlbertTokenizer.from_pretrained(tmp_path).preprocessing == expected
+    assert AlbertTokenizer.from_pretrained(tmp_path / "spiece.model").preprocessing == expected
+
+
+def test_settings_beside_spiece_decide(tmp_path, model_file):
+    shutil.copy(model_file, tmp_path / "spiece.model")
+    Preprocessing(lower_case=False).to_json_file(tmp_path / "spiece.preprocess.json")
+    found = AlbertTokenizer.from_pretrained(tmp_path)
+    assert found.preprocessing == Preprocessing(lower_case=False)
+
+
+def test_release_and_export_folders(tmp_path, model_file):
+    for place in ("release", "export/assets"):
+        (tmp_path / place).mkdir(parents=True)
+        shutil.copy(model_file, tmp_path / place / "30k-clean.model")
+    for place in ("release", "export"):
+        assert AlbertTokenizer.from_pretrained(tmp_path / place).preprocessing == Preprocessing()
+
+
+def test_errors(tmp_path, model_file):
+    with pytest.raises(InputError, match="must be a local path.*none', which does not exist"):
+        model_files.find(tmp_path / "none")
+    with pytest.raises(InputError, match=r"a folder with one \*\.model file"):
+        model_files.find(tmp_path)
+    for name in ("a.model", "b.model"):
+        shutil.copy(model_file, tmp_path / name)
+    with pytest.raises(InputError, match="with a.model, b.model. Name the file"):
+        model_files.find(tmp_path)
+    for name in ("a.model", "b.model"):
+        (tmp_path / name).unlink()
+    shutil.copy(model_file, tmp_path / "spiece.model")
+    (tmp_path / "tokenizer_config.json").write_text("{")
+    with pytest.raises(InputError, match="A tokenizer config must be JSON"):
+        model_files.find(tmp_path)
