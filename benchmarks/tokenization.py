@@ -34,7 +34,7 @@ import tensorflow as tf  # noqa: E402
 
 from albert_tf.data.corpus.docstrings import write_corpus  # noqa: E402
 from albert_tf.tokenization import vocabulary  # noqa: E402
-from albert_tf.tokenization.graph_tokenizer import GraphTokenizer  # noqa: E402
+from albert_tf.tokenization.graph.tokenizer import GraphTokenizer  # noqa: E402
 from albert_tf.tokenization.tokenizer import AlbertTokenizer  # noqa: E402
 from benchmarks import interleaved  # noqa: E402
 

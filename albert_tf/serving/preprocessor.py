@@ -19,8 +19,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from albert_tf.tokenization import graph_packing
-from albert_tf.tokenization.graph_tokenizer import GraphTokenizer
+from albert_tf.tokenization.graph import packing as graph_packing
+from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 from albert_tf.tokenization.packing import check_seq_length
 from albert_tf.tokenization.settings import path_beside
 from albert_tf.tokenization.tokenizer import AlbertTokenizer

@@ -20,8 +20,8 @@ from albert_tf.modeling.inputs import checked
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.serving import encoder_inputs, signatures
 from albert_tf.serving.signatures import TEXT_ENCODER, TF1_HUB, Spec
-from albert_tf.tokenization import graph_packing
-from albert_tf.tokenization.graph_tokenizer import GraphTokenizer
+from albert_tf.tokenization.graph import packing as graph_packing
+from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 from albert_tf.tokenization.packing import check_seq_length, special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 

@@ -14,7 +14,7 @@ from albert_tf.export import lite_model, manifest
 from albert_tf.modeling.classifier import AlbertClassifier
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.classification import ClassificationTask
-from albert_tf.tokenization.graph_normalization import normalize
+from albert_tf.tokenization.graph.normalization import normalize
 from albert_tf.tokenization.settings import Preprocessing
 from tests.support import tiny_task
 from tests.support.commands import call, status

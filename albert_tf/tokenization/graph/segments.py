@@ -13,7 +13,8 @@ from typing import NamedTuple
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from albert_tf.tokenization import graph_normalization, special_ids
+from albert_tf.tokenization import special_ids
+from albert_tf.tokenization.graph import normalization as graph_normalization
 
 
 class Segments(NamedTuple):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from albert_tf.tokenization import graph_offsets, graph_segments
-from albert_tf.tokenization.graph_alignment import align
-from albert_tf.tokenization.graph_digit_comma import DigitComma
-from albert_tf.tokenization.graph_normalization import normalize
-from albert_tf.tokenization.graph_sentencepiece import GraphSentencePiece
+from albert_tf.tokenization.graph import offsets as graph_offsets
+from albert_tf.tokenization.graph import segments
+from albert_tf.tokenization.graph.alignment import align
+from albert_tf.tokenization.graph.digit_comma import DigitComma
+from albert_tf.tokenization.graph.normalization import normalize
+from albert_tf.tokenization.graph.sentencepiece import GraphSentencePiece
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
@@ -19,7 +20,7 @@ class GraphTokenizer(tf.Module):
     outside of a strategy's scope.
 
     Two things can differ from Python. Behind the first 4,000 tokens of a text, a near tie between
-    two ways to split a word may be broken the other way, see graph_sentencepiece.py. And 40 of the
+    two ways to split a word may be broken the other way, see graph/sentencepiece.py. And 40 of the
     282,230 code points that Unicode 14 assigns, all capital letters that came with it (Vithkuqi,
     Glagolitic, Latin Extended-D), are not lowered; none differs in a cased model. Letters newer
     than the Unicode of the running Python may differ too.
@@ -41,7 +42,7 @@ class GraphTokenizer(tf.Module):
         if self.preprocessing.rules != "hugging_face":
             return self._ids(texts)
         segments = self._segments(texts)
-        return graph_segments.join(segments, self._ids(segments.texts), segments.special)
+        return segments.join(segments, self._ids(segments.texts), segments.special)
 
     def tokenize_with_offsets(
         self, texts: tf.Tensor
@@ -63,13 +64,13 @@ class GraphTokenizer(tf.Module):
         ids, starts, limits = self._ids_with_offsets(segments.texts)
         begin = segments.starts[:, tf.newaxis]
         return (
-            graph_segments.join(segments, ids, segments.special),
-            graph_segments.join(segments, starts + begin, segments.starts),
-            graph_segments.join(segments, limits + begin, segments.limits),
+            segments.join(segments, ids, segments.special),
+            segments.join(segments, starts + begin, segments.starts),
+            segments.join(segments, limits + begin, segments.limits),
         )
 
-    def _segments(self, texts: tf.Tensor) -> graph_segments.Segments:
-        return graph_segments.split(texts, self.special_ids, self.preprocessing.lower_case)
+    def _segments(self, texts: tf.Tensor) -> segments.Segments:
+        return segments.split(texts, self.special_ids, self.preprocessing.lower_case)
 
     def _ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
         tokens = self._sentencepiece.tokenize(normalize(texts, self.preprocessing))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from albert_tf.errors import InputError
-from albert_tf.tokenization.graph_sentencepiece import GraphSentencePiece
+from albert_tf.tokenization.graph.sentencepiece import GraphSentencePiece
 
 # Long runs have many ways to be split with one score but for rounding; 日 and ~ are unknown.
 RUNS = st.lists(

@@ -5,7 +5,8 @@ import unicodedata
 import pytest
 import tensorflow as tf
 
-from albert_tf.tokenization import graph_alignment, graph_normalization
+from albert_tf.tokenization.graph import alignment
+from albert_tf.tokenization.graph import normalization as graph_normalization
 from albert_tf.tokenization.normalization import normalize
 from albert_tf.tokenization.settings import Preprocessing
 
@@ -64,7 +65,7 @@ def test_invalid_utf8_is_replaced_as_python_does(bad):
     expected = normalize(bad.decode("utf-8", errors="replace"), settings)
     for texts in (
         graph_normalization.normalize(tf.constant([bad]), settings),
-        graph_alignment.align(tf.constant([bad]), settings).texts,
+        alignment.align(tf.constant([bad]), settings).texts,
     ):
         assert texts.numpy()[0].decode() == expected
 

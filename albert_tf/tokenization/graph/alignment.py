@@ -1,6 +1,6 @@
 """`normalization.align` as TensorFlow operations: normalised text, and where it came from in bytes.
 
-It works on single characters, so it is slower than graph_normalization.py, whose text it equals.
+It works on single characters, so it is slower than graph/normalization.py, whose text it equals.
 
 Shapes: B texts; C characters of all texts together, N after normalisation.
 """
@@ -12,7 +12,8 @@ from typing import NamedTuple
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from albert_tf.tokenization import combining_marks, graph_normalization
+from albert_tf.tokenization import combining_marks
+from albert_tf.tokenization.graph import normalization as graph_normalization
 from albert_tf.tokenization.settings import Preprocessing
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from albert_tf.tokenization.graph_alignment import Aligned
-from albert_tf.tokenization.graph_digit_comma import Expanded
+from albert_tf.tokenization.graph.alignment import Aligned
+from albert_tf.tokenization.graph.digit_comma import Expanded
 from albert_tf.tokenization.offsets import BLANKS
 
 _LOWEST, _HIGHEST = np.array(BLANKS, np.int32).T

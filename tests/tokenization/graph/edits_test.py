@@ -3,7 +3,7 @@ import random
 import pytest
 import tensorflow as tf
 
-from albert_tf.tokenization import graph_edits
+from albert_tf.tokenization.graph import edits
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -20,7 +20,7 @@ def test_source_begins_and_rows_are_those_of_a_loop(seed):
         source += [index] * (1 if length is None else length)
         new_splits += [len(source)] * splits[1:].count(index + 1)
     positions, lengths = (tf.constant([e[k] for e in edits], tf.int64) for k in range(2))
-    got = graph_edits.edit(positions, lengths, tf.constant(splits, tf.int64))
+    got = edits.edit(positions, lengths, tf.constant(splits, tf.int64))
     assert [part.numpy().tolist() for part in got] == [source, begins, new_splits]
 
 
@@ -33,7 +33,7 @@ def test_only_rows_with_a_rare_token_are_changed():
         seen.extend(some.to_list())
         return tf.concat([some, some], 1)
 
-    got = graph_edits.on_rows(tokens, tokens.values == 9, doubled)
+    got = edits.on_rows(tokens, tokens.values == 9, doubled)
     assert seen == [[9, 9, 3], [5, 9]]
     assert got.to_list() == [[1, 2], [], [9, 9, 3, 9, 9, 3], [4], [5, 9, 5, 9]]
-    assert graph_edits.on_rows(tokens, tokens.values == 8, doubled).to_list() == rows
+    assert edits.on_rows(tokens, tokens.values == 8, doubled).to_list() == rows

@@ -10,9 +10,9 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from albert_tf.tokenization.graph_tokenizer import GraphTokenizer
+from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 
-# Letters that the graph does not lower, see graph_normalization_test.py, and what is newer than
+# Letters that the graph does not lower, see normalization_test.py, and what is newer than
 # the Unicode of some Python.
 NEWER = "".join(map(chr, [0x2C2F, 0xA7C0, 0xA7D0, 0xA7D6, 0xA7D8, *range(0x10570, 0x105C0)]))
 
@@ -119,7 +119,7 @@ def test_a_megabyte_on_one_line(tokenizer, graphs):
 TWO_REPLICAS = """
 import sys, tensorflow as tf
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
-from albert_tf.tokenization.graph_tokenizer import GraphTokenizer
+from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
@@ -150,7 +150,7 @@ def test_the_language_of_the_machine_does_not_matter(model_file):
     code = (
         "import sys, tensorflow as tf\n"
         "from albert_tf.tokenization.tokenizer import AlbertTokenizer\n"
-        "from albert_tf.tokenization.graph_tokenizer import GraphTokenizer\n"
+        "from albert_tf.tokenization.graph.tokenizer import GraphTokenizer\n"
         "assert tf.strings.lower('I', encoding='utf-8').numpy().decode() == 'ı'\n"
         "texts = ['TITLE é', 'İSTANBUL I ÌÍĨĮ', 'ASCII I']\n"
         "for rules in ('original', 'hugging_face'):\n"

@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 
 from albert_tf.errors import InputError
-from albert_tf.tokenization import graph_packing, packing
+from albert_tf.tokenization import packing
+from albert_tf.tokenization.graph import packing as graph_packing
 from albert_tf.tokenization.special_ids import SpecialIds
 
 SPECIAL = SpecialIds(pad=0, unk=1, cls=2, sep=3, mask=4)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from albert_tf.tokenization.graph_edits import edit, on_rows
+from albert_tf.tokenization.graph.edits import edit, on_rows
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 

@@ -28,7 +28,7 @@ import tensorflow_text as tf_text
 from albert_tf.errors import InputError
 from albert_tf.tokenization import model_proto
 from albert_tf.tokenization.digit_comma import SPACE
-from albert_tf.tokenization.graph_edits import edit, lower_bound, on_rows
+from albert_tf.tokenization.graph.edits import edit, lower_bound, on_rows
 
 # What SentencePiece subtracts from the lowest score for a character that no piece has.
 _UNKNOWN_PENALTY = 10.0
@@ -67,7 +67,7 @@ class GraphSentencePiece(tf.Module):
     def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Returns the ids of texts, string [B], as int32 [B, (tokens)].
 
-        Texts are valid UTF-8 without NUL, as graph_normalization.py makes them.
+        Texts are valid UTF-8 without NUL, as graph/normalization.py makes them.
         """
         tokens = self._fast.tokenize(texts).with_row_splits_dtype(tf.int64)
         return on_rows(tokens, tokens.values >= self._vocab_size, lambda t: self._joined(t)[0])
