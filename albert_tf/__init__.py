@@ -10,17 +10,17 @@ from typing import Any
 from albert_tf.version import __version__
 
 _PUBLIC = {
-    "AlbertClassifier": "albert_tf.modeling.classifier",
+    "AlbertClassifier": "albert_tf.tasks.classification.model",
     "AlbertConfig": "albert_tf.config",
     "AlbertEncoder": "albert_tf.modeling.encoder",
-    "AlbertJointSpanLabeler": "albert_tf.modeling.joint_span_labeler",
-    "AlbertMaskedLM": "albert_tf.modeling.masked_lm",
-    "AlbertMultipleChoice": "albert_tf.modeling.multiple_choice",
+    "AlbertJointSpanLabeler": "albert_tf.tasks.question_answering.joint_model",
+    "AlbertMaskedLM": "albert_tf.tasks.fill_mask.model",
+    "AlbertMultipleChoice": "albert_tf.tasks.multiple_choice.model",
     "AlbertPretrainer": "albert_tf.modeling.pretrainer",
-    "AlbertSpanLabeler": "albert_tf.modeling.span_labeler",
-    "AlbertTokenClassifier": "albert_tf.modeling.token_classifier",
+    "AlbertSpanLabeler": "albert_tf.tasks.question_answering.model",
+    "AlbertTokenClassifier": "albert_tf.tasks.tagging.model",
     "AlbertTokenizer": "albert_tf.tokenization.tokenizer",
-    "Predictor": "albert_tf.tasks.prediction",
+    "Predictor": "albert_tf.tasks.predictor",
     "presets": "albert_tf.presets",
 }
 

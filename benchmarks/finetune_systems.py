@@ -51,9 +51,9 @@ def ours(folder: Path, remove_padding: bool = True) -> Bind:
     from official.core import base_task
 
     from albert_tf import AlbertClassifier
-    from albert_tf.data.labelled import batching
-    from albert_tf.data.labelled.encoded_examples import EncodedExamples
-    from albert_tf.tasks.classification import ClassificationConfig, ClassificationTask
+    from albert_tf.tasks import batching
+    from albert_tf.tasks.classification.task import ClassificationConfig, ClassificationTask
+    from albert_tf.tasks.encoded_examples import EncodedExamples
     from albert_tf.training import optimization
 
     model = AlbertClassifier.from_pretrained(folder / "checkpoint", dropout_rate=0.0)

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from albert_tf.config import AlbertConfig
 from albert_tf.formats import source
-from albert_tf.modeling.classifier import AlbertClassifier
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.serving.signatures import TEXT_ENCODER
+from albert_tf.tasks.classification.model import AlbertClassifier
 
 Call = Callable[..., dict[str, tf.Tensor]]
 

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from albert_tf.modeling.encoder import AlbertEncoder
+from albert_tf.serving.served_task import TextTask
 from albert_tf.serving.signatures import TF1_HUB
-from albert_tf.serving.text_task import TextTask
-from albert_tf.tasks.prediction import Predictor
+from albert_tf.tasks.predictor import Predictor
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 from . import warmup

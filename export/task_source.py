@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from albert_tf.config import AlbertConfig
-from albert_tf.data.labelled import glue
-from albert_tf.data.labelled.span_windows import WindowSettings
 from albert_tf.errors import InputError
 from albert_tf.formats import load
 from albert_tf.modeling.encoder import AlbertEncoder
-from albert_tf.serving.choice_maker import ChoiceMaker
-from albert_tf.serving.mask_filler import MaskFiller
-from albert_tf.serving.sentence_embedding import SentenceEmbedding
-from albert_tf.serving.span_finder import JointSpanFinder, SpanFinder, SpanSettings
-from albert_tf.serving.text_classifier import TextClassifier
-from albert_tf.serving.text_task import TextTask
-from albert_tf.serving.word_tagger import WordTagger
+from albert_tf.serving.served_task import TextTask
 from albert_tf.tasks import starting_point
-from albert_tf.tasks.prediction import Predictor
+from albert_tf.tasks.classification import glue
+from albert_tf.tasks.classification.served import TextClassifier
+from albert_tf.tasks.embedding.served import SentenceEmbedding
+from albert_tf.tasks.fill_mask.served import MaskFiller
+from albert_tf.tasks.multiple_choice.served import ChoiceMaker
+from albert_tf.tasks.predictor import Predictor
+from albert_tf.tasks.question_answering.served import JointSpanFinder, SpanFinder, SpanSettings
+from albert_tf.tasks.question_answering.span_windows import WindowSettings
+from albert_tf.tasks.tagging.served import WordTagger
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 from . import task_cases

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from albert_tf.serving import signatures
-from albert_tf.serving.text_task import TextTask
+from albert_tf.serving.served_task import TextTask
 
 # Where the server looks for them.
 NAME = "assets.extra/tf_serving_warmup_requests"

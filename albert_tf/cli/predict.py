@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
     from albert_tf import files
-    from albert_tf.tasks.prediction import Predictor
+    from albert_tf.tasks.predictor import Predictor
 
     if args.output != "-":
         files.check_writable(Path(args.output).absolute().parent, "The folder of --output")

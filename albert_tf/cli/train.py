@@ -83,7 +83,7 @@ def _export_encoder(source: Path, dest: Path) -> None:
 
 def _run_seeds(args: argparse.Namespace) -> None:
     from albert_tf.errors import InputError
-    from albert_tf.tasks import fine_tuning_results
+    from albert_tf.tasks import results
     from albert_tf.training import seeds
 
     if args.mode != "train_and_eval" or args.dry_run or args.export_best:
@@ -96,6 +96,6 @@ def _run_seeds(args: argparse.Namespace) -> None:
         seeds.parse(args.seeds),
         Path(args.model_dir).expanduser(),
         lambda seed, folder: _run(args, [*args.gin, f"SEED={seed}"], folder),
-        fine_tuning_results.read_best,
+        results.read_best,
     )
     print(f"\n{seeds.text(summary)}")

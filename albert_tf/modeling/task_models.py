@@ -10,20 +10,20 @@ from albert_tf.task_types import TaskDescription
 
 # Named as text: reading a classifier should not load the other models.
 _CLASSES = {
-    "classification": "classifier.AlbertClassifier",
-    "regression": "classifier.AlbertClassifier",
-    "question_answering": "span_labeler.AlbertSpanLabeler",
-    "joint_question_answering": "joint_span_labeler.AlbertJointSpanLabeler",
-    "multiple_choice": "multiple_choice.AlbertMultipleChoice",
-    "tagging": "token_classifier.AlbertTokenClassifier",
-    "fill_mask": "masked_lm.AlbertMaskedLM",
+    "classification": "classification.model.AlbertClassifier",
+    "regression": "classification.model.AlbertClassifier",
+    "question_answering": "question_answering.model.AlbertSpanLabeler",
+    "joint_question_answering": "question_answering.joint_model.AlbertJointSpanLabeler",
+    "multiple_choice": "multiple_choice.model.AlbertMultipleChoice",
+    "tagging": "tagging.model.AlbertTokenClassifier",
+    "fill_mask": "fill_mask.model.AlbertMaskedLM",
 }
 
 
 def model_class(task: str) -> type[TaskModel]:
     """Returns the class of the model for a task of `TaskDescription`."""
-    module, _, name = _CLASSES[task].partition(".")
-    return getattr(importlib.import_module(f"albert_tf.modeling.{module}"), name)
+    module, _, name = _CLASSES[task].rpartition(".")
+    return getattr(importlib.import_module(f"albert_tf.tasks.{module}"), name)
 
 
 def build(config: AlbertConfig, task: TaskDescription) -> TaskModel:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from albert_tf.data.corpus import documents
 from albert_tf.tasks import pretraining_report
-from albert_tf.tasks.prediction import Predictor
+from albert_tf.tasks.predictor import Predictor
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from albert_tf.training import progress
 

@@ -17,14 +17,13 @@ from typing import Any, ClassVar
 import tensorflow as tf
 import tf_keras
 
-from albert_tf.data.labelled import batching
-from albert_tf.data.labelled.encoded_examples import EncodedExamples
 from albert_tf.errors import InputError, closest
 from albert_tf.formats.source import Source
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.task_types import FILE, TaskDescription
-from albert_tf.tasks import fine_tuning_results, initial_weights, starting_point
-from albert_tf.tasks.albert_task import AlbertTask, Tensors
+from albert_tf.tasks import batching, results, starting_point
+from albert_tf.tasks.base import AlbertTask, Tensors
+from albert_tf.tasks.encoded_examples import EncodedExamples
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tasks.outputs import Outputs
@@ -53,7 +52,7 @@ class FineTuningTask(AlbertTask):
         super().__init__(params, logging_dir=logging_dir, **kwargs)
         self._examples: dict[str, EncodedExamples] = {}
         self._start: starting_point.StartingPoint | None = None
-        self.results = fine_tuning_results.Results(self.logging_dir)
+        self.results = results.Results(self.logging_dir)
 
     # === What a subclass writes ===
     @abc.abstractmethod
@@ -216,7 +215,7 @@ class FineTuningTask(AlbertTask):
             return
         if not self.takes_head():
             source = dataclasses.replace(source, task=None)
-        print(initial_weights.load_weights(model, source))
+        print(starting_point.load_weights(model, source))
 
     def takes_head(self) -> bool:
         """Whether the weights have a head for the same task and the same labels."""
@@ -324,7 +323,7 @@ class FineTuningTask(AlbertTask):
         step = None if global_step is None else int(tf.convert_to_tensor(global_step))
         self.results.add(metrics, self._chosen_metric(metrics), step, examples, outputs)
         if self.logging_dir:  # At once, so that a run that is killed loses no evaluation.
-            fine_tuning_results.write(self.results, Path(self.logging_dir))
+            results.write(self.results, Path(self.logging_dir))
         return metrics
 
     @property
@@ -348,7 +347,7 @@ class FineTuningTask(AlbertTask):
         best = self.results.best
         known = best is not None and self.results.best_is_new
         details = self.details(best.examples, best.outputs) if known else ""
-        return fine_tuning_results.text(self.results, details)
+        return results.text(self.results, details)
 
     def write_results(self, folder: str | Path) -> list[Path]:
         """Writes metrics.json, and plots of the best evaluation if it is of this start.
@@ -358,7 +357,7 @@ class FineTuningTask(AlbertTask):
         """
         if not self.results.history:
             return []
-        paths = [fine_tuning_results.write(self.results, Path(folder))]
+        paths = [results.write(self.results, Path(folder))]
         if self.results.best_is_new:
             best = self.results.best
             paths += self.draw(best.examples, best.outputs, Path(folder))

@@ -8,7 +8,7 @@ from typing import Any
 from official.core import config_definitions
 
 from albert_tf.errors import InputError
-from albert_tf.tasks.albert_task import AlbertTaskConfig
+from albert_tf.tasks.base import AlbertTaskConfig
 from albert_tf.tasks.model_config import ModelConfig
 
 

@@ -18,8 +18,8 @@ from albert_tf.data.pretraining import manifest, pretraining_input, record_files
 from albert_tf.data.storage import expand
 from albert_tf.errors import InputError
 from albert_tf.modeling.pretrainer import AlbertPretrainer
-from albert_tf.tasks import initial_weights, pretraining_report
-from albert_tf.tasks.albert_task import AlbertTask, AlbertTaskConfig, Tensors
+from albert_tf.tasks import pretraining_report, starting_point
+from albert_tf.tasks.base import AlbertTask, AlbertTaskConfig, Tensors
 from albert_tf.tasks.label_metrics import MajorityShare
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tokenization.settings import path_beside
@@ -152,9 +152,9 @@ class PretrainingTask(AlbertTask):
         config = self.task_config
         model = config.model.to_albert_config()
         tokenizer = AlbertTokenizer(config.vocab_file)
-        initial_weights.check_rows(model, tokenizer, "Set VOCAB_SIZE to that.")
+        starting_point.check_rows(model, tokenizer, "Set VOCAB_SIZE to that.")
         if config.init_checkpoint:
-            initial_weights.check_weights(config.init_checkpoint, model, tokenizer)
+            starting_point.check_weights(config.init_checkpoint, model, tokenizer)
         for data in (config.train_data, config.validation_data):
             if data.seq_length > model.max_position_embeddings:
                 raise InputError(

@@ -11,13 +11,13 @@ from albert_tf.tasks.fine_tuning import FineTuningTask
 
 # Named as text: predicting with a classifier should not load the other tasks.
 _CLASSES = {
-    "classification": "classification.ClassificationTask",
-    "regression": "classification.ClassificationTask",
-    "question_answering": "question_answering.QuestionAnsweringTask",
-    "joint_question_answering": "joint_question_answering.JointQuestionAnsweringTask",
-    "multiple_choice": "multiple_choice.MultipleChoiceTask",
-    "tagging": "tagging.TaggingTask",
-    "fill_mask": "fill_mask.FillMaskTask",
+    "classification": "classification.task.ClassificationTask",
+    "regression": "classification.task.ClassificationTask",
+    "question_answering": "question_answering.task.QuestionAnsweringTask",
+    "joint_question_answering": "question_answering.joint_task.JointQuestionAnsweringTask",
+    "multiple_choice": "multiple_choice.task.MultipleChoiceTask",
+    "tagging": "tagging.task.TaggingTask",
+    "fill_mask": "fill_mask.task.FillMaskTask",
 }
 
 
@@ -41,6 +41,6 @@ def task_of(source: Source, **config: Any) -> FineTuningTask:
             f"{', '.join(source.heads) or 'an encoder alone'}. Fine-tune it first: "
             "`albert-tf train --gin_file finetune_table --help`."
         )
-    module, _, class_name = _CLASSES[name].partition(".")
+    module, _, class_name = _CLASSES[name].rpartition(".")
     found = getattr(importlib.import_module(f"albert_tf.tasks.{module}"), class_name)
     return found.from_source(source, **config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 
-from albert_tf.data.labelled import tables
+from albert_tf.data import tables
 from albert_tf.errors import InputError
 from albert_tf.files import expand
 

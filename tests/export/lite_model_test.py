@@ -11,9 +11,9 @@ from ai_edge_litert.interpreter import Interpreter
 import albert_tf.export
 from albert_tf.errors import InputError
 from albert_tf.export import lite_model, manifest
-from albert_tf.modeling.classifier import AlbertClassifier
 from albert_tf.task_types import TaskDescription
-from albert_tf.tasks.classification import ClassificationTask
+from albert_tf.tasks.classification.model import AlbertClassifier
+from albert_tf.tasks.classification.task import ClassificationTask
 from albert_tf.tokenization.graph.normalization import normalize
 from albert_tf.tokenization.settings import Preprocessing
 from tests.support import tiny_task

@@ -1,6 +1,6 @@
 """Small files of GLUE's tasks, with train and test rows as they are distributed."""
 
-from albert_tf.data.labelled import glue
+from albert_tf.tasks.classification import glue
 
 # Lines before the labelled one and that one, with a gap for the label; first lines of a test file.
 ROWS = {

@@ -8,11 +8,11 @@ import tensorflow as tf
 from albert_tf.export import task_model
 from albert_tf.export.task_source import Settings
 from albert_tf.task_types import TaskDescription
-from albert_tf.tasks.classification import ClassificationTask
-from albert_tf.tasks.joint_question_answering import JointQuestionAnsweringTask
-from albert_tf.tasks.multiple_choice import MultipleChoiceTask
-from albert_tf.tasks.question_answering import QuestionAnsweringTask
-from albert_tf.tasks.tagging import TaggingTask
+from albert_tf.tasks.classification.task import ClassificationTask
+from albert_tf.tasks.multiple_choice.task import MultipleChoiceTask
+from albert_tf.tasks.question_answering.joint_task import JointQuestionAnsweringTask
+from albert_tf.tasks.question_answering.task import QuestionAnsweringTask
+from albert_tf.tasks.tagging.task import TaggingTask
 from tests.support import tiny_task
 
 LENGTH = 24  # Some of the texts are longer.

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from seqeval.metrics import f1_score
 
-from albert_tf.data.labelled import conll, race
+from albert_tf.tasks.multiple_choice import race
+from albert_tf.tasks.tagging import conll
 from tests.support import choice_file, conll_file, glue_file, squad_file, tiny_task
 from tests.support.commands import call
 

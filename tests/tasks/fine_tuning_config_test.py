@@ -2,7 +2,7 @@ import pytest
 
 from albert_tf.errors import InputError
 from albert_tf.tasks.fine_tuning_config import with_fields
-from albert_tf.tasks.tagging import TaggingConfig
+from albert_tf.tasks.tagging.task import TaggingConfig
 
 
 def test_shared_fields_are_set_and_own_ones_kept():

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from albert_tf.tasks.classification import ClassificationTask
-from albert_tf.tasks.joint_question_answering import JointQuestionAnsweringTask
-from albert_tf.tasks.multiple_choice import MultipleChoiceTask
-from albert_tf.tasks.question_answering import QuestionAnsweringTask
-from albert_tf.tasks.tagging import TaggingTask
+from albert_tf.tasks.classification.task import ClassificationTask
+from albert_tf.tasks.multiple_choice.task import MultipleChoiceTask
+from albert_tf.tasks.question_answering.joint_task import JointQuestionAnsweringTask
+from albert_tf.tasks.question_answering.task import QuestionAnsweringTask
+from albert_tf.tasks.tagging.task import TaggingTask
 from tests.support import choice_file, conll_file, squad_file, tiny_task
 
 

@@ -1,1 +1,0 @@
-"""Labelled examples of fine-tuning tasks: read, tokenized, cut into windows, batched."""

@@ -1,0 +1,269 @@
+"""`AlbertTask`: the training step that all tasks share.
+
+The step gives the same update however a batch is spread: over replicas, and over micro-batches that
+run one after the other to save memory (gradient accumulation). That holds because each part of a
+batch divides its summed losses by the counts of the whole batch, not by its own.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from official.core import base_task, config_definitions
+
+from albert_tf.errors import InputError
+from albert_tf.modeling.layers import seeded, step_seed
+from albert_tf.tasks import starting_point
+
+Tensors = Mapping[str, tf.Tensor]
+Gradients = list[tf.Tensor | None]
+
+
+@dataclasses.dataclass
+class AlbertTaskConfig(config_definitions.TaskConfig):
+    """What every task takes.
+
+    Attributes:
+      accumulation_steps: micro-batches that a batch is split into, one after the other; the memory
+        for activations falls by that factor, the update stays the same. `global_batch_size` is
+        always the whole batch of an update.
+      recompute: store only the input of each block application and compute the rest again for the
+        gradient: less memory, about a third more time.
+      remove_padding: compute real tokens only, at their cost; not under XLA or on TPUs, which need
+        static shapes. None lets `train_lib.run` decide (`runtime.decide_padding`).
+    """
+
+    accumulation_steps: int = 1
+    recompute: bool = False
+    remove_padding: bool | None = False
+
+
+class AlbertTask(base_task.Task):
+    """A Model Garden task with accumulation, and with what a user wants to see of a step.
+
+    Subclasses write `counts`, `build_losses`, `process_metrics`, and extend `build_metrics`.
+    """
+
+    # Metrics of the step itself, which `process_metrics` never gets.
+    _STEP_METRICS = ("gradient_norm", "nonfinite_updates", "tokens", "padding_fraction")
+
+    @property
+    def starts_from(self) -> str:
+        """The model that a new run takes its weights from; "" for random ones."""
+        return self.task_config.init_checkpoint
+
+    @property
+    def best_metric(self) -> str:
+        """The metric that tells the best checkpoint if the experiment names none; "" for none."""
+        return ""
+
+    def write_results(self, folder: str | os.PathLike) -> list[Path]:
+        """Writes what an evaluation leaves besides its metrics; returns the paths, here none."""
+        return []
+
+    def initialize(self, model: tf_keras.Model) -> None:
+        """Sets the weights of a new run from `init_checkpoint`, any format, if that is given."""
+        if self.starts_from:
+            print(starting_point.load_weights(model, self.starts_from))
+
+    def reading(self) -> contextlib.AbstractContextManager[None]:
+        """Returns the context to read data in, where errors of the data name their file."""
+        return contextlib.nullcontext()
+
+    @abc.abstractmethod
+    def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:
+        """Returns what the sums of losses over `labels` are divided by, a float32 scalar each.
+
+        They are summed over replicas before the step, so they must be sums, such as the number of
+        real predictions.
+        """
+
+    @abc.abstractmethod
+    def build_losses(
+        self,
+        labels: Tensors,
+        model_outputs: Tensors,
+        aux_losses: Sequence[tf.Tensor] | None = None,
+        counts: Tensors | None = None,
+    ) -> tf.Tensor:
+        """Returns the scalar loss of a batch or, with `counts`, its share in that of a larger one.
+
+        Args:
+          labels: of this part of the batch.
+          model_outputs: of this part of the batch.
+          aux_losses: scalars to add, such as regularisation.
+          counts: those of the whole batch; by default those of `labels`.
+        """
+
+    def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
+        """Returns the metrics of the step: in training `gradient_norm` (before clipping),
+        `nonfinite_updates`, real `tokens` and `padding_fraction`; none in evaluation.
+        """
+        if not training:
+            return []
+        means = ("gradient_norm", "padding_fraction")
+        return [
+            (tf_keras.metrics.Mean if name in means else tf_keras.metrics.Sum)(name=name)
+            for name in self._STEP_METRICS
+        ]
+
+    def forward(self, model: tf_keras.Model, features: Any) -> Any:
+        """Returns the outputs in training that losses and metrics need."""
+        return model(features, training=True)
+
+    # Nothing here is Python control flow on tensors; without conversion it is traced sooner.
+    @tf.autograph.experimental.do_not_convert
+    def train_step(
+        self,
+        inputs: Any,
+        model: tf_keras.Model,
+        optimizer: tf_keras.optimizers.Optimizer,
+        metrics: Sequence[tf_keras.metrics.Metric] | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Updates the model with one batch, in replica context; returns the loss.
+
+        Args:
+          inputs: features that carry their labels, or a pair of features and labels; this
+            replica's part of the batch.
+          model: the model.
+          optimizer: a legacy Keras optimizer, with or without loss scaling.
+          metrics: those of `build_metrics`.
+        """
+        features, labels = inputs if isinstance(inputs, tuple) else (inputs, inputs)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        steps = self.task_config.accumulation_steps
+        scales = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
+        counts = _sum_over_replicas(self.counts(labels))
+        by_name = {metric.name: metric for metric in metrics or ()}
+        step_metrics = {n: by_name.pop(n) for n in self._STEP_METRICS if n in by_name}
+
+        def part(features: Any, labels: Any, index: tf.Tensor) -> tuple[tf.Tensor, Gradients]:
+            with tf.GradientTape() as tape, seeded(self._dropout_seed(optimizer, index)):
+                outputs = self.forward(model, features)
+                loss = self.build_losses(labels, outputs, counts=counts)
+                if model.losses:
+                    loss += tf.add_n(model.losses) / (steps * replicas)
+                scaled = optimizer.get_scaled_loss(loss) if scales else loss
+            gradients = tape.gradient(scaled, model.trainable_variables)
+            self.process_metrics(list(by_name.values()), labels, outputs)
+            return loss, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+
+        loss, gradients = _accumulated(part, (features, labels), steps)
+        moving = [(g, v) for g, v in zip(gradients, model.trainable_variables) if g is not None]
+        gradients = _sum_over_replicas([gradient for gradient, _ in moving])
+        if scales:
+            gradients = optimizer.get_unscaled_gradients(gradients)
+        self._process_step(step_metrics, features, gradients, replicas)
+        optimizer.apply_gradients(
+            list(zip(gradients, [variable for _, variable in moving])),
+            # Summed above; with one replica (and parameter servers) there is nothing to sum.
+            experimental_aggregate_gradients=replicas == 1,
+        )
+        return {self.loss: loss * replicas}  # the trainer takes the mean over replicas
+
+    def validation_step(
+        self,
+        inputs: Any,
+        model: tf_keras.Model,
+        metrics: Sequence[tf_keras.metrics.Metric] | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Updates metrics with one batch of an evaluation, in replica context; returns the loss."""
+        features, labels = inputs if isinstance(inputs, tuple) else (inputs, inputs)
+        outputs = self.inference_step(features, model)
+        self.process_metrics(metrics or [], labels, outputs)
+        return {self.loss: self.batch_loss(labels, outputs)}
+
+    def batch_loss(self, labels: Tensors, model_outputs: Tensors) -> tf.Tensor:
+        """Returns what has the loss of the whole batch as its mean over replicas.
+
+        The last batch of an evaluation may leave a replica without any example.
+        """
+        counts = _sum_over_replicas(self.counts(labels))
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return self.build_losses(labels, model_outputs, counts=counts) * replicas
+
+    def _dropout_seed(
+        self, optimizer: tf_keras.optimizers.Optimizer, part: tf.Tensor
+    ) -> tf.Tensor | None:
+        """Returns a seed that is a function of seed, update, part and replica, if a seed is set."""
+        seed = self.task_config.train_data.seed
+        if seed is None:
+            return None
+        update = tf.cast(optimizer.iterations, tf.int32)
+        return step_seed(seed, update * self.task_config.accumulation_steps + part)
+
+    def _process_step(
+        self,
+        metrics: Mapping[str, tf_keras.metrics.Metric],
+        features: Tensors,
+        gradients: Sequence[tf.Tensor],
+        replicas: int,
+    ) -> None:
+        if not metrics:
+            return
+        # Clipping takes the same norm of the same tensors; the graph computes it once.
+        norm = tf.linalg.global_norm(gradients)
+        finite = tf.cast(tf.math.is_finite(norm), tf.float32)
+        metrics["gradient_norm"].update_state(tf.math.multiply_no_nan(norm, finite), finite)
+        metrics["nonfinite_updates"].update_state((1.0 - finite) / replicas)
+        mask = tf.cast(features["input_mask"], tf.float32)
+        metrics["tokens"].update_state(tf.reduce_sum(mask))
+        metrics["padding_fraction"].update_state(1.0 - tf.reduce_mean(mask))
+
+
+def _accumulated(
+    part: Callable[[Any, Any, tf.Tensor], tuple[tf.Tensor, Gradients]],
+    batch: tuple[Any, Any],
+    steps: int,
+) -> tuple[tf.Tensor, Gradients]:
+    """Returns the sums of loss and gradients over `steps` equal parts of the batch."""
+    first_index = tf.constant(0)
+    if steps == 1:
+        return part(*batch, first_index)
+    parts = tf.nest.map_structure(lambda tensor: _split(tensor, steps), batch)
+    # The first part stands outside the loop: it tells which variables have a gradient at all.
+    loss, first = part(*tf.nest.map_structure(lambda tensor: tensor[0], parts), first_index)
+    moving = [i for i, gradient in enumerate(first) if gradient is not None]
+
+    def add(step: tf.Tensor, loss: tf.Tensor, sums: list[tf.Tensor]) -> Any:
+        more, gradients = part(*tf.nest.map_structure(lambda tensor: tensor[step], parts), step)
+        return step + 1, loss + more, [s + gradients[i] for s, i in zip(sums, moving)]
+
+    _, loss, sums = tf.while_loop(
+        lambda step, *_: step < steps,
+        add,
+        (first_index + 1, loss, [first[i] for i in moving]),
+        parallel_iterations=1,  # more would hold the activations of several parts
+    )
+    gradients: Gradients = [None] * len(first)
+    for i, gradient in zip(moving, sums):
+        gradients[i] = gradient
+    return loss, gradients
+
+
+def _split(tensor: tf.Tensor, steps: int) -> tf.Tensor:
+    """Reshapes [B, ...] to [steps, B / steps, ...]."""
+    rows = tensor.shape[0]
+    if rows is not None and rows % steps:
+        raise InputError(
+            "A replica's part of a batch must split into accumulation_steps equal parts. Received "
+            f"{rows} rows for {steps} parts. Change BATCH_SIZE or ACCUMULATION_STEPS."
+        )
+    shape = tf.concat([[steps, tf.shape(tensor)[0] // steps], tf.shape(tensor)[1:]], 0)
+    split = tf.reshape(tensor, shape)
+    split.set_shape([steps, None if rows is None else rows // steps, *tensor.shape[1:]])
+    return split
+
+
+def _sum_over_replicas(tensors: Any) -> Any:
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return tensors
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors)

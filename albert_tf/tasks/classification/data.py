@@ -1,0 +1,160 @@
+"""One or two texts with a class or a number, from the rows of tables to ids."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from albert_tf.data.tables import Row, distinct
+from albert_tf.errors import InputError, closest
+from albert_tf.tasks.encoded_examples import EncodedExamples
+from albert_tf.tokenization.packing import special_count, truncate
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+# Fewer rows may well have as many labels as rows.
+_MANY = 50
+
+
+class LabelledText(NamedTuple):
+    """A row: where it stands, its texts, its label as text ("" without one), and its set."""
+
+    where: str
+    texts: tuple[str, ...]
+    label: str = ""
+    group: str = ""
+
+
+def labelled_texts(
+    rows: Iterable[Row], texts: Sequence[str], label: str, group: str = ""
+) -> list[LabelledText]:
+    """Returns the rows as texts with labels.
+
+    Args:
+      rows: of a table.
+      texts: one or two columns.
+      label: the column of the label; "" for rows to predict, whose texts may be empty too.
+      group: name of the set that the rows belong to.
+
+    Raises:
+      InputError: a field is empty.
+    """
+    found = []
+    for row in rows:
+        if label:
+            for column in (*texts, label):
+                if not row.fields[column].strip():
+                    raise InputError(
+                        "Texts and labels must not be empty. Received an empty field in column "
+                        f"{column!r}, {row.where}. Fill it in, or leave the row out."
+                    )
+        values = tuple(row.fields[column] for column in texts)
+        found.append(LabelledText(row.where, values, row.fields[label] if label else "", group))
+    return found
+
+
+def is_number(label: str) -> bool:
+    """Whether a label reads as a finite number."""
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False
+
+
+def are_numbers(labels: Sequence[str]) -> bool:
+    """Whether labels are for regression: all are numbers, and some are not whole."""
+    return all(map(is_number, labels)) and any(not float(label).is_integer() for label in labels)
+
+
+def find_labels(rows: Sequence[LabelledText], column: str) -> tuple[str, ...]:
+    """Returns the different labels of training rows, in order.
+
+    Raises:
+      InputError: there is one only, or so many that the column cannot hold classes.
+    """
+    labels = distinct(row.label for row in rows)
+    if len(labels) < 2:
+        raise InputError(
+            "A classifier must have at least two labels to tell apart. Received only "
+            f"{labels} in column {column!r} of the training data. Check the column."
+        )
+    if len(rows) > _MANY and len(labels) > len(rows) // 2:
+        raise InputError(
+            "The labels of classes must repeat. Received "
+            f"{len(labels)} different ones in {len(rows)} rows of column {column!r}, such as "
+            f"{labels[0]!r}. Name the column of the labels, or set PROBLEM=regression for numbers."
+        )
+    return tuple(labels)
+
+
+def encode(
+    rows: Sequence[LabelledText], tokenizer: AlbertTokenizer, seq_length: int
+) -> tuple[list[list[int]], list[int]]:
+    """Returns ids with special tokens, and where the second segment of each row begins.
+
+    Raises:
+      InputError: a row has no room for a token of each text.
+    """
+    segments = len(rows[0].texts) if rows else 1
+    budget = seq_length - special_count(segments)
+    if budget < segments:
+        raise InputError(
+            f"A row must hold a token of each of its {segments} text(s) and "
+            f"{special_count(segments)} special ones. Received seq_length={seq_length}. Set "
+            f"SEQ_LENGTH to {segments + special_count(segments)} or more."
+        )
+    firsts = tokenizer.encode_batch(row.texts[0] for row in rows)
+    seconds = tokenizer.encode_batch(row.texts[1] for row in rows) if segments == 2 else None
+    ids, second_starts = [], []
+    for index, first in enumerate(firsts):
+        first, second = truncate(first, seconds[index] if seconds else None, budget)
+        row = [tokenizer.cls_id, *first, tokenizer.sep_id]
+        second_starts.append(len(row))
+        ids.append(row if second is None else [*row, *second, tokenizer.sep_id])
+    return ids, second_starts
+
+
+def classes(rows: Sequence[LabelledText], labels: Sequence[str]) -> np.ndarray:
+    """Returns the index of each row's label, int32 [N].
+
+    Raises:
+      InputError: a label is not among them.
+    """
+    index = {label: i for i, label in enumerate(labels)}
+    for row in rows:
+        if row.label not in index:
+            raise InputError(
+                "A label must be one that the model has: those of its weights, of LABELS, or of "
+                f"the training data. Received {row.label!r} in {row.where}. "
+                f"{closest(row.label, labels)}"
+            )
+    return np.array([index[row.label] for row in rows], np.int32)
+
+
+def numbers(rows: Sequence[LabelledText]) -> np.ndarray:
+    """Returns each row's label as a number, float32 [N].
+
+    Raises:
+      InputError: a label is no number.
+    """
+    for row in rows:
+        if not is_number(row.label):
+            raise InputError(
+                "A label for regression must be a number. Received "
+                f"{row.label!r} in {row.where}. Mend it, or set PROBLEM=classification."
+            )
+    return np.array([float(row.label) for row in rows], np.float32)
+
+
+def examples(
+    rows: Sequence[LabelledText],
+    tokenizer: AlbertTokenizer,
+    seq_length: int,
+    targets: np.ndarray | None,
+) -> EncodedExamples:
+    """Returns the rows as ids, with `targets`, one a row, as the label "label"."""
+    ids, second_starts = encode(rows, tokenizer, seq_length)
+    labels = {} if targets is None else {"label": targets}
+    return EncodedExamples(ids, second_starts, labels, sources=rows)

@@ -1,0 +1,55 @@
+"""`SentenceEmbedding`: one vector for a text."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from albert_tf.errors import InputError, closest
+from albert_tf.modeling.encoder import AlbertEncoder
+from albert_tf.serving.served_task import Tensors, TextTask
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+POOLINGS = ("mean", "pooled", "cls")
+
+
+class SentenceEmbedding(TextTask):
+    """The vectors of an encoder's last block, as one.
+
+    Args:
+      encoder: with the weights.
+      tokenizer: of the encoder.
+      seq_length: the longest row.
+      pooling: "mean" over the real tokens, special ones included, which serves best where nothing
+        was fine-tuned (Reimers and Gurevych 2019, section 4); "pooled", the pooler's output; "cls",
+        what the pooler reads.
+
+    Raises:
+      InputError: `pooling` is unknown.
+    """
+
+    def __init__(
+        self,
+        encoder: AlbertEncoder,
+        tokenizer: AlbertTokenizer,
+        seq_length: int,
+        pooling: str = "mean",
+    ) -> None:
+        if pooling not in POOLINGS:
+            raise InputError(
+                f"pooling must be known. Received {pooling!r}. {closest(pooling, POOLINGS)}"
+            )
+        self._pooling = pooling
+        super().__init__("embedding", encoder, tokenizer, seq_length)
+
+    def _answer(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+        # Who reads the first position alone needs nothing else of the last block.
+        output_range = None if self._pooling == "mean" else 1
+        outputs = self._model(self.features(ids, mask, types), output_range=output_range)
+        if self._pooling == "pooled":
+            return {"embedding": outputs["pooled_output"]}
+        vectors = outputs["sequence_output"]  # [B, S or 1, H]
+        if self._pooling == "cls":
+            return {"embedding": vectors[:, 0]}
+        weights = tf.cast(mask, vectors.dtype)[:, :, tf.newaxis]  # [B, S, 1]
+        count = tf.maximum(tf.reduce_sum(weights, axis=1), 1.0)  # [B, 1]
+        return {"embedding": tf.reduce_sum(vectors * weights, axis=1) / count}

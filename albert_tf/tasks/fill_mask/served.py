@@ -1,0 +1,56 @@
+"""`MaskFiller`: the likeliest pieces at each [MASK] of a text."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from albert_tf.serving.served_task import Tensors, Texts, TextTask
+from albert_tf.tasks.fill_mask.model import AlbertMaskedLM
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+MASK = "[MASK]"
+
+
+class MaskFiller(TextTask):
+    """K pieces for each of P masks; rows with fewer masks have "" and probability 0 behind theirs.
+
+    Args:
+      model: with the weights.
+      tokenizer: of the model.
+      seq_length: the longest row; masks behind it are lost.
+      top_k: K.
+    """
+
+    def __init__(
+        self, model: AlbertMaskedLM, tokenizer: AlbertTokenizer, seq_length: int, top_k: int = 5
+    ) -> None:
+        self._pieces, self._top_k = tokenizer.pieces, min(top_k, tokenizer.vocab_size)
+        super().__init__("fill_mask", model, tokenizer, seq_length)
+
+    def answer_texts(self, texts: Texts) -> Tensors:
+        """Returns the outputs of `serving_default`; [MASK] in a text is the special token."""
+        # A mask in front of every part, of which the first is dropped.
+        parts = tf.strings.split(tf.strings.join([MASK, texts["text"]]), MASK)[:, 1:]
+        tokens = self.tokenize(parts.values)  # [parts, (tokens)]
+        masks = tf.fill([tokens.nrows(), 1], self.special_ids.mask)
+        tokens = tf.concat([masks, tokens], axis=1)
+        rows = parts.with_values(tokens).merge_dims(1, 2)  # [B, (tokens)]
+        return self.answer(*self.pack([rows[:, 1:]]))
+
+    def _answer(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+        masked = tf.equal(ids, self.special_ids.mask) & tf.equal(mask, 1)  # [B, S]
+        places = tf.range(tf.shape(ids)[1]) + tf.zeros_like(ids)
+        found = tf.ragged.boolean_mask(places, masked)  # [B, (masks)]
+        lengths, positions = tf.cast(found.row_lengths(), tf.int32), found.to_tensor()  # [B, P]
+        features = self.features(ids, mask, types)
+        logits = self._model({**features, "masked_lm_positions": positions})  # [B, P, V]
+        shares, best = tf.math.top_k(tf.nn.softmax(logits), self._top_k)  # [B, P, K]
+        there = tf.sequence_mask(lengths, tf.shape(positions)[1])[:, :, tf.newaxis]
+        names = tf.gather(tf.constant(self._pieces), tf.minimum(best, len(self._pieces) - 1))
+        return {
+            "positions": positions,
+            "token_ids": tf.where(there, best, self.special_ids.pad),
+            "pieces": tf.where(there, names, ""),
+            "probabilities": tf.where(there, shares, 0.0),
+            "lengths": lengths,
+        }

@@ -1,0 +1,132 @@
+"""Filling masked words: the likeliest pieces at each [MASK] of a text."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from albert_tf.data import tables
+from albert_tf.errors import InputError
+from albert_tf.files import expand
+from albert_tf.task_types import TaskDescription
+from albert_tf.tasks.base import Tensors
+from albert_tf.tasks.encoded_examples import EncodedExamples
+from albert_tf.tasks.fill_mask.model import AlbertMaskedLM
+from albert_tf.tasks.fine_tuning import FineTuningTask
+from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
+from albert_tf.tasks.outputs import Outputs
+
+MASK = "[MASK]"
+
+
+class Masked(NamedTuple):
+    """A text, its ids, and where masks stand in these."""
+
+    text: str
+    ids: list[int]
+    positions: list[int]
+
+
+@dataclasses.dataclass
+class FillMaskConfig(FineTuningConfig):
+    """What `FillMaskTask` needs.
+
+    Attributes:
+      text: column of the text, in tables.
+      top_k: fillings for each mask.
+    """
+
+    text: str = "text"
+    top_k: int = 5
+
+
+class FillMaskTask(FineTuningTask):
+    """The pieces that a pretrained model expects at each [MASK]; pretraining is what trains it.
+
+    Any number of masks may stand in a text; each is filled by itself.
+    """
+
+    MODEL = AlbertMaskedLM
+    SETTINGS = ("text",)
+
+    @classmethod
+    def config_class(cls) -> type[FillMaskConfig]:
+        """`FillMaskConfig`."""
+        return FillMaskConfig
+
+    def describe(self) -> TaskDescription:
+        """Returns the task."""
+        return TaskDescription("fill_mask", settings={"text": self.task_config.text})
+
+    def read(self, params: FineTuningDataConfig, labelled: bool = False) -> EncodedExamples:
+        """Reads and tokenises texts with masks.
+
+        Raises:
+          InputError: a text has no [MASK], or none within the longest sequence.
+        """
+        column = self.task_config.text
+        rows = [row for path in expand(params.input_path) for row in tables.read(path, [column])]
+        found = [self._masked(row.fields[column], row.where, params.seq_length) for row in rows]
+        positions = np.zeros([len(found), max((len(f.positions) for f in found), default=0)], int)
+        for index, masked in enumerate(found):
+            positions[index, : len(masked.positions)] = masked.positions
+        labels = {"masked_lm_positions": positions.astype(np.int32)}
+        return EncodedExamples([masked.ids for masked in found], labels=labels, sources=found)
+
+    def _masked(self, text: str, where: str, seq_length: int) -> Masked:
+        tokenizer = self.tokenizer
+        first, *others = tokenizer.encode_batch(text.split(MASK))
+        ids = [*first]
+        for part in others:
+            ids += [tokenizer.mask_id, *part]
+        ids = [tokenizer.cls_id, *ids[: seq_length - 2], tokenizer.sep_id]
+        positions = [index for index, token in enumerate(ids) if token == tokenizer.mask_id]
+        if not positions:
+            raise InputError(
+                f"A text must have a {MASK} to fill, within its first {seq_length} tokens. "
+                f"Received {where}: {text[:60]!r}."
+            )
+        return Masked(text, ids, positions)
+
+    def losses(self, labels: Tensors, outputs: Any) -> tf.Tensor:
+        """Raises `InputError`: there is nothing to learn from here."""
+        raise InputError("Filling masks is not trained by itself. Run a pretraining recipe.")
+
+    def kept(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the likeliest pieces at each position: `ids` and `shares`, [B, P, K]."""
+        shares, ids = tf.math.top_k(tf.nn.softmax(outputs), self.task_config.top_k)
+        return {"ids": ids, "shares": shares}
+
+    @property
+    def metric(self) -> str:
+        """None, as texts to fill have no labels."""
+        return ""
+
+    def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
+        """Returns nothing, as texts to fill have no labels."""
+        return {}
+
+    def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:
+        """Yields `text`, the text `filled` with the likeliest pieces, and `fillings` of each mask.
+
+        A piece that begins a word has a "▁" in front.
+        """
+        for example, ids, shares in zip(outputs.examples, outputs["ids"], outputs["shares"]):
+            masked = examples.sources[example]
+            filled = np.array(masked.ids)
+            filled[masked.positions] = ids[: len(masked.positions), 0]
+            yield {
+                "text": masked.text,
+                "filled": self.tokenizer.decode(filled),
+                "fillings": [
+                    [
+                        {"piece": self.tokenizer.pieces[i], "probability": float(share)}
+                        for i, share in zip(ids[n], shares[n])
+                    ]
+                    for n in range(len(masked.positions))
+                ],
+            }

@@ -1,0 +1,76 @@
+"""`ChoiceMaker`: the right one of several answers."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from albert_tf.serving.served_task import Tensors, Texts, TextTask
+from albert_tf.tasks.multiple_choice.model import AlbertMultipleChoice
+from albert_tf.tokenization.packing import special_count
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+
+class ChoiceMaker(TextTask):
+    """A passage, a question and C choices; of two texts, the choice is kept and the passage cut.
+
+    A request has as many choices in each row; rows with fewer end in empty ones, which get
+    probability 0.
+
+    Args:
+      model: with the weights.
+      tokenizer: of the model.
+      seq_length: the longest row.
+      max_qa_length: tokens of a question with its choice, of which the end is kept.
+    """
+
+    def __init__(
+        self,
+        model: AlbertMultipleChoice,
+        tokenizer: AlbertTokenizer,
+        seq_length: int,
+        max_qa_length: int = 128,
+    ) -> None:
+        self._room = seq_length - special_count(2)
+        self._longest = min(max_qa_length, self._room)
+        super().__init__("multiple_choice", model, tokenizer, seq_length)
+
+    def answer_texts(self, texts: Texts) -> Tensors:
+        """Returns the outputs of `serving_default`."""
+        choices, shape = texts["choices"], tf.shape(texts["choices"])  # [B, C]
+        there = tf.not_equal(tf.strings.strip(choices), "")
+        there, flat = tf.reshape(there, [-1]), tf.reshape(choices, [-1])  # [B*C]
+        questions = tf.repeat(texts["question"], shape[1])
+        ends = self.tokenize(tf.where(there, _joined(questions, flat), ""))
+        ends = ends[:, -self._longest :]  # [B*C, (tokens)]
+        passages = tf.gather(
+            self.tokenize(texts["passage"]), tf.repeat(tf.range(shape[0]), shape[1])
+        )  # [B*C, (tokens)]
+        room = self._room - ends.row_lengths()
+        room = tf.where(there, room, 0)  # Evaluation packs nothing there.
+        kept = tf.ragged.range(tf.minimum(passages.row_lengths(), room))
+        packed = self.pack([tf.gather(passages, kept, batch_dims=1), ends])
+        outputs = self.answer(*(tf.reshape(x, [*tf.unstack(shape), -1]) for x in packed))
+        return {**outputs, "answer": tf.gather(choices, outputs["index"], batch_dims=1)}
+
+    def _answer(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+        logits = self._model(self.features(ids, mask, types))  # [B, C]
+        # A choice has tokens besides the special ones.
+        there = tf.reduce_sum(mask, axis=2) > special_count(2)  # [B, C]
+        scores = tf.where(there, logits, logits.dtype.min)
+        return {
+            "index": tf.argmax(scores, axis=-1, output_type=tf.int32),
+            "probabilities": tf.nn.softmax(scores),
+            "logits": logits,
+        }
+
+
+def _joined(questions: tf.Tensor, choices: tf.Tensor) -> tf.Tensor:
+    """Returns each question with its choice in the gaps "_", or behind it, as in training."""
+    questions = tf.strings.regex_replace(questions, "_+", "_")  # A run is one gap.
+    gaps = tf.strings.split(questions, "_").row_lengths() - 1
+    questions = tf.where(gaps > 0, questions, tf.strings.join([questions, " _"]))
+    # The choice in front of every part, of which the first is dropped.
+    parts = tf.strings.split(questions, "_")  # [N, (parts)]
+    filled = tf.strings.join([tf.gather(choices, parts.value_rowids()), parts.values])
+    filled = tf.strings.reduce_join(parts.with_values(filled), axis=1)
+    return tf.strings.substr(filled, tf.strings.length(choices), tf.strings.length(filled))

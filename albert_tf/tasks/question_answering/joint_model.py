@@ -1,0 +1,78 @@
+"""`AlbertJointSpanLabeler`: where an answer begins and ends, and whether there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from albert_tf.config import AlbertConfig
+from albert_tf.modeling.task_model import DROPOUT, TaskModel, as_config
+from albert_tf.task_types import TaskDescription
+from albert_tf.tasks.question_answering.joint_head import JointSpanHead, answer_positions
+
+
+@tf_keras.utils.register_keras_serializable(package="albert_tf")
+class AlbertJointSpanLabeler(TaskModel):
+    """ALBERT's model for SQuAD 2.0 (Lan et al. 2020, section 4; original squad_utils.py, v2).
+
+    ```python
+    model = AlbertJointSpanLabeler.from_pretrained("albert_base/")
+    outputs = model(tokenizer("Who wrote it?", "Ada wrote it."))
+    outputs["impossible_logits"]  # [1], above 0 for no answer
+    ```
+
+    Inputs: the encoder's dict, with type id 1 on the context and the [SEP] behind it, which is
+    where answers are looked for; `start_positions` int32 [B], the true starts, if losses are
+    wanted; other entries are left alone. Outputs: those of `JointSpanHead`.
+
+    Args:
+      config: of the encoder.
+      dropout_rate: within the head, in front of its verdict.
+      start_n_top: starts that are followed in inference.
+      end_n_top: ends for each of them.
+    """
+
+    TASKS = ("joint_question_answering",)
+    USES_POOLER = False
+
+    def __init__(
+        self,
+        config: AlbertConfig | Mapping[str, Any],
+        dropout_rate: float = DROPOUT,
+        start_n_top: int = 5,
+        end_n_top: int = 5,
+        **kwargs: Any,
+    ) -> None:
+        config = as_config(config)
+        self._beams = dict(start_n_top=start_n_top, end_n_top=end_n_top)
+        initializer = tf_keras.initializers.TruncatedNormal(stddev=config.initializer_range)
+        super().__init__(
+            config,
+            lambda _: JointSpanHead(
+                config.hidden_size, initializer, dropout_rate, **self._beams, name="joint_span"
+            ),
+            dropout_rate,
+            **kwargs,
+        )
+
+    @classmethod
+    def from_description(
+        cls, config: AlbertConfig, description: TaskDescription, **kwargs: Any
+    ) -> AlbertJointSpanLabeler:
+        """Returns a new model with the beams of a described task."""
+        names = ("start_n_top", "end_n_top")
+        beams = {n: description.settings[n] for n in names if n in description.settings}
+        return cls(config, **{**beams, **kwargs})
+
+    def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
+        sequence = self.encode(features, training)  # [B, S, H]
+        types = features.get("input_type_ids", features.get("segment_ids"))
+        return self.head(
+            sequence, answer_positions(types), features.get("start_positions"), training=training
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._beams}

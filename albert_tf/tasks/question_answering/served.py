@@ -1,0 +1,239 @@
+"""`SpanFinder`: the part of a context that answers a question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from albert_tf.serving.served_task import Tensors, Texts, TextTask, in_parts
+from albert_tf.tasks.question_answering import context_windows
+from albert_tf.tasks.question_answering.context_windows import Windows
+from albert_tf.tasks.question_answering.joint_model import AlbertJointSpanLabeler
+from albert_tf.tasks.question_answering.model import AlbertSpanLabeler
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+# Spans whose texts are compared, for each that is wanted: different spans may have the same text.
+# Evaluation compares all, which for a long context would be millions of texts for one request. The
+# answers differ only where fewer than `n_best` texts are among so many spans.
+_SPANS = 40
+_NEVER = -1e30  # Scores of what is no span.
+# Of some windows: the spans that score best, and of each part of the windows how no answer scores.
+_BEST = {
+    "scores": tf.TensorSpec([None], tf.float64),
+    "firsts": tf.TensorSpec([None], tf.int32),
+    "lasts": tf.TensorSpec([None], tf.int32),
+    "windows": tf.TensorSpec([None], tf.int32),
+    "nulls": tf.TensorSpec([None], tf.float64),
+}
+
+
+class SpanSettings(NamedTuple):
+    """How contexts are cut and answers chosen; see `QuestionAnsweringConfig`."""
+
+    doc_stride: int = 128
+    max_query_length: int = 64
+    n_best: int = 20
+    max_answer_length: int = 30
+    null_threshold: float | None = None
+
+
+class Spans(NamedTuple):
+    """Candidates, [M] each: float64 scores, first and last tokens; and the score of no answer."""
+
+    scores: tf.Tensor
+    firsts: tf.Tensor
+    lasts: tf.Tensor
+    null: tf.Tensor
+
+
+class SpanFinder(TextTask):
+    """The best spans over all windows of a context, as in evaluation.
+
+    Only the 40 * n_best best spans are compared by their texts.
+
+    This one reads independent scores of start and end; `JointSpanFinder` the beams of the joint
+    model.
+
+    `start` and `end` count characters of the context, as SQuAD does. Where there is no answer, or
+    the odds of that exceed the threshold of the training, `answer` is "". Letters: T tokens of a
+    context, W its windows, C context tokens of a window, A tokens of an answer.
+
+    Args:
+      model: with the weights.
+      tokenizer: of the model.
+      seq_length: tokens of a window.
+      settings: how contexts are cut and answers chosen.
+    """
+
+    KIND = "question_answering"
+
+    def __init__(
+        self,
+        model: AlbertSpanLabeler | AlbertJointSpanLabeler,
+        tokenizer: AlbertTokenizer,
+        seq_length: int,
+        settings: SpanSettings,
+    ) -> None:
+        self._settings = settings
+        super().__init__(self.KIND, model, tokenizer, seq_length)
+
+    def answer_texts(self, texts: Texts) -> Tensors:
+        """Returns the outputs of `serving_default`."""
+        query = self.tokenize(texts["question"])[:, : self._settings.max_query_length]
+        context = self._graph.tokenize_with_offsets(texts["context"])
+        one = {
+            "answer": tf.TensorSpec([], tf.string),
+            "start": tf.TensorSpec([], tf.int32),
+            "end": tf.TensorSpec([], tf.int32),
+            "score": tf.TensorSpec([], tf.float32),
+        }
+        n_best = {
+            f"n_best_{name}s": tf.TensorSpec([self._settings.n_best], spec.dtype)
+            for name, spec in one.items()
+        }
+        signature = {**one, "null_odds": tf.TensorSpec([], tf.float32), **n_best}
+        elements = (query, *context, texts["context"])
+        return tf.map_fn(lambda row: self._one(*row), elements, fn_output_signature=signature)
+
+    def _answer(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+        return self._model(self.features(ids, mask, types))
+
+    def _one(
+        self,
+        query: tf.Tensor,
+        tokens: tf.Tensor,
+        begins: tf.Tensor,
+        limits: tf.Tensor,
+        context: tf.Tensor,
+    ) -> Tensors:
+        """Returns the answers to one question; begins and limits count bytes."""
+        windows = context_windows.cut(
+            tf.size(tokens), query, self.seq_length, self._settings.doc_stride
+        )
+        best = self._best(windows, context_windows.rows(windows, query, tokens, self.special_ids))
+        found = tf.gather(begins, best["firsts"]), tf.gather(limits, best["lasts"])
+        places = begins, limits
+        texts = context_windows.texts(windows, context, places, best["windows"], found)
+        null = tf.reduce_min(best["nulls"])
+        return self._chosen(context, texts, *found, best["scores"], null)
+
+    def _best(self, windows: Windows, rows: Sequence[tf.Tensor]) -> Tensors:
+        """Returns the best spans of all windows, the best first, as `_BEST` has them."""
+
+        def of_some(number: tf.Tensor, *tensors: tf.Tensor) -> Tensors:
+            ids, mask, types, *places = tensors
+            spans = self._spans(self.answer(ids, mask, types), Windows(windows.begin, *places))
+            kept = self._top(spans.scores)
+            # Each window has as many spans.
+            window = kept // tf.maximum(tf.size(spans.scores) // tf.size(number), 1)
+            found = dict(scores=spans.scores, firsts=spans.firsts, lasts=spans.lasts)
+            found = {name: tf.gather(values, kept) for name, values in found.items()}
+            return {**found, "windows": tf.gather(number, window), "nulls": spans.null[tf.newaxis]}
+
+        number = tf.range(tf.shape(windows.index)[0])
+        found = in_parts(of_some, [number, *rows, *windows[1:]], _BEST)
+        kept, nulls = self._top(found["scores"]), found.pop("nulls")
+        return {**{name: tf.gather(x, kept) for name, x in found.items()}, "nulls": nulls}
+
+    def _top(self, scores: tf.Tensor) -> tf.Tensor:
+        """Returns which spans score best, the best first; among equals the first one."""
+        count = tf.minimum(tf.size(scores), self._settings.n_best * _SPANS)
+        values, best = tf.math.top_k(scores, count)
+        return best[values > _NEVER / 2]
+
+    def _spans(self, outputs: Tensors, windows: Windows) -> Spans:
+        """Returns every span that may be an answer, in the order of evaluation."""
+        starts, ends = (tf.cast(outputs[f"{s}_logits"], tf.float64) for s in ("start", "end"))
+        null = tf.reduce_min(starts[:, 0] + ends[:, 0])
+        begin, longest = windows.begin, self._settings.max_answer_length
+        count = tf.shape(windows.index)[1]  # C
+        starts, ends = (x[:, begin : begin + count] for x in (starts, ends))  # [W, C]
+        starts = tf.where(windows.widest, starts, _NEVER)
+        ends = tf.where(windows.there, ends, _NEVER)
+        ends = tf.pad(ends, [[0, 0], [0, longest]], constant_values=tf.constant(_NEVER, tf.float64))
+        more = tf.range(longest)  # [A]
+        after = tf.range(count)[:, tf.newaxis] + more  # [C, A]
+        scores = starts[:, :, tf.newaxis] + tf.gather(ends, after, axis=1)  # [W, C, A]
+        firsts = windows.index[:, :, tf.newaxis] + tf.zeros_like(more)
+        return Spans(_flat(scores), _flat(firsts), _flat(firsts + more), null)
+
+    def _odds(self, null: tf.Tensor, best: tf.Tensor) -> tf.Tensor:
+        """Returns how much better no answer scores than the best one."""
+        return null - best
+
+    def _chosen(
+        self,
+        context: tf.Tensor,
+        texts: tf.Tensor,
+        begins: tf.Tensor,
+        limits: tf.Tensor,
+        scores: tf.Tensor,
+        null: tf.Tensor,
+    ) -> Tensors:
+        """Returns the best spans with different texts; "" and 0 behind the last one."""
+        n_best, threshold = self._settings.n_best, self._settings.null_threshold
+        _, which = tf.unique(texts)
+        firsts = tf.math.unsorted_segment_min(
+            tf.range(tf.size(which)), which, tf.reduce_max(tf.concat([which, [-1]], 0)) + 1
+        )
+        firsts = tf.boolean_mask(firsts, tf.not_equal(tf.gather(texts, firsts), ""))[:n_best]
+        missing = [[0, n_best - tf.size(firsts)]]
+        kept = tf.gather(scores, firsts)
+        best = tf.reduce_sum(kept[:1])  # 0 where there is none
+        shares = tf.pad(tf.cast(tf.nn.softmax(kept), tf.float32), missing)
+        starts, ends = (
+            tf.pad(_characters(context, tf.gather(x, firsts)), missing) for x in (begins, limits)
+        )
+        answers = tf.concat([tf.gather(texts, firsts), tf.fill([missing[0][1]], "")], 0)
+        odds = self._odds(null, best)
+        refused = tf.constant(False) if threshold is None else odds > threshold
+        return {
+            "answer": tf.where(refused, "", answers[0]),
+            "start": starts[0],
+            "end": ends[0],
+            "score": shares[0],
+            "null_odds": tf.cast(odds, tf.float32),
+            "n_best_answers": answers,
+            "n_best_starts": starts,
+            "n_best_ends": ends,
+            "n_best_scores": shares,
+        }
+
+
+class JointSpanFinder(SpanFinder):
+    """The same with ends that are conditioned on their starts, and a verdict on no answer."""
+
+    KIND = "joint_question_answering"
+
+    def _spans(self, outputs: Tensors, windows: Windows) -> Spans:
+        ends = outputs["end_top_index"] - windows.begin  # [W, K, L]
+        starts = outputs["start_top_index"][:, :, tf.newaxis] - windows.begin + tf.zeros_like(ends)
+        scores = tf.cast(outputs["start_top_log_probs"], tf.float64)[:, :, tf.newaxis]
+        scores += tf.cast(outputs["end_top_log_probs"], tf.float64)  # [W, K, L]
+        count = tf.reduce_sum(tf.cast(windows.there, tf.int32), 1)[:, tf.newaxis, tf.newaxis]
+        allowed = (starts >= 0) & (starts <= ends) & (ends < count)
+        allowed &= ends - starts < self._settings.max_answer_length
+        places = tf.where(allowed, starts, 0)
+        # One column more, as a context may have no token.
+        widest = tf.pad(windows.widest, [[0, 0], [0, 1]])
+        allowed &= tf.gather(widest, places, batch_dims=1)
+        index = tf.pad(windows.index, [[0, 0], [0, 1]])
+        firsts = tf.gather(index, places, batch_dims=1)
+        lasts = firsts + tf.where(allowed, ends - starts, 0)
+        null = tf.cast(tf.reduce_min(outputs["impossible_logits"]), tf.float64)
+        return Spans(_flat(tf.where(allowed, scores, _NEVER)), _flat(firsts), _flat(lasts), null)
+
+    def _odds(self, null: tf.Tensor, best: tf.Tensor) -> tf.Tensor:
+        return null
+
+
+def _flat(x: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(x, [-1])
+
+
+def _characters(context: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Returns how many characters stand in front of each place, which counts bytes; int32 [N]."""
+    texts = tf.fill(tf.shape(places), context)
+    return tf.strings.length(tf.strings.substr(texts, tf.zeros_like(places), places), "UTF8_CHAR")

@@ -1,0 +1,194 @@
+"""Questions about a context: SQuAD 1.1 and 2.0 files, or one flat JSON object a line.
+
+Two layouts are read and told apart by their content:
+- as published: {"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers",
+  "is_impossible"}]}]}]};
+- a line for each question: {"id", "question", "context", "answers", "is_impossible"}, where
+  "answers" is a list of {"text", "answer_start"} or, as dataset tools write it, {"text": [...],
+  "answer_start": [...]}. The id may be absent; the line's number stands in for it.
+
+`answer_start` counts characters (Unicode code points), as in the published files. A question with
+an empty list of answers is unanswerable, with or without "is_impossible".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from albert_tf.data.text_lines import read_lines
+from albert_tf.errors import InputError
+
+
+class Answer(NamedTuple):
+    """A text and the character of the context where it begins, None if the file does not say."""
+
+    text: str
+    start: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """One question.
+
+    Attributes:
+      id: unique in its file.
+      text: the question.
+      context: where the answer is looked for.
+      answers: of several annotators; none for an unanswerable question, or where not known.
+      impossible: whether the context holds no answer.
+      origin: file and place, for messages.
+    """
+
+    id: str
+    text: str
+    context: str
+    answers: tuple[Answer, ...] = ()
+    impossible: bool = False
+    origin: str = ""
+
+
+def read(paths: Iterable[Path]) -> list[Question]:
+    """Returns the questions of files in their order.
+
+    Raises:
+      InputError: a file is not of a known layout or empty, a field is missing, empty or of another
+        type, or an id comes twice; the message names file and place.
+    """
+    questions: dict[str, Question] = {}
+    for path in paths:
+        before = len(questions)
+        for row in _rows(read_lines(path), str(path)):
+            question = _question(row.fields, row.place, row.default_id)
+            if question.id in questions:
+                raise InputError(
+                    f"A question's id must be unique. Received {question.id!r} at {row.place} and "
+                    f"at {questions[question.id].origin}. Give each question its own."
+                )
+            questions[question.id] = question
+        if len(questions) == before:
+            raise InputError(
+                f"A file of questions must hold some. Received '{path}', which has none."
+            )
+    return list(questions.values())
+
+
+def misplaced(question: Question) -> str | None:
+    """Returns what is wrong with the first answer's place in the context, None if nothing is."""
+    if question.impossible:
+        return None
+    if not question.answers:
+        return "no answers are given"
+    text, start = question.answers[0]
+    if start is None:
+        return "no answer_start"
+    found = question.context[start : start + len(text)] if start >= 0 else ""
+    if found != text:
+        elsewhere = question.context.find(text)
+        hint = f"it begins at {elsewhere}" if elsewhere >= 0 else "it is nowhere in the context"
+        return f"the answer {text!r} does not begin at {start}, where {found!r} stands; {hint}"
+    return None
+
+
+class _Row(NamedTuple):
+    fields: dict[str, Any]
+    place: str
+    default_id: str | None
+
+
+def _rows(lines: Iterable[str], name: str) -> Iterator[_Row]:
+    """Yields flat fields, as one JSON document or as a document a line."""
+    lines, document, broken = list(lines), None, None
+    try:
+        document = json.loads("".join(lines))
+    except json.JSONDecodeError as error:
+        broken = error
+    if isinstance(document, dict) and "data" in document:
+        yield from _published(document, name)
+        return
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+        except json.JSONDecodeError as error:
+            # The first line of a document that was cut, whose error stands further below.
+            whole = broken is not None and number == 1 and line.strip() == "{"
+            place, problem = (broken.lineno, broken) if whole else (number, error)
+            raise InputError(
+                "A file of questions must be SQuAD's JSON with 'data', or one JSON object a line. "
+                f"Received '{name}', whose line {place} is neither: {problem}. Check the file."
+            ) from error
+        yield _Row(fields, f"'{name}' line {number}", str(number))
+
+
+def _published(document: dict[str, Any], name: str) -> Iterator[_Row]:
+    for i, article in enumerate(_list(document, "data", f"'{name}'")):
+        for j, paragraph in enumerate(_list(article, "paragraphs", f"'{name}' article {i}")):
+            place = f"'{name}' article {i} paragraph {j}"
+            for k, fields in enumerate(_list(paragraph, "qas", place)):
+                named = fields.get("id") if isinstance(fields, dict) else None
+                where = f"'{name}' question {named!r}" if named else f"{place} question {k}"
+                if not isinstance(fields, dict):
+                    raise _wrong("a question", "an object", fields, where)
+                yield _Row({**fields, "context": paragraph.get("context")}, where, None)
+
+
+def _list(parent: Any, key: str, place: str) -> list[Any]:
+    value = parent.get(key) if isinstance(parent, dict) else None
+    if not isinstance(value, list):
+        raise _wrong(key, "a list", value, place)
+    return value
+
+
+def _question(fields: Any, place: str, default_id: str | None) -> Question:
+    if not isinstance(fields, dict):
+        raise _wrong("a question", "an object", fields, place)
+    texts = {}
+    for key in ("question", "context"):
+        value = fields.get(key)
+        if not isinstance(value, str) or not value.strip():
+            raise _wrong(key, "a text that is not empty", value, place)
+        texts[key] = value
+    name = fields.get("id", default_id)
+    if not isinstance(name, (str, int)):
+        raise _wrong("id", "a text", name, place)
+    answers = fields.get("answers")
+    # Files in which all questions without an answer are unanswerable need not say so.
+    nothing = answers in ([], {}, {"text": [], "answer_start": []})
+    impossible = fields.get("is_impossible", nothing)
+    if not isinstance(impossible, bool):
+        raise _wrong("is_impossible", "true or false", impossible, place)
+    answers = () if impossible else _answers(answers or (), place)
+    return Question(str(name), texts["question"], texts["context"], answers, impossible, place)
+
+
+def _answers(value: Any, place: str) -> tuple[Answer, ...]:
+    if isinstance(value, dict):
+        texts, starts = value.get("text"), value.get("answer_start")
+        if not isinstance(texts, list):
+            raise _wrong("answers", "a list, or lists 'text' and 'answer_start'", value, place)
+        starts = [None] * len(texts) if starts is None else starts
+        if not isinstance(starts, list) or len(starts) != len(texts):
+            raise _wrong("answer_start", f"a list of {len(texts)}, one a text", starts, place)
+        value = [dict(text=text, answer_start=start) for text, start in zip(texts, starts)]
+    answers = []
+    for answer in value:
+        text = answer.get("text") if isinstance(answer, dict) else None
+        start = answer.get("answer_start") if isinstance(answer, dict) else None
+        if not isinstance(text, str) or not text:
+            raise _wrong("an answer's text", "a text that is not empty", answer, place)
+        if start is not None and type(start) is not int:
+            raise _wrong("answer_start", "a number of characters", start, place)
+        answers.append(Answer(text, start))
+    return tuple(answers)
+
+
+def _wrong(key: str, kind: str, value: Any, place: str) -> InputError:
+    return InputError(
+        f"{key} must be {kind}. Received {json.dumps(value, ensure_ascii=False)[:80]} at {place}. "
+        "Mend the file; see albert_tf/tasks/question_answering/squad.py for the layout."
+    )

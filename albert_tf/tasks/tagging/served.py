@@ -1,0 +1,91 @@
+"""`WordTagger`: a label for each word of a text."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from albert_tf.serving.served_task import Tensors, Texts, TextTask, in_parts
+from albert_tf.tasks.tagging.model import AlbertTokenClassifier
+from albert_tf.tokenization.packing import special_count
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+
+class WordTagger(TextTask):
+    """Words are what white space parts; each has the label of its first token.
+
+    Texts that are too long are continued in further rows of the batch, as in evaluation, so that
+    every word is labelled. For `tokens`, every position is taken for a word. T words of all texts,
+    R rows.
+
+    Args:
+      model: with the weights.
+      tokenizer: of the model.
+      seq_length: the longest row.
+    """
+
+    def __init__(
+        self, model: AlbertTokenClassifier, tokenizer: AlbertTokenizer, seq_length: int
+    ) -> None:
+        super().__init__("tagging", model, tokenizer, seq_length)
+
+    def answer_texts(self, texts: Texts) -> Tensors:
+        """Returns the outputs of `serving_default`; behind the last word they are "" and 0."""
+        words = tf.strings.split(texts["text"])  # [B, (words)]
+        room = self.seq_length - special_count(1)
+        tokens = self.tokenize(words.values)[:, :room]  # [T, (tokens)]
+        missing = tf.cast(tf.equal(tokens.row_lengths(), 0), tf.int64)
+        unknown = tf.RaggedTensor.from_row_lengths(
+            tf.fill([tf.reduce_sum(missing)], self.special_ids.unk), missing
+        )
+        tokens = tf.concat([tokens, unknown], axis=1)
+        rows = _rows(words, tf.cast(tokens.row_lengths(), tf.int32), room)  # [T]
+        tokens = tf.RaggedTensor.from_value_rowids(
+            tokens, tf.cast(rows, tf.int64)
+        )  # [R, (words), (tokens)]
+        heads = 1 + tf.cast(tokens.values.row_starts(), tf.int32)
+        merged = tokens.merge_dims(1, 2)  # [R, (tokens)]
+        heads -= tf.cast(tf.gather(merged.row_starts(), rows), tf.int32)  # [T]
+        given = self.answer.get_concrete_function().structured_outputs
+        outputs = in_parts(self.answer, self.pack([merged]), given)
+        places = tf.stack([rows, heads], axis=1)  # [T, 2]
+        found = {
+            name: words.with_values(tf.gather_nd(outputs[name], places)).to_tensor()
+            for name in ("labels", "label_indices", "probabilities")
+        }
+        lengths = tf.cast(words.row_lengths(), tf.int32)
+        return {**found, "words": words.to_tensor(), "lengths": lengths}
+
+    def _answer(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+        logits = self._model(self.features(ids, mask, types))  # [B, S, C]
+        best = tf.argmax(logits, axis=-1, output_type=tf.int32)  # [B, S]
+        return {
+            "labels": tf.gather(tf.constant(self._model.labels), best),
+            "label_indices": best,
+            "probabilities": tf.nn.softmax(logits),
+            "lengths": tf.reduce_sum(mask, axis=1),
+        }
+
+
+def _rows(words: tf.RaggedTensor, lengths: tf.Tensor, room: int) -> tf.Tensor:
+    """Returns the row of each word, int32 [T]: a new one for a text, and where one is full.
+
+    Args:
+      words: [B, (words)].
+      lengths: tokens of each word, int32 [T].
+      room: tokens of a row.
+    """
+    limits = tf.cast(tf.gather(words.row_limits(), words.value_rowids()), tf.int32)  # [T]
+    after = tf.cumsum(lengths)  # [T]
+
+    def step(word: tf.Tensor, begins: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        full = after[word] - lengths[word] + room
+        end = tf.searchsorted(after, full[tf.newaxis], side="right")[0]
+        return tf.minimum(end, limits[word]), tf.concat([begins, [word]], 0)
+
+    _, begins = tf.while_loop(
+        lambda word, _: word < tf.size(lengths),
+        step,
+        (0, tf.zeros([0], tf.int32)),
+        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None])),
+    )
+    return tf.searchsorted(begins, tf.range(tf.size(lengths)), side="right") - 1

@@ -1,0 +1,165 @@
+"""Tagging: a label for each word, such as named entities in files like CoNLL 2003's."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from official.core import task_factory
+
+from albert_tf.errors import InputError
+from albert_tf.files import expand
+from albert_tf.task_types import TaskDescription
+from albert_tf.tasks.base import Tensors
+from albert_tf.tasks.encoded_examples import EncodedExamples
+from albert_tf.tasks.fine_tuning import FineTuningTask
+from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
+from albert_tf.tasks.outputs import Outputs
+from albert_tf.tasks.tagging import conll
+from albert_tf.tasks.tagging import data as tagging
+from albert_tf.tasks.tagging import metrics as tagging_metrics
+from albert_tf.tasks.tagging.conll import Sentence
+from albert_tf.tasks.tagging.model import AlbertTokenClassifier
+
+
+@dataclasses.dataclass
+class TaggingConfig(FineTuningConfig):
+    """What `TaggingTask` needs.
+
+    Attributes:
+      word_column: column of the words, counted from 0; negative numbers count from the end.
+      label_column: column of the labels, likewise.
+      labels: all labels in their order; found in the training data if empty.
+    """
+
+    word_column: int = 0
+    label_column: int = -1
+    labels: list[str] = dataclasses.field(default_factory=list)
+
+
+@task_factory.register_task_cls(TaggingConfig)
+class TaggingTask(FineTuningTask):
+    """A label for each word, from its first token; the loss is the mean cross entropy over words.
+
+    Source of the way to label: Devlin et al. 2019 (BERT), section 5.3.
+    """
+
+    MODEL = AlbertTokenClassifier
+    SETTINGS = ("word_column", "label_column")
+    OUTPUTS = (".txt",)
+
+    @classmethod
+    def config_class(cls) -> type[TaggingConfig]:
+        """`TaggingConfig`."""
+        return TaggingConfig
+
+    # === Files ===
+    def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
+        """Reads and tokenises files; see `FineTuningTask.read`."""
+        sentences, labels = self._sentences(params, labelled), self.describe().labels
+        examples, cut = tagging.encode(sentences, self.tokenizer, labels, params.seq_length)
+        if cut:
+            print(f"{len(cut)} word(s) cut to seq_length: {', '.join(cut)}", file=sys.stderr)
+        return examples
+
+    def _sentences(self, params: FineTuningDataConfig, labelled: bool) -> list[Sentence]:
+        config = self.task_config
+        columns = config.word_column, config.label_column
+        paths = expand(params.input_path)
+        return [s for path in paths for s in conll.read(path, *columns, labelled)]
+
+    def describe(self) -> TaskDescription:
+        """Returns the task, its labels and the columns."""
+        if self._description is None:
+            self._description = TaskDescription("tagging", self._labels(), self.settings())
+        return self._description
+
+    _description: TaskDescription | None = None
+
+    def _labels(self) -> tuple[str, ...]:
+        """Returns the labels of the config, the weights or the training data."""
+        config, found = self.task_config, self.start.task
+        if config.labels:
+            return tuple(config.labels)
+        of_weights = found.labels if found and found.task == "tagging" else ()
+        if self.start.goes_on or not config.train_data.input_path:
+            if not of_weights:
+                raise InputError(
+                    "Labels are found in the training data or lie with fine-tuned weights. "
+                    "Received neither. Set TRAIN_DATA."
+                )
+            return of_weights
+        labels = tagging.labels_of(self._sentences(config.train_data, labelled=True))
+        # In the order of the weights, their head can be taken.
+        return of_weights if set(labels) <= set(of_weights) else labels
+
+    # === Training ===
+    def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:
+        """Returns the number of words."""
+        return {"losses": tf.reduce_sum(_is_word(labels["label"]))}
+
+    def losses(self, labels: Tensors, outputs: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each word at its first token, 0 elsewhere."""
+        wanted = labels["label"]
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(wanted, 0), outputs)
+        return losses * _is_word(wanted)  # [B, S]
+
+    # === Evaluation ===
+    @property
+    def metric(self) -> str:
+        """F1 of entities, or the accuracy of words where labels name no entities."""
+        return "f1" if any("-" in label for label in self.describe().labels) else "accuracy"
+
+    def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
+        """Returns the metrics of entities."""
+        return tagging_metrics.of_tags(*self._tags(examples, outputs))
+
+    def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
+        """Returns the scores of each type of entity."""
+        return tagging_metrics.table(*self._tags(examples, outputs))
+
+    def draw(self, examples: EncodedExamples, outputs: Outputs, folder: Path) -> list[Path]:
+        """Writes confusion.png, over words."""
+        tags = self._tags(examples, outputs)
+        return tagging_metrics.draw(*tags, self.describe().labels, folder)
+
+    def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:
+        """Yields the `words` of each sentence and their `labels`."""
+        for sentence, found in self._found(examples, outputs):
+            yield {"words": list(sentence.words), "labels": list(found)}
+
+    def written(self, answers: Iterable[dict[str, Any]], ending: str) -> str:
+        """Returns answers as JSON Lines, or as .txt: a word with its label a line."""
+        if ending != ".txt":
+            return super().written(answers, ending)
+        sentences = ["".join(map("{}\t{}\n".format, a["words"], a["labels"])) for a in answers]
+        return "\n".join(sentences)
+
+    def _tags(
+        self, examples: EncodedExamples, outputs: Outputs
+    ) -> tuple[list[list[str]], list[list[str]]]:
+        """Returns the labels of the files and those of the model, by sentence."""
+        pairs = [(list(s.labels), found) for s, found in self._found(examples, outputs)]
+        return [wanted for wanted, _ in pairs], [found for _, found in pairs]
+
+    def _found(
+        self, examples: EncodedExamples, outputs: Outputs
+    ) -> Iterator[tuple[Sentence, list[str]]]:
+        """Yields each sentence with the labels that the model gives its words."""
+        labels = np.array(self.describe().labels, object)
+        rows = {
+            int(example): labels[logits.argmax(-1)]
+            for example, logits in zip(outputs.examples, outputs["logits"])
+        }
+        sentences = {source.index: source.sentence for source in examples.sources}
+        for index, found in tagging.of_words(rows, examples.sources).items():
+            yield sentences[index], found
+
+
+def _is_word(labels: tf.Tensor) -> tf.Tensor:
+    return tf.cast(labels != tagging.NO_LABEL, tf.float32)

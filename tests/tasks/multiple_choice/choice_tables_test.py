@@ -1,0 +1,38 @@
+import pytest
+
+from albert_tf.data.tables import Row
+from albert_tf.errors import InputError
+from albert_tf.tasks.multiple_choice.choice_tables import Columns, items
+
+FIELDS = dict(p="A context.", q="Then", a="it ends.", b="it goes on.", c=" ", right="1")
+COLUMNS = Columns("p", "q", ("a", "b", "c"), "right")
+
+
+def test_a_row_with_a_question():
+    (item,) = items([Row("line 2", FIELDS)], COLUMNS, labelled=True)
+    assert item.passage == "A context." and item.label == 1 and item.origin == "line 2"
+    assert item.choices == ("Then it ends.", "Then it goes on.")
+
+
+@pytest.mark.parametrize("question", ["So _", "So ____"])
+def test_a_choice_fills_the_gap_of_its_question(question):
+    (item,) = items([Row("line 2", {**FIELDS, "q": question})], COLUMNS, labelled=True)
+    assert item.choices == ("So it ends.", "So it goes on.")
+
+
+def test_choices_that_stand_alone_and_no_label():
+    columns = COLUMNS._replace(question="")
+    first, second = items([Row("line 2", FIELDS), Row("line 3", FIELDS)], columns, labelled=False)
+    assert first.choices == ("it ends.", "it goes on.") and first.label is None
+    assert (first.id, second.id) == ("0", "1") and columns.texts() == ["p", "a", "b", "c"]
+
+
+def test_an_empty_choice_between_others_is_one():
+    (item,) = items([Row("line 2", {**FIELDS, "a": " "})], COLUMNS, labelled=False)
+    assert item.choices == ("", "Then it goes on.")  # which is refused later
+
+
+@pytest.mark.parametrize("label", ["", "-1", "A", "1.0"])
+def test_bad_labels_are_named(label):
+    with pytest.raises(InputError, match=f"Received '{label}' in column 'right', line 2"):
+        list(items([Row("line 2", {**FIELDS, "right": label})], COLUMNS, labelled=True))

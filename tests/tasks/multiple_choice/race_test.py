@@ -1,0 +1,87 @@
+import json
+
+import pytest
+
+from albert_tf.errors import InputError
+from albert_tf.tasks.multiple_choice.race import files, read
+
+PASSAGE = {
+    "id": "high1.txt",
+    "article": "Ada wrote.",
+    "questions": ["Who wrote?", "Ada _ notes."],
+    "options": [["Ada", "Zoë", "Bo", "Cy"], ["reads", "writes", "sells", "eats"]],
+    "answers": ["A", "B"],
+}
+
+
+@pytest.fixture
+def race(tmp_path):
+    tmp_path = tmp_path / "high" / "RACE"  # a name further up says nothing
+    for level, number in (("high", 1), ("middle", 2), ("middle", 1)):
+        folder = tmp_path / "train" / level
+        folder.mkdir(parents=True, exist_ok=True)
+        passage = {**PASSAGE, "id": f"{level}{number}.txt"}
+        (folder / f"{number}.txt").write_text(json.dumps(passage) + "\n")
+    return tmp_path
+
+
+def test_published_folder(race):
+    found = files(race / "train")
+    assert [str(path.relative_to(race)) for path in found] == [
+        "train/middle/1.txt",
+        "train/middle/2.txt",
+        "train/high/1.txt",
+    ]
+    items = [item for path in found for item in read(path)]
+    assert [(item.id, item.group, item.label) for item in items] == [
+        ("middle1.txt/0", "middle", 0),
+        ("middle1.txt/1", "middle", 1),
+        ("middle2.txt/0", "middle", 0),
+        ("middle2.txt/1", "middle", 1),
+        ("high1.txt/0", "high", 0),
+        ("high1.txt/1", "high", 1),
+    ]
+    assert items[4].passage == "Ada wrote."
+    assert items[4].choices[1] == "Who wrote? Zoë"
+    assert items[5].choices == (
+        "Ada reads notes.",
+        "Ada writes notes.",
+        "Ada sells notes.",
+        "Ada eats notes.",
+    )
+
+
+def test_a_passage_a_line_without_answers(tmp_path):
+    passage = {key: value for key, value in PASSAGE.items() if key != "answers"}
+    path = tmp_path / "all.txt"
+    path.write_text("\n".join([json.dumps(passage), "", json.dumps(passage)]))
+    items = list(read(path))
+    assert [(item.label, item.group) for item in items] == [(None, "")] * 4
+    assert items[3].origin.endswith("all.txt' line 3 question 1")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"answers": ["A"]}, r"lists of one length.*1\.txt' line 1.*2 questions, 2 opt.*1 answers"),
+        ({"article": None}, r"'article'.* Received .*1\.txt' line 1: .*is no text: None"),
+        ({"options": None}, r"'options' and 'answers'.*1\.txt' line 1"),
+        ({"answers": ["A", "b"]}, r"a letter from A on. Received 'b' at .*1\.txt' line 1 quest"),
+    ],
+)
+def test_bad_passages_are_named(tmp_path, change, message):
+    path = tmp_path / "1.txt"
+    path.write_text(json.dumps({**PASSAGE, **change}))
+    with pytest.raises(InputError, match=message):
+        list(read(path))
+
+
+def test_not_json_and_empty_folder(tmp_path):
+    with pytest.raises(InputError, match=r"folder of RACE must hold \.txt files.*Name `train`"):
+        files(tmp_path)
+    (tmp_path / "1.txt").write_text('\n{"article": "caf\xe9"}', encoding="latin-1")
+    with pytest.raises(InputError, match=r"must be UTF-8 text.*1\.txt', whose line 2 is not"):
+        list(read(tmp_path / "1.txt"))
+    (tmp_path / "1.txt").write_text("\n[1]\n")
+    with pytest.raises(InputError, match=r"JSON object with 'article'.*1\.txt' line 2"):
+        list(read(tmp_path / "1.txt"))

@@ -1,0 +1,126 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from albert_tf.errors import InputError
+from albert_tf.tasks.question_answering.data import Remarks, prepare, well_placed
+from albert_tf.tasks.question_answering.span_windows import WindowSettings, token_span
+from albert_tf.tasks.question_answering.squad import Answer, Question
+
+CONTEXT = "Zoë Łukasz opened the café in 1912, a tower of 1,000, bricks."
+NARROW = WindowSettings(seq_length=24, doc_stride=3, max_query_length=6)
+
+
+def question(name, answer, start=None, context=CONTEXT, text="who?"):
+    start = context.index(answer) if start is None else start
+    return Question(name, text, context, (Answer(answer, start),), origin=f"'f.json' {name}")
+
+
+def answers(prepared):
+    """What each window with an answer gives back."""
+    return {
+        prepared.question.context[
+            window.starts[window.start_positions - window.context_begin] : window.ends[
+                window.end_positions - window.context_begin
+            ]
+        ]
+        for window in prepared.windows
+        if not window.impossible
+    }
+
+
+@pytest.mark.parametrize("answer", ["Zoë Łukasz", "café", "1912", "1,000", "bricks"])
+def test_answers_come_back(spm, answer):
+    remarks = Remarks()
+    (prepared,) = prepare([question("a", answer)], spm, NARROW, remarks, is_training=True)
+    assert len(prepared.windows) > 3 and answers(prepared) == {answer}
+    assert remarks.report() == ""
+
+
+# Letters that change in number when they are normalised, marks, wide and blank characters.
+ODD = st.sampled_from(
+    " \t\u00a0\u200b\u200d`'´ÉéİΣß\u0301\u0323\u0345q½ﬁ한에1,0,000,(-東京😀🏽\u0e33\ufeff"
+)
+TEXT = st.text(st.one_of(ODD, st.characters(exclude_categories=("Cs",))), min_size=1, max_size=60)
+
+
+def vanishes(text, spm):
+    return not token_span(spm.tokenize_with_offsets(text), 0, len(text))
+
+
+def test_every_answer_survives_normalisation_tokens_and_windows(spm):
+    """An answer made of whole tokens comes back as it is, any other with the tokens it cuts."""
+    seen = {"exact": 0, "cut": 0, "vanished": 0}
+
+    @settings(derandomize=True, max_examples=400, deadline=None)
+    @given(TEXT, st.data())
+    def run(context, data):
+        if not context.strip():
+            return
+        begin = data.draw(st.integers(0, len(context) - 1))
+        end = data.draw(st.integers(begin + 1, len(context)))
+        spans = spm.tokenize_with_offsets(context)
+        remarks = Remarks()
+        asked = question("a", context[begin:end], begin, context)
+        found = list(prepare([asked], spm, NARROW, remarks, is_training=True))
+        if not found:
+            # Nothing of it is left, and that is said.
+            assert "normalised: a" in remarks.report()
+            assert token_span(spans, begin, end) is None
+            seen["vanished"] += 1
+            return
+        texts = answers(found[0])
+        if not texts:
+            assert "fits into no window: a" in remarks.report()
+            return
+        (text,) = texts  # every window that holds it gives the same
+        first, last = token_span(spans, begin, end)
+        left, right = spans.starts[first], spans.ends[last]
+        assert text == context[left:right]
+        if begin <= left and right <= end:
+            # White space and dropped characters at its edges belong to no token.
+            assert vanishes(context[begin:left], spm) and vanishes(context[right:end], spm)
+            seen["exact"] += text == context[begin:end]
+        else:
+            seen["cut"] += 1
+
+    run()
+    assert seen["exact"] > 50 and seen["cut"] > 50 and seen["vanished"] > 2, seen
+
+
+def test_every_question_that_does_not_go_in_whole_is_named(spm):
+    context = "a \u0301 b c d e f g h i j k l m n o p q"
+    questions = [
+        question("fine", "b", context=context),
+        question("mark", "\u0301 ", 2, context),
+        question("wide", context, context=context),
+        question("long", "b", context=context, text="what is b in this long question?"),
+    ]
+    remarks = Remarks()
+    found = list(prepare(questions, spm, NARROW, remarks, is_training=True))
+    assert [p.question.id for p in found] == ["fine", "wide", "long"]
+    assert remarks.report().splitlines() == [
+        "1 question(s) cut to max_query_length: long",
+        "1 question(s) left out, as nothing of the answer is left once the text is normalised: "
+        "mark",
+        "1 question(s) trained as unanswerable, as the answer fits into no window: wide",
+    ]
+    # In evaluation each is asked.
+    remarks = Remarks()
+    found = list(prepare(questions, spm, NARROW, remarks, is_training=False))
+    assert [p.question for p in found] == questions and list(remarks.ids.values()) == [["long"]]
+
+
+def test_misplaced_answers_are_an_error_or_named():
+    questions = [question("a", "café"), question("b", "cafe", 22), question("c", "tower", 0)]
+    remarks = Remarks()
+    with pytest.raises(
+        InputError,
+        match=r"'f.json' b: the answer 'cafe' does not begin at 22.*2 of 3 questions are wrong: "
+        r"b, c\. Mend them, or set skip_invalid",
+    ):
+        well_placed(questions, False, remarks)
+    assert well_placed(questions, True, remarks) == questions[:1]
+    assert remarks.report() == (
+        "2 question(s) left out, as the answer is not where the file says: b, c"
+    )

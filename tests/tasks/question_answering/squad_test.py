@@ -1,0 +1,141 @@
+import json
+
+import pytest
+
+from albert_tf.errors import InputError
+from albert_tf.tasks.question_answering.squad import Answer, Question, misplaced, read
+
+CONTEXT = "Ada wrote notes. Zoë read them."
+PUBLISHED = {
+    "version": "v2.0",
+    "data": [
+        {
+            "title": "Ada",
+            "paragraphs": [
+                {
+                    "context": CONTEXT,
+                    "qas": [
+                        {
+                            "id": "q1",
+                            "question": "Who read?",
+                            "answers": [
+                                {"text": "Zoë", "answer_start": 17},
+                                {"text": "Zoë read", "answer_start": 17},
+                            ],
+                            "is_impossible": False,
+                        },
+                        {
+                            "id": "q2",
+                            "question": "Who slept?",
+                            "answers": [],
+                            "plausible_answers": [{"text": "Ada", "answer_start": 0}],
+                            "is_impossible": True,
+                        },
+                    ],
+                }
+            ],
+        }
+    ],
+}
+
+
+@pytest.fixture
+def published(tmp_path):
+    """Writes the published layout after a change to the first question or the paragraph."""
+
+    def write(question=(), paragraph=()):
+        document = json.loads(json.dumps(PUBLISHED))
+        first = document["data"][0]["paragraphs"][0]
+        first["qas"][0].update(question)
+        first.update(paragraph)
+        path = tmp_path / "train.json"
+        path.write_text(json.dumps(document, indent=1))
+        return path
+
+    return write
+
+
+def test_published_layout(published):
+    one, two = read([published()])
+    assert (one.id, one.text, one.context) == ("q1", "Who read?", CONTEXT)
+    assert one.answers == (Answer("Zoë", 17), Answer("Zoë read", 17)) and not one.impossible
+    assert (two.id, two.answers, two.impossible) == ("q2", (), True)
+    assert one.origin.endswith("train.json' question 'q1'")
+
+
+@pytest.mark.parametrize(
+    "answers", [[{"text": "Ada", "answer_start": 0}], {"text": ["Ada"], "answer_start": [0]}]
+)
+def test_a_question_a_line(tmp_path, answers):
+    rows = [
+        {"id": "x", "question": "Who?", "context": CONTEXT, "answers": answers},
+        {"question": "Who else?", "context": CONTEXT},
+        {"id": "z", "question": "Who?", "context": CONTEXT, "answers": type(answers)()},
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n\n".join(map(json.dumps, rows)))
+    one, two, three = read([path])
+    assert (one.id, one.answers) == ("x", (Answer("Ada", 0),))
+    assert (two.id, two.text, two.answers, two.impossible) == ("3", "Who else?", (), False)
+    assert (three.answers, three.impossible) == ((), True)
+
+
+@pytest.mark.parametrize(
+    ("question", "paragraph", "message"),
+    [
+        ({"question": " "}, {}, r"^question must be a text that is not.*' ' at .*question 'q1'"),
+        ({}, {"context": ""}, r"^context must be a text.*train\.json' question 'q1'"),
+        ({"id": None}, {}, r"^id must be a text.*null at .*article 0 paragraph 0 question 0"),
+        ({"id": "q2"}, {}, r"id must be unique. Received 'q2' at .*train\.json.* and at"),
+        ({"is_impossible": "no"}, {}, r"^is_impossible must be true or false.*no"),
+        ({"answers": [{"text": ""}]}, {}, r"^an answer's text must be a text.*question 'q1'"),
+        ({"answers": [{"text": "a", "answer_start": "0"}]}, {}, r"answer_start must be a number"),
+        (
+            {"answers": {"text": ["a", "b"], "answer_start": [0]}},
+            {},
+            r"answer_start must be a list of 2, one a text. Received \[0\] at .*'q1'",
+        ),
+        ({"answers": {"texts": []}}, {}, r"^answers must be a list, or lists 'text' and"),
+        ({}, {"qas": {}}, r"^qas must be a list.*\{\} at .*article 0 paragraph 0"),
+    ],
+)
+def test_bad_fields_are_named_with_their_place(published, question, paragraph, message):
+    with pytest.raises(InputError, match=message.replace("' '", '" "')):
+        read([published(question, paragraph)])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b'{"id": "x"\n', r"bad\.json', whose line 1 is neither"),
+        (b'{\n "data": [\n  {"paragraphs"', r"bad\.json', whose line 3 is neither"),
+        (b'{\n "version": "1.1"\n}\n', r"bad\.json', whose line 1 is neither"),
+        (b'{"id": "x"}\n{\n', r"bad\.json' line 1"),
+        (b'\n\n["x"]\n', r"a question must be an object.*bad\.json' line 3"),
+        (b"\n", r"must hold some. Received .*bad\.json', which has none"),
+        (b'{"question": "caf\xe9"}', r"bad\.json', whose line 1 is not: .*iconv"),
+    ],
+)
+def test_bad_files_are_named_with_their_line(tmp_path, data, message):
+    path = tmp_path / "bad.json"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=message):
+        read([path])
+
+
+@pytest.mark.parametrize(
+    ("answers", "impossible", "reason"),
+    [
+        ([("Zoë", 17)], False, None),
+        ([], True, None),
+        ([("Zoë", 18)], False, "'Zoë' does not begin at 18, where 'oë ' stands; it begins at 17"),
+        ([("Zoe", 17)], False, "it is nowhere in the context"),
+        ([("Ada", -31)], False, "does not begin at -31, where '' stands; it begins at 0"),
+        ([("Zoë", None)], False, "no answer_start"),
+        ([], False, "no answers are given"),
+    ],
+)
+def test_misplaced(answers, impossible, reason):
+    answers = tuple(Answer(*answer) for answer in answers)
+    found = misplaced(Question("q", "Who?", CONTEXT, answers, impossible))
+    assert found is None if reason is None else reason in found

@@ -1,0 +1,86 @@
+"""Initial weights of every kind: what is loaded, what stays new, what is refused."""
+
+import numpy as np
+import pytest
+
+from albert_tf import AlbertClassifier, AlbertConfig, AlbertPretrainer, AlbertTokenizer
+from albert_tf.errors import InputError
+from albert_tf.formats import load
+from albert_tf.tasks import model_config, starting_point
+from tests.support.paths import TESTDATA
+
+TF1 = TESTDATA / "tf1_tiny"
+VOCAB = TESTDATA / "tokenization/spm.model"
+
+
+@pytest.fixture(scope="module")
+def source():
+    return load.load(TF1)
+
+
+def test_a_pretrainer_gets_encoder_and_heads(source):
+    model = AlbertPretrainer(source.config)
+    text = starting_point.load_weights(model, str(TF1))
+    assert "encoder 25 of 25, masked_lm 5 of 5, sentence_order 2 of 2" in text and "new" not in text
+    expected = AlbertPretrainer.from_pretrained(TF1)
+    for ours, theirs in zip(model.variables, expected.variables):
+        np.testing.assert_array_equal(ours, theirs, err_msg=ours.name)
+
+
+def test_a_task_model_gets_the_encoder_and_keeps_a_new_head(source):
+    model = AlbertClassifier(source.config, num_classes=3)
+    before = model.head.kernel.numpy()
+    text = starting_point.load_weights(model, str(TF1))
+    assert "encoder 25 of 25" in text and "masked_lm" not in text and "; new: " in text
+    np.testing.assert_array_equal(model.head.kernel, before)
+    table = source.weights["encoder/embeddings/word_embeddings/embeddings"]
+    np.testing.assert_array_equal(model.encoder.get_embedding_table(), table)
+
+
+def test_a_source_without_a_head_leaves_that_head_new():
+    path = TESTDATA / "kerashub_tiny"
+    model = AlbertPretrainer(load.load(path).config)
+    before = model.sentence_order.variables[0].numpy()
+    text = starting_point.load_weights(model, str(path))
+    assert "sentence_order 0 of 2" in text and "; new: " in text
+    np.testing.assert_array_equal(model.sentence_order.variables[0], before)
+
+
+def test_the_config_can_come_from_the_weights(source):
+    config = model_config.from_pretrained(str(TF1), hidden_dropout_prob=0.1).to_albert_config()
+    assert config == AlbertConfig(**{**source.config.to_dict(), "hidden_dropout_prob": 0.1})
+    starting_point.check_weights(str(TF1), config, AlbertTokenizer(VOCAB))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(num_hidden_layers=4), "num_hidden_layers=4 here, 3 there.*model_config.from_pre"),
+        (dict(hidden_act="relu"), "hidden_act='relu' here, 'gelu' there"),
+        (dict(vocab_size=201, embedding_size=8), "vocab_size=201 here, 200 there; embedding_size"),
+    ],
+)
+def test_another_config_is_an_error(changes, message, source):
+    config = AlbertConfig(**{**source.config.to_dict(), **changes})
+    with pytest.raises(InputError, match=message):
+        starting_point.check_weights(str(TF1), config, AlbertTokenizer(VOCAB))
+
+
+def test_another_vocabulary_is_an_error(tmp_path, source):
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for path in TF1.iterdir():
+        (folder / path.name).symlink_to(path)
+    models = sorted((TESTDATA / "tokenization").glob("*.model"))
+    (folder / "vocab.model").symlink_to(models[0])
+    same, other = AlbertTokenizer(models[0]), AlbertTokenizer(models[1])
+    starting_point.check_weights(str(folder), source.config, same)
+    with pytest.raises(
+        InputError, match="the weights were trained with, .* Received VOCAB=.*for id .*Set VOCAB"
+    ):
+        starting_point.check_weights(str(folder), source.config, other)
+
+
+def test_nothing_there_is_an_error(source):
+    with pytest.raises(InputError, match="must lie in a folder of a known format.*nowhere"):
+        starting_point.check_weights("nowhere", source.config, AlbertTokenizer(VOCAB))
