@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from albert_tf.data.corpus import package_sentences
+from albert_tf.quickstart import package_sentences
 from albert_tf.tasks.classification.data import LabelledText, encode
 from albert_tf.tokenization import vocabulary
 from albert_tf.tokenization.tokenizer import AlbertTokenizer

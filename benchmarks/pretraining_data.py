@@ -49,7 +49,7 @@ def main() -> None:
 
 def write_texts(folder: Path, sizes: list[int]) -> dict[int, Path]:
     """Writes a text of each size in MB and returns the files."""
-    from albert_tf.data.corpus.docstrings import write_corpus
+    from albert_tf.quickstart.docstrings import write_corpus
 
     write_corpus(folder / "base.txt", folder / "rest.txt", max_bytes=BASE_MEGABYTES * 1_200_000)
     lines = (folder / "base.txt").read_text().split("\n")
@@ -85,8 +85,8 @@ import json, os, sys, time
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 import tensorflow as tf
-from albert_tf.data.pretraining.build_settings import BuildSettings
-from albert_tf.data.pretraining.pretraining_data import build
+from albert_tf.pretraining.records.build_settings import BuildSettings
+from albert_tf.pretraining.records.pretraining_data import build
 text, vocab, out, form = sys.argv[1:]
 masks = {} if form == "dynamic" else {"max_predictions_per_seq": 10}
 settings = BuildSettings(max_seq_length=64, dupe_factor=1, record_format=form, **masks)

@@ -23,11 +23,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf  # noqa: E402
 from official.nlp.data import pretrain_dataloader  # noqa: E402
 
-from albert_tf.data.corpus.docstrings import write_corpus  # noqa: E402
-from albert_tf.data.masking.masking import Masking  # noqa: E402
-from albert_tf.data.pretraining.build_settings import BuildSettings  # noqa: E402
-from albert_tf.data.pretraining.pretraining_data import FILES, build  # noqa: E402
-from albert_tf.data.pretraining.pretraining_input import dataset  # noqa: E402
+from albert_tf.pretraining.masking.masking import Masking  # noqa: E402
+from albert_tf.pretraining.records.build_settings import BuildSettings  # noqa: E402
+from albert_tf.pretraining.records.pretraining_data import FILES, build  # noqa: E402
+from albert_tf.pretraining.records.pretraining_input import dataset  # noqa: E402
+from albert_tf.quickstart.docstrings import write_corpus  # noqa: E402
 from benchmarks import interleaved  # noqa: E402
 
 VOCAB = Path(__file__).parents[1] / "tests/testdata/tokenization/spm.model"

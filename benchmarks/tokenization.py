@@ -32,7 +32,7 @@ os.environ["TEMPORARILY_DISABLE_PROTOBUF_VERSION_CHECK"] = "true"
 import sentencepiece  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from albert_tf.data.corpus.docstrings import write_corpus  # noqa: E402
+from albert_tf.quickstart.docstrings import write_corpus  # noqa: E402
 from albert_tf.tokenization import vocabulary  # noqa: E402
 from albert_tf.tokenization.graph.tokenizer import GraphTokenizer  # noqa: E402
 from albert_tf.tokenization.tokenizer import AlbertTokenizer  # noqa: E402

@@ -52,7 +52,7 @@ def _ours(folder: Path, remove_padding: bool = False, xla: bool = False) -> Bind
     from official.core import base_task
 
     from albert_tf import AlbertPretrainer
-    from albert_tf.tasks.pretraining import PretrainingConfig, PretrainingTask
+    from albert_tf.pretraining.task import PretrainingConfig, PretrainingTask
     from albert_tf.training import optimization
 
     before = _memory("VmRSS")

@@ -53,7 +53,7 @@ def _build(args: argparse.Namespace) -> None:
 
 
 def _tell(counts: Mapping[str, int], plot: str | None) -> None:
-    from albert_tf.data.pretraining import statistics_plot, statistics_report
+    from albert_tf.pretraining.records import statistics_plot, statistics_report
 
     print(statistics_report.report(counts))
     if plot:
@@ -62,13 +62,13 @@ def _tell(counts: Mapping[str, int], plot: str | None) -> None:
 
 
 def _stats(args: argparse.Namespace) -> None:
-    from albert_tf.data.pretraining import records
+    from albert_tf.pretraining.records import records
 
     _tell(records.count(*_records(args)), args.plot)
 
 
 def _show(args: argparse.Namespace) -> None:
-    from albert_tf.data.pretraining import records
+    from albert_tf.pretraining.records import records
 
     if args.count < 1:
         raise InputError(f"--count must be at least 1. Received {args.count}.")
@@ -86,8 +86,8 @@ def _show(args: argparse.Namespace) -> None:
 
 def _records(args: argparse.Namespace) -> tuple[list[Path], AlbertTokenizer]:
     """Returns the record files and the vocabulary, which must be theirs."""
-    from albert_tf.data.pretraining import manifest
     from albert_tf.data.storage import expand
+    from albert_tf.pretraining.records import manifest
     from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
     paths, tokenizer = expand(args.input), AlbertTokenizer(args.vocab)

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from albert_tf.data.pretraining.build_settings import (
+from albert_tf.pretraining.records.build_settings import (
     RECORD_FORMATS,
     SINGLE_SENTENCE,
     BuildSettings,
@@ -130,7 +130,7 @@ def run(args: argparse.Namespace) -> dict[str, int]:
     import dataclasses
     import time
 
-    from albert_tf.data.pretraining.pretraining_data import build
+    from albert_tf.pretraining.records.pretraining_data import build
 
     names = [field.name for field in dataclasses.fields(BuildSettings)]
     settings = BuildSettings(**{name: getattr(args, name) for name in names})

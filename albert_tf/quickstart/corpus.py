@@ -6,8 +6,9 @@ import zlib
 from pathlib import Path
 
 from albert_tf import files
-from albert_tf.data.corpus import docstrings, documents, sentences
+from albert_tf.data import documents, sentences
 from albert_tf.errors import InputError
+from albert_tf.quickstart import docstrings
 
 HELDOUT_FRACTION = 0.05
 

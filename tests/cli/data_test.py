@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from albert_tf.data.pretraining import manifest
+from albert_tf.pretraining.records import manifest
 from tests.support.commands import status
 from tests.support.paths import TESTDATA
 
@@ -90,8 +90,8 @@ def test_errors_are_one_line_and_write_nothing(tmp_path, capsys, more, message):
 
 
 def test_a_runner_without_beam_names_the_command_that_adds_it(tmp_path, capsys, monkeypatch):
-    monkeypatch.delitem(sys.modules, "albert_tf.data.pretraining.beam_build", raising=False)
-    monkeypatch.delattr("albert_tf.data.pretraining.beam_build", raising=False)
+    monkeypatch.delitem(sys.modules, "albert_tf.pretraining.records.beam_build", raising=False)
+    monkeypatch.delattr("albert_tf.pretraining.records.beam_build", raising=False)
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     assert build(tmp_path, "--runner", "DirectRunner") == 2
     assert "Apache Beam, which is not installed" in (err := capsys.readouterr().err)

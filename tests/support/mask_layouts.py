@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from albert_tf.data.masking import masking
-from albert_tf.data.masking.dynamic_masking import FIRST_ORDINARY_ID, mask
+from albert_tf.pretraining.masking import masking
+from albert_tf.pretraining.masking.dynamic_masking import FIRST_ORDINARY_ID, mask
 
 VOCAB_SIZE = 900
 ROWS, WIDTH = 6007, 43

@@ -5,8 +5,8 @@ import tensorflow as tf
 import tf_keras
 from official.core import base_task
 
+from albert_tf.pretraining.task import PretrainingConfig, PretrainingDataConfig, PretrainingTask
 from albert_tf.tasks.model_config import ModelConfig
-from albert_tf.tasks.pretraining import PretrainingConfig, PretrainingDataConfig, PretrainingTask
 from albert_tf.training import optimization
 from tests.support.paths import TESTDATA
 

@@ -4,7 +4,7 @@ import pytest
 from official.core import config_definitions
 
 from albert_tf.errors import InputError
-from albert_tf.tasks.pretraining import PretrainingConfig
+from albert_tf.pretraining.task import PretrainingConfig
 from albert_tf.training import checks, optimization
 
 

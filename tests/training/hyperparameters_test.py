@@ -4,8 +4,8 @@ import tensorflow as tf
 from official.core import config_definitions
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+from albert_tf.pretraining.task import PretrainingConfig
 from albert_tf.tasks.model_config import ModelConfig
-from albert_tf.tasks.pretraining import PretrainingConfig
 from albert_tf.training import hyperparameters, optimization
 
 

@@ -8,7 +8,7 @@ from official.core import base_task
 from albert_tf import AlbertPretrainer
 from albert_tf.errors import InputError
 from albert_tf.formats import names
-from albert_tf.tasks.pretraining import PretrainingConfig, PretrainingTask
+from albert_tf.pretraining.task import PretrainingConfig, PretrainingTask
 from albert_tf.training import optimization
 from albert_tf.training.optimizers import AdamWeightDecay, Lamb
 from albert_tf.training.schedules import WarmupPolynomialDecay

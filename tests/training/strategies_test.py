@@ -13,7 +13,7 @@ import tensorflow as tf
 from official.core import config_definitions
 
 from albert_tf.errors import InputError
-from albert_tf.tasks.pretraining import PretrainingTask
+from albert_tf.pretraining.task import PretrainingTask
 from albert_tf.training import strategies
 from tests.support import tiny_run, worker_run
 from tests.support.paths import ROOT

@@ -1,6 +1,6 @@
 """A context in windows: what `SpanFinder` asks the model, for one question.
 
-The same windows as `data.labelled.span_windows` makes, inside a graph. Nothing here grows with the
+The same windows as `span_windows` makes, inside a graph. Nothing here grows with the
 length of the context times the number of windows, so that a context may be very long. Letters: T
 tokens of the context, W windows, C context tokens of a window.
 """

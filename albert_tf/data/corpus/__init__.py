@@ -1,1 +1,0 @@
-"""Text before it is tokenized: documents, sentences, and the corpus that Python packages hold."""

@@ -1,1 +1,0 @@
-"""Which tokens are masked, and what is written there: by the builder and in the graph."""

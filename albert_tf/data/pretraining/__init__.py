@@ -1,1 +1,0 @@
-"""Pretraining records: built from documents, counted, and read for training."""

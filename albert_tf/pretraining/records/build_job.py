@@ -1,0 +1,111 @@
+"""What is left of a build, and the files that it writes; all engines share it.
+
+Axes: a shard is a range of documents and gives one file for each copy of the text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from albert_tf.data.storage import replacing
+from albert_tf.errors import InputError
+from albert_tf.pretraining.records.blocks import Block, FileGroup, block_bytes, read_blocks
+from albert_tf.pretraining.records.build_settings import BuildSettings
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+FILES = "instances-*.tfrecord"  # the glob of a directory's records
+COUNTS_FILES = ".counts-of-*"  # of files whose shard is not in the manifest yet
+PROGRESS_FILES = ".progress-of-*"  # of workers that are at it
+
+
+class Job(NamedTuple):
+    """The shards to build.
+
+    Attributes:
+      tokenizer: sent to the workers, which need no file of it.
+      settings: of the build.
+      groups: all files.
+      documents: in all files.
+      output_dir: takes the files of the shards.
+      finished: shards that are there.
+    """
+
+    tokenizer: AlbertTokenizer
+    settings: BuildSettings
+    groups: list[FileGroup]
+    documents: int
+    output_dir: Path
+    finished: frozenset[int]
+
+    def blocks(self, group: FileGroup) -> Iterator[Block]:
+        """Yields the blocks of a group that belong to unfinished shards."""
+        settings = self.settings
+        return read_blocks(
+            group,
+            self.documents,
+            settings.shards,
+            settings.text_field,
+            self.finished,
+            block_bytes(settings.dupe_factor),
+        )
+
+    def paths(self, shard: int) -> list[Path]:
+        """Returns the files of a shard, one for each copy."""
+        copies, total = self.settings.dupe_factor, self.settings.shards * self.settings.dupe_factor
+        return [
+            self.output_dir / f"instances-{shard * copies + copy:05d}-of-{total:05d}.tfrecord"
+            for copy in range(copies)
+        ]
+
+    def entry(self, shard: int, counts: Mapping[str, int]) -> dict[str, Any]:
+        """Returns what the manifest says of a shard whose files are written."""
+        digests = {path.name: sha256(path) for path in self.paths(shard)}
+        return {"counts": dict(sorted(counts.items())), "sha256": digests}
+
+
+@contextlib.contextmanager
+def open_records(path: Path) -> Iterator[tf.io.TFRecordWriter]:
+    """Yields a writer of records; the file gets its name when the block succeeds."""
+    import tensorflow as tf  # here, so that workers, which import this module, start fast
+
+    with replacing(path) as temporary, tf.io.TFRecordWriter(os.fspath(temporary)) as writer:
+        yield writer
+
+
+@contextlib.contextmanager
+def explained(output_dir: Path) -> Iterator[None]:
+    """Turns errors of writing, such as of a full disk, into an `InputError`."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "message", None) or str(error)
+        raise InputError(
+            f"Shards must be written whole. Received in '{output_dir}': {reason}. Finished shards "
+            "are kept: mend this, such as by making room, and run the same command again."
+        ) from error
+
+
+def sha256(path: Path) -> str:
+    """Returns the checksum of a file, read in parts: a file may be larger than the memory."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def remove_leftovers(output_dir: Path, *patterns: str) -> None:
+    """Removes files of earlier runs that are of no more use."""
+    for pattern in patterns:
+        for leftover in output_dir.glob(pattern):
+            leftover.unlink()

@@ -1,0 +1,173 @@
+"""A block of documents to serialised instances: tokens, pairs, packing, masks, records.
+
+`InstanceMaker` is what each worker runs; it depends on the block and the settings only, and imports
+no TensorFlow.
+
+Axes: N instances, S positions, P predictions, T tokens of the block.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from albert_tf.data.sentences import split_sentences
+from albert_tf.pretraining.masking import masking
+from albert_tf.pretraining.masking.mask_units import unit_starts
+from albert_tf.pretraining.records import examples, features, segments, statistics
+from albert_tf.pretraining.records.blocks import Block
+from albert_tf.pretraining.records.build_settings import BuildSettings
+from albert_tf.pretraining.records.packing import SPECIAL_TOKENS, Instances, pack
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+
+class BlockRecords(NamedTuple):
+    """What a block gives: the records of each copy of the text, and counts for the report."""
+
+    block: Block
+    copies: list[list[bytes]]
+    counts: Counter
+
+
+class InstanceMaker:
+    """Turns blocks into records.
+
+    Args:
+      tokenizer: of the vocabulary.
+      settings: of the build.
+    """
+
+    def __init__(self, tokenizer: AlbertTokenizer, settings: BuildSettings) -> None:
+        self.settings = settings
+        self.tokenizer = tokenizer
+        self._unit_starts = unit_starts(self.tokenizer.pieces, self.tokenizer.word_starts)  # [V]
+        special = set(self.tokenizer.special_ids)
+        ordinary = [i for i in range(self.tokenizer.vocab_size) if i not in special]
+        self._random_ids = np.array(ordinary, np.int32)
+
+    def __call__(self, block: Block) -> BlockRecords:
+        """Returns the records of all copies of a block."""
+        tokens, lengths, counts = self._tokenize(block)
+        copies = []
+        for copy in range(self.settings.dupe_factor):
+            rng = np.random.default_rng([self.settings.seed, block.first, copy])
+            packed = self._pack(tokens, lengths, rng)
+            begins_unit = self._unit_starts[packed.input_ids]  # [N, S]
+            make = self._dynamic if self.settings.record_format == "dynamic" else self._static
+            records, found = make(packed, begins_unit, rng)
+            copies.append(records)
+            counts += found
+        # The text went in and is not needed again; what is sent back stays small.
+        return BlockRecords(block._replace(documents=[]), copies, counts)
+
+    def _tokenize(self, block: Block) -> tuple[np.ndarray, list[list[int]], Counter]:
+        """Returns the tokens, int32 [T], the lengths of the sentences of each document, counts."""
+        documents = block.documents
+        if language := self.settings.split_sentences:
+            documents = [
+                [sentence for line in document for sentence in split_sentences(line, language)]
+                for document in documents
+            ]
+        encoded = iter(self.tokenizer.encode_batch([s for d in documents for s in d]))
+        flat: list[int] = []
+        lengths: list[list[int]] = []
+        counts = Counter(documents=len(documents), text_bytes=block.text_bytes)
+        longest = self.settings.max_seq_length - SPECIAL_TOKENS
+        for document in documents:
+            sentences = [ids for ids in (next(encoded) for _ in document) if ids]
+            lengths.append([len(ids) for ids in sentences])
+            for ids in sentences:
+                flat += ids
+            total = sum(lengths[-1])
+            counts["sentences"] += len(sentences)
+            counts["sentences/long"] += sum(n > longest for n in lengths[-1])
+            counts["text_tokens"] += total
+            if total < 2:
+                counts["dropped/fewer than two tokens"] += 1
+            elif len(sentences) == 1 and self.settings.needs_two_sentences:
+                split = self.settings.single_sentence == "split"
+                counts["one sentence, split" if split else "dropped/one sentence"] += 1
+        return np.array(flat, np.int32), lengths, counts
+
+    def _pack(
+        self, tokens: np.ndarray, lengths: list[list[int]], rng: np.random.Generator
+    ) -> Instances:
+        """Returns the instances of one copy, in random order."""
+        tokenizer = self.tokenizer
+        return pack(
+            np.append(tokens, np.int32(tokenizer.pad_id)),  # never empty
+            rng.permutation(segments.block_pairs(lengths, self.settings, rng)),
+            self.settings.max_seq_length,
+            tokenizer.cls_id,
+            tokenizer.sep_id,
+            tokenizer.pad_id,
+        )
+
+    def _dynamic(
+        self, packed: Instances, begins_unit: np.ndarray, rng: np.random.Generator
+    ) -> tuple[list[bytes], Counter]:
+        """Returns records that masks are drawn from when they are read, and their counts."""
+        del rng
+        arrays = self._features(packed, begins_unit)
+        _, units = masking.units(packed.maskable, begins_unit)  # [N, U]
+        second = (packed.segment_ids == 1).sum(1)
+        segments = np.stack([packed.input_mask.sum(1) - second, second], 1)  # [N, 2]
+        rows = {
+            "input_ids": [ids[:n] for ids, n in zip(packed.input_ids, segments.sum(1))],
+            "segment_lengths": [row[row > 0] for row in segments],
+            "unit_lengths": [row[row > 0] for row in units],
+        }
+        return _serialize(features.DYNAMIC, {**arrays, **rows}), self._counts(arrays)
+
+    def _static(
+        self, packed: Instances, begins_unit: np.ndarray, rng: np.random.Generator
+    ) -> tuple[list[bytes], Counter]:
+        """Returns records with masks, and their counts."""
+        masked = masking.mask(
+            packed.input_ids,
+            packed.maskable,
+            begins_unit,
+            self.settings.masking,
+            self.tokenizer.mask_id,
+            self._random_ids,
+            rng,
+        )
+        arrays = {
+            **self._features(packed, begins_unit),
+            "input_ids": masked.input_ids,
+            "masked_lm_positions": masked.positions,
+            "masked_lm_ids": masked.labels,
+            "masked_lm_weights": masked.weights,
+        }
+        model_garden = self.settings.record_format == "model_garden"
+        found = {f"ngram/{n}": int(c) for n, c in enumerate(masked.ngrams, 1)}
+        found["permuted"] = masked.permuted
+        records = _serialize(features.STATIC, arrays, model_garden)
+        return records, self._counts(arrays) + Counter(found)  # without zeros
+
+    def _features(self, packed: Instances, begins_unit: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the features that need no masks; special tokens are boundaries too."""
+        boundary = packed.input_mask & (begins_unit | ~packed.maskable)
+        arrays = {
+            "input_ids": packed.input_ids,
+            "input_mask": packed.input_mask.astype(np.int32),
+            "segment_ids": packed.segment_ids,
+            "token_boundary": boundary.astype(np.int32),
+        }
+        if self.settings.sentence_order:
+            arrays["next_sentence_labels"] = packed.labels[:, None]
+        return arrays
+
+    def _counts(self, arrays: dict[str, np.ndarray]) -> Counter:
+        return statistics.of_instances(arrays, self.tokenizer.mask_id, self.tokenizer.unk_id)
+
+
+def _serialize(
+    table: Sequence[features.Feature], arrays: Mapping[str, Any], model_garden: bool = False
+) -> list[bytes]:
+    """Returns records; without sentence order, a label is not among the arrays nor in records."""
+    present = [feature for feature in table if feature.name in arrays]
+    return list(examples.serialize(present, arrays, model_garden))

@@ -1,0 +1,182 @@
+"""Text files to pretraining data: shards of records and a manifest.
+
+    documents -> blocks -> (workers) tokens, pairs, packing, masks, records -> shards
+
+Text streams through: memory holds a few blocks, whatever the size of the corpus. A shard is a range
+of documents and gives one file for each copy of the text. The files of a shard get their names when
+they are whole, and the manifest lists them then; the same command run again after a stop makes the
+shards that are missing.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from albert_tf.data import storage
+from albert_tf.data.documents import FileCounts, scan
+from albert_tf.errors import InputError
+from albert_tf.pretraining.records import local_build
+from albert_tf.pretraining.records import manifest as manifests
+from albert_tf.pretraining.records.blocks import file_groups
+from albert_tf.pretraining.records.build_job import (
+    COUNTS_FILES,
+    FILES,
+    PROGRESS_FILES,
+    Job,
+    explained,
+    remove_leftovers,
+)
+from albert_tf.pretraining.records.build_settings import BuildSettings
+from albert_tf.pretraining.records.finished_shards import keep_intact
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+
+def build(
+    input_files: str | Sequence[str],
+    vocab: str | os.PathLike,
+    output_dir: str | os.PathLike,
+    settings: BuildSettings | None = None,
+    *,
+    workers: int = 1,
+    runner: str | None = None,
+    pipeline_options: Sequence[str] = (),
+    on_scan: Callable[[int, int], None] | None = None,
+    on_verify: Callable[[int, int], None] | None = None,
+    progress: Callable[[Counter, int], None] | None = None,
+) -> dict[str, Any]:
+    """Writes pretraining data and returns its manifest.
+
+    Args:
+      input_files: glob patterns of text files; see documents.py for their form, and storage.py for
+        remote ones.
+      vocab: a SentencePiece model; the settings beside it hold too.
+      output_dir: new, empty, or holding a part of this very build.
+      settings: of the build; None for the defaults.
+      workers: processes; the output does not depend on it.
+      runner: of Apache Beam, which then does the work (beam_build.py); the output is the same.
+      pipeline_options: flags for Beam.
+      on_scan: called with the files of text checked so far and their number.
+      on_verify: called with the files of earlier runs compared with their checksums so far, and
+        their number.
+      progress: called with the counts of what is done ("documents", "text_bytes", "instances" and
+        those of statistics.py) and the bytes of text there are.
+
+    Raises:
+      InputError: an input is missing or broken, no document gives a pair, or the output directory
+        holds something else: nothing is written then. Or the disk is full or a worker is killed:
+        the same call goes on with the shards that are missing.
+    """
+    settings = settings or BuildSettings()
+    if workers < 1:
+        raise InputError(f"workers must be at least 1. Received {workers}.")
+    if pipeline_options and not runner:
+        raise InputError(
+            f"Options of a pipeline need a runner. Received {' '.join(pipeline_options)} without "
+            "one. Name it with --runner, such as DirectRunner."
+        )
+    run_beam = _beam(runner, pipeline_options) if runner else None
+    paths = storage.expand(input_files)
+    output_dir = storage.location(output_dir)
+    storage.check_output(output_dir)
+    tokenizer = AlbertTokenizer(vocab)
+    files = scan(paths, settings.text_field, workers, on_scan)
+    documents = sum(file.documents for file in files)
+    settings = settings.for_text(sum(file.text_bytes for file in files), documents)
+    _check_corpus(paths, files, settings)
+    manifest = manifests.start(output_dir, manifests.identity(paths, files, tokenizer, settings))
+    job = Job(
+        tokenizer=tokenizer,
+        settings=settings,
+        groups=file_groups(paths, files),
+        documents=documents,
+        output_dir=output_dir,
+        finished=frozenset(),
+    )
+    with explained(output_dir):
+        job = job._replace(finished=keep_intact(job, manifest, workers, on_verify))
+    if manifest["complete"]:
+        return manifest
+    run = run_beam or functools.partial(local_build.run, workers=workers)
+    entries = run(job, report=_reporter(manifest["shards"], files, progress))
+    with explained(output_dir):
+        _collect(manifest, output_dir, entries)
+    return manifest
+
+
+def _collect(
+    manifest: dict[str, Any], output_dir: Path, entries: Iterable[tuple[int, dict[str, Any]]]
+) -> None:
+    """Saves the manifest before the first shard, with each one, and when it is complete."""
+    remove_leftovers(output_dir, f".{FILES}.*", f".{manifests.NAME}.*")
+    manifests.save(output_dir, manifest)
+    for shard, entry in entries:
+        manifest["shards"][str(shard)] = entry
+        manifests.save(output_dir, manifest)
+    manifest["shards"] = dict(sorted(manifest["shards"].items(), key=lambda item: int(item[0])))
+    counts = manifests.total(manifest["shards"].values())
+    if not counts["instances"]:
+        dropped = {name: n for name, n in counts.items() if name.startswith("dropped/")}
+        raise InputError(
+            f"Some document must give an instance. Received {counts['documents']} documents, "
+            f"{dropped}. Look at the text, or set single_sentence='split'."
+        )
+    manifest["counts"] = dict(counts)
+    manifest["complete"] = True
+    manifests.save(output_dir, manifest)
+    remove_leftovers(output_dir, COUNTS_FILES, PROGRESS_FILES)
+
+
+def _reporter(
+    shards: Mapping[str, Any],
+    files: Sequence[FileCounts],
+    progress: Callable[[Counter, int], None] | None,
+) -> Callable[[Counter], None]:
+    """Returns a function that adds counts to those of the finished shards and reports the sum."""
+    done = manifests.total(shards.values())
+    text_bytes = sum(file.text_bytes for file in files)
+
+    def report(counts: Counter) -> None:
+        done.update(counts)
+        if progress:
+            progress(done, text_bytes)
+
+    return report
+
+
+def _beam(
+    runner: str, options: Sequence[str]
+) -> Callable[..., Iterable[tuple[int, dict[str, Any]]]]:
+    """Returns the engine that takes a runner of Apache Beam, checked."""
+    try:
+        from albert_tf.pretraining.records import beam_build
+    except ImportError as error:
+        raise InputError(
+            f"--runner needs Apache Beam, which is not installed: {error}. Run "
+            "pip install 'albert-tf[beam]'."
+        ) from error
+    return functools.partial(beam_build.run, pipeline=beam_build.new_pipeline(runner, options))
+
+
+def _check_corpus(
+    paths: Sequence[Path], files: Sequence[FileCounts], settings: BuildSettings
+) -> None:
+    documents = sum(file.documents for file in files)
+    drops = settings.needs_two_sentences and settings.single_sentence == "drop"
+    if drops and not settings.split_sentences and not any(file.with_pairs for file in files):
+        raise InputError(
+            "Some document must have two sentences: a sentence a line, an empty line between "
+            f"documents. Received {documents} documents of one line each in {len(paths)} files, "
+            f"the first '{paths[0]}'. Remove empty lines within documents, set split_sentences to "
+            "the language of lines that hold paragraphs, or set single_sentence='split' to cut "
+            "sentences in two."
+        )
+    if settings.shards > documents:
+        raise InputError(
+            "There must be at least a document for each shard. Received "
+            f"shards={settings.shards} for {documents} documents. Lower the number of shards."
+        )

@@ -1,0 +1,100 @@
+"""Serialised records, a batch at a time, to what the model takes.
+
+Axes: B batch, S max_seq_length, P max_predictions_per_seq, L tokens of the longest record.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from albert_tf.pretraining.masking import dynamic_masking
+from albert_tf.pretraining.masking.masking import Masking
+from albert_tf.pretraining.records.record_kinds import Kind
+
+Batch = dict[str, tf.Tensor]
+
+
+def static(serialized: tf.Tensor, kind: Kind, max_seq_length: int, max_predictions: int) -> Batch:
+    """Returns the features of records that hold their masks, by the model's names.
+
+    Args:
+      serialized: string [B].
+      kind: of the records.
+      max_seq_length: S.
+      max_predictions: P.
+    """
+    lengths = {"S": max_seq_length, "P": max_predictions, "1": 1}
+    features = kind.features()
+    schema = {
+        name: tf.io.FixedLenFeature([lengths[feature.axis]], feature.dtype)
+        for name, feature in features.items()
+    }
+    parsed = tf.io.parse_example(serialized, schema)
+    return {
+        feature.model_name: tf.cast(parsed[name], feature.model_dtype)
+        for name, feature in features.items()
+    }
+
+
+def dynamic(
+    parsed: Batch,
+    max_seq_length: int,
+    masking: Masking,
+    vocab_size: int,
+    seed: tf.Tensor,
+) -> Batch:
+    """Returns the features of records without masks, padded, with masks drawn from `seed`.
+
+    Args:
+      parsed: of `parse_dynamic`.
+      max_seq_length: S.
+      masking: the settings of the masks.
+      vocab_size: random replacements lie below it.
+      seed: int64 [2]; the masks depend on it and the records alone.
+    """
+    ids, segments = parsed["input_ids"], parsed["segment_lengths"]
+    longest = tf.shape(ids)[1]  # L
+    fits = tf.debugging.Assert(
+        longest <= max_seq_length,
+        [
+            "A record must have at most max_seq_length =",
+            max_seq_length,
+            "tokens. Received",
+            longest,
+        ],
+    )
+    with tf.control_dependencies([fits]):
+        ids = tf.pad(ids, [[0, 0], [0, max_seq_length - longest]])
+    ids = tf.ensure_shape(ids, [None, max_seq_length])
+    masked = dynamic_masking.mask(ids, segments, parsed["unit_lengths"], masking, vocab_size, seed)
+    position = tf.range(max_seq_length)
+    inside = position < tf.reduce_sum(segments, 1, keepdims=True)  # [B, S]
+    second = inside & (position >= segments[:, :1])
+    batch = {
+        "input_word_ids": masked.input_ids,
+        "input_mask": tf.cast(inside, tf.int32),
+        "input_type_ids": tf.cast(second, tf.int32),
+        "masked_lm_positions": masked.positions,
+        "masked_lm_ids": masked.labels,
+        "masked_lm_weights": masked.weights,
+    }
+    if "next_sentence_labels" in parsed:
+        batch["next_sentence_labels"] = parsed["next_sentence_labels"]
+    return batch
+
+
+def parse_dynamic(serialized: tf.Tensor, kind: Kind) -> Batch:
+    """Returns the features of dynamic records, int32, each with zeros to the longest of [B].
+
+    Args:
+      serialized: string [B].
+      kind: of the records.
+    """
+    schema = {
+        name: tf.io.FixedLenFeature([1], feature.dtype)
+        if feature.axis == "1"
+        else tf.io.FixedLenSequenceFeature([], feature.dtype, allow_missing=True)
+        for name, feature in kind.features().items()
+    }
+    parsed = tf.io.parse_example(serialized, schema)
+    return {name: tf.cast(values, tf.int32) for name, values in parsed.items()}

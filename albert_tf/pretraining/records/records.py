@@ -1,0 +1,177 @@
+"""Record files as NumPy arrays, to look at and to count; training reads by `pretraining_input`."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from albert_tf.data.storage import location
+from albert_tf.errors import InputError
+from albert_tf.pretraining.masking.masking import Masking
+from albert_tf.pretraining.records import manifest, record_batches, statistics
+from albert_tf.pretraining.records.features import STATIC
+from albert_tf.pretraining.records.record_files import first_record, naming_broken
+from albert_tf.pretraining.records.record_kinds import Kind
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+BATCH = 1024
+Parser = Callable[[tf.Tensor, tf.Tensor], record_batches.Batch]
+
+
+def read_arrays(
+    path: str | os.PathLike, vocab_size: int, batch_size: int = BATCH
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields batches of features by the original's names, [N, length] each.
+
+    Dynamic records get masks by the default settings, as training draws them. Of static ones
+    everything is there that the file has.
+
+    Args:
+      path: a record file.
+      vocab_size: random replacements in dynamic records lie below it.
+      batch_size: N.
+
+    Raises:
+      InputError: the file does not hold records, one is broken, or one is not like the first.
+    """
+    path = str(path)
+    first = first_record(path)
+    if first is None:
+        return
+    present = first.features.feature
+    kind = Kind.of(present)
+    missing = [name for name in kind.features() if name not in present]
+    if missing:
+        raise InputError(
+            f"Pretraining records must have all features of their kind. Received '{path}', "
+            f"{kind}, without {', '.join(missing)}. Build the data again."
+        )
+    if kind.dynamic:
+        parse = _dynamic_parser(kind, _max_seq_length(path, kind), vocab_size)
+    else:
+        parse = _static_parser(present, kind)
+    batches = tf.data.TFRecordDataset(path).batch(batch_size).enumerate()
+    read = 0
+    with naming_broken([path]):
+        try:
+            for number, serialized in batches:
+                parsed = parse(number, serialized)
+                arrays = {name: values.numpy() for name, values in parsed.items()}
+                read += len(arrays["input_ids"])
+                yield _with_boundaries(arrays) if kind.dynamic else arrays
+        except tf.errors.InvalidArgumentError as error:
+            raise InputError(
+                f"All records of a file must be alike. Received '{path}', in which one of the "
+                f"records {read} to {read + batch_size - 1}, counted from 0, has features of other "
+                "names or lengths than the first. Build the data again."
+            ) from error
+
+
+def _static_parser(present: Mapping[str, tf.train.Feature], kind: Kind) -> Parser:
+    stored = {feature.stored_name(kind.model_garden): feature for feature in STATIC}
+    stored = {name: feature for name, feature in stored.items() if name in present}
+    schema = {}
+    for name, feature in stored.items():
+        values = present[name]
+        length = len(values.float_list.value) or len(values.int64_list.value)
+        schema[name] = tf.io.FixedLenFeature([length], feature.dtype)
+
+    def parse(number: tf.Tensor, serialized: tf.Tensor) -> record_batches.Batch:
+        del number
+        parsed = tf.io.parse_example(serialized, schema)
+        return {stored[name].name: values for name, values in parsed.items()}
+
+    return parse
+
+
+@functools.cache  # tracing takes seconds, and files are many
+def _dynamic_parser(kind: Kind, length: int, vocab_size: int) -> Parser:
+    masking = Masking(max_predictions=max(1, round(length * Masking.rate)))
+    original = {feature.model_name: feature.name for feature in STATIC}
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.string)])
+    def parse(number: tf.Tensor, serialized: tf.Tensor) -> record_batches.Batch:
+        seed = tf.stack([tf.constant(0, tf.int64), number])
+        parsed = record_batches.parse_dynamic(serialized, kind)
+        masked = record_batches.dynamic(parsed, length, masking, vocab_size, seed)
+        return {**parsed, **{original[name]: values for name, values in masked.items()}}
+
+    return parse
+
+
+def _max_seq_length(path: str, kind: Kind) -> int:
+    """Returns that of the build; without a manifest, the length of the longest record."""
+    folder = location(path).parent
+    if (folder / manifest.NAME).is_file():
+        return manifest.read(folder)["settings"]["max_seq_length"]
+    records = tf.data.TFRecordDataset(path).batch(BATCH)
+    with naming_broken([path]):
+        parsed = (record_batches.parse_dynamic(batch, kind) for batch in records)
+        return max(int(tf.shape(batch["input_ids"])[1]) for batch in parsed)
+
+
+def _with_boundaries(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the static features: where units and segments stand as flags of tokens."""
+    units, segments = arrays.pop("unit_lengths"), arrays.pop("segment_lengths")
+    boundary = np.zeros_like(arrays["input_mask"])
+    begins = np.cumsum(units, 1) - units  # [N, U], counted over text tokens
+    positions = begins + 1 + (begins >= segments[:, :1] - 2)
+    rows, columns = np.nonzero(units)
+    boundary[rows, positions[rows, columns]] = 1
+    boundary[:, 0] = 1
+    np.put_along_axis(boundary, np.cumsum(segments, 1) - 1, 1, axis=1)
+    return {**arrays, "token_boundary": boundary}
+
+
+def count(paths: Sequence[Path], tokenizer: AlbertTokenizer) -> Counter:
+    """Returns the counts of statistics.py over all records of the files."""
+    counts: Counter = Counter()
+    for path in paths:
+        for arrays in read_arrays(path, tokenizer.vocab_size):
+            _check_ids(path, arrays["input_ids"], tokenizer)
+            counts.update(statistics.of_instances(arrays, tokenizer.mask_id, tokenizer.unk_id))
+    return counts
+
+
+def describe(arrays: dict[str, np.ndarray], row: int, tokenizer: AlbertTokenizer) -> str:
+    """Returns an instance as text: its segments by pieces, what is predicted, its label.
+
+    A predicted piece reads `[seen -> predicted]`, where seen and predicted are equal if it was
+    kept; `|` stands before a piece that begins a unit of masking within a word.
+    """
+    ids, length = arrays["input_ids"][row], int(arrays["input_mask"][row].sum())
+    _check_ids("the records", ids[None], tokenizer)
+    used = arrays["masked_lm_weights"][row] > 0
+    positions = arrays["masked_lm_positions"][row][used].tolist()
+    predicted = dict(zip(positions, arrays["masked_lm_ids"][row][used].tolist()))
+    boundaries = arrays.get("token_boundary", np.zeros_like(arrays["input_ids"]))
+    lines = {0: [], 1: []}
+    for position in range(length):
+        piece = tokenizer.pieces[ids[position]]
+        if position in predicted:
+            piece = f"[{piece} -> {tokenizer.pieces[predicted[position]]}]"
+        elif boundaries[row][position] and not piece.startswith(("▁", "[")):
+            piece = f"|{piece}"
+        lines[int(arrays["segment_ids"][row][position])].append(piece)
+    order = "none"
+    if "next_sentence_labels" in arrays:
+        order = ("0, in order", "1, swapped")[int(arrays["next_sentence_labels"][row][0])]
+    shown = [f"{name}: {' '.join(pieces)}" for name, pieces in zip("AB", lines.values()) if pieces]
+    summary = f"label {order}; {length} tokens of {len(ids)}; {len(predicted)} predictions"
+    return "\n".join([*shown, summary])
+
+
+def _check_ids(source: Path | str, ids: np.ndarray, tokenizer: AlbertTokenizer) -> None:
+    highest = int(ids.max(initial=0))
+    if highest >= tokenizer.vocab_size:
+        raise InputError(
+            f"Records must hold ids below {tokenizer.vocab_size}, the size of the vocabulary. "
+            f"Received the id {highest} in {source}. Name the vocabulary that the data was built "
+            "with; its manifest.json has the SHA-256."
+        )

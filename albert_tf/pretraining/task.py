@@ -1,0 +1,261 @@
+"""Pretraining: masked language model and sentence order (Lan et al. 2020, section 3.1)."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from official.core import config_definitions, task_factory
+
+from albert_tf.data.storage import expand
+from albert_tf.errors import InputError
+from albert_tf.modeling.pretrainer import AlbertPretrainer
+from albert_tf.pretraining import report as pretraining_report
+from albert_tf.pretraining.label_metrics import MajorityShare
+from albert_tf.pretraining.masking.masking import Masking
+from albert_tf.pretraining.records import manifest, pretraining_input, record_files, record_kinds
+from albert_tf.tasks import starting_point
+from albert_tf.tasks.base import AlbertTask, AlbertTaskConfig, Tensors
+from albert_tf.tasks.model_config import ModelConfig
+from albert_tf.tokenization.settings import path_beside
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+ORDER = "next_sentence_labels"  # of the segments: 0 in order, 1 swapped
+
+
+@dataclasses.dataclass
+class PretrainingDataConfig(config_definitions.DataConfig):
+    """Records to read; `input_path` is a glob or a list of globs.
+
+    Attributes:
+      seq_length: tokens in a record, [CLS] and [SEP] included.
+      max_predictions_per_seq: the most masked positions of a sequence.
+      masked_lm_prob: of dynamic records, the share of the tokens to predict.
+      ngram: of dynamic records, the longest run of words masked together.
+      favor_longer_ngram: of dynamic records, make long runs the most frequent.
+      skip_broken_records: leave out what follows a broken record in its file, and log how much.
+      start_step: the step whose batch comes first; set where a run goes on.
+    """
+
+    seq_length: int = 512
+    max_predictions_per_seq: int = 77
+    masked_lm_prob: float = 0.15
+    ngram: int = 3
+    favor_longer_ngram: bool = False
+    skip_broken_records: bool = False
+    is_training: bool = True
+    start_step: int = 0
+
+    @property
+    def masking(self) -> Masking:
+        """How masks are drawn where the records hold none."""
+        return Masking(
+            rate=self.masked_lm_prob,
+            max_predictions=self.max_predictions_per_seq,
+            max_ngram=self.ngram,
+            favor_longer=self.favor_longer_ngram,
+        )
+
+
+@dataclasses.dataclass
+class PretrainingConfig(AlbertTaskConfig):
+    """What `PretrainingTask` needs.
+
+    Attributes:
+      vocab_file: the SentencePiece model that the records were made with, with its preprocessing
+        settings beside it; a run keeps a copy beside its checkpoints.
+    """
+
+    vocab_file: str = ""
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    train_data: PretrainingDataConfig = dataclasses.field(default_factory=PretrainingDataConfig)
+    validation_data: PretrainingDataConfig = dataclasses.field(
+        default_factory=lambda: PretrainingDataConfig(is_training=False, drop_remainder=False)
+    )
+
+
+@task_factory.register_task_cls(PretrainingConfig)
+class PretrainingTask(AlbertTask):
+    """Masked language model and sentence order on `AlbertPretrainer`.
+
+    The loss is the original's (run_pretraining.py): the weighted sum over real predictions divided
+    by their number + 1e-5, plus the mean sentence-order loss.
+    Replicas and micro-batches share one batch: its numbers divide their sums, so that the loss does
+    not depend on how a batch is spread.
+    Metrics: mlm_loss, mlm_accuracy, sop_loss, sop_accuracy; in evaluation also the baselines
+    mlm_unigram_accuracy and sop_majority_accuracy. The baseline of mlm_loss is ln(vocab_size).
+    Records without sentence order leave out all that is sop.
+    """
+
+    @functools.cached_property
+    def sentence_order(self) -> bool:
+        """Whether the records have a label of sentence order, as a look at them tells."""
+        for data in (self.task_config.train_data, self.task_config.validation_data):
+            if data.input_path:
+                return self._kind(data).sentence_order
+        return True
+
+    def _kind(self, data: PretrainingDataConfig) -> record_kinds.Kind:
+        paths = [str(path) for path in expand(data.input_path)]
+        return record_kinds.check(paths, data.seq_length, data.masking, data.skip_broken_records)
+
+    def build_model(self) -> tf_keras.Model:
+        """Returns the pretrainer with new weights."""
+        config = self.task_config
+        model = AlbertPretrainer(
+            config.model.to_albert_config(), recompute=config.recompute, name="pretrainer"
+        )
+        model.encoder.remove_padding = config.remove_padding
+        return model
+
+    def forward(self, model: AlbertPretrainer, features: Tensors) -> dict[str, tf.Tensor]:
+        """Returns the logits of both heads."""
+        return model.predictions(features, training=True)
+
+    def build_inputs(
+        self,
+        params: PretrainingDataConfig,
+        input_context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
+        """Returns batches of the features of `data.features`."""
+        return pretraining_input.dataset(
+            params.input_path,
+            max_seq_length=params.seq_length,
+            masking=params.masking,
+            vocab_size=self.task_config.model.vocab_size,
+            global_batch_size=params.global_batch_size,
+            is_training=params.is_training,
+            seed=params.seed,
+            start_step=params.start_step,
+            input_context=input_context,
+            drop_remainder=params.drop_remainder,
+            skip_broken_records=params.skip_broken_records,
+        )
+
+    def reading(self) -> contextlib.AbstractContextManager[None]:
+        """Returns the context to read data in, where a broken record names its file."""
+        config = self.task_config
+        paths = (expand(data.input_path) for data in (config.train_data, config.validation_data))
+        return record_files.naming_broken([str(path) for found in paths for path in found])
+
+    def check(self) -> None:
+        """Checks config, vocabulary and records against each other, before a run writes anything.
+
+        Raises:
+          InputError: they do not fit.
+        """
+        config = self.task_config
+        model = config.model.to_albert_config()
+        tokenizer = AlbertTokenizer(config.vocab_file)
+        starting_point.check_rows(model, tokenizer, "Set VOCAB_SIZE to that.")
+        if config.init_checkpoint:
+            starting_point.check_weights(config.init_checkpoint, model, tokenizer)
+        for data in (config.train_data, config.validation_data):
+            if data.seq_length > model.max_position_embeddings:
+                raise InputError(
+                    "Records must not be longer than the position table. Received seq_length="
+                    f"{data.seq_length}, max_position_embeddings={model.max_position_embeddings}."
+                )
+            manifest.check_vocabulary(data.input_path, tokenizer)
+            if self._kind(data).sentence_order != self.sentence_order:
+                raise InputError(
+                    "Records to train and to evaluate with must both have sentence order, or both "
+                    f"not. Received {self._kind(config.train_data)} in "
+                    f"'{config.train_data.input_path}' and {self._kind(config.validation_data)} in "
+                    f"'{config.validation_data.input_path}'. Build one of them again."
+                )
+
+    def folder_files(self) -> dict[str, Path]:
+        """Returns the files that make a folder of checkpoints a model, by their name there."""
+        model = Path(self.task_config.vocab_file)
+        return {path.name: path for path in (model, path_beside(model)) if path.is_file()}
+
+    def report(self, metrics: Mapping[str, float]) -> str:
+        """Returns the metrics of an evaluation as lines of text, beside their baselines."""
+        return pretraining_report.table(metrics, self.task_config.model.vocab_size)
+
+    def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:
+        """Returns the number of real predictions and of sequences."""
+        counts = dict(mlm=tf.reduce_sum(labels["masked_lm_weights"]))
+        if ORDER in labels:
+            counts["sop"] = tf.cast(tf.size(labels[ORDER]), tf.float32)
+        return counts
+
+    def build_losses(
+        self,
+        labels: Tensors,
+        model_outputs: Tensors,
+        aux_losses: Sequence[tf.Tensor] | None = None,
+        counts: Tensors | None = None,
+    ) -> tf.Tensor:
+        """Returns the scalar loss; see the class."""
+        counts = counts or self.counts(labels)
+        mlm = _masked_lm_losses(labels, model_outputs)
+        loss = tf.reduce_sum(mlm * labels["masked_lm_weights"]) / (counts["mlm"] + 1e-5)
+        if ORDER in labels:
+            loss += tf.reduce_sum(_order_losses(labels, model_outputs)) / counts["sop"]
+        return loss + (tf.add_n(aux_losses) if aux_losses else 0.0)
+
+    def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
+        """Returns the metrics of the step, and those that `process_metrics` updates, by name."""
+        heads = ("mlm", "sop") if self.sentence_order else ("mlm",)
+        metrics = super().build_metrics(training)
+        metrics += [
+            tf_keras.metrics.Mean(name=f"{head}_{kind}")
+            for head in heads
+            for kind in ("loss", "accuracy")
+        ]
+        if not training:
+            vocab_size = self.task_config.model.vocab_size
+            metrics.append(MajorityShare(vocab_size, name="mlm_unigram_accuracy"))
+            if self.sentence_order:
+                metrics.append(MajorityShare(2, name="sop_majority_accuracy"))
+                metrics.append(tf_keras.metrics.Sum(name="sop_examples"))
+        return metrics
+
+    def process_metrics(
+        self,
+        metrics: Sequence[tf_keras.metrics.Metric],
+        labels: Tensors,
+        model_outputs: Tensors,
+        **kwargs: Any,
+    ) -> None:
+        """Updates the metrics with one batch."""
+        tokens, weights = labels["masked_lm_ids"], labels["masked_lm_weights"]
+        updates = {
+            "mlm_loss": (_masked_lm_losses(labels, model_outputs), weights),
+            "mlm_accuracy": (_hits(tokens, model_outputs["mlm_logits"]), weights),
+            "mlm_unigram_accuracy": (tokens, weights),
+        }
+        if ORDER in labels:
+            order = tf.reshape(labels[ORDER], [-1])
+            updates |= {
+                "sop_loss": (_order_losses(labels, model_outputs),),
+                "sop_accuracy": (_hits(order, model_outputs["sop_logits"]),),
+                "sop_majority_accuracy": (order,),
+                "sop_examples": (tf.ones_like(order),),
+            }
+        for metric in metrics:
+            # Flat, as Keras guesses which axis to squeeze where a batch size is unknown.
+            metric.update_state(*(tf.reshape(value, [-1]) for value in updates[metric.name]))
+
+
+def _masked_lm_losses(labels: Tensors, outputs: Tensors) -> tf.Tensor:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels["masked_lm_ids"], outputs["mlm_logits"]
+    )  # [B, P]
+
+
+def _order_losses(labels: Tensors, outputs: Tensors) -> tf.Tensor:
+    order = tf.reshape(labels[ORDER], [-1])
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(order, outputs["sop_logits"])  # [B]
+
+
+def _hits(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    return tf.cast(labels == tf.argmax(logits, -1, output_type=labels.dtype), tf.float32)

@@ -1,0 +1,180 @@
+"""Documentation strings to sentences of English prose.
+
+Documentation strings mix prose with what a model of English should not learn from: examples at a
+prompt, code blocks, tables, types of parameters, cross-reference mark-up. In order:
+
+1. `prose_lines` blanks whole lines: fences, prompts and their output, rules and tables, sections
+   such as "References", blocks after `::` and of most directives.
+2. `paragraphs` joins what is left; a list item or a parameter starts a paragraph of its own, of
+   which only the description stays.
+3. `plain` takes the mark-up off and leaves the words.
+4. sentences.py cuts sentences and prose.py drops those that do not read like English.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator
+
+from albert_tf.data.sentences import split_sentences
+from albert_tf.quickstart.prose import is_prose
+
+DROPPED_SECTIONS = frozenset({"references", "reference", "see also", "attributes", "methods"})
+HEADINGS = DROPPED_SECTIONS | {
+    *("args", "arguments", "call arguments", "keyword args", "parameters", "input shape"),
+    *("returns", "return", "yields", "yield", "raises", "output shape"),
+    *("note", "notes", "example", "examples", "example usage", "usage"),
+}
+# Directives whose indented text is prose; the text of any other is dropped with it.
+PROSE_DIRECTIVES = frozenset({"note", "warning", "caution", "important", "tip", "hint"})
+DROPPED_FIELDS = frozenset({"type", "rtype", "meta", "vartype", "noindex"})
+
+_FENCE = re.compile(r"\s*(```|~~~)")
+_RULE = re.compile(r"\s*([=\-~^\"'#*+_.:`])\1{2,}\s*$")
+_TABLE_ROW = re.compile(r"\s*[|+].*[|+]\s*$")
+_TABLE_COLUMNS = re.compile(r"\s*(=+( +=+)+|-+( +-+)+)\s*$")
+_DIRECTIVE = re.compile(r"\s*\.\.(?: *([\w:-]+?)::\s*(.*)|\s.*|)$")
+_FIELD = re.compile(r"\s*:(\w+)\b[^:]*:\s*(.*)$")
+_BULLET = re.compile(r"\s*(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+(.*)$")
+# `name (type): text` of the Google style: the text stays.
+_PARAMETER = re.compile(
+    r"\s*[`*\"']*[\w.*]+[`*\"']*(?:,\s*[`*]*[\w.*]+[`*]*)*\s*(?:\([^)]*\))?:\s+(.+)$"
+)
+# `name : type` of the NumPy style: the whole line goes.
+_NUMPY_PARAMETER = re.compile(r"[`*\w.,\s\[\]\"']+? : \S|\w+\s*:\s*(\{|int|str|bool|float|array)")
+_MARKUP = (
+    (re.compile(r"!?\[([^\]]+)\]\([^)]*\)"), r"\1"),  # [text](address)
+    (re.compile(r"`([^`<]+?)\s*<[^`>]*>`_{0,2}"), r"\1"),  # `text <address>`_
+    (re.compile(r":(?:\w+:)?\w+:`[~!]?(?:[\w.]+\.)?([^`]+)`"), r"\1"),  # :class:`~package.Name`
+    (re.compile(r"\s?\[\d+\]_?|%\(\w+\)s|\{\{.*?\}\}"), ""),  # [1]_ and places of a template
+    (re.compile(r"``([^`]*)``|`([^`]*)`_{0,2}"), r"\1\2"),
+    (re.compile(r"(?<![\w*])\*{1,2}([^\s*][^*]*?)\*{1,2}(?![\w*])"), r"\1"),  # *strong*
+    (re.compile(r"[‘’]"), "'"),
+    (re.compile(r"[“”]"), '"'),
+    (re.compile(r"\s+"), " "),
+)
+
+
+def sentences(docstring: str) -> list[str]:
+    """Returns the sentences of English prose in a documentation string, in their order."""
+    return [
+        sentence
+        for paragraph in paragraphs(prose_lines(inspect.cleandoc(docstring)))
+        for sentence in split_sentences(plain(paragraph))
+        if is_prose(sentence)
+    ]
+
+
+def prose_lines(docstring: str) -> list[str]:
+    """Returns the lines with an empty one in the place of each that holds no prose."""
+    lines = docstring.split("\n")
+    for step in (_blank_fences, _blank_prompts, _blank_tables, _blank_blocks, _blank_sections):
+        lines = step(lines)
+    return lines
+
+
+def _blank_fences(lines: list[str]) -> list[str]:
+    """Blanks code between lines of three backticks."""
+    kept, inside = [], False
+    for line in lines:
+        fence = _FENCE.match(line) is not None
+        kept.append("" if fence or inside else line)
+        inside ^= fence
+    return kept
+
+
+def _blank_prompts(lines: list[str]) -> list[str]:
+    """Blanks examples at a prompt with their output, which ends at an empty line."""
+    kept, inside = [], False
+    for line in lines:
+        inside = bool(line.strip()) and (inside or line.lstrip().startswith((">>>", "In [")))
+        kept.append("" if inside else line)
+    return kept
+
+
+def _blank_tables(lines: list[str]) -> list[str]:
+    """Blanks tables whose columns are ruled by `=` or `-`, up to an empty line."""
+    kept, inside = [], False
+    for line in lines:
+        inside = bool(line.strip()) and (inside or _TABLE_COLUMNS.match(line) is not None)
+        kept.append("" if inside else line)
+    return kept
+
+
+def _blank_blocks(lines: list[str]) -> list[str]:
+    """Blanks the indented blocks after `::`, after directives and after dropped headings."""
+    kept: list[str] = []
+    block: int | None = None  # lines indented deeper than this are the block's
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        if not line or (block is not None and indent > block):
+            kept.append("")
+            continue
+        block = None
+        directive = _DIRECTIVE.match(line)
+        if directive and directive[1] in PROSE_DIRECTIVES:
+            line = directive[2]
+        elif directive or _heading(line) in DROPPED_SECTIONS:
+            block, line = indent, ""
+        elif line.rstrip().endswith("::"):
+            block, line = indent, line.rstrip()[:-1]
+        kept.append(line)
+    return kept
+
+
+def _blank_sections(lines: list[str]) -> list[str]:
+    """Blanks rules, tables, headings, and underlined sections such as "References"."""
+    kept: list[str] = []
+    dropped = False
+    for line, following in zip(lines, [*lines[1:], ""]):
+        rule = _RULE.match(line)
+        if line and not rule and _RULE.match(following):
+            dropped = _heading(line) in DROPPED_SECTIONS
+            line = ""
+        elif rule or dropped or _TABLE_ROW.match(line) or _heading(line) in HEADINGS:
+            line = ""
+        kept.append(line)
+    return kept
+
+
+def _heading(line: str) -> str:
+    return line.strip().strip("#*").strip().rstrip(":").lower()
+
+
+def paragraphs(lines: Iterable[str]) -> Iterator[str]:
+    """Yields the lines joined to paragraphs; list items and parameters are their own."""
+    parts: list[str] = []
+    for line in lines:
+        start = _paragraph_start(line)
+        if start is None:
+            parts.append(line.strip())
+            continue
+        if parts:
+            yield " ".join(parts)
+        parts = [start.strip()] if start else []
+    if parts:
+        yield " ".join(parts)
+
+
+def _paragraph_start(line: str) -> str | None:
+    """Returns the text with which the line starts a paragraph; None if it continues one."""
+    if not line.strip():
+        return ""
+    field = _FIELD.match(line)
+    if field:
+        return "" if field[1] in DROPPED_FIELDS else field[2]
+    if _NUMPY_PARAMETER.match(line):
+        return ""
+    item = _BULLET.match(line)
+    parameter = _PARAMETER.match(item[1] if item else line)
+    if parameter:
+        return parameter[1]
+    return item[1] if item else None
+
+
+def plain(paragraph: str) -> str:
+    """Returns the paragraph without mark-up, its white space single."""
+    for pattern, replacement in _MARKUP:
+        paragraph = pattern.sub(replacement, paragraph)
+    return paragraph.strip()

@@ -1,0 +1,170 @@
+"""What a tiny ALBERT has learned, seen through its two TF-Hub modules and a classifier."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from albert_tf.data import documents
+from albert_tf.pretraining import report as pretraining_report
+from albert_tf.tasks.predictor import Predictor
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from albert_tf.training import progress
+
+FILLINGS, NEIGHBOURS, TOP = 5, 3, 5
+POOL = 1500  # held-out sentences among which neighbours are looked for
+
+
+def measure(out: Path) -> dict[str, Any]:
+    """Loads the exports of a quickstart through hub.KerasLayer and returns what they show.
+
+    Args:
+      out: the quickstart's folder.
+    """
+    with warnings.catch_warnings():  # it imports pkg_resources, which warns of its end
+        warnings.simplefilter("ignore", UserWarning)
+        import tensorflow_hub as hub
+
+    preprocessor = hub.load(str(out / "hub/preprocessor"))
+    encoder = hub.KerasLayer(str(out / "hub/encoder"))
+    masked_lm = hub.KerasLayer(hub.load(str(out / "hub/encoder")).mlm)
+    tokenizer = AlbertTokenizer(out / "vocab.model")
+    sentences = _sentences(out / "text/heldout.txt")
+    history = progress.read_history(out / "run")
+    evaluation = [line for line in history if line["split"] == "validation"][-1]
+    return dict(
+        heldout=_figures(evaluation),
+        vocab_size=tokenizer.vocab_size,
+        fillings=[_filling(masked_lm, tokenizer, s) for s in _maskable(tokenizer, sentences)],
+        neighbours=_neighbours(hub.KerasLayer(preprocessor), encoder, sentences[:POOL]),
+        packages=_packages(out / "classifier", out / "labelled/dev.jsonl"),
+    )
+
+
+def text(metrics: dict[str, Any]) -> str:
+    """Returns the measurements as lines to read."""
+    heldout = metrics["heldout"]
+    lines = [pretraining_report.table(heldout, metrics["vocab_size"])]
+    lines.append(f"mlm_accuracy is {heldout['mlm_ratio']:.2f} times its baseline")
+    lines.append("\ntop fillings of masked words (the word that stood there)")
+    for filling in metrics["fillings"]:
+        best = ", ".join(f"{word} {share:.2f}" for word, share in filling["top"])
+        lines.append(f"  {filling['masked']}\n    {best}   ({filling['word']})")
+    lines.append("\nnearest of the held-out sentences (cosine)")
+    for found in metrics["neighbours"]:
+        lines.append(f"  {found['sentence']}")
+        lines += [f"    {cosine:.2f}  {other}" for other, cosine in found["nearest"]]
+    packages = metrics["packages"]
+    lines.append(
+        f"\nwhich package a held-out sentence comes from: accuracy {packages['accuracy']:.4f}, "
+        f"majority class {packages['majority_accuracy']:.4f}"
+    )
+    for found in packages["answers"]:
+        lines.append(f"  {found['text']}")
+        lines.append(f"    {found['answer']} {found['probability']:.2f}   ({found['label']})")
+    return "\n".join(lines)
+
+
+def _packages(run: Path, dev: Path) -> dict[str, Any]:
+    """Returns the scores of the classifier, and its answers to a sentence of each package."""
+    best = json.loads((run / "metrics.json").read_text())["best"]
+    rows = [json.loads(line) for line in dev.read_text(encoding="utf-8").splitlines()]
+    chosen = list({row["label"]: row for row in rows if len(row["text"]) < 100}.values())
+    with tempfile.TemporaryDirectory() as folder:
+        lines = Path(folder, "sentences.txt")
+        lines.write_text("".join(f"{row['text']}\n" for row in chosen), encoding="utf-8")
+        answers = list(Predictor(run)(lines))
+    return dict(
+        accuracy=best["accuracy"],
+        majority_accuracy=best["majority_accuracy"],
+        answers=[
+            dict(row, answer=answer["label"], probability=answer["probability"])
+            for row, answer in zip(chosen, answers)
+        ],
+    )
+
+
+def _figures(evaluation: dict[str, Any]) -> dict[str, float]:
+    names = [name for name in evaluation if name.startswith(("mlm_", "sop_"))]
+    figures = {name: evaluation[name] for name in ("step", *names)}
+    figures["mlm_ratio"] = figures["mlm_accuracy"] / figures["mlm_unigram_accuracy"]
+    figures["sop_interval95"] = pretraining_report.interval95(
+        figures["sop_accuracy"], figures["sop_examples"]
+    )
+    return figures
+
+
+def _sentences(path: Path) -> list[str]:
+    found = (line for document in documents.read_documents(path) for line in document)
+    return list(dict.fromkeys(line for line in found if 6 <= len(line.split()) <= 14))
+
+
+def _maskable(tokenizer: AlbertTokenizer, sentences: list[str]) -> list[tuple[list[int], int]]:
+    """Returns sentences spread over the text, each with the position of a word of one piece."""
+    found = []
+    for sentence in sentences[:: max(1, len(sentences) // 200)]:
+        ids = tokenizer.encode(sentence)
+        begins = [bool(tokenizer.word_starts[i]) for i in ids] + [True]
+        pieces = tokenizer.ids_to_pieces(ids)
+        whole = [
+            i
+            for i in range(2, len(ids) - 1)
+            if begins[i] and begins[i + 1] and len(pieces[i]) > 3 and pieces[i][1:].isalpha()
+        ]
+        if whole:
+            found.append((ids, whole[len(whole) // 2]))
+    return found[:: max(1, len(found) // FILLINGS)][:FILLINGS]
+
+
+def _filling(
+    masked_lm: Any, tokenizer: AlbertTokenizer, chosen: tuple[list[int], int]
+) -> dict[str, Any]:
+    ids, position = chosen
+    ids = ids[:60]
+    masked = [*ids[:position], tokenizer.mask_id, *ids[position + 1 :]]
+    row = tf.constant([[tokenizer.cls_id, *masked, tokenizer.sep_id]], tf.int32)  # [1, S]
+    outputs = masked_lm(
+        dict(
+            input_word_ids=row,
+            input_mask=tf.ones_like(row),
+            input_type_ids=tf.zeros_like(row),
+            masked_lm_positions=tf.constant([[position + 1]], tf.int32),
+        )
+    )
+    shares = tf.nn.softmax(outputs["mlm_logits"][0, 0]).numpy()  # [V]
+    best = np.argsort(-shares)[:TOP]
+    before, after = tokenizer.decode(ids[:position]), tokenizer.decode(ids[position + 1 :])
+    return dict(
+        masked=f"{before} [MASK] {after}",
+        word=_word(tokenizer, ids[position]),
+        top=[(_word(tokenizer, int(i)), float(shares[i])) for i in best],
+    )
+
+
+def _word(tokenizer: AlbertTokenizer, piece_id: int) -> str:
+    return tokenizer.ids_to_pieces([piece_id])[0].replace("\u2581", "")
+
+
+def _neighbours(preprocessor: Any, encoder: Any, sentences: list[str]) -> list[dict[str, Any]]:
+    batches = tf.data.Dataset.from_tensor_slices(sentences).batch(64).map(preprocessor)
+    vectors = []
+    for batch in batches:
+        output = encoder(batch)["sequence_output"]  # [B, S, H]
+        mask = tf.cast(batch["input_mask"], tf.float32)[:, :, tf.newaxis]
+        vectors.append(tf.reduce_sum(output * mask, 1) / tf.reduce_sum(mask, 1))  # [B, H]
+    points = np.concatenate(vectors)
+    points -= points.mean(0)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    found = []
+    for i in np.linspace(0, len(sentences) - 1, NEIGHBOURS + 2).astype(int)[1:-1]:
+        cosines = points @ points[i]
+        best = [j for j in np.argsort(-cosines) if j != i][:3]
+        nearest = [(sentences[j], float(cosines[j])) for j in best]
+        found.append(dict(sentence=sentences[i], nearest=nearest))
+    return found

@@ -1,0 +1,205 @@
+"""The steps of the quickstart, in order; each one is skipped once its output is complete."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from albert_tf import files
+from albert_tf.cli import main
+from albert_tf.errors import InputError
+from albert_tf.pretraining.records import manifest
+from albert_tf.quickstart import corpus, package_sentences
+from albert_tf.training import run_folder
+
+SETTINGS = "quickstart.json"
+LENGTH = "64"  # tokens of an instance, as the recipe says
+
+
+class Step(NamedTuple):
+    """A step: its name, whether its output is complete, the command or function that runs it."""
+
+    name: str
+    done: Callable[[], bool]
+    command: Sequence[str] = ()
+    call: Callable[[], str] | None = None
+
+
+def travel(
+    input_glob: str | None,
+    output_dir: str | os.PathLike,
+    vocab_size: int,
+    train_steps: int | None,
+    recipe: str,
+) -> dict[str, Any]:
+    """Runs the whole road and returns what metrics.json holds.
+
+    Args:
+      input_glob: text files; None takes the documentation of the installed packages.
+      output_dir: new, empty, or of an earlier run with the same settings.
+      vocab_size: pieces of the vocabulary.
+      train_steps: updates; None takes those of the recipe.
+      recipe: gin file of the training.
+
+    Raises:
+      InputError: the input matches nothing, or the folder holds something else.
+    """
+    out = Path(output_dir).expanduser()
+    settings = dict(input=input_glob, vocab_size=vocab_size, train_steps=train_steps)
+    if input_glob is not None:
+        files.expand(input_glob)
+    seconds = _start(out, settings)
+    for step in steps(out, settings, recipe):
+        if step.done():
+            print(f"\n== {step.name}: done before")
+            continue
+        print(f"\n== {step.name}", flush=True)
+        begin = time.monotonic()
+        _take(step)
+        seconds[step.name] = seconds.get(step.name, 0.0) + round(time.monotonic() - begin, 1)
+        _save(out, settings, seconds)
+    return _show(out, seconds)
+
+
+def steps(out: Path, settings: dict[str, Any], recipe: str) -> list[Step]:
+    """Returns the steps in order; `settings` are those of `travel`."""
+    train, heldout, vocab = out / "text/train.txt", out / "text/heldout.txt", out / "vocab.model"
+    size, run = str(settings["vocab_size"]), out / "run"
+    found = [
+        Step(
+            "text",
+            lambda: train.is_file() and heldout.is_file(),
+            call=lambda: corpus.write(settings["input"], train, heldout),
+        ),
+        Step(
+            "vocabulary",
+            vocab.is_file,
+            ["vocab", "--input", str(train), "--output", str(out / "vocab"), "--vocab_size", size],
+        ),
+        _data_step("train", train, vocab, out, copies=6),
+        _data_step("heldout", heldout, vocab, out, copies=2),
+        Step(
+            "training",
+            (run / run_folder.OPERATIVE_CONFIG).is_file,
+            ["train", "--gin_file", recipe, "--mode", "train_and_eval", "--model_dir", str(run)]
+            + _macros(out, size, settings["train_steps"]),
+        ),
+    ]
+    for kind, more in (("encoder", []), ("preprocessor", ["--seq_length", LENGTH])):
+        target = out / "hub" / kind
+        command = ["export", kind, str(run), str(target), *more]
+        found.append(Step(f"export, {kind}", target.is_dir, command))
+    return [*found, *_classifier_steps(out, settings["train_steps"])]
+
+
+def _classifier_steps(out: Path, train_steps: int | None) -> list[Step]:
+    """Fine-tuning and export: which package a sentence comes from."""
+    train, dev, run = out / "labelled/train.jsonl", out / "labelled/dev.jsonl", out / "classifier"
+    macros = dict(
+        INIT_FROM=out / "run",
+        TRAIN_DATA=train,
+        EVAL_DATA=dev,
+        SEQ_LENGTH=LENGTH,
+        LEARNING_RATE=5e-4,
+        EPOCHS=4,
+        EVALUATIONS=4,
+    )
+    if train_steps is not None:
+        macros |= dict(TRAIN_STEPS=train_steps, WARMUP_STEPS=1, EVAL_INTERVAL=train_steps)
+    command = ["train", "--gin_file", "finetune_table", "--mode", "train_and_eval"]
+    command += ["--model_dir", str(run), *(f"--gin.{name}={v}" for name, v in macros.items())]
+    per_package = 1000 if train_steps is None else 40
+    return [
+        Step(
+            "labelled sentences",
+            lambda: train.is_file() and dev.is_file(),
+            call=lambda: package_sentences.write(train, dev, per_package=per_package),
+        ),
+        Step("fine-tuning", (run / run_folder.OPERATIVE_CONFIG).is_file, command),
+        Step(
+            "export, classifier",
+            (out / "hub/classifier").is_dir,
+            ["export", "task", str(run / "best"), str(out / "hub/classifier")],
+        ),
+    ]
+
+
+def _data_step(part: str, text: Path, vocab: Path, out: Path, copies: int) -> Step:
+    folder = out / "data" / part
+    command = ["data", "build", "--input", str(text), "--vocab", str(vocab)]
+    command += ["--output_dir", str(folder), "--max_seq_length", LENGTH]
+    command += ["--dupe_factor", str(copies)]
+    return Step(
+        f"data, {part}",
+        lambda: (folder / manifest.NAME).is_file() and manifest.read(folder)["complete"],
+        command,
+    )
+
+
+def _macros(out: Path, vocab_size: str, train_steps: int | None) -> list[str]:
+    macros = [
+        f"--gin.VOCAB={out / 'vocab.model'}",
+        f"--gin.VOCAB_SIZE={vocab_size}",
+        f"--gin.TRAIN_DATA={out / 'data/train/*.tfrecord'}",
+        f"--gin.EVAL_DATA={out / 'data/heldout/*.tfrecord'}",
+    ]
+    if train_steps is not None:
+        macros += [f"--gin.TRAIN_STEPS={train_steps}", f"--gin.WARMUP_STEPS={train_steps // 10}"]
+    return macros
+
+
+def _take(step: Step) -> None:
+    if step.call:
+        print(step.call())
+        return
+    print(f"$ albert-tf {shlex.join(step.command)}", flush=True)
+    arguments = main.parse(["albert-tf", *step.command])
+    arguments.run(arguments)
+
+
+def _show(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
+    from albert_tf.quickstart import evaluation, loss_curve
+
+    print("\n== what was learned")
+    metrics = {**evaluation.measure(out), "seconds": seconds, "peak_memory_mib": _peak_memory()}
+    print(evaluation.text(metrics))
+    loss_curve.draw(out / "run", out / "loss.png")
+    with files.replacing(out / "metrics.json") as temporary:
+        temporary.write_text(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
+    print(f"\nfigures   {out / 'metrics.json'}\ncurve     {out / 'loss.png'}")
+    print(f"modules   {out / 'hub/encoder'}, {out / 'hub/preprocessor'}")
+    return metrics
+
+
+def _start(out: Path, settings: dict[str, Any]) -> dict[str, float]:
+    """Checks that the folder is new or of the same settings; returns the seconds of past steps."""
+    path = out / SETTINGS
+    if not path.is_file():
+        files.check_new_directory(out, "--output_dir")
+        out.mkdir(parents=True, exist_ok=True)
+        _save(out, settings, {})
+        return {}
+    before = json.loads(path.read_text())
+    if before["settings"] != settings:
+        raise InputError(
+            "--output_dir must be new, or of a quickstart with the same settings. Received "
+            f"'{out}' of {before['settings']}, now {settings}. Name another folder."
+        )
+    return before["seconds"]
+
+
+def _save(out: Path, settings: dict[str, Any], seconds: dict[str, float]) -> None:
+    with files.replacing(out / SETTINGS) as temporary:
+        temporary.write_text(json.dumps(dict(settings=settings, seconds=seconds), indent=2) + "\n")
+
+
+def _peak_memory() -> int:
+    """Returns the largest resident size of this process so far, in MiB."""
+    import resource  # not on Windows, where TensorFlow 2.20 has no tensorflow-text either
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

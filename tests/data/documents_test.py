@@ -1,0 +1,76 @@
+import gzip
+import json
+
+import pytest
+
+from albert_tf.data.documents import MAX_LINES, count, read_documents, scan
+from albert_tf.errors import InputError
+
+TEXT = "\ufeffOne.\r\n Two. \n\n\n \t\nThree.\n\nFour.\nFive.\nSix."
+DOCUMENTS = [["One.", "Two."], ["Three."], ["Four.", "Five.", "Six."]]
+
+
+def test_reads_documents_of_plain_and_gzip_files(tmp_path):
+    plain, packed = tmp_path / "a.txt", tmp_path / "a.txt.gz"
+    plain.write_bytes(TEXT.encode())
+    packed.write_bytes(gzip.compress(TEXT.encode()))
+    assert list(read_documents(plain)) == DOCUMENTS
+    assert list(read_documents(packed)) == DOCUMENTS
+    counts = count(plain)
+    assert counts[:4] == (3, 2, 6, len("One.Two.Three.Four.Five.Six."))
+    assert counts == count(packed)
+
+
+def test_checksum_tells_text_and_document_borders(tmp_path):
+    path = tmp_path / "a.txt"
+    checksums = set()
+    for text in ("One.\nTwo.\n\nThree.", "One.\n\nTwo.\nThree.", "One.\nTwo.\n\nThree!"):
+        path.write_text(text)
+        checksums.add(count(path).crc32)
+    assert len(checksums) == 3
+
+
+def test_a_file_without_empty_lines_is_cut(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("x\n" * (MAX_LINES + 3))
+    assert [len(d) for d in read_documents(path)] == [MAX_LINES, 3]
+
+
+TEXTS = ["One.\r\n Two. \n", "Three.", ["Four.", "Five.", "", "Six."], " \n"]
+
+
+def test_json_lines_hold_a_document_an_object(tmp_path):
+    lines = [json.dumps({"id": i, "body": text}) for i, text in enumerate(TEXTS)]
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress("\n\n".join(lines).encode()))
+    assert list(read_documents(path, "body")) == DOCUMENTS
+    (tmp_path / "a.txt").write_bytes(TEXT.encode())
+    assert count(path, "body") == count(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        (
+            "{",
+            r"an object a line. Received line 2 of '.*a\.jsonl': Expecting.* Write each document",
+        ),
+        ("[1]", r"an object a line. Received line 2 of '.*', a list. Write {\"text\""),
+        ('{"texts": ""}', r"'text'. Received line 2 .*--text_field. Closest: texts. All: texts"),
+        ('{"text": 3}', r"a string or a list of strings. Received line 2 .* a int. Leave such"),
+        ('{"text": ["One.", 2]}', r"a string or a list of strings. Received line 2 .* a list"),
+    ],
+)
+def test_json_lines_that_are_not(tmp_path, line, message):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "One."}\n' + line + "\n")
+    with pytest.raises(InputError, match=message):
+        count(path)
+
+
+def test_empty_file(tmp_path):
+    (tmp_path / "full.txt").write_text("One.\nTwo.")
+    (tmp_path / "empty.txt").write_text("\n \n")
+    paths = [tmp_path / "full.txt", tmp_path / "empty.txt"]
+    with pytest.raises(InputError, match=r"must hold text.*empty\.txt', which is empty"):
+        scan(paths)

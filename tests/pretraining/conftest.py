@@ -1,0 +1,37 @@
+"""What several tests of the data readers look at."""
+
+import pytest
+
+from albert_tf.pretraining.records.build_settings import RECORD_FORMATS, BuildSettings
+from albert_tf.pretraining.records.pretraining_data import build
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from tests.support.pretraining_corpus import CORPUS, VOCAB, digests
+
+
+@pytest.fixture(scope="session")
+def spm():
+    return AlbertTokenizer(VOCAB)
+
+
+@pytest.fixture(scope="session")
+def golden_builds(tmp_path_factory):
+    """The golden corpus with the golden settings, in a folder for each record format."""
+    folders = {}
+    for record_format in RECORD_FORMATS:
+        folders[record_format] = tmp_path_factory.mktemp("golden") / record_format
+        settings = BuildSettings(64, record_format, dupe_factor=2, shards=3)
+        build(str(CORPUS), VOCAB, folders[record_format], settings)
+    return folders
+
+
+@pytest.fixture(scope="session")
+def ten_shards():
+    return BuildSettings(64, dupe_factor=2, shards=10)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory, ten_shards):
+    """The digests of a build of ten shards that nothing stops."""
+    directory = tmp_path_factory.mktemp("undisturbed")
+    build(str(CORPUS), VOCAB, directory, ten_shards)
+    return digests(directory)

@@ -1,0 +1,46 @@
+import numpy as np
+
+from albert_tf.pretraining.records.random_next import random_next_pairs
+
+DOCUMENTS = [[4, 9, 2, 7, 5], [], [6, 3, 8], [1], [11], [2, 2, 10, 3, 6, 4]]
+BOUNDS = [(0, 27), (27, 44), (45, 56), (56, 83)]  # in tokens; the one of one token gives nothing
+
+
+def home(begin, end):
+    """Returns the document that holds the tokens."""
+    (found,) = [i for i, (first, last) in enumerate(BOUNDS) if first <= begin < end <= last]
+    return found
+
+
+def test_second_segments_follow_or_are_of_another_document():
+    labels, alone = [], 0
+    for seed in range(300):
+        for a, a_end, b, b_end, label in random_next_pairs(
+            DOCUMENTS, 17, np.random.default_rng(seed)
+        ):
+            assert 2 <= (a_end - a) + (b_end - b) <= 17
+            if label:
+                assert home(a, a_end) != home(b, b_end)
+            else:
+                assert home(a, a_end) == home(b, b_end)
+                assert a_end <= b
+            alone += home(a, a_end) == 2
+            labels.append(label)
+    assert alone == 300  # the document of one sentence, once each time
+    assert 0.5 < np.mean(labels) < 0.75  # a chunk of one sentence has no other choice
+
+
+def test_what_follows_a_random_segment_is_used_again():
+    (document,) = [list(range(3, 13))]
+    for seed in range(50):
+        pairs = random_next_pairs([document, [5, 5]], 30, np.random.default_rng(seed), 0.0)
+        covered = set()
+        for a, a_end, b, b_end, label in pairs:
+            covered |= set(range(a, a_end)) | (set() if label else set(range(b, b_end)))
+        # Trimming takes tokens off the ends of segments that are too long.
+        assert len(covered) > 0.7 * (sum(document) + 10)
+
+
+def test_a_document_that_is_alone_is_its_own_other():
+    pairs = random_next_pairs([[3, 4, 5]], 60, np.random.default_rng(1), 0.0)
+    assert pairs and all(0 <= p.b_begin < p.b_end <= 12 for p in pairs)

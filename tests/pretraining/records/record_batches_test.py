@@ -1,0 +1,24 @@
+import pytest
+import tensorflow as tf
+
+from albert_tf.pretraining.records.features import DYNAMIC
+from tests.support.small_records import numbers, read, write
+
+
+def test_dynamic_records_are_padded_and_have_no_label_without_sentence_order(tmp_path):
+    write(tmp_path / "a.tfrecord", 8, 2, DYNAMIC[:-1])
+    (batch,) = read(tmp_path / "a.tfrecord").as_numpy_iterator()
+    assert numbers([batch]) == [8, 9]
+    assert batch["input_word_ids"][:, 5:].tolist() == [[0, 0]] * 2
+    assert batch["input_mask"].tolist() == [[1, 1, 1, 1, 1, 0, 0]] * 2
+    assert batch["input_type_ids"].tolist() == [[0, 0, 0, 0, 1, 0, 0]] * 2
+    assert "next_sentence_labels" not in batch
+
+
+def test_a_later_record_that_is_too_long(tmp_path):
+    write(tmp_path / "long.tfrecord", 0, 1, DYNAMIC, L=9)
+    write(tmp_path / "a.tfrecord", 0, 1, DYNAMIC)
+    with open(tmp_path / "a.tfrecord", "ab") as file:
+        file.write((tmp_path / "long.tfrecord").read_bytes())
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"at most max_seq_length.*7.*9"):
+        list(read(tmp_path / "a.tfrecord"))

@@ -1,0 +1,54 @@
+import logging
+
+import pytest
+
+from albert_tf.errors import InputError
+from albert_tf.pretraining.records.record_files import naming_broken
+from tests.support.small_records import numbers, read, write_parts
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """The small files: the first cut off in its last record, the second damaged in its fifth."""
+    files = write_parts(tmp_path)
+    first, second, _ = (tmp_path / f"part-{i}.tfrecord" for i in range(3))
+    first.write_bytes(first.read_bytes()[:-3])
+    content = bytearray(second.read_bytes())
+    content[len(content) // 9 * 4 + 30] ^= 1
+    second.write_bytes(content)
+    return files
+
+
+def test_a_broken_record_is_named(broken, tmp_path):
+    paths = sorted(map(str, tmp_path.iterdir()))
+    message = r"part-0\.tfrecord', whose record 10, counted from 0, .* at byte \d+.*skip_broken"
+    with pytest.raises(InputError, match=message), naming_broken(paths):
+        numbers(read(broken))
+    (tmp_path / "part-0.tfrecord").unlink()
+    with pytest.raises(InputError, match=r"part-1\.tfrecord', whose record 4"):
+        read(broken, is_training=True, start_step=1)  # counts the records first
+
+
+def test_broken_records_are_left_out_by_choice_and_counted(broken, tmp_path, caplog):
+    record = (tmp_path / "part-2.tfrecord").stat().st_size // 11
+    with caplog.at_level(logging.WARNING):
+        batches = read(broken, skip_broken_records=True)
+    assert numbers(batches) == [*range(10), *range(11, 15), *range(20, 31)]
+    text = caplog.text
+    assert f"part-0.tfrecord': record 10 is broken; it and what follows it, {record - 3}" in text
+    assert f"part-1.tfrecord': record 4 is broken; it and what follows it, {5 * record}" in text
+    assert f"Left out of 2 of 3 record files: {6 * record - 3} bytes" in text
+    training = read(broken, skip_broken_records=True, is_training=True, seed=1, start_step=11)
+    assert set(numbers(training.take(30))) == set(numbers(batches))
+
+
+def test_a_file_broken_from_the_start(broken, tmp_path):
+    first = tmp_path / "part-0.tfrecord"
+    content = bytearray(first.read_bytes())
+    content[30] ^= 1
+    first.write_bytes(content)
+    with pytest.raises(InputError, match=r"must hold tf\.train\.Example records.*part-0"):
+        read(broken)
+    assert numbers(read(broken, skip_broken_records=True)) == [*range(11, 15), *range(20, 31)]
+    with pytest.raises(InputError, match=r"must hold records. Received 1 files without one"):
+        read(first, skip_broken_records=True)
