@@ -15,18 +15,18 @@ from official.core import base_task, config_definitions, task_factory
 from albert_tf.errors import InputError, closest
 from albert_tf.files import check_writable
 from albert_tf.training import (
+    MODES,
     best_checkpoint,
     checkpoints,
     checks,
     dry_run,
-    early_stop,
     hyperparameters,
     run_folder,
     runtime,
+    stopping,
     strategies,
 )
-from albert_tf.training.best_export import BestExport, Export
-from albert_tf.training.modes import MODES
+from albert_tf.training.best_checkpoint import BestExport, Export
 from albert_tf.training.runner import Action, Runner
 
 
@@ -48,7 +48,7 @@ def run(
     and dropout are functions of seed and step.
 
     Args:
-      mode: one of `training.modes.MODES`.
+      mode: one of `training.MODES`.
       model_dir: gets checkpoints, TensorBoard summaries, history.jsonl, config.gin,
         albert_config.json and the vocabulary, so that it can be exported as it is. Workers of one
         run share it.
@@ -87,7 +87,7 @@ def run(
     eval_actions = [
         *_exports(folder, experiment, mode, export_best),
         *eval_actions,
-        *early_stop.actions(settings, patience, folder),
+        *stopping.early_stop_actions(settings, patience, folder),
     ]
     with task.reading(), runtime.precision(experiment.runtime):
         runtime.compile_step(task, experiment.runtime)

@@ -19,7 +19,7 @@ import importlib
 import os
 from pathlib import Path
 
-from albert_tf.training.modes import MODES
+from albert_tf.training import MODES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

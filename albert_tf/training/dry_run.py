@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 from official.core import base_task, config_definitions
 
-from albert_tf.training.flops import training_flops
-from albert_tf.training.memory import activation_bytes, state_bytes
+from albert_tf.config import AlbertConfig
 
 
 def describe(
@@ -83,3 +82,71 @@ def _shapes(tensors: Mapping[str, tf.TensorSpec | tf.Tensor]) -> list[str]:
         for name, tensor in tensors.items()
         if hasattr(tensor, "shape")
     ]
+
+
+def training_flops(
+    config: AlbertConfig, batch: int, length: int, predictions: int = 0, recompute: bool = False
+) -> int:
+    """Returns the operations of a training step: forward once, backward twice as much.
+
+    Counted are the matrix products, two operations a multiplication: attention and feed-forward
+    part of every block application, the projection of the embeddings, and the masked language
+    model head. The pooler, norms, softmax and element-wise work are left out.
+
+    Args:
+      config: the model.
+      batch: sequences.
+      length: tokens in a sequence.
+      predictions: masked positions in a sequence. If any, the last application does its work
+        behind attention for these and the first position only (`AlbertPretrainer.predictions`).
+      recompute: whether blocks run forward twice.
+    """
+    h, e, inner = config.hidden_size, config.embedding_size, config.intermediate_size
+    behind = h * h + 2 * h * inner  # of attention: its output projection, the feed-forward part
+    block = 3 * h * h + 2 * length * h + behind
+    applications = config.num_hidden_layers * config.inner_group_num
+    left_out = (length - predictions - 1) * behind if predictions else 0
+    stack = length * applications * block - left_out
+    embeddings = length * e * h if e != h else 0
+    head = predictions * (h * e + e * config.vocab_size)
+    return 2 * batch * ((4 if recompute else 3) * stack + 3 * (embeddings + head))
+
+
+_FLOAT32 = 4
+
+
+def state_bytes(parameters: int) -> int:
+    """Returns the bytes of weights, gradients and the two moments of the optimizer, in float32."""
+    return 4 * _FLOAT32 * parameters
+
+
+def activation_bytes(
+    config: AlbertConfig,
+    batch: int,
+    length: int,
+    predictions: int = 0,
+    recompute: bool = False,
+    width: int = _FLOAT32,
+) -> int:
+    """Returns about the bytes that a forward pass keeps for the backward pass.
+
+    A block application keeps, for each token, its query, key, value, context, the inputs of two
+    norms and of two products (8 H), the feed-forward part before and after its activation (2 I),
+    and the attention scores as shares, before and after dropout (2 N S). The head keeps its logits
+    and their softmax.
+
+    Args:
+      config: the model.
+      batch: sequences in memory at once, those of one micro-batch of one replica.
+      length: tokens in a sequence, S.
+      predictions: masked positions in a sequence.
+      recompute: whether only the input of each application is kept; the largest moment then has
+        all of one application besides.
+      width: bytes of a number in the compute format, 2 in mixed precision.
+    """
+    h = config.hidden_size
+    shares = 2 * config.num_attention_heads * length
+    block = batch * length * (8 * h + 2 * config.intermediate_size + shares)
+    applications = config.num_hidden_layers * config.inner_group_num
+    kept = applications * batch * length * h + block if recompute else applications * block
+    return kept * width + 2 * batch * predictions * config.vocab_size * _FLOAT32

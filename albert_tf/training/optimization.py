@@ -15,8 +15,7 @@ from official.modeling.optimization import optimizer_factory
 from official.modeling.optimization.configs import optimizer_config
 
 from albert_tf.errors import InputError, closest
-from albert_tf.training.optimizers import EXCLUDED, AdamWeightDecay, Lamb
-from albert_tf.training.schedules import WarmupPolynomialDecay
+from albert_tf.training.optimizers import EXCLUDED, AdamWeightDecay, Lamb, WarmupPolynomialDecay
 
 _OPTIMIZERS = {"lamb": ("albert_lamb", Lamb), "adamw": ("albert_adamw", AdamWeightDecay)}
 _SCHEDULE = "albert_polynomial"

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import orbit
 import tensorflow as tf
@@ -18,9 +17,8 @@ from absl import logging
 from official.core import base_task, config_definitions, train_lib, train_utils
 
 from albert_tf.training import best_checkpoint, checkpoints, strategies
-from albert_tf.training.health import HealthCheck
 from albert_tf.training.progress import History, Pace, Progress
-from albert_tf.training.stopping import SIGNALS, Interrupted, Signals, StopTraining
+from albert_tf.training.stopping import SIGNALS, HealthCheck, Interrupted, Signals, StopTraining
 from albert_tf.training.trainer import Trainer
 
 Action = Callable[[Any], None]
@@ -32,7 +30,7 @@ class Runner(train_lib.OrbitExperimentRunner):
     Args:
       task: a task.
       experiment: its config.
-      mode: one of `training.modes.MODES`.
+      mode: one of `training.MODES`.
       model_dir: folder of checkpoints.
       distribution: strategy to run under.
       train_actions: called with the outputs of every train loop; may raise `StopTraining`.
@@ -245,5 +243,9 @@ class Runner(train_lib.OrbitExperimentRunner):
 @contextlib.contextmanager
 def _quiet_orbit() -> Iterator[None]:
     """Sends what Orbit prints on standard output to the log only."""
-    with mock.patch.object(orbit.controller, "_log", logging.info):
+    printed = orbit.controller._log  # Orbit has no setting for this.
+    orbit.controller._log = logging.info
+    try:
         yield
+    finally:
+        orbit.controller._log = printed

@@ -10,8 +10,7 @@ from albert_tf.errors import InputError
 from albert_tf.formats import names
 from albert_tf.pretraining.task import PretrainingConfig, PretrainingTask
 from albert_tf.training import optimization
-from albert_tf.training.optimizers import AdamWeightDecay, Lamb
-from albert_tf.training.schedules import WarmupPolynomialDecay
+from albert_tf.training.optimizers import AdamWeightDecay, Lamb, WarmupPolynomialDecay
 from tests.support.paths import TESTDATA
 
 

@@ -1,8 +1,7 @@
 """FLOPs and memory of a step against a list of its products and tensors, written out."""
 
 from albert_tf.config import AlbertConfig
-from albert_tf.training.flops import training_flops
-from albert_tf.training.memory import activation_bytes, state_bytes
+from albert_tf.training.dry_run import activation_bytes, state_bytes, training_flops
 
 B, S, P, H, E, INNER, V, N = 3, 11, 2, 20, 8, 28, 90, 5
 CONFIG = AlbertConfig(
