@@ -59,9 +59,9 @@ def write_hub(encoder: AlbertEncoder, config: AlbertConfig, folder: Path) -> Non
 def lite(encoder: AlbertEncoder, config: AlbertConfig, folder: Path, precision: str) -> None:
     """Writes `lite_` and the precision: for LiteRT, its length open."""
     from albert_tf import AlbertTokenizer
-    from albert_tf.export import lite_model, lite_source
+    from albert_tf.export import lite_model
 
-    source = lite_source.of_encoder(encoder, config)
+    source = lite_model.of_encoder(encoder, config)
     lite_model.write(source, AlbertTokenizer(PIECES), folder / f"lite_{precision}", precision)
 
 

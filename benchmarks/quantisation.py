@@ -24,7 +24,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from albert_tf import AlbertConfig, AlbertEncoder  # noqa: E402
-from albert_tf.export import lite_model, lite_source  # noqa: E402
+from albert_tf.export import lite_model  # noqa: E402
 from albert_tf.formats import load  # noqa: E402
 from benchmarks import (  # noqa: E402
     artefacts,
@@ -106,7 +106,7 @@ def _measure(
 
 
 def _write_static(encoder: AlbertEncoder, config: AlbertConfig, folder: Path) -> None:
-    converter = lite_model.converter(lite_source.of_encoder(encoder, config), LENGTH)
+    converter = lite_model.converter(lite_model.of_encoder(encoder, config), LENGTH)
 
     def examples() -> Iterator[list[np.ndarray]]:
         rows = traffic.batch(traffic.Shape(32, LENGTH), config.vocab_size, seed=1).values()

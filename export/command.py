@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     task.add_argument(
         "--seq_length", type=int, default=0, help="longest row; default: as in training"
     )
-    task.add_argument("--top_k", type=int, default=5, help="fillings of each mask (%(default)s)")
+    task.add_argument("--top_k", type=int, help="fillings of each mask; default: 5")
     lite.add_argument(
         "--precision",
         default="float32",
@@ -107,7 +107,9 @@ def run(args: argparse.Namespace) -> None:
     elif args.kind == "task":
         from . import task_model
 
-        settings = task_model.Settings(args.pooling, args.pairs, args.seq_length, args.top_k)
+        settings = task_model.Settings(
+            pooling=args.pooling, seq_length=args.seq_length, pairs=args.pairs, top_k=args.top_k
+        )
         path = task_model.export(args.source, args.dest, args.version, settings, check)
     else:
         from . import preprocessor

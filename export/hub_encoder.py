@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -20,10 +21,11 @@ from albert_tf.modeling import pretrained
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.serving.hub_encoder import HubEncoder
 from albert_tf.serving.shared_model import SharedModel
+from albert_tf.serving.signatures import FAMILIES, TF1_HUB
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-from . import assets, encoder_cases, model_card, versions, warmup, writer
-from .verify import verify
+from . import model_card, warmup, writer
+from .verify import Case, verify
 
 KIND = "hub_encoder"
 
@@ -45,7 +47,7 @@ def export(
       check: whether to reload the artefact in another process and compare it with the source.
       remove_padding: whether signatures leave padding out (`HubEncoder`).
       version: for TensorFlow Serving, which reads NAME/VERSION: the folder of this version in
-        `dest` is made instead (`versions.folder`).
+        `dest` is made instead (`writer.version_folder`).
 
     Returns:
       The folder that was made.
@@ -57,7 +59,7 @@ def export(
       VerificationError: the artefact does not give the numbers of its source.
     """
     dest = check_new_directory(
-        dest if version is None else versions.folder(dest, version), writer.WHAT
+        dest if version is None else writer.version_folder(dest, version), writer.WHAT
     )
     found = load.load(source)
     tokenizer = _tokenizer(found, vocab)
@@ -89,7 +91,7 @@ def write(
     check_new_directory(dest, writer.WHAT)
     _check_vocabulary(tokenizer, config)
     with tempfile.TemporaryDirectory() as folder:
-        files = assets.write(Path(folder), tokenizer, config)
+        files = writer.write_assets(Path(folder), tokenizer, config)
         lower_case, cls_id = tokenizer.preprocessing.lower_case, tokenizer.cls_id
         module = HubEncoder(model, lower_case, files, remove_padding, cls_id)
         signatures = module.signatures()
@@ -100,9 +102,7 @@ def write(
             signatures,
             description,
             model_card.encoder(description, signatures),
-            (lambda path: verify(path, encoder_cases.cases(model, config, remove_padding)))
-            if check
-            else None,
+            (lambda path: verify(path, cases(model, config, remove_padding))) if check else None,
             warmup.of_encoder(signatures, config.max_position_embeddings, tokenizer.mask_id),
         )
 
@@ -154,3 +154,47 @@ def _description(
 
 def _size(variables: Iterable[tf.Variable]) -> int:
     return sum(variable.shape.num_elements() for variable in variables)
+
+
+def cases(model: SharedModel, config: AlbertConfig, remove_padding: bool) -> Iterator[Case]:
+    """Yields calls of every kind with what the Keras layers, run eagerly, give for them.
+
+    Args:
+      model: the source.
+      config: its sizes.
+      remove_padding: whether signatures give zeros at padding.
+    """
+    rng = np.random.default_rng(0)
+    rows, length, masked = 3, min(11, config.max_position_embeddings), 2
+    ids = rng.integers(0, config.vocab_size, [rows, length], np.int32)
+    mask = (np.arange(length) < [[length], [max(1, length // 2)], [1]]).astype(np.int32)
+    types = rng.integers(0, config.type_vocab_size, [rows, length], np.int32)
+    positions = rng.integers(0, length, [rows, masked], np.int32)
+    outputs = _numbers(model.encoder([tf.constant(x) for x in (ids, mask, types)]))
+    tokens = {key: outputs[key] for key in ("pooled_output", "sequence_output")}
+    if remove_padding:
+        tokens["sequence_output"] = tokens["sequence_output"] * mask[:, :, np.newaxis]
+    for family in FAMILIES:
+        inputs = dict(zip(family, (ids, mask, types)))
+        yield Case(f"call/{family.ids}", inputs, {**outputs, "default": outputs["pooled_output"]})
+    for name in ("serving_default", "tokens"):
+        yield Case(f"signatures/{name}", inputs, tokens)
+    if model.masked_lm is not None:
+
+        def logits(sequence_output: np.ndarray) -> np.ndarray:
+            return model.masked_lm(sequence_output, tf.constant(positions)).numpy()
+
+        inputs_mlm = {**inputs, TF1_HUB.positions: positions}
+        flat = logits(tokens["sequence_output"]).reshape([rows * masked, config.vocab_size])
+        yield Case("signatures/mlm", inputs_mlm, {**tokens, "mlm_logits": flat})
+        dense = {**outputs, "mlm_logits": logits(outputs["sequence_output"])}
+        yield Case("mlm", inputs_mlm, dense)
+    if model.sentence_order is not None:
+        log_probs = tf.nn.log_softmax(model.sentence_order(outputs["pooled_output"])).numpy()
+        yield Case("signatures/sop", inputs, {**tokens, "sop_log_probs": log_probs})
+
+
+def _numbers(outputs: dict[str, Any]) -> dict[str, np.ndarray]:
+    layers = outputs.pop("encoder_outputs")
+    numbers = {f"encoder_outputs.{i}": layer.numpy() for i, layer in enumerate(layers)}
+    return {**numbers, **{key: value.numpy() for key, value in outputs.items()}}

@@ -7,22 +7,26 @@ beside the file.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
 from albert_tf.files import check_new_directory, new_directory
 from albert_tf.formats import load
+from albert_tf.formats.source import Source
+from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.serving.signatures import IDS, TEXT_ENCODER
 from albert_tf.tasks import starting_point
+from albert_tf.tasks.classification.model import AlbertClassifier
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-from . import assets, lite_source, manifest, writer
-from .lite_source import Source
+from . import manifest, writer
 from .verify import TOLERANCE, VerificationError
 
 KIND = "lite"
@@ -54,6 +58,46 @@ class Drift(NamedTuple):
 
     largest: float
     relative: float
+
+
+class LiteSource(NamedTuple):
+    """What is exported.
+
+    Attributes:
+      model: the Keras model, whose variables are frozen into the file.
+      call: takes ids, mask and types, int32 [1, S] each, and gives outputs by name.
+      config: of the encoder.
+      labels: names of a classifier's outputs.
+    """
+
+    model: Any
+    call: Callable[..., dict[str, tf.Tensor]]
+    config: AlbertConfig
+    labels: tuple[str, ...]
+
+
+def of_model(loaded: Source) -> LiteSource:
+    """Returns the classifier of a model where it has one, else its encoder."""
+    task = loaded.task.task if loaded.task else None
+    if task not in ("classification", "regression"):
+        return of_encoder(AlbertEncoder.from_pretrained(loaded.path), loaded.config)
+    model = AlbertClassifier.from_source(loaded, allow_partial=False)
+
+    def call(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        logits = model(dict(zip(TEXT_ENCODER, inputs)))
+        return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+
+    return LiteSource(model, call, loaded.config, loaded.task.labels)
+
+
+def of_encoder(encoder: AlbertEncoder, config: AlbertConfig) -> LiteSource:
+    """Returns an encoder that is in memory."""
+
+    def encode(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs = encoder(list(inputs))
+        return {name: outputs[name] for name in ("pooled_output", "sequence_output")}
+
+    return LiteSource(encoder, encode, config, ())
 
 
 def export(
@@ -95,7 +139,7 @@ def export(
             f"{longest} here. Received --seq_length {seq_length}."
         )
     tokenizer = starting_point.tokenizer_of(loaded)
-    drift = write(lite_source.of_model(loaded), tokenizer, dest, precision, seq_length)
+    drift = write(of_model(loaded), tokenizer, dest, precision, seq_length)
     print(
         f"difference of {precision} from the source: at most {drift.largest:.1e}, "
         f"relative {drift.relative:.1e}"
@@ -104,7 +148,7 @@ def export(
 
 
 def write(
-    source: Source,
+    source: LiteSource,
     tokenizer: AlbertTokenizer,
     dest: str | os.PathLike,
     precision: str = "float32",
@@ -114,7 +158,7 @@ def write(
     with new_directory(dest, writer.WHAT) as folder:
         (folder / NAME).write_bytes(_convert(source, precision, seq_length))
         drift = _compare(folder / NAME, source, precision, seq_length)
-        assets.write(folder, tokenizer, source.config)
+        writer.write_assets(folder, tokenizer, source.config)
         description = {
             "kind": KIND,
             "precision": precision,
@@ -128,7 +172,7 @@ def write(
     return drift
 
 
-def converter(source: Source, seq_length: int | None) -> tf.lite.TFLiteConverter:
+def converter(source: LiteSource, seq_length: int | None) -> tf.lite.TFLiteConverter:
     """Returns a converter of a model to float32."""
     specs = [tf.TensorSpec([1, seq_length], IDS.dtype, name=name) for name in TEXT_ENCODER[:3]]
     function = tf.function(source.call, input_signature=specs, autograph=False)
@@ -139,7 +183,7 @@ def converter(source: Source, seq_length: int | None) -> tf.lite.TFLiteConverter
     )
 
 
-def _convert(source: Source, precision: str, seq_length: int | None) -> bytes:
+def _convert(source: LiteSource, precision: str, seq_length: int | None) -> bytes:
     chosen = converter(source, seq_length)
     if precision != "float32":
         chosen.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -148,7 +192,7 @@ def _convert(source: Source, precision: str, seq_length: int | None) -> bytes:
     return chosen.convert()
 
 
-def _compare(path: Path, source: Source, precision: str, seq_length: int | None) -> Drift:
+def _compare(path: Path, source: LiteSource, precision: str, seq_length: int | None) -> Drift:
     """Returns the drift over rows of several lengths."""
     run = Interpreter(str(path)).get_signature_runner()
     rng, drift = np.random.default_rng(0), Drift(0.0, 0.0)

@@ -2,24 +2,170 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import tensorflow as tf
+
+from albert_tf import task_types
+from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError
 from albert_tf.files import check_new_directory
+from albert_tf.formats import load
+from albert_tf.modeling.encoder import AlbertEncoder
+from albert_tf.serving.served_task import ServedTask
+from albert_tf.serving.signatures import TF1_HUB
+from albert_tf.tasks import starting_point
+from albert_tf.tasks.embedding.served import ServedEmbedding
+from albert_tf.tasks.predictor import LONGEST, Predictor, load_best, task_type
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-from . import assets, model_card, task_source, versions, warmup, writer
-from .task_source import Settings
-from .verify import verify
+from . import model_card, warmup, writer
+from .verify import Case, verify
 
 KIND = "task_model"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a task model reads and answers.
+
+    Attributes:
+      pooling: makes embeddings in this way (`ServedEmbedding`) with the encoder, whatever head
+        there is; "" for the task of the head.
+      seq_length: the longest row; 0 for that of the training, at most 512.
+      pairs: whether a classifier reads two texts where its training does not say so, as that of
+        transformers does not.
+      top_k: fillings of each mask; None for 5.
+    """
+
+    pooling: str = ""
+    seq_length: int = 0
+    pairs: bool = False
+    top_k: int | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of single tasks that were given."""
+        return {name: getattr(self, name) for name in ("pairs", "top_k") if getattr(self, name)}
+
+
+DEFAULTS = Settings()
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskSource:
+    """What is exported.
+
+    Attributes:
+      task: the model and how it is served.
+      tokenizer: whose model file travels with it.
+      config: of the encoder.
+      labels: names of the outputs, if they have some.
+      predictor: what `albert-tf predict` answers with; None for embeddings.
+    """
+
+    task: ServedTask
+    tokenizer: AlbertTokenizer
+    config: AlbertConfig
+    labels: tuple[str, ...] = ()
+    predictor: Predictor | None = None
+
+    def cases(self) -> Iterator[Case]:
+        """Yields calls of all signatures, with what the artefact must answer."""
+        config = self.predictor.task.task_config if self.predictor else None
+        inputs, expected = self.task.expected(self._answers, config)
+        yield Case("signatures/serving_default", inputs, expected)
+        examples = {"examples": warmup.records(inputs).astype("S")}
+        yield Case("signatures/examples", examples, expected)
+        tokens = self._tokens()
+        answers = self.task.answer(*map(tf.constant, tokens.values()))
+        names = self.task.table["tokens"].outputs
+        yield Case(
+            "signatures/tokens", tokens, {name: _plain(answers[name].numpy()) for name in names}
+        )
+
+    def _answers(self, ending: str, text: str) -> list[Mapping[str, Any]]:
+        """Returns what `albert-tf predict` answers to a file that holds the text."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, f"input{ending}")
+            path.write_text(text, encoding="utf-8")
+            return list(self.predictor(path))
+
+    def _tokens(self) -> dict[str, np.ndarray]:
+        """Returns random rows of 5 to 11 tokens, by the names of the signature."""
+        ids, *_ = self.task.table["tokens"].inputs.values()
+        rng, sizes = np.random.default_rng(0), [3, 2, 11] if len(ids.axes) > 2 else [3, 11]
+        values = rng.integers(1, len(self.task.special_ids) + 1, sizes, np.int32)
+        mask = np.broadcast_to(np.arange(11) < rng.integers(5, 12, [*sizes[:-1], 1]), sizes)
+        types = np.broadcast_to(np.arange(11) > 3, sizes) & mask
+        return dict(zip(TF1_HUB, (array.astype(np.int32) for array in (values, mask, types))))
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    return array.astype("S") if array.dtype == object else array
+
+
+def read(path: str | os.PathLike, settings: Settings = DEFAULTS) -> TaskSource:
+    """Returns the task of a model.
+
+    Args:
+      path: a run, whose best checkpoint is taken, or what `formats.load.load` reads.
+      settings: how it reads and answers.
+
+    Raises:
+      InputError: there is no readable model, it has no vocabulary, or the settings do not fit its
+        task.
+    """
+    if settings.pooling:
+        return _embedding(path, settings)
+    source = load_best(path)
+    row = task_type(source)
+    served = row.served_class
+    for name in settings.options:
+        if name not in served.OPTIONS:
+            rows = [t.name for t in task_types.all_types() if name in t.served_class.OPTIONS]
+            raise InputError(
+                f"--{name} is for {' and '.join(rows)}. Received it for a model for {row.name}."
+            )
+    _check_length(settings, source.config)
+    config = served.config_of(settings.options)
+    predictor = Predictor(source, settings.seq_length or None, **config)
+    task, labels = predictor.task, predictor.task.describe().labels
+    return TaskSource(
+        served.from_predictor(predictor), task.tokenizer, source.config, labels, predictor
+    )
+
+
+def _embedding(path: str | os.PathLike, settings: Settings) -> TaskSource:
+    source = load.load(path)
+    _check_length(settings, source.config)
+    tokenizer = starting_point.tokenizer_of(source)
+    length = settings.seq_length or min(LONGEST, source.config.max_position_embeddings)
+    encoder = AlbertEncoder.from_pretrained(path)
+    task = ServedEmbedding(encoder, tokenizer, length, settings.pooling)
+    return TaskSource(task, tokenizer, source.config)
+
+
+def _check_length(settings: Settings, config: AlbertConfig) -> None:
+    longest = config.max_position_embeddings
+    if settings.seq_length > longest:
+        raise InputError(
+            "Texts must not be longer than the position table. Received --seq_length "
+            f"{settings.seq_length}, max_position_embeddings={longest} in the weights."
+        )
 
 
 def export(
     source: str | os.PathLike,
     base: str | os.PathLike,
-    version: str = versions.NEXT,
-    settings: Settings = task_source.DEFAULTS,
+    version: str = writer.NEXT,
+    settings: Settings = DEFAULTS,
     check: bool = True,
 ) -> Path:
     """Writes a model of any known format for TensorFlow Serving: raw text in, answers out.
@@ -27,7 +173,7 @@ def export(
     Args:
       source: a run of fine-tuning, whose best checkpoint is taken, or any model with a head, or
         without one for embeddings.
-      base: the folder of all versions; see `versions.folder`.
+      base: the folder of all versions; see `writer.version_folder`.
       version: a whole number or "next".
       settings: how it reads and answers.
       check: whether to reload the artefact in another process and compare it with
@@ -37,32 +183,32 @@ def export(
       The folder of the version.
 
     Raises:
-      InputError: there is such a version, or `source` cannot be served (`task_source.read`); before
-        anything is written.
+      InputError: there is such a version, or `source` cannot be served (`read`); before anything is
+        written.
       VerificationError: the artefact does not answer as `albert-tf predict` does.
     """
-    dest = check_new_directory(versions.folder(base, version), writer.WHAT)
-    found = task_source.read(source, settings)
-    task, tokenizer = found.task, found.tokenizer
+    dest = check_new_directory(writer.version_folder(base, version), writer.WHAT)
+    exported = read(source, settings)
+    task, tokenizer = exported.task, exported.tokenizer
     description = {
         "kind": KIND,
         "task": task.kind,
-        "config": found.config.to_dict(),
-        "labels": list(found.labels),
+        "config": exported.config.to_dict(),
+        "labels": list(exported.labels),
         "seq_length": task.seq_length,
         "preprocessing": tokenizer.preprocessing.to_dict(),
     }
     with tempfile.TemporaryDirectory() as folder:
-        files = assets.write(Path(folder), tokenizer, found.config)
-        if found.labels:
+        files = writer.write_assets(Path(folder), tokenizer, exported.config)
+        if exported.labels:
             files["labels"] = Path(folder, "labels.txt")
-            files["labels"].write_text("".join(f"{label}\n" for label in found.labels))
+            files["labels"].write_text("".join(f"{label}\n" for label in exported.labels))
         return writer.write(
             task.module(files),
             dest,
             task.signatures(),
             description,
             model_card.task(description, task.table),
-            (lambda path: verify(path, found.cases())) if check else None,
+            (lambda path: verify(path, exported.cases())) if check else None,
             warmup.of_task(task),
         )

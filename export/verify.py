@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-STRANGER = Path(__file__).with_name("stranger.py")
+PROGRAM = Path(__file__).with_name("clean_process.py")
 # Sums in another order differ by rounding: 2e-6 on models of three layers with values around 1.
 # What is really different, such as another gelu, differs by 1e-3 and more.
 TOLERANCE = 1e-4
 
 
 class Case(NamedTuple):
-    """A target of `stranger`, what it is given, and what the source computed from it."""
+    """A target of `clean_process`, what it is given, and what the source computed from it."""
 
     target: str
     inputs: Mapping[str, np.ndarray]
@@ -38,7 +38,7 @@ def verify(path: str | os.PathLike, cases: Iterable[Case]) -> float:
 
     Args:
       path: the artefact.
-      cases: what to run; see `stranger`.
+      cases: what to run; see `clean_process`.
 
     Returns:
       The largest absolute difference.
@@ -69,7 +69,7 @@ def run(
 
     Args:
       path: the artefact.
-      requests: inputs by name for each target of `stranger`.
+      requests: inputs by name for each target of `clean_process`.
 
     Raises:
       VerificationError: the process failed.
@@ -82,7 +82,7 @@ def run(
         request, answer = (str(Path(folder, name)) for name in ("request.npz", "answer.npz"))
         np.savez(request, **arrays)
         finished = subprocess.run(
-            [sys.executable, str(STRANGER), str(path), request, answer],
+            [sys.executable, str(PROGRAM), str(path), request, answer],
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
             capture_output=True,
             text=True,

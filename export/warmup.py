@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from albert_tf.serving import signatures
-from albert_tf.serving.served_task import TextTask
+from albert_tf.serving.served_task import ServedTask
 
 # Where the server looks for them.
 NAME = "assets.extra/tf_serving_warmup_requests"
@@ -44,7 +44,7 @@ def write(folder: Path, requests: Iterable[Request]) -> None:
             writer.write(log.SerializeToString())
 
 
-def of_task(task: TextTask) -> Iterator[Request]:
+def of_task(task: ServedTask) -> Iterator[Request]:
     """Yields requests for each signature of a task, of several lengths and batch sizes."""
     texts, ids = (task.table[name].inputs for name in ("serving_default", "tokens"))
     for batch, length in _batches(task.seq_length):

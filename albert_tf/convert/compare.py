@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from albert_tf.config import AlbertConfig
 from albert_tf.formats.source import Source
-from albert_tf.modeling import task_models
 from albert_tf.modeling.pretrained import assign
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 
@@ -73,10 +72,10 @@ def _outputs(source: Source) -> dict[str, np.ndarray]:
 
 
 def _task_outputs(source: Source) -> dict[str, np.ndarray]:
-    model = task_models.build(source.config, source.task)
+    model = source.task.type.model_class.from_description(source.config, source.task)
     assign(model, source, allow_partial=True)
     batch = _batch(source.config)
-    if source.task.task == "multiple_choice":  # The rows are the choices of one example.
+    if len(model.INPUT_AXES) == 3:  # The rows are the choices of one example.
         batch = {name: value[tf.newaxis] for name, value in batch.items()}
     outputs = model(batch)
     if not isinstance(outputs, Mapping):

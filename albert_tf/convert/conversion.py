@@ -78,7 +78,7 @@ def _copy_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
 def _check_complete(source: Source, to: str, allow_partial: bool) -> tuple[str, ...]:
     """Returns our names of what will be left behind."""
     needed = [name for name, part in source.parts.items() if part == "encoder"]
-    if source.task is not None and not source.task.uses_pooler:
+    if source.task is not None and not source.task.type.uses_pooler:
         needed = [name for name in needed if "/pooler/" not in name]
     missing = [name for name in needed if name not in source.weights]
     if missing:

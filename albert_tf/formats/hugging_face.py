@@ -71,7 +71,7 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
     buffers = [stored.pop(name) for name in _BUFFERS if name in stored]
     tied = _pop_tied(stored, path)
     task = found.task
-    if f"{_ENCODER}pooler.weight" in stored and task is not None and task.task == "fill_mask":
+    if f"{_ENCODER}pooler.weight" in stored and task is not None and not task.type.head:
         task = None  # A whole encoder with that head, as pretraining leaves it.
     ours = TaskDescription.beside(path)
     if ours is not None and task is not None and ours.labels == task.labels:
@@ -135,8 +135,9 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
 
 def _only_task(arrays: dict[str, np.ndarray], task: TaskDescription) -> dict[str, np.ndarray]:
     """Leaves out what the class of transformers for a task does not have."""
-    absent = [head for head in _HEADS if task.task != "fill_mask" or head != _HEADS[0]]
-    absent += [] if task.uses_pooler else [f"{_ENCODER}pooler."]
+    # A task without a head of its own uses that of masked words.
+    absent = [head for head in _HEADS if task.type.head or head != _HEADS[0]]
+    absent += [] if task.type.uses_pooler else [f"{_ENCODER}pooler."]
     return {name: array for name, array in arrays.items() if not name.startswith(tuple(absent))}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from albert_tf import task_types
 from albert_tf.config import LAYER_NORM_EPSILON, UNUSED_KEYS, AlbertConfig
 from albert_tf.errors import InputError, closest
 from albert_tf.formats.source import Source
@@ -31,15 +32,6 @@ _DEFAULTS = dict(
 # Keys with one value that the model here implements.
 _FIXED = {"model_type": "albert", "tie_word_embeddings": True}
 _FIXED |= {"position_embedding_type": "absolute", "is_decoder": False, "pruned_heads": {}}
-# The class for each task. Regression comes last: its class is read as classification first.
-_CLASSES = {
-    "classification": "AlbertForSequenceClassification",
-    "tagging": "AlbertForTokenClassification",
-    "question_answering": "AlbertForQuestionAnswering",
-    "multiple_choice": "AlbertForMultipleChoice",
-    "fill_mask": "AlbertForMaskedLM",
-    "regression": "AlbertForSequenceClassification",
-}
 _CARRIED = ("layer_norm_eps", "classifier_dropout_prob")
 # Keys that say nothing about the numbers of the model.
 _UNREAD = (
@@ -144,25 +136,28 @@ def architecture(task: TaskDescription | None) -> str | None:
     """
     if task is None:
         return None
-    if task.task not in _CLASSES:
+    if not task.type.hugging_face:
+        there = ", ".join(row.name for row in task_types.all_types() if row.hugging_face)
         raise InputError(
-            f"transformers has models for {', '.join(_CLASSES)}. Received one for {task.task}. "
+            f"transformers has models for {there}. Received one for {task.task}. "
             "Convert it to tf1 or checkpoint."
         )
-    return _CLASSES[task.task]
+    return task.type.hugging_face
 
 
 def _task(values: Mapping[str, Any], path: Path) -> TaskDescription | None:
     """Returns the task of the first architecture, with the labels of id2label."""
-    name = next(iter(values.get("architectures") or ()), "")
-    task = next((task for task, class_ in _CLASSES.items() if class_ == name), None)
-    if task not in ("classification", "tagging"):
-        return task and TaskDescription(task)
+    name = next(iter(values.get("architectures") or ()), None)
+    row = next((row for row in task_types.all_types() if row.hugging_face == name), None)
+    if row is None:
+        return None
+    if not row.has_labels:
+        return TaskDescription(row.name)
     labels = _labels(values, path)
     # transformers takes the mean squared error where there is one label, or the config says so.
-    if task == "classification" and len(labels) == 1:
-        return TaskDescription("regression")
-    return TaskDescription(task, labels)
+    if row.name == "classification":
+        return TaskDescription.of_classifier(labels)
+    return TaskDescription(row.name, labels)
 
 
 def _labels(values: Mapping[str, Any], path: Path) -> tuple[str, ...]:
@@ -190,7 +185,7 @@ def _problem_notes(values: Mapping[str, Any]) -> list[str]:
 
 def _task_values(task: TaskDescription | None) -> dict[str, Any]:
     """Returns the keys of config.json that tell about labels."""
-    if task is None or task.task not in ("classification", "regression", "tagging"):
+    if task is None or not task.type.has_labels:
         return {}
     labels = task.labels or ("LABEL_0",)
     values = {

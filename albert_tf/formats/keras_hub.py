@@ -240,7 +240,7 @@ def write_config(folder: Path, config: AlbertConfig, with_head: bool, with_token
     backbone = _object("albert_backbone", _BACKBONE_CLASS, values)
     _dump(folder / "config.json", backbone)
     # Read by people; from_preset asks only that it is there.
-    _dump(folder / "metadata.json", {"tasks": ["MaskedLM", "TextClassifier"]})
+    _dump(folder / "metadata.json", {"tasks": ["MaskedLM", "ServedClassifier"]})
     if with_head:
         task = {"backbone": backbone, "preprocessor": None, "name": "albert_masked_lm"}
         _dump(folder / "task.json", _object("albert_masked_lm", _TASK_CLASS, task))

@@ -69,7 +69,7 @@ def weights(config: AlbertConfig, task: TaskDescription | None = None) -> Iterat
         T=config.type_vocab_size,
         L=len(task.labels) or 1 if task else 1,
     )
-    for row in (*TABLE, *(TASK_TABLE.get(task.task, ()) if task else ())):
+    for row in (*TABLE, *_head_rows(task)):
         if row.ours.startswith(PROJECTION) and not factorized:
             continue
         in_block = "{g}" in row.ours
@@ -318,48 +318,14 @@ TABLE: tuple[Row, ...] = (
 )
 
 
-def _task_head(shape: str, hugging_face: str, tf1_weights: str, tf1_bias: str) -> tuple[Row, Row]:
-    """The one dense layer of most tasks; the original multiplies with the transposed kernel."""
-    places = (f"{hugging_face}.weight", None, None), (f"{hugging_face}.bias", None, None)
-    return (
-        _row(
-            "head/kernel",
-            shape,
-            "head/kernel",
-            tf1_weights,
-            *places[0],
-            tf1=TRANSPOSE,
-            hugging_face=TRANSPOSE,
-        ),
-        _row("head/bias", shape[1], "head/bias", tf1_bias, *places[1]),
-    )
-
-
-def _joint_head() -> Iterator[Row]:
-    """The head of SQuAD 2.0 (original squad_utils.py:create_v2_model); no other library has it."""
-    for ours, tf1, parts in (
-        ("start", "start_logits/dense", dict(kernel="H1", bias="1")),
-        ("end_hidden", "end_logits/dense_0", dict(kernel="DH", bias="H")),
-        ("end_norm", "end_logits/LayerNorm", dict(gamma="H", beta="H")),
-        ("end", "end_logits/dense_1", dict(kernel="H1", bias="1")),
-        ("impossible_hidden", "answer_class/dense_0", dict(kernel="DH", bias="H")),
-        ("impossible", "answer_class/dense_1", dict(kernel="H1")),
-    ):
-        for part, shape in parts.items():
-            name = f"head/{ours}/{part}"
-            yield _row(name, shape, name, f"{tf1}/{part}", None, None, None)
-
-
-_CLASSIFIER = _task_head("HL", "classifier", "output_weights", "output_bias")
-# What a task adds, by the name in its description. Weights of one task never meet those of another,
-# so that names may come twice.
-TASK_TABLE: dict[str, tuple[Row, ...]] = {
-    "classification": _CLASSIFIER,
-    "regression": _CLASSIFIER,
-    "tagging": _CLASSIFIER,
-    "multiple_choice": _CLASSIFIER,
-    "question_answering": _task_head(
-        "H2", "qa_outputs", "cls/squad/output_weights", "cls/squad/output_bias"
-    ),
-    "joint_question_answering": tuple(_joint_head()),
-}
+def _head_rows(task: TaskDescription | None) -> Iterator[Row]:
+    """Yields the rows of the head that a task adds. Names may recur in the head of another task."""
+    for weight in task.type.head if task else ():
+        name = f"{TASK_HEAD}/{weight.name}"
+        places = {"checkpoint": Place(name)}
+        if weight.tf1 is not None:
+            places["tf1"] = Place(weight.tf1, TRANSPOSE if weight.tf1_transposed else SAME)
+        if weight.hugging_face is not None:
+            transform = TRANSPOSE if len(weight.shape) == 2 else SAME
+            places["hugging_face"] = Place(weight.hugging_face, transform)
+        yield Row(name, weight.shape, places)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from albert_tf import task_types
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.formats import mapping
@@ -92,15 +93,13 @@ def _task(shapes: Mapping[str, tuple[int, ...]]) -> TaskDescription | None:
     Classes have numbers for names, as the checkpoint has none, in the order of the original's
     processors. A head with one output is that of STS-B; of RACE only task.json can tell.
     """
-    if "start_logits/dense/kernel" in shapes:
-        return TaskDescription("joint_question_answering")
-    if "cls/squad/output_weights" in shapes:
-        return TaskDescription("question_answering")
-    if "output_weights" not in shapes:
-        return None
-    count = shapes["output_weights"][0]
-    labels = tuple(str(index) for index in range(count)) if count > 1 else ()
-    return TaskDescription("classification" if labels else "regression", labels)
+    for row in task_types.all_types():
+        if row.head and all(weight.tf1 in shapes for weight in row.head):
+            if not row.has_labels:
+                return TaskDescription(row.name)
+            (count,) = shapes[next(weight.tf1 for weight in row.head if weight.shape == "L")]
+            return TaskDescription.of_classifier(tuple(map(str, range(count))))
+    return None
 
 
 def read_variables(

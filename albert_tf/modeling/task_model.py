@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import tensorflow as tf
 import tf_keras
 
+from albert_tf import task_types
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.formats.load import load
@@ -27,9 +28,8 @@ class TaskModel(tf_keras.Model):
     """An encoder, dropout, and `head`, the layer that a task adds.
 
     Attributes:
-      TASKS: names of `TaskDescription` that the class is built for.
-      USES_POOLER: whether the pooler is part of the model. Where it is not, it is not trained, and
-        weights without one are complete.
+      TASKS: names of `task_types` that the class is built for.
+      INPUT_AXES: of the token ids: batch and sequence; choices between them where there are any.
 
     Args:
       config: of the encoder.
@@ -39,7 +39,7 @@ class TaskModel(tf_keras.Model):
     """
 
     TASKS: ClassVar[tuple[str, ...]] = ()
-    USES_POOLER: ClassVar[bool] = True
+    INPUT_AXES: ClassVar[tuple[str, ...]] = ("B", "S")
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class TaskModel(tf_keras.Model):
         self.encoder = AlbertEncoder.from_albert_config(
             self.albert_config, recompute=recompute, name="encoder"
         )
-        self.encoder.pooler_layer.trainable = self.USES_POOLER
+        self.encoder.pooler_layer.trainable = self._uses_pooler
         self.dropout = Dropout(dropout_rate)
         self.head = make_head(self.encoder)
         build_parts((self.head, self.albert_config.hidden_size))
@@ -108,7 +108,7 @@ class TaskModel(tf_keras.Model):
           InputError: it found the head of another task.
         """
         found: TaskDescription | None = source.task
-        if found is None or found.task == "fill_mask":
+        if found is None or not found.type.head:
             return False
         if found.task not in cls.TASKS:
             raise InputError(
@@ -126,6 +126,10 @@ class TaskModel(tf_keras.Model):
         return cls(config, **kwargs)
 
     @property
+    def _uses_pooler(self) -> bool:
+        return all(task_types.get(name).uses_pooler for name in self.TASKS)
+
+    @property
     def checkpoint_items(self) -> dict[str, Any]:
         """What a checkpoint holds besides the whole model, by Model Garden's names."""
         return dict(encoder=self.encoder)
@@ -138,11 +142,11 @@ class TaskModel(tf_keras.Model):
           training: whether dropout is on.
 
         Returns:
-          The pooled output [B, H], or the sequence output [B, S, H] without `USES_POOLER`.
+          The pooled output [B, H]; of a task without the pooler, the sequence output [B, S, H].
         """
         known = (*inputs.NAMES, *inputs.ALIASES, *inputs.OPTIONAL_NAMES)
         features = {name: features[name] for name in known if name in features}
-        if not self.USES_POOLER:
+        if not self._uses_pooler:
             return self.encoder(features, training=training)["sequence_output"]
         # The last block need not compute what nobody reads.
         return self.encoder(features, training=training, output_range=1)["pooled_output"]

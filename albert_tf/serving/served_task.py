@@ -1,7 +1,7 @@
-"""`TextTask`: what all task models for TensorFlow Serving share, from raw text to named answers.
+"""`ServedTask`: what all task models for TensorFlow Serving share, from raw text to named answers.
 
-A task has three signatures, see `signatures.TASKS`: `serving_default` takes raw texts, `tokens` the
-ids that a client made of them, `examples` serialized tf.train.Example with the texts. All three
+A task has three signatures, see `signatures.of_task`: `serving_default` takes raw texts, `tokens`
+the ids that a client made of them, `examples` serialized tf.train.Example with the texts. All three
 call one graph of the model, and all outputs are dense. Letters: B batch, S sequence.
 """
 
@@ -10,8 +10,9 @@ from __future__ import annotations
 import abc
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -19,7 +20,8 @@ from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.inputs import checked
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.serving import encoder_inputs, signatures
-from albert_tf.serving.signatures import TEXT_ENCODER, TF1_HUB, Spec
+from albert_tf.serving.sample_texts import TEXTS, padded
+from albert_tf.serving.signatures import TEXT_ENCODER, TF1_HUB, Signatures, Spec
 from albert_tf.tokenization.graph import packing as graph_packing
 from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 from albert_tf.tokenization.packing import check_seq_length, special_count
@@ -31,41 +33,105 @@ _ROWS = 16
 
 Texts = Mapping[str, tf.Tensor]
 Tensors = dict[str, tf.Tensor]
+Arrays = dict[str, np.ndarray]
+# Answers of `albert-tf predict` to a file: its ending, such as ".txt", and its text.
+AnswerFile = Callable[[str, str], Sequence[Mapping[str, Any]]]
+Served = TypeVar("Served", bound="ServedTask")
 
 
-class TextTask(abc.ABC):
+class Trained(Protocol):
+    """A model with its task, as `albert_tf.Predictor` holds them.
+
+    Attributes:
+      model: with the weights.
+      task: the `FineTuningTask` with its config and tokenizer.
+      seq_length: the longest row.
+    """
+
+    model: TaskModel
+    task: Any
+    seq_length: int
+
+
+class ServedTask(abc.ABC):
     """A model with its tokenizer, and what is made of its outputs.
 
     Rows are padded to the longest of a batch, and padding is left out of the computation. Texts
     that are too long are cut as in training. Like `SharedModel`, this is no trackable object, so
     that a SavedModel does not hold the Keras layers; `module` makes the one to save.
 
+    Attributes:
+      model: the Keras model.
+      graph_tokenizer: the in-graph tokenizer.
+      SIGNATURES: the tables of `signatures.of_task`, one for each kind of the task.
+      OPTIONS: options of `albert-tf export task` that the task understands, besides those of all.
+
     Args:
-      kind: of `signatures.TASKS`.
+      kind: a key of `SIGNATURES`.
       model: with the weights.
       tokenizer: of the model.
       seq_length: the longest row, S.
     """
+
+    SIGNATURES: ClassVar[Mapping[str, Signatures]]
+    OPTIONS: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self, kind: str, model: tf_keras.Model, tokenizer: AlbertTokenizer, seq_length: int
     ) -> None:
         check_seq_length(seq_length, segments=2)
         self.kind, self.seq_length = kind, seq_length
-        self.table = signatures.TASKS[kind]
+        self.table = self.SIGNATURES[kind]
         self.special_ids = tokenizer.special_ids
-        self._model, self._graph = model, GraphTokenizer(tokenizer)
+        self.model, self.graph_tokenizer = model, GraphTokenizer(tokenizer)
         encoder: AlbertEncoder = model.encoder if isinstance(model, TaskModel) else model
         encoder.remove_padding = True
         texts = signatures.TEXTS.tensor_spec
-        self.tokenize = tf.function(self._graph.tokenize, input_signature=[texts], autograph=False)
+        self.tokenize = tf.function(
+            self.graph_tokenizer.tokenize, input_signature=[texts], autograph=False
+        )
         first = next(iter(self.table["tokens"].inputs.values()))
         self.answer = tf.function(
-            self._answer, input_signature=[first.tensor_spec] * 3, autograph=False
+            self.answer_ids, input_signature=[first.tensor_spec] * 3, autograph=False
         )
 
+    @classmethod
+    def config_of(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the fields of the task's config that options of the export set.
+
+        Args:
+          options: those of `OPTIONS` that were given; by default a field has the option's name.
+        """
+        return dict(options)
+
+    @classmethod
+    def from_predictor(cls: type[Served], predictor: Trained) -> Served:
+        """Returns the served task of a trained one; a class with more arguments overrides it."""
+        kind = predictor.task.describe().task
+        return cls(kind, predictor.model, predictor.task.tokenizer, predictor.seq_length)
+
+    def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
+        """Returns inputs for `serving_default`, and the outputs that it must give for them.
+
+        By default a file of texts is answered, and every entry of the answers that has the name of
+        an output is expected. A task that reads other files, or names its answers otherwise,
+        overrides it.
+
+        Args:
+          answer: returns the answers of `albert-tf predict` to a file.
+          config: of the trained task.
+        """
+        answers = answer(".txt", "".join(f"{text}\n" for text in TEXTS))
+        return {"text": np.array(TEXTS)}, self.arrays(answers)
+
+    def arrays(self, answers: Sequence[Mapping[str, Any]]) -> Arrays:
+        """Returns the entries of answers that have the name of an output, as padded arrays."""
+        outputs = self.table["serving_default"].outputs
+        names = [name for name in outputs if name in answers[0]]
+        return {name: padded([_values(a[name]) for a in answers], outputs[name]) for name in names}
+
     @abc.abstractmethod
-    def _answer(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+    def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         """Returns the outputs of `tokens`, and what `answer_texts` needs besides."""
 
     def answer_texts(self, texts: Texts) -> Tensors:
@@ -79,8 +145,8 @@ class TextTask(abc.ABC):
           assets: files by the name of the attribute that holds them.
         """
         module = tf.__internal__.tracking.AutoTrackable()
-        module.variables = list(self._model.variables)
-        module.tokenizer = self._graph
+        module.variables = list(self.model.variables)
+        module.tokenizer = self.graph_tokenizer
         for name, path in assets.items():
             setattr(module, name, tf.saved_model.Asset(os.fspath(path)))
         return module
@@ -120,6 +186,11 @@ class TextTask(abc.ABC):
         length = tf.minimum(longest, self.seq_length)
         packed = graph_packing.pack(segments, length, self.special_ids)
         return [packed[name] for name in TEXT_ENCODER[:3]]
+
+
+def _values(answer: Any) -> Any:
+    """Returns an entry of an answer without the names of its values."""
+    return list(answer.values()) if isinstance(answer, Mapping) else answer
 
 
 def in_parts(

@@ -1,11 +1,13 @@
-"""Names and keys of every signature that is exported: the one table.
+"""Names and keys of the signatures that are exported.
 
-Exporter, verifier and the tables of export/README.md read it. Two families of input names exist.
-`TEXT_ENCODER` is that of TF-Hub's text encoders for TF2. `TF1_HUB` is that of the released TF1
-modules; the signatures have it, as clients of those modules know them by it. A call takes either.
+The tables of encoder and preprocessor are here; `of_task` makes that of a served task, which is in
+the folder of the task. Exporter, verifier and export/README.md read them. There are two families of
+input names: `TEXT_ENCODER`, that of TF-Hub's text encoders for TF2, and `TF1_HUB`, that of the
+released TF1 modules, whose clients know the signatures by it. A call takes either.
 
 Letters: B batch, S sequence, P predictions a sequence, H hidden size, V vocabulary, N sequence
-length of a preprocessor.
+length of a preprocessor, C classes or choices, K fillings, answers or starts, L ends of a start,
+W words of a text or tokens of a row.
 """
 
 from __future__ import annotations
@@ -113,83 +115,26 @@ PREPROCESSOR: Mapping[str, Signature] = {
     ),
 }
 
-PAIRS = {"text": TEXTS, "text_b": TEXTS}
-_LABELLED = {
-    "label": Spec(tf.string, ("B",)),
-    "label_index": Spec(tf.int32, ("B",)),
-    "probabilities": Spec(tf.float32, ("B", "C")),
-    "logits": Spec(tf.float32, ("B", "C")),
-}
-_FILLED = {
-    "positions": POSITIONS,
-    "token_ids": Spec(tf.int32, ("B", "P", "K")),
-    "pieces": Spec(tf.string, ("B", "P", "K")),
-    "probabilities": Spec(tf.float32, ("B", "P", "K")),
-    "lengths": Spec(tf.int32, ("B",)),
-}
-_TAGGED = {
-    "labels": Spec(tf.string, ("B", "W")),
-    "label_indices": Spec(tf.int32, ("B", "W")),
-    "probabilities": Spec(tf.float32, ("B", "W", "C")),
-    "lengths": Spec(tf.int32, ("B",)),
-}
-_CHOSEN = {
-    "index": Spec(tf.int32, ("B",)),
-    "probabilities": Spec(tf.float32, ("B", "C")),
-    "logits": Spec(tf.float32, ("B", "C")),
-}
-_LOGITS = dict.fromkeys(("start_logits", "end_logits"), Spec(tf.float32, ("B", "S")))
-_BEAMS = {
-    "start_top_log_probs": Spec(tf.float32, ("B", "K")),
-    "start_top_index": Spec(tf.int32, ("B", "K")),
-    "end_top_log_probs": Spec(tf.float32, ("B", "K", "L")),
-    "end_top_index": Spec(tf.int32, ("B", "K", "L")),
-    "impossible_logits": Spec(tf.float32, ("B",)),
-}
-_FOUND = {
-    "answer": Spec(tf.string, ("B",)),
-    "start": Spec(tf.int32, ("B",)),
-    "end": Spec(tf.int32, ("B",)),
-    "score": Spec(tf.float32, ("B",)),
-    "null_odds": Spec(tf.float32, ("B",)),
-    "n_best_answers": Spec(tf.string, ("B", "K")),
-    "n_best_starts": Spec(tf.int32, ("B", "K")),
-    "n_best_ends": Spec(tf.int32, ("B", "K")),
-    "n_best_scores": Spec(tf.float32, ("B", "K")),
-}
+Signatures = Mapping[str, Signature]
 
 
-def _task(
+def of_task(
     texts: Mapping[str, Spec],
     answers: Mapping[str, Spec],
     of_ids: Mapping[str, Spec] | None = None,
     ids: Spec = IDS,
-) -> Mapping[str, Signature]:
-    """Returns the signatures of a task; `of_ids` is what it gives for ids if that is other."""
-    outputs = of_ids or answers
+) -> Signatures:
+    """Returns the signatures of a task that is served: texts, ids, or tf.train.Example in.
+
+    Args:
+      texts: inputs of `serving_default`, and the features of each serialized tf.train.Example that
+        `examples` takes.
+      answers: outputs of both.
+      of_ids: outputs of `tokens`; `answers` by default.
+      ids: each input of `tokens`.
+    """
     return {
         "serving_default": Signature(texts, answers),
-        "tokens": Signature(dict.fromkeys(TF1_HUB[:3], ids), outputs),
+        "tokens": Signature(dict.fromkeys(TF1_HUB[:3], ids), of_ids or answers),
         "examples": Signature({"examples": Spec(tf.string, ("B",))}, answers),
     }
-
-
-# C classes or choices, K fillings, answers or starts, L ends of a start, W words of a text or
-# tokens of a row. `examples` takes serialized tf.train.Example with the texts as features.
-TASKS: Mapping[str, Mapping[str, Signature]] = {
-    "embedding": _task({"text": TEXTS}, {"embedding": Spec(tf.float32, ("B", "H"))}),
-    "classification": _task({"text": TEXTS}, _LABELLED),
-    "pair_classification": _task(PAIRS, _LABELLED),
-    "regression": _task({"text": TEXTS}, {"value": Spec(tf.float32, ("B",))}),
-    "pair_regression": _task(PAIRS, {"value": Spec(tf.float32, ("B",))}),
-    "fill_mask": _task({"text": TEXTS}, _FILLED),
-    "tagging": _task({"text": TEXTS}, {**_TAGGED, "words": Spec(tf.string, ("B", "W"))}, _TAGGED),
-    "question_answering": _task({"question": TEXTS, "context": TEXTS}, _FOUND, _LOGITS),
-    "joint_question_answering": _task({"question": TEXTS, "context": TEXTS}, _FOUND, _BEAMS),
-    "multiple_choice": _task(
-        {"passage": TEXTS, "question": TEXTS, "choices": Spec(tf.string, ("B", "C"))},
-        {**_CHOSEN, "answer": Spec(tf.string, ("B",))},
-        _CHOSEN,
-        Spec(tf.int32, ("B", "C", "S")),
-    ),
-}

@@ -1,4 +1,4 @@
-"""Answers of a fine-tuned model for files without labels."""
+"""`Predictor`: answers of a fine-tuned model for files without labels."""
 
 from __future__ import annotations
 
@@ -10,42 +10,90 @@ from typing import Any
 import tensorflow as tf
 import tqdm
 
+from albert_tf import task_types
 from albert_tf.errors import InputError
 from albert_tf.formats.load import load
+from albert_tf.formats.source import Source
 from albert_tf.modeling.task_model import TaskModel
-from albert_tf.tasks import batching, registry
+from albert_tf.task_types import TaskType
+from albert_tf.tasks import batching
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.outputs import Outputs
 
 # The folder of the best checkpoint in that of a run (experiments/runs/finetune.gin).
 BEST = "best"
+LONGEST = 512  # Of models that do not say how long their training sequences were.
+
+
+def load_best(path_or_handle: str | os.PathLike) -> Source:
+    """Reads a model; of the folder of a run, its best checkpoint where there is one.
+
+    Raises:
+      InputError: as `formats.load.load`.
+    """
+    best = Path(path_or_handle).expanduser() / BEST
+    return load(best if (best / "checkpoint").is_file() else path_or_handle)
+
+
+def task_type(source: Source) -> TaskType:
+    """Returns what a model does; one without a fine-tuned head fills masked words.
+
+    Raises:
+      InputError: it is an encoder alone.
+    """
+    name = source.task.task if source.task is not None else "fill_mask"
+    row = task_types.get(name)
+    if not row.head and "masked_lm" not in source.heads:
+        raise InputError(
+            "Predicting needs a model with a head for a task, or for masked words. Received "
+            f"'{source.path}' ({source.format}) with "
+            f"{', '.join(source.heads) or 'an encoder alone'}. Fine-tune it first: "
+            "`albert-tf train --gin_file finetune_table --help`."
+        )
+    return row
 
 
 class Predictor:
     """A model with its task and vocabulary, ready to answer files.
 
+    ```python
+    predictor = Predictor("runs/reviews")
+    for answer in predictor("new.csv"):
+        print(answer["label"])
+    ```
+
     Args:
-      path_or_handle: a model of any known format with a head for a task, or for masked words. Of
-        the folder of a run, the best checkpoint is taken where there is one.
+      path_or_handle: a model of any known format with a head for a task, or for masked words; or
+        what `load_best` has read. Of the folder of a run, the best checkpoint is taken where there
+        is one.
+      seq_length: the longest sequence in tokens; by default as in training.
       **config: fields of the task's config to change, such as `top_k`.
 
     Attributes:
-      path: where the model was found.
+      path: where the model was read from.
+      task: the `FineTuningTask`.
+      model: with the weights; padding is removed.
+      seq_length: the longest sequence.
 
     Raises:
-      InputError: nothing readable lies there, or it has no head or no vocabulary.
+      InputError: there is no readable model, or it has no head or no vocabulary.
     """
 
-    def __init__(self, path_or_handle: str | os.PathLike, **config: Any) -> None:
-        best = Path(path_or_handle).expanduser() / BEST
-        self.path = best if (best / "checkpoint").is_file() else path_or_handle
-        source = load(self.path)
-        self.task: FineTuningTask = registry.task_of(source, **config)
+    def __init__(
+        self,
+        path_or_handle: str | os.PathLike | Source,
+        seq_length: int | None = None,
+        **config: Any,
+    ) -> None:
+        is_read = isinstance(path_or_handle, Source)
+        source = path_or_handle if is_read else load_best(path_or_handle)
+        self.path = source.path
+        self.task: FineTuningTask = task_type(source).task_class.from_source(source, **config)
         self.model: TaskModel = self.task.MODEL.from_source(source, allow_partial=False)
         self.model.encoder.remove_padding = True
+        settings = source.task.settings if source.task else {}
         longest = self.model.albert_config.max_position_embeddings
-        self.seq_length = int((source.task.settings if source.task else {}).get("seq_length", 512))
-        self.seq_length = min(self.seq_length, longest)
+        self.seq_length = seq_length or min(int(settings.get("seq_length", LONGEST)), longest)
         self._step = tf.function(self._outputs, reduce_retracing=True)
 
     def __call__(
@@ -56,16 +104,18 @@ class Predictor:
         Args:
           input_path: a file of the task's format, or a glob.
           batch_size: examples that are answered together.
-          seq_length: the longest sequence; by default as in training.
+          seq_length: the longest sequence; by default that of the predictor.
 
         Raises:
           InputError: the file breaks a rule of its format; it is named, with the line.
         """
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1. Received {batch_size}.")
-        params = self.task.task_config.validation_data
-        params.input_path, params.is_training = os.fspath(input_path), False
-        params.seq_length = seq_length or self.seq_length
+        params = self.task.task_config.validation_data.replace(
+            input_path=os.fspath(input_path),
+            is_training=False,
+            seq_length=seq_length or self.seq_length,
+        )
         self.task.check_length(params)
         examples = self.task.read(params, labelled=False)
         if not len(examples):

@@ -17,7 +17,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 import albert_tf.export
 from albert_tf.export import task_model
-from albert_tf.export.task_source import Settings
+from albert_tf.export.task_model import Settings
 
 BINARY = os.environ.get("TENSORFLOW_MODEL_SERVER", "")
 FILES = Path(albert_tf.export.__file__).with_name("serving")

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from albert_tf.errors import InputError
-from albert_tf.export import manifest, task_model, task_source, verify
-from albert_tf.export.task_source import Settings
+from albert_tf.export import manifest, task_model, verify
+from albert_tf.export.task_model import Settings
 from tests.support import served_tasks
 from tests.support.commands import status
 
@@ -29,8 +29,8 @@ def tensor(value):
 
 
 def test_answers_are_those_of_predict(served):
-    settings = served_tasks.PRETRAINED.get(served.kind, task_source.DEFAULTS)
-    found = task_source.read(served.source, settings)
+    settings = served_tasks.PRETRAINED.get(served.kind, task_model.DEFAULTS)
+    found = task_model.read(served.source, settings)
     assert found.task.kind == served.kind
     check_all(served.model, found)
 
@@ -54,7 +54,7 @@ def test_texts_without_masks_have_no_filling(exported):
 
 @pytest.mark.parametrize("pooling", ["pooled", "cls"])
 def test_embeddings_are_those_of_the_encoder(source, pooling):
-    found = task_source.read(source, Settings(pooling=pooling, seq_length=20))
+    found = task_model.read(source, Settings(pooling=pooling, seq_length=20))
     signatures = found.task.signatures()
     for case in found.cases():
         run = signatures[case.target.removeprefix("signatures/")]
@@ -66,7 +66,10 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(source, tmp_pat
     for settings, message in [
         (Settings(pooling="max"), "pooling must be known. Received 'max'"),
         (Settings(seq_length=999), "--seq_length 999, max_position_embeddings=40"),
-        (Settings(pairs=True), "--pairs is for classifiers. Received it for a model for fill_mask"),
+        (
+            Settings(pairs=True),
+            "--pairs is for classification and regression. Received it for a model for fill_mask",
+        ),
     ]:
         with pytest.raises(InputError, match=message):
             task_model.export(source, tmp_path / "m", settings=settings)

@@ -65,22 +65,22 @@ def test_a_missing_output_is_refused(answer):
 
 
 def test_a_process_that_fails_is_told_with_its_words(monkeypatch, tmp_path):
-    program = tmp_path / "stranger.py"
+    program = tmp_path / "clean_process.py"
     program.write_text("raise SystemExit('no such op: Foo')")
-    monkeypatch.setattr(verify, "STRANGER", program)
+    monkeypatch.setattr(verify, "PROGRAM", program)
     with pytest.raises(VerificationError, match="'artefact'.* status 1:\nno such op: Foo"):
         check()
 
 
 def test_inputs_and_outputs_reach_the_process_and_come_back(monkeypatch, tmp_path):
-    program = tmp_path / "stranger.py"
+    program = tmp_path / "clean_process.py"
     program.write_text(
         "import sys, numpy as np\n"
         "asked = np.load(sys.argv[2])\n"
         "answer = {'path': np.array(sys.argv[1]), **asked}\n"
         "np.savez(sys.argv[3], **answer)\n"
     )
-    monkeypatch.setattr(verify, "STRANGER", program)
+    monkeypatch.setattr(verify, "PROGRAM", program)
     answer = verify.run("artefact", {"signatures/mlm": {"ids": np.array([[7, 8]])}, "info": {}})
     assert set(answer) == {"path", "signatures/mlm:", "signatures/mlm:ids", "info:"}
     assert answer["signatures/mlm:ids"].tolist() == [[7, 8]]

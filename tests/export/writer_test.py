@@ -1,8 +1,12 @@
+import json
+
 import pytest
 import tensorflow as tf
 
+from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.export import manifest, writer
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
 class Doubler(tf.Module):
@@ -52,3 +56,38 @@ def test_nothing_is_overwritten(tmp_path):
         write(tmp_path)
     assert (tmp_path / "mine").read_text() == "kept"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_next_version_is_one_more_than_the_highest_number(tmp_path):
+    assert writer.version_folder(tmp_path / "new") == tmp_path / "new/1"
+    for name in ("2", "0010", "v11", ".12.part", "x"):
+        (tmp_path / name).mkdir()
+    assert writer.version_folder(tmp_path).name == "11"
+    assert writer.version_folder(tmp_path, "007").name == "7"
+
+
+@pytest.mark.parametrize("version", ["v1", "1.0", "-1", "", "٣", str(2**63)])
+def test_the_server_would_ignore_other_names(tmp_path, version):
+    with pytest.raises(InputError, match="must be a whole number.*Received '.*Leave it out"):
+        writer.version_folder(tmp_path, version)
+
+
+def test_the_files_of_an_encoder(source, tmp_path):
+    config = AlbertConfig(vocab_size=200, hidden_size=24, num_attention_heads=4)
+    files = writer.write_assets(tmp_path, AlbertTokenizer.from_pretrained(source), config)
+    assert {name: path.name for name, path in files.items()} == {
+        "sp_model_file": "small.model",
+        "vocab_listing": "small.vocab",
+        "preprocess_description": "small.preprocess.json",
+        "albert_config": "albert_config.json",
+    }
+    assert files["sp_model_file"].read_bytes() == (source / "small.model").read_bytes()
+    assert AlbertConfig.from_json_file(files["albert_config"]) == config
+    assert json.loads(files["preprocess_description"].read_text())["rules"] == "original"
+
+
+def test_the_listing_is_what_sentencepiece_writes(source, tmp_path):
+    files = writer.write_assets(tmp_path, AlbertTokenizer.from_pretrained(source), AlbertConfig())
+    listing = (source / "small.vocab").read_text(encoding="utf-8")
+    assert files["vocab_listing"].read_text(encoding="utf-8") == listing
+    assert listing.count("\n") == 200

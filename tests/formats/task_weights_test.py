@@ -13,7 +13,6 @@ import albert_tf
 from albert_tf.convert.conversion import convert
 from albert_tf.errors import InputError
 from albert_tf.formats import load
-from albert_tf.modeling import task_models
 from albert_tf.task_types import TaskDescription
 from tests.support.goldens import TESTDATA, TOLERANCE, difference
 
@@ -23,7 +22,7 @@ TASKS = {path.name: path for path in sorted(HF.iterdir()) if path.is_dir()}
 
 def model_of(folder):
     source = load.load(folder)
-    return task_models.model_class(source.task.task).from_pretrained(folder)
+    return source.task.type.model_class.from_pretrained(folder)
 
 
 def outputs(model, task):

@@ -19,7 +19,7 @@ GOLDENS = TESTDATA / "tokenization"
 TEXTS = ["Hello, wörld 1,000,", "", "a longer text, that is cut", "[MASK] İ ``x''"]
 OTHERS = ["x", "y z", "two words and more of them", ""]
 
-STRANGER = """
+PROGRAM = """
 import json, sys
 import tensorflow as tf, tensorflow_hub as hub, tensorflow_text, tf_keras
 path, texts, others = sys.argv[1], *map(json.loads, sys.argv[2:])
@@ -70,7 +70,7 @@ def test_a_stranger_uses_the_moved_export(tmp_path, rules):
     shutil.rmtree(tmp_path / "source")
     moved = shutil.move(tmp_path / "first", tmp_path / "moved")
     out = subprocess.run(
-        [sys.executable, "-c", STRANGER, moved, json.dumps(TEXTS), json.dumps(OTHERS)],
+        [sys.executable, "-c", PROGRAM, moved, json.dumps(TEXTS), json.dumps(OTHERS)],
         check=True,
         capture_output=True,
         text=True,

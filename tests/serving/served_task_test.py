@@ -7,13 +7,17 @@ import pytest
 import tensorflow as tf
 
 from albert_tf.tasks.classification.model import AlbertClassifier
-from albert_tf.tasks.classification.served import TextClassifier
+from albert_tf.tasks.classification.served import ServedClassifier
 from albert_tf.tasks.multiple_choice import data as multiple_choice
 from albert_tf.tasks.multiple_choice.model import AlbertMultipleChoice
-from albert_tf.tasks.multiple_choice.served import ChoiceMaker
+from albert_tf.tasks.multiple_choice.served import ServedMultipleChoice
 from albert_tf.tasks.question_answering.joint_model import AlbertJointSpanLabeler
 from albert_tf.tasks.question_answering.model import AlbertSpanLabeler
-from albert_tf.tasks.question_answering.served import JointSpanFinder, SpanFinder, SpanSettings
+from albert_tf.tasks.question_answering.served import (
+    ServedJointQuestionAnswering,
+    ServedQuestionAnswering,
+    SpanSettings,
+)
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from tests.support.paths import TESTDATA
 from tests.support.small_config import SMALL
@@ -38,7 +42,7 @@ def tokenizer():
 
 def test_a_class_is_what_the_model_says_to_the_ids_of_a_text(tokenizer):
     model = AlbertClassifier(CONFIG, labels=LABELS)
-    run = TextClassifier(model, tokenizer, seq_length=32).signatures()["serving_default"]
+    run = ServedClassifier(model, tokenizer, seq_length=32).signatures()["serving_default"]
     outputs = run(tf.constant(TEXTS))
     logits = model(tokenizer(TEXTS, padding="longest")).numpy()
     np.testing.assert_allclose(outputs["logits"], logits, atol=1e-5)
@@ -50,10 +54,10 @@ def test_a_class_is_what_the_model_says_to_the_ids_of_a_text(tokenizer):
     assert labels == [LABELS[index] for index in logits.argmax(1)]
 
 
-@pytest.mark.parametrize("finder", [SpanFinder, JointSpanFinder])
+@pytest.mark.parametrize("finder", [ServedQuestionAnswering, ServedJointQuestionAnswering])
 def test_contexts_without_an_answer_and_bad_ones(tokenizer, finder):
-    labeler = AlbertSpanLabeler if finder is SpanFinder else AlbertJointSpanLabeler
-    settings = SpanSettings(n_best=3, max_query_length=9)
+    labeler = AlbertSpanLabeler if finder is ServedQuestionAnswering else AlbertJointSpanLabeler
+    settings = SpanSettings(128, 9, n_best=3, max_answer_length=30, null_threshold=None)
     run = finder(labeler(CONFIG), tokenizer, 32, settings).signatures()["serving_default"]
     questions = ["", "which " * 50, "what", "why"]
     contexts = ["", TEXTS[2], b"\xff \xfe", "word " * 2000]
@@ -70,7 +74,9 @@ def test_contexts_without_an_answer_and_bad_ones(tokenizer, finder):
 
 @pytest.fixture(scope="module")
 def choose(tokenizer):
-    return ChoiceMaker(AlbertMultipleChoice(CONFIG), tokenizer, 32).signatures()["serving_default"]
+    return ServedMultipleChoice(AlbertMultipleChoice(CONFIG), tokenizer, 32).signatures()[
+        "serving_default"
+    ]
 
 
 def test_choices_that_are_not_there_are_never_chosen(choose):

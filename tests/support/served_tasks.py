@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from albert_tf.export import task_model
-from albert_tf.export.task_source import Settings
+from albert_tf.export.task_model import Settings
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.classification.task import ClassificationTask
 from albert_tf.tasks.multiple_choice.task import MultipleChoiceTask

@@ -1,18 +1,23 @@
-"""`SentenceEmbedding`: one vector for a text."""
+"""`ServedEmbedding`: one vector for a text."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
 from albert_tf.errors import InputError, closest
 from albert_tf.modeling.encoder import AlbertEncoder
-from albert_tf.serving.served_task import Tensors, TextTask
+from albert_tf.serving import sample_texts, signatures
+from albert_tf.serving.served_task import AnswerFile, Arrays, ServedTask, Tensors
+from albert_tf.serving.signatures import TEXT_ENCODER, TEXTS, Spec
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 POOLINGS = ("mean", "pooled", "cls")
 
 
-class SentenceEmbedding(TextTask):
+class ServedEmbedding(ServedTask):
     """The vectors of an encoder's last block, as one.
 
     Args:
@@ -27,6 +32,12 @@ class SentenceEmbedding(TextTask):
       InputError: `pooling` is unknown.
     """
 
+    SIGNATURES = {
+        "embedding": signatures.of_task(
+            {"text": TEXTS}, {"embedding": Spec(tf.float32, ("B", "H"))}
+        )
+    }
+
     def __init__(
         self,
         encoder: AlbertEncoder,
@@ -38,13 +49,30 @@ class SentenceEmbedding(TextTask):
             raise InputError(
                 f"pooling must be known. Received {pooling!r}. {closest(pooling, POOLINGS)}"
             )
-        self._pooling = pooling
+        self._pooling, self._tokenizer = pooling, tokenizer
         super().__init__("embedding", encoder, tokenizer, seq_length)
 
-    def _answer(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+    def expected(self, answer: AnswerFile | None, config: Any) -> tuple[Arrays, Arrays]:
+        """Returns texts, and their vectors, made by NumPy of the outputs of the encoder."""
+        texts = list(sample_texts.TEXTS)
+        packed = self._tokenizer(texts, max_length=self.seq_length, padding="longest")
+        outputs = self.model({name: tf.constant(packed[name]) for name in TEXT_ENCODER[:3]})
+        vectors, mask = (
+            outputs["sequence_output"].numpy(),
+            packed["input_mask"],
+        )  # [B, S, H], [B, S]
+        weights = mask[:, :, np.newaxis] / mask.sum(1)[:, np.newaxis, np.newaxis]
+        pooled = {
+            "pooled": outputs["pooled_output"].numpy(),
+            "cls": vectors[:, 0],
+            "mean": (vectors * weights).sum(1).astype(np.float32),
+        }
+        return {"text": np.array(texts)}, {"embedding": pooled[self._pooling]}
+
+    def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         # Who reads the first position alone needs nothing else of the last block.
         output_range = None if self._pooling == "mean" else 1
-        outputs = self._model(self.features(ids, mask, types), output_range=output_range)
+        outputs = self.model(self.features(ids, mask, types), output_range=output_range)
         if self._pooling == "pooled":
             return {"embedding": outputs["pooled_output"]}
         vectors = outputs["sequence_output"]  # [B, S or 1, H]

@@ -27,7 +27,6 @@ class AlbertMaskedLM(TaskModel):
     """
 
     TASKS = ("fill_mask",)
-    USES_POOLER = False
 
     def __init__(
         self,

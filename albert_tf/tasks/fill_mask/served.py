@@ -1,17 +1,31 @@
-"""`MaskFiller`: the likeliest pieces at each [MASK] of a text."""
+"""`ServedFillMask`: the likeliest pieces at each [MASK] of a text."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
-from albert_tf.serving.served_task import Tensors, Texts, TextTask
+from albert_tf.serving import sample_texts, signatures
+from albert_tf.serving.served_task import AnswerFile, Arrays, ServedTask, Tensors, Texts, Trained
+from albert_tf.serving.signatures import POSITIONS, TEXTS, Spec
 from albert_tf.tasks.fill_mask.model import AlbertMaskedLM
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 MASK = "[MASK]"
 
 
-class MaskFiller(TextTask):
+_FILLED = {
+    "positions": POSITIONS,
+    "token_ids": Spec(tf.int32, ("B", "P", "K")),
+    "pieces": Spec(tf.string, ("B", "P", "K")),
+    "probabilities": Spec(tf.float32, ("B", "P", "K")),
+    "lengths": Spec(tf.int32, ("B",)),
+}
+
+
+class ServedFillMask(ServedTask):
     """K pieces for each of P masks; rows with fewer masks have "" and probability 0 behind theirs.
 
     Args:
@@ -21,11 +35,35 @@ class MaskFiller(TextTask):
       top_k: K.
     """
 
+    SIGNATURES = {"fill_mask": signatures.of_task({"text": TEXTS}, _FILLED)}
+    OPTIONS = ("top_k",)
+
     def __init__(
         self, model: AlbertMaskedLM, tokenizer: AlbertTokenizer, seq_length: int, top_k: int = 5
     ) -> None:
         self._pieces, self._top_k = tokenizer.pieces, min(top_k, tokenizer.vocab_size)
         super().__init__("fill_mask", model, tokenizer, seq_length)
+
+    @classmethod
+    def from_predictor(cls, predictor: Trained) -> ServedFillMask:
+        """Returns the served task, with as many fillings as the config of the task says."""
+        task = predictor.task
+        return cls(predictor.model, task.tokenizer, predictor.seq_length, task.task_config.top_k)
+
+    def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
+        """Returns texts with masks, and the fillings of these."""
+        texts, outputs = sample_texts.TEXTS, self.table["serving_default"].outputs
+        rows = [a["fillings"] for a in answer(".txt", "".join(f"{text}\n" for text in texts))]
+        fields = {"pieces": "piece", "probabilities": "probability"}
+        arrays = {
+            name: sample_texts.padded(
+                [[[filling[field] for filling in mask] for mask in row] for row in rows],
+                outputs[name],
+            )
+            for name, field in fields.items()
+        }
+        lengths = np.array([len(row) for row in rows], np.int32)
+        return {"text": np.array(texts)}, {**arrays, "lengths": lengths}
 
     def answer_texts(self, texts: Texts) -> Tensors:
         """Returns the outputs of `serving_default`; [MASK] in a text is the special token."""
@@ -37,13 +75,13 @@ class MaskFiller(TextTask):
         rows = parts.with_values(tokens).merge_dims(1, 2)  # [B, (tokens)]
         return self.answer(*self.pack([rows[:, 1:]]))
 
-    def _answer(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+    def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         masked = tf.equal(ids, self.special_ids.mask) & tf.equal(mask, 1)  # [B, S]
         places = tf.range(tf.shape(ids)[1]) + tf.zeros_like(ids)
         found = tf.ragged.boolean_mask(places, masked)  # [B, (masks)]
         lengths, positions = tf.cast(found.row_lengths(), tf.int32), found.to_tensor()  # [B, P]
         features = self.features(ids, mask, types)
-        logits = self._model({**features, "masked_lm_positions": positions})  # [B, P, V]
+        logits = self.model({**features, "masked_lm_positions": positions})  # [B, P, V]
         shares, best = tf.math.top_k(tf.nn.softmax(logits), self._top_k)  # [B, P, K]
         there = tf.sequence_mask(lengths, tf.shape(positions)[1])[:, :, tf.newaxis]
         names = tf.gather(tf.constant(self._pieces), tf.minimum(best, len(self._pieces) - 1))

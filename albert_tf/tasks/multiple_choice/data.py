@@ -45,7 +45,7 @@ def joined(question: str, choice: str) -> str:
     """Returns the question with the choice in its gaps, or behind it if it has none.
 
     RACE writes a gap as "_" (original race_utils.py); a run of them, as others write it, is one
-    gap. Served models do the same (`ChoiceMaker`).
+    gap. Served models do the same (`ServedMultipleChoice`).
     """
     return choice.join(_GAP.split(question)) if "_" in question else f"{question} {choice}"
 

@@ -26,6 +26,7 @@ class AlbertMultipleChoice(TaskModel):
     """
 
     TASKS = ("multiple_choice",)
+    INPUT_AXES = ("B", "C", "S")
 
     def __init__(
         self,

@@ -1,16 +1,34 @@
-"""`ChoiceMaker`: the right one of several answers."""
+"""`ServedMultipleChoice`: the right one of several answers."""
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
-from albert_tf.serving.served_task import Tensors, Texts, TextTask
+from albert_tf.serving import signatures
+from albert_tf.serving.sample_texts import SECOND_TEXTS
+from albert_tf.serving.served_task import AnswerFile, Arrays, ServedTask, Tensors, Texts, Trained
+from albert_tf.serving.signatures import TEXTS, Spec
 from albert_tf.tasks.multiple_choice.model import AlbertMultipleChoice
 from albert_tf.tokenization.packing import special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
+_OF_IDS = {
+    "index": Spec(tf.int32, ("B",)),
+    "probabilities": Spec(tf.float32, ("B", "C")),
+    "logits": Spec(tf.float32, ("B", "C")),
+}
+_CHOICES = (
+    ("yes", "of course, 1,000 times", "no"),
+    ("one", "two", ""),
+    ("none of them", "all", "some of them, but not those that were named before"),
+)
 
-class ChoiceMaker(TextTask):
+
+class ServedMultipleChoice(ServedTask):
     """A passage, a question and C choices; of two texts, the choice is kept and the passage cut.
 
     A request has as many choices in each row; rows with fewer end in empty ones, which get
@@ -23,6 +41,15 @@ class ChoiceMaker(TextTask):
       max_qa_length: tokens of a question with its choice, of which the end is kept.
     """
 
+    SIGNATURES = {
+        "multiple_choice": signatures.of_task(
+            {"passage": TEXTS, "question": TEXTS, "choices": Spec(tf.string, ("B", "C"))},
+            {**_OF_IDS, "answer": Spec(tf.string, ("B",))},
+            _OF_IDS,
+            Spec(tf.int32, AlbertMultipleChoice.INPUT_AXES),
+        )
+    }
+
     def __init__(
         self,
         model: AlbertMultipleChoice,
@@ -33,6 +60,28 @@ class ChoiceMaker(TextTask):
         self._room = seq_length - special_count(2)
         self._longest = min(max_qa_length, self._room)
         super().__init__("multiple_choice", model, tokenizer, seq_length)
+
+    @classmethod
+    def from_predictor(cls, predictor: Trained) -> ServedMultipleChoice:
+        """Returns the served task, which cuts questions as the config of the task says."""
+        task, length = predictor.task, predictor.seq_length
+        return cls(predictor.model, task.tokenizer, length, task.task_config.max_qa_length)
+
+    def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
+        """Returns passages, questions and choices, and which choice is right."""
+        questions = ("Which?", "There are _.", "_, or ____?") if config.question else ("",) * 3
+        lines = [
+            {config.passage: passage, **dict.fromkeys(config.choices, "")}
+            | ({config.question: question} if config.question else {})
+            | dict(zip(config.choices, choices))
+            for passage, question, choices in zip(SECOND_TEXTS, questions, _CHOICES)
+        ]
+        answers = answer(".jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        inputs = (SECOND_TEXTS, questions, _CHOICES)
+        names = self.table["serving_default"].inputs
+        arrays = self.arrays(answers)
+        del arrays["answer"]  # `predict` writes the choice within its question.
+        return dict(zip(names, map(np.array, inputs))), arrays
 
     def answer_texts(self, texts: Texts) -> Tensors:
         """Returns the outputs of `serving_default`."""
@@ -52,8 +101,8 @@ class ChoiceMaker(TextTask):
         outputs = self.answer(*(tf.reshape(x, [*tf.unstack(shape), -1]) for x in packed))
         return {**outputs, "answer": tf.gather(choices, outputs["index"], batch_dims=1)}
 
-    def _answer(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
-        logits = self._model(self.features(ids, mask, types))  # [B, C]
+    def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+        logits = self.model(self.features(ids, mask, types))  # [B, C]
         # A choice has tokens besides the special ones.
         there = tf.reduce_sum(mask, axis=2) > special_count(2)  # [B, C]
         scores = tf.where(there, logits, logits.dtype.min)

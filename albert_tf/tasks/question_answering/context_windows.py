@@ -1,4 +1,4 @@
-"""A context in windows: what `SpanFinder` asks the model, for one question.
+"""A context in windows: what `ServedQuestionAnswering` asks the model, for one question.
 
 The same windows as `span_windows` makes, inside a graph. Nothing here grows with the
 length of the context times the number of windows, so that a context may be very long. Letters: T

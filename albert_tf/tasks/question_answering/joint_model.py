@@ -36,7 +36,6 @@ class AlbertJointSpanLabeler(TaskModel):
     """
 
     TASKS = ("joint_question_answering",)
-    USES_POOLER = False
 
     def __init__(
         self,

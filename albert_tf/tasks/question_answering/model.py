@@ -26,7 +26,6 @@ class AlbertSpanLabeler(TaskModel):
     """
 
     TASKS = ("question_answering",)
-    USES_POOLER = False
 
     def __init__(
         self,

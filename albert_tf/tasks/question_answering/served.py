@@ -1,17 +1,31 @@
-"""`SpanFinder`: the part of a context that answers a question."""
+"""`ServedQuestionAnswering`: the part of a context that answers a question."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import tensorflow as tf
 
-from albert_tf.serving.served_task import Tensors, Texts, TextTask, in_parts
+from albert_tf.serving import signatures
+from albert_tf.serving.sample_texts import SECOND_TEXTS, padded
+from albert_tf.serving.served_task import (
+    AnswerFile,
+    Arrays,
+    ServedTask,
+    Tensors,
+    Texts,
+    Trained,
+    in_parts,
+)
+from albert_tf.serving.signatures import TEXTS, Spec
 from albert_tf.tasks.question_answering import context_windows
 from albert_tf.tasks.question_answering.context_windows import Windows
 from albert_tf.tasks.question_answering.joint_model import AlbertJointSpanLabeler
 from albert_tf.tasks.question_answering.model import AlbertSpanLabeler
+from albert_tf.tasks.question_answering.span_windows import WindowSettings
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 # Spans whose texts are compared, for each that is wanted: different spans may have the same text.
@@ -29,14 +43,37 @@ _BEST = {
 }
 
 
+_INPUTS = {"question": TEXTS, "context": TEXTS}
+_FOUND = {
+    "answer": Spec(tf.string, ("B",)),
+    "start": Spec(tf.int32, ("B",)),
+    "end": Spec(tf.int32, ("B",)),
+    "score": Spec(tf.float32, ("B",)),
+    "null_odds": Spec(tf.float32, ("B",)),
+    "n_best_answers": Spec(tf.string, ("B", "K")),
+    "n_best_starts": Spec(tf.int32, ("B", "K")),
+    "n_best_ends": Spec(tf.int32, ("B", "K")),
+    "n_best_scores": Spec(tf.float32, ("B", "K")),
+}
+_LOGITS = dict.fromkeys(("start_logits", "end_logits"), Spec(tf.float32, ("B", "S")))
+_BEAMS = {
+    "start_top_log_probs": Spec(tf.float32, ("B", "K")),
+    "start_top_index": Spec(tf.int32, ("B", "K")),
+    "end_top_log_probs": Spec(tf.float32, ("B", "K", "L")),
+    "end_top_index": Spec(tf.int32, ("B", "K", "L")),
+    "impossible_logits": Spec(tf.float32, ("B",)),
+}
+Finder = TypeVar("Finder", bound="ServedQuestionAnswering")
+
+
 class SpanSettings(NamedTuple):
     """How contexts are cut and answers chosen; see `QuestionAnsweringConfig`."""
 
-    doc_stride: int = 128
-    max_query_length: int = 64
-    n_best: int = 20
-    max_answer_length: int = 30
-    null_threshold: float | None = None
+    doc_stride: int
+    max_query_length: int
+    n_best: int
+    max_answer_length: int
+    null_threshold: float | None
 
 
 class Spans(NamedTuple):
@@ -48,13 +85,13 @@ class Spans(NamedTuple):
     null: tf.Tensor
 
 
-class SpanFinder(TextTask):
+class ServedQuestionAnswering(ServedTask):
     """The best spans over all windows of a context, as in evaluation.
 
     Only the 40 * n_best best spans are compared by their texts.
 
-    This one reads independent scores of start and end; `JointSpanFinder` the beams of the joint
-    model.
+    This class reads independent scores of start and end, `ServedJointQuestionAnswering` the beams
+    of the joint model.
 
     `start` and `end` count characters of the context, as SQuAD does. Where there is no answer, or
     the odds of that exceed the threshold of the training, `answer` is "". Letters: T tokens of a
@@ -67,7 +104,7 @@ class SpanFinder(TextTask):
       settings: how contexts are cut and answers chosen.
     """
 
-    KIND = "question_answering"
+    SIGNATURES = {"question_answering": signatures.of_task(_INPUTS, _FOUND, _LOGITS)}
 
     def __init__(
         self,
@@ -77,12 +114,44 @@ class SpanFinder(TextTask):
         settings: SpanSettings,
     ) -> None:
         self._settings = settings
-        super().__init__(self.KIND, model, tokenizer, seq_length)
+        (kind,) = self.SIGNATURES
+        super().__init__(kind, model, tokenizer, seq_length)
+
+    @classmethod
+    def from_predictor(cls: type[Finder], predictor: Trained) -> Finder:
+        """Returns the served task, which cuts contexts as the config of the task says.
+
+        Raises:
+          InputError: windows have no room for a question.
+        """
+        task, length = predictor.task, predictor.seq_length
+        settings = {name: getattr(task.task_config, name) for name in SpanSettings._fields}
+        WindowSettings(length, settings["doc_stride"], settings["max_query_length"])
+        return cls(predictor.model, task.tokenizer, length, SpanSettings(**settings))
+
+    def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
+        """Returns questions and contexts, and the best spans."""
+        questions, contexts = ("Which?", "How many, or how long?", "Why so?"), SECOND_TEXTS
+        rows = [
+            {"context": context, "qas": [{"id": str(index), "question": question}]}
+            for index, (question, context) in enumerate(zip(questions, contexts))
+        ]
+        answers = list(answer(".json", json.dumps({"data": [{"paragraphs": rows}]})))
+        answers.sort(key=lambda answer: int(answer["id"]))
+        fields = dict(answers=("text", ""), starts=("begin", 0), ends=("end", 0))
+        fields["scores"] = ("probability", 0.0)
+        arrays = self.arrays(answers)
+        for name, (field, blank) in fields.items():
+            output = f"n_best_{name}"
+            best = [[span[field] for span in answer["n_best"]] for answer in answers]
+            best = [row + [blank] * (self._settings.n_best - len(row)) for row in best]
+            arrays[output] = padded(best, _FOUND[output])
+        return dict(question=np.array(questions), context=np.array(contexts)), arrays
 
     def answer_texts(self, texts: Texts) -> Tensors:
         """Returns the outputs of `serving_default`."""
         query = self.tokenize(texts["question"])[:, : self._settings.max_query_length]
-        context = self._graph.tokenize_with_offsets(texts["context"])
+        context = self.graph_tokenizer.tokenize_with_offsets(texts["context"])
         one = {
             "answer": tf.TensorSpec([], tf.string),
             "start": tf.TensorSpec([], tf.int32),
@@ -97,8 +166,8 @@ class SpanFinder(TextTask):
         elements = (query, *context, texts["context"])
         return tf.map_fn(lambda row: self._one(*row), elements, fn_output_signature=signature)
 
-    def _answer(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
-        return self._model(self.features(ids, mask, types))
+    def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+        return self.model(self.features(ids, mask, types))
 
     def _one(
         self,
@@ -202,10 +271,10 @@ class SpanFinder(TextTask):
         }
 
 
-class JointSpanFinder(SpanFinder):
+class ServedJointQuestionAnswering(ServedQuestionAnswering):
     """The same with ends that are conditioned on their starts, and a verdict on no answer."""
 
-    KIND = "joint_question_answering"
+    SIGNATURES = {"joint_question_answering": signatures.of_task(_INPUTS, _FOUND, _BEAMS)}
 
     def _spans(self, outputs: Tensors, windows: Windows) -> Spans:
         ends = outputs["end_top_index"] - windows.begin  # [W, K, L]

@@ -18,6 +18,9 @@ from albert_tf.tokenization.offsets import TokenSpans
 from albert_tf.tokenization.packing import special_count
 from albert_tf.tokenization.special_ids import SpecialIds
 
+# As in the original (run_squad_v1.py).
+DOC_STRIDE, MAX_QUERY_LENGTH = 128, 64
+
 
 @dataclasses.dataclass(frozen=True)
 class WindowSettings:
@@ -30,8 +33,8 @@ class WindowSettings:
     """
 
     seq_length: int = 384
-    doc_stride: int = 128
-    max_query_length: int = 64
+    doc_stride: int = DOC_STRIDE
+    max_query_length: int = MAX_QUERY_LENGTH
 
     def __post_init__(self) -> None:
         if self.doc_stride < 1 or self.max_query_length < 1:

@@ -33,7 +33,12 @@ from albert_tf.tasks.question_answering import report as squad_report
 from albert_tf.tasks.question_answering import span_decoding, squad
 from albert_tf.tasks.question_answering.model import AlbertSpanLabeler
 from albert_tf.tasks.question_answering.span_decoding import Answer, Candidates
-from albert_tf.tasks.question_answering.span_windows import Window, WindowSettings
+from albert_tf.tasks.question_answering.span_windows import (
+    DOC_STRIDE,
+    MAX_QUERY_LENGTH,
+    Window,
+    WindowSettings,
+)
 from albert_tf.tasks.question_answering.squad import Question
 
 _ROUNDING = 1e-3  # more than the odds differ by between devices, batches and exports
@@ -62,8 +67,8 @@ class QuestionAnsweringConfig(FineTuningConfig):
         task.json keeps it.
     """
 
-    doc_stride: int = 128
-    max_query_length: int = 64
+    doc_stride: int = DOC_STRIDE
+    max_query_length: int = MAX_QUERY_LENGTH
     n_best: int = 20
     max_answer_length: int = 30
     skip_invalid: bool = False

@@ -20,7 +20,6 @@ class AlbertTokenClassifier(LabelModel):
     """
 
     TASKS = ("tagging",)
-    USES_POOLER = False
     HEAD = "token_classifier"
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:

@@ -1,32 +1,50 @@
-"""`WordTagger`: a label for each word of a text."""
+"""`ServedTagging`: a label for each word of a text."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
-from albert_tf.serving.served_task import Tensors, Texts, TextTask, in_parts
-from albert_tf.tasks.tagging.model import AlbertTokenClassifier
+from albert_tf.serving import sample_texts, signatures
+from albert_tf.serving.served_task import (
+    AnswerFile,
+    Arrays,
+    ServedTask,
+    Tensors,
+    Texts,
+    in_parts,
+)
+from albert_tf.serving.signatures import TEXTS, Spec
 from albert_tf.tokenization.packing import special_count
-from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+_OF_TOKENS = {
+    "labels": Spec(tf.string, ("B", "W")),
+    "label_indices": Spec(tf.int32, ("B", "W")),
+    "probabilities": Spec(tf.float32, ("B", "W", "C")),
+    "lengths": Spec(tf.int32, ("B",)),
+}
+_OF_WORDS = {**_OF_TOKENS, "words": Spec(tf.string, ("B", "W"))}
 
 
-class WordTagger(TextTask):
+class ServedTagging(ServedTask):
     """Words are what white space parts; each has the label of its first token.
 
     Texts that are too long are continued in further rows of the batch, as in evaluation, so that
     every word is labelled. For `tokens`, every position is taken for a word. T words of all texts,
     R rows.
 
-    Args:
-      model: with the weights.
-      tokenizer: of the model.
-      seq_length: the longest row.
     """
 
-    def __init__(
-        self, model: AlbertTokenClassifier, tokenizer: AlbertTokenizer, seq_length: int
-    ) -> None:
-        super().__init__("tagging", model, tokenizer, seq_length)
+    SIGNATURES = {"tagging": signatures.of_task({"text": TEXTS}, _OF_WORDS, _OF_TOKENS)}
+
+    def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
+        """Returns texts, and the labels of their words."""
+        texts = [*sample_texts.TEXTS, sample_texts.SECOND_TEXTS[1]]
+        answers = answer(".txt", "\n\n".join("\n".join(t.split()) for t in texts) + "\n")
+        lengths = np.array([len(answer["words"]) for answer in answers], np.int32)
+        return {"text": np.array(texts)}, {**self.arrays(answers), "lengths": lengths}
 
     def answer_texts(self, texts: Texts) -> Tensors:
         """Returns the outputs of `serving_default`; behind the last word they are "" and 0."""
@@ -55,11 +73,11 @@ class WordTagger(TextTask):
         lengths = tf.cast(words.row_lengths(), tf.int32)
         return {**found, "words": words.to_tensor(), "lengths": lengths}
 
-    def _answer(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
-        logits = self._model(self.features(ids, mask, types))  # [B, S, C]
+    def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+        logits = self.model(self.features(ids, mask, types))  # [B, S, C]
         best = tf.argmax(logits, axis=-1, output_type=tf.int32)  # [B, S]
         return {
-            "labels": tf.gather(tf.constant(self._model.labels), best),
+            "labels": tf.gather(tf.constant(self.model.labels), best),
             "label_indices": best,
             "probabilities": tf.nn.softmax(logits),
             "lengths": tf.reduce_sum(mask, axis=1),

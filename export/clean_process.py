@@ -1,6 +1,6 @@
 """Runs an artefact as somebody would who has TensorFlow and TF-Hub, but not this package.
 
-    python stranger.py ARTEFACT REQUEST.npz ANSWER.npz
+    python clean_process.py ARTEFACT REQUEST.npz ANSWER.npz
 
 A request holds arrays named `TARGET:INPUT`, an answer arrays named `TARGET:OUTPUT`. A target is
 `signatures/NAME`, `call`, or an attribute that can be called, such as `mlm`; what follows a slash
