@@ -126,8 +126,10 @@ def test_a_new_task_trains_predicts_converts_and_is_served(tmp_path):
     texts, ratings = write_ratings(tmp_path / "dev.csv", 23, seed=2)
     (tmp_path / "ordinal.gin").write_text(RECIPE)
     macros = dict(FROM_SCRATCH=True, VOCAB=tiny_task.VOCAB, SEQ_LENGTH=24, BATCH_SIZE=12)
-    macros |= dict(TRAIN_DATA=tmp_path / "train.csv", EVAL_DATA=tmp_path / "dev.csv")
-    macros |= dict(TRAIN_STEPS=60, EVAL_INTERVAL=30, LEARNING_RATE=0.01, WARMUP_STEPS=5)
+    macros |= dict(
+        CLASSIFIER_DROPOUT=0.0, TRAIN_DATA=tmp_path / "train.csv", EVAL_DATA=tmp_path / "dev.csv"
+    )
+    macros |= dict(TRAIN_STEPS=120, EVAL_INTERVAL=60, LEARNING_RATE=0.003, WARMUP_STEPS=5)
     macros |= {f"model_config.ModelConfig.{name}": v for name, v in tiny_task.MODEL.items()}
     run = tmp_path / "run"
     words = ["train", "--gin_file", tmp_path / "ordinal.gin", "--mode", "train_and_eval"]
