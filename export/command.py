@@ -26,6 +26,7 @@ examples:
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from albert_tf.errors import InputError
 
@@ -116,3 +117,10 @@ def run(args: argparse.Namespace) -> None:
 
         path = preprocessor.export(args.source, args.dest, args.seq_length, check)
     print(f"{path}: written")
+
+
+def write_encoder(source: Path, dest: Path) -> None:
+    """Writes an encoder with the default settings, as `albert-tf train --export_best` does."""
+    from . import hub_encoder
+
+    hub_encoder.export(source, dest)

@@ -1,55 +1,62 @@
-"""The dependency order of the rooms: left may never import right."""
+"""The layout of the package: the order of its folders, no circles, short files."""
 
-import ast
+import statistics
 
 import pytest
 
+from tests.support import layout
 from tests.support.paths import ROOT
 
-# What each room may import besides itself and what stands to its left.
-BASE = ["version", "errors", "files", "config", "presets", "task_types"]
-LINE = ["tokenization", "data", "formats", "modeling", "serving", "convert", "tasks"]
-LINE += ["training", "pretraining", "train_lib", "cli", "quickstart"]
+
+@pytest.mark.parametrize("path", layout.sources(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_file_imports_only_from_its_left(path):
+    assert layout.problems_of(path) == []
 
 
-def allowed(room):
-    if room in BASE:
-        return set(BASE)
-    return {*BASE, *LINE[: LINE.index(room) + 1]} if room in LINE else {*BASE, *LINE}
+def test_no_files_import_each_other():
+    assert layout.circles() == []
 
 
-def imports(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+def test_every_folder_has_a_place_in_the_order():
+    rooms = {layout.room(layout.module(path)) for path in layout.sources()}
+    assert rooms - {"", "__main__"} == set(layout.ORDER)
 
 
-def sources():
-    return [p for p in sorted((ROOT / "albert_tf").rglob("*.py")) if "__pycache__" not in p.parts]
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "from albert_tf.training import runner",
+            "albert_tf.training.runner, which is to its right",
+        ),
+        ("import albert_tf.cli.main", "albert_tf.cli.main, which is to its right"),
+        ("def f():\n    from albert_tf.tasks import base", "albert_tf.tasks.base, which is to its"),
+        ("from tests.support import paths", "imports tests.support.paths"),
+        ('NAME = "albert_tf.convert.load"', "names albert_tf.convert.load as text"),
+        ("from importlib import import_module", "imports importlib.import_module"),
+        ("import importlib", "imports importlib"),
+    ],
+)
+def test_a_wrong_import_is_found(text, problem, tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "ROOT", tmp_path)
+    path = tmp_path / "albert_tf/modeling/wrong.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(text + "\n")
+    (found,) = layout.problems_of(path)
+    assert problem in found
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_room_imports_only_what_stands_left_of_it(path):
-    room = path.relative_to(ROOT / "albert_tf").parts[0].removesuffix(".py")
-    for name in imports(path):
-        parts = name.split(".")
-        assert parts[0] not in ("export", "experiments", "tests", "benchmarks"), name
-        if parts[0] == "albert_tf" and len(parts) > 1 and parts[1] != "__version__":
-            # quickstart is the one command that runs the others.
-            if room == "cli" and parts[1] == "quickstart" and path.name == "quickstart.py":
-                continue
-            assert parts[1] in allowed(room), f"{path} imports {name}"
+def test_a_circle_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "ROOT", tmp_path)
+    for name, other in (("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")):
+        path = tmp_path / f"albert_tf/data/{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"def f():\n    from albert_tf.data import {other}\n")
+    assert layout.circles() == [[f"albert_tf.data.{name}" for name in "abc"]]
 
 
-def test_the_rule_sees_a_wrong_import(tmp_path):
-    file = tmp_path / "wrong.py"
-    file.write_text("from albert_tf.training import runner\nimport albert_tf.cli.main\n")
-    assert list(imports(file)) == ["albert_tf.training.runner", "albert_tf.cli.main"]
-    assert "training" not in allowed("modeling") and "modeling" in allowed("training")
-
-
-def test_every_source_file_has_at_most_400_lines():
-    for path in [*sources(), *(ROOT / "export").glob("*.py")]:
-        assert path.read_text(encoding="utf-8").count("\n") <= 400, path
+def test_files_are_short_and_few():
+    sizes = [size for path in layout.sources() if (size := layout.lines(path))]
+    assert len(layout.sources()) <= layout.MAX_FILES
+    assert max(sizes) <= layout.MAX_LINES
+    assert 60 <= statistics.median(sizes) <= 150

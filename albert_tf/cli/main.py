@@ -11,6 +11,7 @@ import importlib
 import os
 import re
 import sys
+from types import ModuleType
 from typing import NamedTuple
 
 from absl import app, flags, logging
@@ -41,6 +42,11 @@ COMMANDS = {
 }
 
 
+def command_module(name: str) -> ModuleType:
+    """Returns the module of a subcommand, which is imported now."""
+    return importlib.import_module(COMMANDS[name].module)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Entry point of the console script; leaves the process with the command's status."""
     # oneDNN is on for speed; its notices and TensorFlow's start-up lines are noise to a user.
@@ -66,7 +72,7 @@ def parse(argv: list[str]) -> argparse_flags.argparse.Namespace:
         if key != name:
             commands.add_parser(key, help=command.summary, **inherited)
             continue
-        module = importlib.import_module(command.module)
+        module = command_module(key)
         child = commands.add_parser(
             key,
             help=command.summary,

@@ -15,7 +15,6 @@ best by the metric of the recipe; it needs evaluations, and goes on like any run
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 from pathlib import Path
 
@@ -77,8 +76,9 @@ def _run(args: argparse.Namespace, gin: list[str], model_dir: str | os.PathLike)
 
 
 def _export_encoder(source: Path, dest: Path) -> None:
-    # By name: the package does not depend on export/, which stands to its right.
-    importlib.import_module("albert_tf.export.hub_encoder").export(source, dest)
+    from albert_tf.cli.main import command_module
+
+    command_module("export").write_encoder(source, dest)
 
 
 def _run_seeds(args: argparse.Namespace) -> None:

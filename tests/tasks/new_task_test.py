@@ -109,6 +109,7 @@ import {__name__} as ordinal
 include 'experiments/runs/finetune.gin'
 include 'experiments/optim/adamw.gin'
 TASK = @ordinal.OrdinalConfig()
+BEST_IS = "lower"
 """
 
 
