@@ -66,7 +66,7 @@ def killed_worker(done, total):
     "disturb, message",
     [
         (full_disk, "must be written whole. Received in '.*out': .*too large. Finished.*are kept"),
-        (killed_worker, "must live until.*one was ended from outside.*same command again"),
+        (killed_worker, "must run until.*one was killed.*same command again"),
     ],
 )
 def test_a_build_that_stops_in_the_middle_goes_on(

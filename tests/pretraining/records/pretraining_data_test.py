@@ -252,7 +252,7 @@ class TestBadInput:
         single.write_text("One.\n\nTwo.\n\nThree.\n")
         (tmp_path / "binary.txt").write_bytes(b"One.\nTw\x00.\n")
         self.check(tmp_path, r"at least one file.*'.*missing\*'", tmp_path / "missing*")
-        self.check(tmp_path, r"must hold text.*empty\.txt", empty)
+        self.check(tmp_path, r"must contain text.*empty\.txt", empty)
         self.check(tmp_path, "two sentences.*Received 3 documents of one line.*'split'", single)
         self.check(tmp_path, r"binary\.txt.*line 2", tmp_path / "binary.txt")
         self.check(tmp_path, r"model must be an existing.*no\.model", text, "no.model")
