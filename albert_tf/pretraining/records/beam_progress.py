@@ -60,12 +60,12 @@ class Watch:
         """Reads the tallies every few seconds until the block ends, and then removes them."""
         done = threading.Event()
 
-        def look_on() -> None:
+        def poll_until_done() -> None:
             while not done.wait(SECONDS):
-                self.look()
+                self.poll()
 
         remove_leftovers(self._output_dir, PROGRESS_FILES)
-        thread = threading.Thread(target=look_on, daemon=True)
+        thread = threading.Thread(target=poll_until_done, daemon=True)
         thread.start()
         try:
             yield
@@ -74,7 +74,7 @@ class Watch:
             thread.join()
             remove_leftovers(self._output_dir, PROGRESS_FILES)
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Reads the tallies and reports the counts added since the last report."""
         paths: list[Path] = []
         with contextlib.suppress(Exception):  # If the store does not respond, wait for next time.

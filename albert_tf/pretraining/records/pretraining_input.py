@@ -75,7 +75,7 @@ def dataset(
         kind = check(paths, max_seq_length, masking, skip_broken_records)
     files = [record_files.RecordFile(path) for path in paths if record_files.size(path)]
     if skip_broken_records:
-        files = record_files.whole(paths)
+        files = record_files.intact(paths)
     part = record_stream.Part.of(input_context)
     batch_size = global_batch_size
     if input_context:

@@ -28,7 +28,7 @@ def size(path: str) -> int:
     return tf.io.gfile.stat(path).length
 
 
-def whole(paths: Sequence[str]) -> list[RecordFile]:
+def intact(paths: Sequence[str]) -> list[RecordFile]:
     """Reads all files and returns them without anything that follows a broken record.
 
     The number of skipped bytes is logged for each file and in total.

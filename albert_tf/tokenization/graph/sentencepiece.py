@@ -11,8 +11,8 @@ reports no offsets. This module works around both shortcomings:
 - Offsets are computed from the byte lengths of the pieces and from the other operation, which, with
   a model of single bytes, maps each byte of the text normalised by SentencePiece to its source.
 
-The Python library resets its sums at -100,000, which takes about 4,000 unknown characters or 15,000
-common pieces to reach. After that, near ties can be resolved differently.
+The Python library resets its sums at -100,000, which they reach after 4,000 unknown characters or
+15,000 common pieces. After that, near ties can be resolved differently.
 
 Shapes: B texts; V ids in the vocabulary; T tokens of all texts, with a separate token for each byte
 of an unknown character; U tokens after joining these; N bytes of all normalised texts.

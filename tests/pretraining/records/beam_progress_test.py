@@ -22,11 +22,11 @@ def test_the_counts_of_all_workers_are_reported_once(tmp_path, watch, reports, m
     monkeypatch.setattr(beam_progress, "SECONDS", 0.0)
     one, other = Tally(tmp_path), Tally(tmp_path)
     one.add({"documents": 2, "instances": 5})
-    watch.look()
+    watch.poll()
     other.add({"documents": 1})
     one.add({"documents": 4, "instances": 3})
-    watch.look()
-    watch.look()
+    watch.poll()
+    watch.poll()
     assert [+report for report in reports] == [
         Counter(documents=2, instances=5),
         Counter(documents=5, instances=3),
@@ -36,15 +36,15 @@ def test_the_counts_of_all_workers_are_reported_once(tmp_path, watch, reports, m
 
 def test_a_partly_written_file_keeps_its_last_counts(tmp_path, watch, reports):
     Tally(tmp_path).add({"documents": 2})
-    watch.look()
+    watch.poll()
     next(tmp_path.iterdir()).write_text('{"docum')
-    watch.look()
+    watch.poll()
     assert [report["documents"] for report in reports] == [2, 0]
 
 
 def test_counts_of_a_repeated_block_are_subtracted(watch, reports, tmp_path):
     Tally(tmp_path).add({"documents": 7})
-    watch.look()
+    watch.poll()
     watch.settle({"documents": 4})
     assert [report["documents"] for report in reports] == [7, -3]
 
