@@ -149,7 +149,7 @@ class InstanceMaker:
         return records, self._counts(arrays) + Counter(mask_counts)  # Addition drops zeros.
 
     def _features(self, packed: Instances, begins_unit: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the features that do not depend on masks; special tokens also are boundaries."""
+        """Returns the features that do not depend on masks; special tokens are boundaries too."""
         boundary = packed.input_mask & (begins_unit | ~packed.maskable)
         arrays = {
             "input_ids": packed.input_ids,
