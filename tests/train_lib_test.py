@@ -102,7 +102,7 @@ def test_bad_settings_stop_before_anything_is_written(changes, message, tmp_path
 @pytest.mark.parametrize("data", ["TRAIN_DATA", "EVAL_DATA"])
 def test_files_without_records_stop_before_anything_is_written(data, tmp_path):
     (tmp_path / "empty.tfrecord").touch()
-    with pytest.raises(InputError, match="must hold records. Received 1 files without one"):
+    with pytest.raises(InputError, match="must contain records. Received 1 files without records"):
         train(tmp_path / "out", **{data: tmp_path / "*.tfrecord"})
     assert not (tmp_path / "out").exists()
 
@@ -110,7 +110,8 @@ def test_files_without_records_stop_before_anything_is_written(data, tmp_path):
 def test_a_broken_record_in_the_middle_of_a_run_names_its_file(tmp_path):
     whole = Path(SMALL["TRAIN_DATA"]).parent / "original_first_101.tfrecord"
     (tmp_path / "cut.tfrecord").write_bytes(whole.read_bytes()[:-20])
-    with pytest.raises(InputError, match=r"must be whole.*cut\.tfrecord', whose record 100,.*skip"):
+    message = r"must be complete.*cut\.tfrecord', whose record 100,.*skip"
+    with pytest.raises(InputError, match=message):
         train(tmp_path / "out", "train", TRAIN_DATA=tmp_path / "cut.tfrecord")
 
 

@@ -33,6 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Runs the steps that are not finished, then shows what was learned."""
-    from albert_tf.quickstart import steps as road
+    from albert_tf.quickstart import steps
 
-    road.travel(args.input, args.output_dir, args.vocab_size, args.train_steps, RECIPE)
+    steps.run(args.input, args.output_dir, args.vocab_size, args.train_steps, RECIPE)

@@ -1,9 +1,9 @@
-"""Files to documents, as a stream.
+"""Reads files as a stream of documents.
 
-Files are UTF-8, plain or gzip by their `.gz` ending. In text files an empty line ends a document;
-in JSON Lines (json_lines.py) each line is one. A document is a list of lines, each a sentence or,
-if the build splits them, a paragraph. It never crosses files. `scan` reads everything once and
-checks it, so that a build does not stop in the middle at a broken file.
+Files are UTF-8; names that end in `.gz` are gzip-compressed. In text files an empty line ends a
+document; in JSON Lines (json_lines.py) each line is a document. A document is a list of lines, each
+of which is a sentence or, if the build splits sentences, a paragraph. Documents never span files.
+`scan` reads and checks all files first, so that a build does not fail halfway on a broken file.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from albert_tf.data.text_lines import read_lines
 from albert_tf.data.workers import ordered_map
 from albert_tf.errors import InputError
 
-# A file without empty lines would be one document of its size; it is cut so that memory stays flat.
+# A file without empty lines would be a single document; splitting it keeps memory use constant.
 MAX_LINES = 10_000
 TEXT_FIELD = "text"
 
 
 class FileCounts(NamedTuple):
-    """What a file holds.
+    """The size of a file's contents.
 
     Attributes:
-      documents: as `read_documents` gives them.
-      with_pairs: of these, with two lines and more.
-      lines: with text.
-      text_bytes: of the lines in UTF-8.
-      crc32: of the lines with their ends and those of documents; tells changed text.
+      documents: the number of documents yielded by `read_documents`.
+      with_pairs: the number of documents with at least two lines.
+      lines: the number of lines that have text.
+      text_bytes: the size of these lines in UTF-8, without line ends.
+      crc32: a checksum of the lines, line ends and document boundaries, to detect changed text.
     """
 
     documents: int
@@ -43,18 +43,18 @@ class FileCounts(NamedTuple):
 
 
 def read_documents(path: Path, text_field: str = TEXT_FIELD) -> Iterator[list[str]]:
-    """Yields the documents of a file, each a list of its lines, white space stripped.
+    """Yields the documents of a file as lists of lines, with surrounding white space stripped.
 
     Args:
-      path: of the file.
-      text_field: of JSON Lines, the field that holds the text.
+      path: the file.
+      text_field: the field of JSON Lines objects that holds the text.
 
     Raises:
-      InputError: the file is not UTF-8 text, or not JSON Lines; the message names the line.
+      InputError: the file is not valid UTF-8 text or JSON Lines; the message names the line.
     """
     lines = read_lines(path)
     if json_lines.is_json_lines(path):
-        # An empty line in a text is the end of a paragraph, not of the document.
+        # An empty line within the text ends a paragraph, not the document.
         texts = json_lines.read_texts(path, lines, text_field)
     else:
         texts = _between_empty_lines(lines)
@@ -65,7 +65,7 @@ def read_documents(path: Path, text_field: str = TEXT_FIELD) -> Iterator[list[st
 
 
 def _between_empty_lines(lines: Iterator[str]) -> Iterator[list[str]]:
-    """Yields runs of lines with text, of at most `MAX_LINES`."""
+    """Yields runs of nonempty lines, of at most `MAX_LINES` lines each."""
     run: list[str] = []
     for line in lines:
         empty = not line or line.isspace()
@@ -84,25 +84,25 @@ def scan(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[FileCounts]:
-    """Returns the counts of each file.
+    """Checks the files and returns the counts of each.
 
     Args:
-      paths: text files.
-      text_field: of JSON Lines, the field that holds the text.
-      workers: processes.
-      progress: called with the files read so far and their number.
+      paths: the text files.
+      text_field: the field of JSON Lines objects that holds the text.
+      workers: the number of processes.
+      progress: called with the number of files read so far and the total number of files.
 
     Raises:
-      InputError: a file is not as described above, or is empty.
+      InputError: a file is empty, or `read_documents` cannot read it.
     """
     counts = []
-    found_counts = ordered_map(_counter, (text_field,), paths, min(workers, len(paths)))
-    for path, found in zip(paths, found_counts):
-        if not found.documents:
+    results = ordered_map(_counter, (text_field,), paths, min(workers, len(paths)))
+    for path, file_counts in zip(paths, results):
+        if not file_counts.documents:
             raise InputError(
-                f"A text file must hold text. Received '{path}', which is empty. Leave it out."
+                f"A text file must contain text. Received '{path}', which is empty. Leave it out."
             )
-        counts.append(found)
+        counts.append(file_counts)
         if progress:
             progress(len(counts), len(paths))
     return counts
@@ -113,7 +113,7 @@ def _counter(text_field: str) -> Callable[[Path], FileCounts]:
 
 
 def count(path: Path, text_field: str = TEXT_FIELD) -> FileCounts:
-    """Returns the counts of a file."""
+    """Reads a file and returns its counts."""
     documents = with_pairs = lines = text_bytes = crc32 = 0
     for document in read_documents(path, text_field):
         text = "\n".join(document).encode()

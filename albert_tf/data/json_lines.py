@@ -1,4 +1,4 @@
-"""JSON Lines: an object a line; of documents, with the text in one field."""
+"""Reads JSON Lines: one object per line; for documents, one field of the object has the text."""
 
 from __future__ import annotations
 
@@ -13,59 +13,59 @@ ENDINGS = (".jsonl", ".ndjson", ".json")
 
 
 def is_json_lines(path: Path) -> bool:
-    """Tells by the name, before any `.gz`, whether a file holds JSON Lines."""
+    """Returns whether the file name, ignoring any `.gz`, is that of a JSON Lines file."""
     return Path(path.name.removesuffix(".gz")).suffix in ENDINGS
 
 
 def read_texts(path: Path, lines: Iterator[str], field: str) -> Iterator[list[str]]:
-    """Yields the lines of the text of each object.
+    """Yields the lines of text of each object.
 
     Args:
-      path: of the file, for messages.
-      lines: of the file; empty ones are passed over.
-      field: holds a string, which is cut at line ends, or a list of strings.
+      path: the file, for error messages.
+      lines: the lines of the file; empty lines are skipped.
+      field: the field with the text: a string, which is split at line ends, or a list of strings.
 
     Raises:
-      InputError: a line is not an object, or its field is missing or of another type.
+      InputError: a line is not an object, or the field is missing or of another type.
     """
     for where, line in numbered(path, lines):
         entry = parse(line, where, field)
         if field not in entry:
             raise InputError(
-                f"Each object must have the field that holds the text, {field!r}. Received "
-                f"{where} without it. Name the field with --text_field. {closest(field, entry)}"
+                f"Each object must have its text in the field {field!r}. Received {where} without "
+                f"this field. Name the field with --text_field. {closest(field, entry)}"
             )
         yield _text_lines(entry[field], field, where)
 
 
 def numbered(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yields the lines that are not empty, each with where it stands."""
+    """Yields the nonempty lines, each preceded by its location ("line 3 of 'file'")."""
     for number, line in enumerate(lines, start=1):
         if line.strip():
             yield f"line {number} of '{path}'", line
 
 
 def parse(line: str, where: str, field: str = "text") -> dict[str, Any]:
-    """Returns the object of a line.
+    """Parses the object of a line.
 
     Args:
-      line: of the file.
-      where: it stands, for messages.
-      field: what an object may look like, for messages.
+      line: a line of the file.
+      where: the location of the line, for error messages.
+      field: a field name for the example in error messages.
 
     Raises:
-      InputError: the line is no JSON object.
+      InputError: the line is not a JSON object.
     """
     try:
         entry = json.loads(line)
     except ValueError as error:
         raise InputError(
-            f"A JSON Lines file must hold an object a line. Received {where}: {error}. "
-            "Write each document on a line of its own."
+            f"A JSON Lines file must have one object per line. Received {where}: {error}. "
+            "Write each document on a separate line."
         ) from error
     if not isinstance(entry, dict):
         raise InputError(
-            f"A JSON Lines file must hold an object a line. Received {where}, a "
+            f"A JSON Lines file must have one object per line. Received {where}, which is of type "
             f'{type(entry).__name__}. Write {{"{field}": "..."}}.'
         )
     return entry
@@ -77,6 +77,7 @@ def _text_lines(value: object, field: str, where: str) -> list[str]:
     if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
         return value
     raise InputError(
-        f"The field {field!r} must hold a string or a list of strings. Received {where} with a "
-        f"{type(value).__name__}. Leave such objects out, or name another field with --text_field."
+        f"The field {field!r} must be a string or a list of strings. Received {where} with a value "
+        f"of type {type(value).__name__}. Leave out such objects, or name another field with "
+        "--text_field."
     )

@@ -1,7 +1,7 @@
-"""Where a build reads and writes: local paths, or gs://, s3://, hdfs:// and the like by fsspec.
+"""Local and remote paths for builds; remote ones (gs://, s3://, hdfs:// etc.) use fsspec.
 
-A remote path is a `upath.UPath`, which has the methods of `pathlib.Path`. Files of a remote store
-are written here first and sent when they are whole.
+A remote path is a `upath.UPath`, which has the methods of `pathlib.Path`. Files for a remote store
+are written locally first and uploaded when they are complete.
 """
 
 from __future__ import annotations
@@ -17,33 +17,34 @@ from albert_tf.errors import InputError
 
 
 def is_remote(path: str | os.PathLike) -> bool:
-    """Tells whether a path names a file system of its own."""
+    """Returns whether a path names a remote file system."""
     return "://" in str(path)
 
 
 def location(path: str | os.PathLike) -> Path:
-    """Returns a local or a remote path.
+    """Returns a local or remote path object.
 
     Raises:
-      InputError: what the remote file system needs is not installed.
+      InputError: a package that the remote file system needs is not installed.
     """
     if not is_remote(path):
         return Path(path).expanduser()
     try:
         from upath import UPath
 
-        found = UPath(path)
-        _ = found.fs  # imports what the file system needs
+        remote = UPath(path)
+        _ = remote.fs  # Imports the packages that the file system needs.
     except (ImportError, ValueError) as error:
         raise InputError(
-            f"A remote path needs its file system. Received '{path}': {error}. Run "
-            "pip install 'albert-tf[beam]', and what the message names, such as gcsfs for gs://."
+            f"A remote path needs the packages of its file system. Received '{path}': {error}. Run "
+            "pip install 'albert-tf[beam]', and install the package named above, such as gcsfs for "
+            "gs://."
         ) from error
-    return found
+    return remote
 
 
 def expand(patterns: str | Sequence[str]) -> list[Path]:
-    """Returns the sorted files that match the glob patterns, as `files.expand`, or remote ones.
+    """Returns the sorted local and remote files that match the glob patterns; see `files.expand`.
 
     Raises:
       InputError: a pattern matches no file.
@@ -52,7 +53,7 @@ def expand(patterns: str | Sequence[str]) -> list[Path]:
         patterns = [p.strip() for p in patterns.split(",")]
     remote = [pattern for pattern in patterns if is_remote(pattern)]
     local = [pattern for pattern in patterns if not is_remote(pattern)]
-    found = set(files.expand(",".join(local))) if local or not remote else set()
+    paths = set(files.expand(",".join(local))) if local or not remote else set()
     for pattern in remote:
         place = location(pattern)
         matches = [place.fs.unstrip_protocol(match) for match in place.fs.glob(place.path)]
@@ -61,15 +62,15 @@ def expand(patterns: str | Sequence[str]) -> list[Path]:
                 f"An input pattern must match at least one file. Received {pattern!r}, which "
                 "matches none. Check the path; quote globs in the shell."
             )
-        found |= {path for path in map(location, matches) if path.is_file()}
-    return sorted(found, key=str)
+        paths |= {path for path in map(location, matches) if path.is_file()}
+    return sorted(paths, key=str)
 
 
 def check_output(directory: Path) -> None:
-    """Checks that a local directory can be written; a remote one tells when it is written.
+    """Checks that a local directory is writable; remote ones fail when they are written to.
 
     Raises:
-      InputError: it cannot.
+      InputError: the directory is not writable.
     """
     if not is_remote(directory):
         files.check_writable(directory)
@@ -79,20 +80,20 @@ def check_new(directory: Path) -> None:
     """Checks that a directory is new or empty.
 
     Raises:
-      InputError: it holds something.
+      InputError: the directory is not empty.
     """
     if not is_remote(directory):
         files.check_new_directory(directory)
     elif directory.exists() and any(directory.iterdir()):
         raise InputError(
             "The output directory must be new or empty, so that nothing is overwritten. Received "
-            f"'{directory}'. Name another."
+            f"'{directory}', which has files. Choose another directory."
         )
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a local path whose file takes the place of `path` if the block succeeds."""
+    """Yields a temporary local path; its file replaces `path` if the block succeeds."""
     if not is_remote(path):
         with files.replacing(path) as temporary:
             yield temporary

@@ -1,8 +1,8 @@
-"""Rows of CSV, TSV, JSON Lines and TFDS data with named columns; errors name file and line.
+"""Reads rows with named columns from CSV, TSV, JSON Lines and TFDS; errors name file and line.
 
-CSV follows RFC 4180: fields in double quotes may hold commas and line ends. TSV has no quotes, as
-in GLUE: a quote is a character of the text, and a line is a row. Text files (.txt) are TSV without
-a line of names: their columns are those that the reader asks for, in that order.
+CSV follows RFC 4180: fields in double quotes may contain commas and line ends. TSV has no quoting,
+as in GLUE: a quote is an ordinary character, and each line is a row. Text files (.txt) are TSV
+without a header line: their columns are the ones that the reader requests, in that order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ENDINGS = (".csv", ".tsv", ".txt", *json_lines.ENDINGS)
 
 
 class Row(NamedTuple):
-    """A row: where it stands, and its fields as text by the name of the column."""
+    """A row: its location ("line 3 of 'file'") and its fields as text, by column name."""
 
     where: str
     fields: dict[str, str]
@@ -36,19 +36,20 @@ def read(
     """Yields the rows of a file.
 
     Args:
-      path: ends in .csv, .tsv, .txt, .jsonl, .ndjson or .json, and may end in .gz besides.
-      columns: that the rows must have.
-      header: names of the columns if the file does not begin with them.
-      skipped: takes what is wrong with rows that are left out; None makes that an error.
+      path: a .csv, .tsv, .txt, .jsonl, .ndjson or .json file, optionally with .gz appended.
+      columns: the columns that the rows must have.
+      header: the column names, if the file does not begin with a header line.
+      skipped: a list that collects the locations of broken rows, which are then left out; None
+        makes a broken row an error.
 
     Raises:
-      InputError: the file has another ending, is not UTF-8, lacks a column, or has a broken row.
+      InputError: the file has another extension, is not UTF-8, lacks a column, or has a broken row.
     """
     kind = Path(path.name.removesuffix(".gz")).suffix
     if kind not in _ENDINGS:
         raise InputError(
-            f"A table must end in one of {', '.join(_ENDINGS)}, with or without .gz. Received "
-            f"'{path}'. Rename it, or convert it."
+            f"The name of a table must end in one of {', '.join(_ENDINGS)}, with or without .gz. "
+            f"Received '{path}'. Rename or convert the file."
         )
     rows = (
         _json_rows(path)
@@ -73,22 +74,22 @@ def read(
 def read_tfds(name: str, split: str, data_dir: str, columns: Sequence[str]) -> Iterator[Row]:
     """Yields the rows of a data set that tensorflow-datasets has prepared on this machine.
 
-    Class labels come by their names; -1, the label of unlabelled sets, comes as "".
+    Class labels are returned as their names; -1, the label of unlabelled sets, is returned as "".
 
     Raises:
-      InputError: the data set, its split or a column is not there. Nothing is downloaded.
+      InputError: the data set, its split or a column does not exist. Nothing is downloaded.
     """
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise InputError(
             f"A TFDS name needs a package that is not installed ({error}). Received {name!r}. "
-            "pip install tensorflow-datasets"
+            "Run pip install tensorflow-datasets."
         ) from error
     try:
         builder = tfds.builder(name, data_dir=data_dir or None)
         examples = tfds.as_numpy(builder.as_dataset(split=split))
-    except Exception as error:  # The package raises its own, and ValueError and AssertionError.
+    except Exception as error:  # Besides its own errors, TFDS raises ValueError, AssertionError.
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise InputError(
             "A TFDS data set must be prepared on this machine. Received "
@@ -116,7 +117,7 @@ def _tfds_text(feature: Any, value: Any) -> str:
 def _delimited(
     path: Path, kind: str, header: Sequence[str], columns: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, str], str]]:
-    """Yields where a row stands, its fields, and what is wrong with it, "" for nothing."""
+    """Yields the location of each row, its fields, and the problem with it ("" if none)."""
     names: Sequence[str] = ()
     if kind == ".txt":
         names = columns
@@ -131,8 +132,8 @@ def _delimited(
         if len(cells) != len(names):
             problem = (
                 f"A row must have as many fields as the header, {len(names)} "
-                f"({', '.join(names)}). Received {len(cells)} in {where}. Mend the row; a field "
-                "that holds the separator needs double quotes in CSV and cannot stand in TSV."
+                f"({', '.join(names)}). Received {len(cells)} in {where}. Correct the row; a field "
+                "that contains the separator needs double quotes in CSV and is impossible in TSV."
             )
         yield where, dict(zip(names, cells)), problem
 
@@ -141,8 +142,8 @@ def _check_header(path: Path, names: Sequence[str]) -> None:
     twice = [name for name in names if list(names).count(name) > 1]
     if twice:
         raise InputError(
-            f"Columns must have names of their own. Received {twice[0]!r} twice in line 1 of "
-            f"'{path}'. The first line must name the columns."
+            f"Column names must be unique. Received {twice[0]!r} twice in line 1 of '{path}'. "
+            "The first line must be a header with the column names."
         )
 
 
@@ -153,7 +154,7 @@ def _cells(path: Path, kind: str) -> Iterator[tuple[int, list[str]]]:
                 yield number, line.rstrip("\r\n").split("\t")
         return
     reader = csv.reader(read_lines(path), strict=True)
-    begin = 1  # `line_num` is the last line of a row, and a row may have several.
+    begin = 1  # `line_num` is the last line of a row, and a row can span several lines.
     try:
         for cells in reader:
             if cells:
@@ -161,8 +162,8 @@ def _cells(path: Path, kind: str) -> Iterator[tuple[int, list[str]]]:
             begin = reader.line_num + 1
     except csv.Error as error:
         raise InputError(
-            f"A CSV file must follow RFC 4180. Received '{path}', whose row at line {begin} does "
-            f"not: {error}. Check its double quotes."
+            f"A CSV file must follow RFC 4180. Received '{path}', in which the row at line {begin} "
+            f"does not: {error}. Check its double quotes."
         ) from error
 
 
@@ -181,7 +182,7 @@ def _json_text(value: Any) -> str:
 
 
 def distinct(values: Iterable[str]) -> list[str]:
-    """Returns the different values, numbers by size and before other text, text by alphabet."""
+    """Returns the distinct values: numbers first in ascending order, then text alphabetically."""
 
     def key(value: str) -> tuple[bool, float, str]:
         try:

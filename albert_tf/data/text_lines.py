@@ -1,4 +1,4 @@
-"""Lines of a UTF-8 text file, with errors that name the file and the line."""
+"""Reads the lines of a UTF-8 text file; errors name the file and the line."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from albert_tf.files import open_text
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Yields the lines of a plain or gzip file with their ends, without a byte-order mark.
+    """Yields the lines of a plain or gzip file with their line ends, without a byte-order mark.
 
     Raises:
-      InputError: the file is not UTF-8 text or cannot be read; the message names the line.
+      InputError: the file is not UTF-8 text, and the message names the line; or it cannot be read.
     """
     try:
         with open_text(path) as file:
@@ -22,23 +22,23 @@ def read_lines(path: Path) -> Iterator[str]:
                 if "\0" in line:
                     raise InputError(
                         f"A text file must be UTF-8 text. Received '{path}', whose line {number} "
-                        "holds a zero byte, as binary files do. Leave it out, or convert it."
+                        "has a zero byte, as in a binary file. Leave out or convert the file."
                     )
                 yield line.removeprefix("\ufeff") if number == 1 else line
     except UnicodeDecodeError as error:
         raise InputError(
             f"A text file must be UTF-8 text. Received '{path}', whose line {_bad_line(path)} is "
-            f"not: {error.reason}. Convert it, for example with `iconv -f LATIN1 -t UTF-8`."
+            f"not: {error.reason}. Convert the file, for example with `iconv -f LATIN1 -t UTF-8`."
         ) from error
     except (EOFError, OSError, zlib.error) as error:
         raise InputError(
-            f"A text file must be readable. Received '{path}': {error}. Copy it again, or leave it "
-            "out."
+            f"A text file must be readable. Received '{path}': {error}. Replace the file with an "
+            "intact copy, or leave it out."
         ) from error
 
 
 def _bad_line(path: Path) -> int:
-    """Returns the number of the first line that is not UTF-8; the decoder only knows its chunk."""
+    """Returns the number of the first line that is not UTF-8; decoding works in larger chunks."""
     with open_text(path) as file:
         file.reconfigure(errors="surrogateescape")
         for number, line in enumerate(file, start=1):
@@ -46,4 +46,4 @@ def _bad_line(path: Path) -> int:
                 line.encode()
             except UnicodeEncodeError:
                 return number
-    raise AssertionError(f"'{path}' changed while it was read")
+    raise AssertionError(f"'{path}' changed while it was being read")

@@ -1,9 +1,9 @@
-"""Spreading a pure function over processes, with results in the order of the items.
+"""Distributes a pure function over processes and returns the results in the order of the items.
 
-The order and the results do not depend on the number of workers, so neither does any file made
-from them. Processes are spawned, not forked: a fork of a process in which TensorFlow runs its
-threads can hang. A spawned worker imports the function's module, so modules that workers use must
-not import TensorFlow.
+The results and their order do not depend on the number of workers, so neither does any file made
+from them. Processes are spawned rather than forked, because forking a process with running
+TensorFlow threads can hang. A spawned worker imports the module of the function, so modules that
+workers use must not import TensorFlow.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from albert_tf.errors import InputError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Items handed out beyond those being worked on; bounds the memory of a stream without end.
+# Items queued per worker beyond the one in progress; bounds the memory for endless streams.
 AHEAD_PER_WORKER = 2
 
 _function: Callable[[Any], Any] | None = None
@@ -39,11 +39,11 @@ def ordered_map(
     """Yields `make_function(*arguments)(item)` for each item, in order.
 
     Args:
-      make_function: called once in each process, for what is costly to send or to make, such as a
-        tokenizer; a module-level function.
-      arguments: what `make_function` is called with; picklable.
-      items: picklable; read only as far ahead as the workers need.
-      workers: processes; 1 works in this process.
+      make_function: a module-level function, called once in each process to create anything that
+        is expensive to create or to send, such as a tokenizer.
+      arguments: the arguments of `make_function`; must be picklable.
+      items: the items; must be picklable. They are read only as far ahead as the workers need.
+      workers: the number of processes; with 1, the work is done in this process.
 
     Raises:
       InputError: a worker was killed.
@@ -68,9 +68,9 @@ def ordered_map(
             yield result
     except process.BrokenProcessPool as error:
         raise InputError(
-            f"Worker processes must live until the work is done. Received {workers}, of which one "
-            "was ended from outside, as the system does when memory runs out. Run the same command "
-            "again, with fewer workers if they need more memory than there is."
+            f"Worker processes must run until the work is done. Received {workers} workers, of "
+            "which one was killed, as happens when memory runs out. Run the same command again, "
+            "with fewer workers if memory is short."
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -83,7 +83,7 @@ def _start(make_function: Callable, arguments: tuple) -> None:
 
 
 def _exit_with_parent() -> None:
-    """Ends this worker if its parent is killed, which a worker that waits for items cannot see."""
+    """Exits when the parent is killed, which a worker waiting for items would not notice."""
     multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
     os._exit(1)
 

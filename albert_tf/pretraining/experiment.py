@@ -1,4 +1,4 @@
-"""Pretraining as an experiment config: for Python callers, and by name for Model Garden's driver.
+"""Pretraining as an experiment config, for use from Python or by name in Model Garden's driver.
 
 from albert_tf.pretraining import experiment  # registers "albert/pretraining"
 experiment = exp_factory.get_exp_config("albert/pretraining")
@@ -26,20 +26,21 @@ def pretraining(
 ) -> config_definitions.ExperimentConfig:
     """Returns an experiment with the paper's settings (Lan et al. 2020, section 4.1).
 
-    Everything else is a field of what it returns: `task.model`, `task.vocab_file`,
+    Everything else is a field of the returned config: `task.model`, `task.vocab_file`,
     `task.train_data.input_path`, `task.validation_data.input_path`, `runtime`, and so on.
 
     Args:
-      batch_size: sequences of an update, over all replicas and micro-batches; also of evaluation.
-      train_steps: updates; the rate falls to 0 over them.
-      learning_rate: at the end of the warm-up.
-      warmup_steps: updates with a rising rate.
+      batch_size: the number of sequences per update, over all replicas and micro-batches; also the
+        batch size of evaluation.
+      train_steps: the number of updates, over which the learning rate decays to 0.
+      learning_rate: the learning rate at the end of the warm-up.
+      warmup_steps: the number of updates over which the learning rate rises.
       optimizer: "lamb" or "adamw".
-      eval_interval: updates between evaluations, and between checkpoints.
-      summary_interval: updates between summaries.
+      eval_interval: the number of updates between evaluations, and between checkpoints.
+      summary_interval: the number of updates between summaries.
 
     Raises:
-      InputError: a number is out of its range, or the optimizer is unknown.
+      InputError: a number is out of range, or the optimizer is unknown.
     """
     task = PretrainingConfig()
     task.train_data.global_batch_size = task.validation_data.global_batch_size = batch_size
@@ -56,7 +57,7 @@ def pretraining(
         summary_interval=summary_interval,
         checkpoint_interval=eval_interval,
         validation_interval=eval_interval,
-        loss_upper_bound=30.0,  # about three times what a model that knows nothing has
+        loss_upper_bound=30.0,  # About three times the loss of an untrained model.
     )
     runtime = config_definitions.RuntimeConfig(distribution_strategy="off")
     return config_definitions.ExperimentConfig(

@@ -1,4 +1,4 @@
-"""Metrics on labels that carry weights, and the baselines that need no model."""
+"""Metrics that need only weighted labels and no model: the baselines of pretraining."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import tf_keras
 
 
 class MajorityShare(tf_keras.metrics.Metric):
-    """The share of the most frequent label: what a model scores that always says that one.
+    """The share of the most frequent label: the accuracy of always predicting that label.
 
-    For masked tokens this is the unigram baseline, for sentence order the majority class. It is
-    taken on the labels seen here, so a model must know more than their frequencies to pass it.
+    For masked tokens this is the unigram baseline, and for sentence order the majority class. It is
+    computed on the evaluated labels, so a model must learn more than label frequencies to beat it.
 
     Args:
-      num_classes: labels lie in [0, num_classes).
+      num_classes: the number of labels; labels are in [0, num_classes).
     """
 
     def __init__(self, num_classes: int, **kwargs: Any) -> None:
@@ -24,7 +24,7 @@ class MajorityShare(tf_keras.metrics.Metric):
         self.counts = self.add_weight("counts", [num_classes], initializer="zeros")
 
     def update_state(self, labels: tf.Tensor, weights: tf.Tensor | None = None) -> None:
-        """Counts int labels of any shape, each as often as its weight says."""
+        """Adds the weights of int labels of any shape to their counts."""
         labels = tf.reshape(labels, [-1])
         weights = None if weights is None else tf.reshape(tf.cast(weights, tf.float32), [-1])
         self.counts.assign_add(
@@ -38,9 +38,9 @@ class MajorityShare(tf_keras.metrics.Metric):
         )
 
     def reset_state(self) -> None:
-        """Forgets all labels; Keras's own would assign a scalar to the counts."""
+        """Resets all counts; the method of Keras would assign a scalar to them."""
         self.counts.assign(tf.zeros_like(self.counts))
 
     def result(self) -> tf.Tensor:
-        """Returns the share of the most frequent label in [0, 1]; 0 before any label."""
+        """Returns the share of the most frequent label, in [0, 1]; 0 if there are no labels."""
         return tf.math.divide_no_nan(tf.reduce_max(self.counts), tf.reduce_sum(self.counts))

@@ -1,4 +1,4 @@
-"""Pretraining metrics beside what a model without any knowledge scores."""
+"""Reports pretraining metrics next to the scores of trivial baselines."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections.abc import Mapping
 
 
 def interval95(share: float, examples: float) -> float:
-    """Returns the half width of the 95 % interval of a share measured on so many examples."""
+    """Returns the half width of the 95 % confidence interval of a share measured on `examples`."""
     return 1.96 * math.sqrt(max(share * (1.0 - share), 0.0) / max(examples, 1.0))
 
 
 def table(metrics: Mapping[str, float], vocab_size: int) -> str:
-    """Returns the pretraining metrics as lines of text, each beside its baseline.
+    """Returns the pretraining metrics as lines of text, each next to its baseline.
 
     Args:
-      metrics: those of `tasks.pretraining.PretrainingTask` in evaluation; without sentence order,
-        those of masked tokens.
-      vocab_size: of the model.
+      metrics: the evaluation metrics of `PretrainingTask`; those of sentence order are optional.
+      vocab_size: the vocabulary size of the model.
     """
     rows = [
         ("mlm_loss", math.log(vocab_size), "ln(vocabulary)"),
@@ -30,6 +29,6 @@ def table(metrics: Mapping[str, float], vocab_size: int) -> str:
             ("sop_loss", math.log(2.0), "ln(2)"),
             ("sop_accuracy", metrics["sop_majority_accuracy"], majority),
         ]
-    lines = [f"{'metric':<14}{'model':>9}{'baseline':>10}  what the baseline is"]
+    lines = [f"{'metric':<14}{'model':>9}{'baseline':>10}  baseline description"]
     lines += [f"{n:<14}{metrics[n]:>9.4f}{base:>10.4f}  {what}" for n, base, what in rows]
     return "\n".join(lines)

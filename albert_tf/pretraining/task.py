@@ -1,4 +1,4 @@
-"""Pretraining: masked language model and sentence order (Lan et al. 2020, section 3.1)."""
+"""The pretraining task: masked LM and sentence-order prediction (Lan et al. 2020, section 3.1)."""
 
 from __future__ import annotations
 
@@ -26,21 +26,24 @@ from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tokenization.settings import path_beside
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-ORDER = "next_sentence_labels"  # of the segments: 0 in order, 1 swapped
+ORDER = "next_sentence_labels"  # The order of the segments: 0 in order, 1 swapped.
 
 
 @dataclasses.dataclass
 class PretrainingDataConfig(config_definitions.DataConfig):
-    """Records to read; `input_path` is a glob or a list of globs.
+    """The records to read; `input_path` is a glob or a list of globs.
+
+    `masked_lm_prob`, `ngram` and `favor_longer_ngram` apply to dynamic records only.
 
     Attributes:
-      seq_length: tokens in a record, [CLS] and [SEP] included.
-      max_predictions_per_seq: the most masked positions of a sequence.
-      masked_lm_prob: of dynamic records, the share of the tokens to predict.
-      ngram: of dynamic records, the longest run of words masked together.
-      favor_longer_ngram: of dynamic records, make long runs the most frequent.
-      skip_broken_records: leave out what follows a broken record in its file, and log how much.
-      start_step: the step whose batch comes first; set where a run goes on.
+      seq_length: the number of tokens in a record, including [CLS] and [SEP].
+      max_predictions_per_seq: the maximum number of masked positions per sequence.
+      masked_lm_prob: the share of tokens to predict.
+      ngram: the maximum number of words that are masked together.
+      favor_longer_ngram: whether longer n-grams are more frequent than shorter ones.
+      skip_broken_records: whether to skip the rest of a file after a broken record, and log the
+        number of bytes; otherwise a broken record is an error.
+      start_step: the step whose batch comes first; set when a run resumes.
     """
 
     seq_length: int = 512
@@ -54,7 +57,7 @@ class PretrainingDataConfig(config_definitions.DataConfig):
 
     @property
     def masking(self) -> Masking:
-        """How masks are drawn where the records hold none."""
+        """The settings for drawing masks when the records have none."""
         return Masking(
             rate=self.masked_lm_prob,
             max_predictions=self.max_predictions_per_seq,
@@ -65,11 +68,11 @@ class PretrainingDataConfig(config_definitions.DataConfig):
 
 @dataclasses.dataclass
 class PretrainingConfig(AlbertTaskConfig):
-    """What `PretrainingTask` needs.
+    """The config of `PretrainingTask`.
 
     Attributes:
-      vocab_file: the SentencePiece model that the records were made with, with its preprocessing
-        settings beside it; a run keeps a copy beside its checkpoints.
+      vocab_file: the SentencePiece model that the records were built with, with its preprocessing
+        settings beside it; a run keeps a copy next to its checkpoints.
     """
 
     vocab_file: str = ""
@@ -82,20 +85,21 @@ class PretrainingConfig(AlbertTaskConfig):
 
 @task_factory.register_task_cls(PretrainingConfig)
 class PretrainingTask(AlbertTask):
-    """Masked language model and sentence order on `AlbertPretrainer`.
+    """Trains an `AlbertPretrainer` with masked LM and sentence-order prediction.
 
-    The loss is the original's (run_pretraining.py): the weighted sum over real predictions divided
-    by their number + 1e-5, plus the mean sentence-order loss.
-    Replicas and micro-batches share one batch: its numbers divide their sums, so that the loss does
-    not depend on how a batch is spread.
-    Metrics: mlm_loss, mlm_accuracy, sop_loss, sop_accuracy; in evaluation also the baselines
-    mlm_unigram_accuracy and sop_majority_accuracy. The baseline of mlm_loss is ln(vocab_size).
-    Records without sentence order leave out all that is sop.
+    The loss is that of the original (run_pretraining.py): the weighted sum over real predictions
+    divided by their number + 1e-5, plus the mean sentence-order loss. The sums of each replica and
+    micro-batch are divided by the counts of the whole batch, so the loss does not depend on how the
+    batch is split.
+
+    The metrics are mlm_loss, mlm_accuracy, sop_loss and sop_accuracy, and in evaluation also the
+    baselines mlm_unigram_accuracy and sop_majority_accuracy. The baseline of mlm_loss is
+    ln(vocab_size). With records without sentence order there are no sop metrics.
     """
 
     @functools.cached_property
     def sentence_order(self) -> bool:
-        """Whether the records have a label of sentence order, as a look at them tells."""
+        """Whether the records have a sentence-order label; reads the first record of each file."""
         for data in (self.task_config.train_data, self.task_config.validation_data):
             if data.input_path:
                 return self._kind(data).sentence_order
@@ -106,7 +110,7 @@ class PretrainingTask(AlbertTask):
         return record_kinds.check(paths, data.seq_length, data.masking, data.skip_broken_records)
 
     def build_model(self) -> tf_keras.Model:
-        """Returns the pretrainer with new weights."""
+        """Returns a pretrainer with new weights."""
         config = self.task_config
         model = AlbertPretrainer(
             config.model.to_albert_config(), recompute=config.recompute, name="pretrainer"
@@ -123,7 +127,7 @@ class PretrainingTask(AlbertTask):
         params: PretrainingDataConfig,
         input_context: tf.distribute.InputContext | None = None,
     ) -> tf.data.Dataset:
-        """Returns batches of the features of `data.features`."""
+        """Returns batches with the features of `records.features`."""
         return pretraining_input.dataset(
             params.input_path,
             max_seq_length=params.seq_length,
@@ -139,45 +143,50 @@ class PretrainingTask(AlbertTask):
         )
 
     def reading(self) -> contextlib.AbstractContextManager[None]:
-        """Returns the context to read data in, where a broken record names its file."""
+        """Returns a context for reading data; within it, broken-record errors name the file."""
         config = self.task_config
-        paths = (expand(data.input_path) for data in (config.train_data, config.validation_data))
-        return record_files.naming_broken([str(path) for found in paths for path in found])
+        paths = [
+            str(path)
+            for data in (config.train_data, config.validation_data)
+            for path in expand(data.input_path)
+        ]
+        return record_files.naming_broken(paths)
 
     def check(self) -> None:
-        """Checks config, vocabulary and records against each other, before a run writes anything.
+        """Checks that config, vocabulary and records match, before a run writes anything.
 
         Raises:
-          InputError: they do not fit.
+          InputError: they do not match.
         """
         config = self.task_config
         model = config.model.to_albert_config()
         tokenizer = AlbertTokenizer(config.vocab_file)
-        starting_point.check_rows(model, tokenizer, "Set VOCAB_SIZE to that.")
+        starting_point.check_rows(model, tokenizer, "Set VOCAB_SIZE to the size of the vocabulary.")
         if config.init_checkpoint:
             starting_point.check_weights(config.init_checkpoint, model, tokenizer)
         for data in (config.train_data, config.validation_data):
             if data.seq_length > model.max_position_embeddings:
                 raise InputError(
                     "Records must not be longer than the position table. Received seq_length="
-                    f"{data.seq_length}, max_position_embeddings={model.max_position_embeddings}."
+                    f"{data.seq_length}, max_position_embeddings={model.max_position_embeddings}. "
+                    "Lower seq_length, or raise max_position_embeddings."
                 )
             manifest.check_vocabulary(data.input_path, tokenizer)
             if self._kind(data).sentence_order != self.sentence_order:
                 raise InputError(
-                    "Records to train and to evaluate with must both have sentence order, or both "
-                    f"not. Received {self._kind(config.train_data)} in "
+                    "Training and evaluation records must either both have sentence order or both "
+                    f"lack it. Received {self._kind(config.train_data)} in "
                     f"'{config.train_data.input_path}' and {self._kind(config.validation_data)} in "
-                    f"'{config.validation_data.input_path}'. Build one of them again."
+                    f"'{config.validation_data.input_path}'. Rebuild one of them."
                 )
 
     def folder_files(self) -> dict[str, Path]:
-        """Returns the files that make a folder of checkpoints a model, by their name there."""
+        """Returns the files that a checkpoint folder needs to be loaded as a model, by name."""
         model = Path(self.task_config.vocab_file)
         return {path.name: path for path in (model, path_beside(model)) if path.is_file()}
 
     def report(self, metrics: Mapping[str, float]) -> str:
-        """Returns the metrics of an evaluation as lines of text, beside their baselines."""
+        """Returns the evaluation metrics as lines of text, next to their baselines."""
         return pretraining_report.table(metrics, self.task_config.model.vocab_size)
 
     def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:
@@ -194,7 +203,7 @@ class PretrainingTask(AlbertTask):
         aux_losses: Sequence[tf.Tensor] | None = None,
         counts: Tensors | None = None,
     ) -> tf.Tensor:
-        """Returns the scalar loss; see the class."""
+        """Returns the scalar loss that the class docstring describes."""
         counts = counts or self.counts(labels)
         mlm = _masked_lm_losses(labels, model_outputs)
         loss = tf.reduce_sum(mlm * labels["masked_lm_weights"]) / (counts["mlm"] + 1e-5)
@@ -203,7 +212,7 @@ class PretrainingTask(AlbertTask):
         return loss + (tf.add_n(aux_losses) if aux_losses else 0.0)
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
-        """Returns the metrics of the step, and those that `process_metrics` updates, by name."""
+        """Returns the metrics of the base class and those that `process_metrics` updates."""
         heads = ("mlm", "sop") if self.sentence_order else ("mlm",)
         metrics = super().build_metrics(training)
         metrics += [
@@ -242,7 +251,7 @@ class PretrainingTask(AlbertTask):
                 "sop_examples": (tf.ones_like(order),),
             }
         for metric in metrics:
-            # Flat, as Keras guesses which axis to squeeze where a batch size is unknown.
+            # Flattened, because Keras guesses which axis to squeeze if the batch size is unknown.
             metric.update_state(*(tf.reshape(value, [-1]) for value in updates[metric.name]))
 
 

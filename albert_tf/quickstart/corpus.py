@@ -1,4 +1,7 @@
-"""The quickstart's text: two files, a sentence a line, an empty line between documents."""
+"""Writes the text of the quickstart: two files with one sentence per line.
+
+Documents are separated by empty lines.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,23 @@ HELDOUT_FRACTION = 0.05
 
 
 def write(input_glob: str | None, train: Path, heldout: Path) -> str:
-    """Writes the two parts and returns a line that says what they hold.
+    """Writes both files and returns a line that describes their contents.
 
     Args:
-      input_glob: files of the user; None takes the documentation of the installed packages.
-      train: the larger part.
-      heldout: about one document in twenty, chosen by its text, so that a second run chooses alike.
+      input_glob: text files; None uses the documentation of the installed packages.
+      train: the file for the larger part.
+      heldout: the file for about one document in twenty. Documents are chosen by their text, so
+        that every run chooses the same ones.
 
     Raises:
-      InputError: no file matches, or there is no document of two sentences for each part.
+      InputError: no file matches, or one of the parts would have no document of two sentences.
     """
     if input_glob is None:
         counts = docstrings.write_corpus(train, heldout, heldout_fraction=HELDOUT_FRACTION)
         documents_, bytes_ = sum(counts.documents.values()), sum(counts.bytes.values())
-        return f"{documents_:,} docstrings of {counts.files:,} source files, {bytes_ / 1e6:.1f} MB"
+        return (
+            f"{documents_:,} docstrings from {counts.files:,} source files, {bytes_ / 1e6:.1f} MB"
+        )
     return _split(input_glob, train, heldout)
 
 
@@ -50,9 +56,9 @@ def _split(input_glob: str, train: Path, heldout: Path) -> str:
                     parts[heldout if held else train] += 1
         if not all(parts.values()):
             raise InputError(
-                "The text must have documents of two sentences and more for training and for the "
-                f"held-out part. Received {parts[train]} and {parts[heldout]} of them in "
-                f"{len(paths)} files of {input_glob!r}. Add text; leave an empty line between "
-                "documents."
+                "The text must have documents of at least two sentences both for training and for "
+                f"the held-out part. Received {parts[train]} and {parts[heldout]} such documents "
+                f"in {len(paths)} files that match {input_glob!r}. Add text, and separate "
+                "documents with empty lines."
             )
     return f"{parts[train]:,} documents for training, {parts[heldout]:,} held out"

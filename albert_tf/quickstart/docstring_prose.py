@@ -1,14 +1,15 @@
-"""Documentation strings to sentences of English prose.
+"""Extracts sentences of English prose from documentation strings.
 
-Documentation strings mix prose with what a model of English should not learn from: examples at a
-prompt, code blocks, tables, types of parameters, cross-reference mark-up. In order:
+Documentation strings mix prose with content that a model of English should not learn from:
+interactive examples, code blocks, tables, parameter types and cross-reference mark-up. The steps
+are, in order:
 
-1. `prose_lines` blanks whole lines: fences, prompts and their output, rules and tables, sections
-   such as "References", blocks after `::` and of most directives.
-2. `paragraphs` joins what is left; a list item or a parameter starts a paragraph of its own, of
-   which only the description stays.
-3. `plain` takes the mark-up off and leaves the words.
-4. sentences.py cuts sentences and prose.py drops those that do not read like English.
+1. `prose_lines` blanks whole lines: fenced code, prompts and their output, rules and tables,
+   sections such as "References", and the blocks after `::` and after most directives.
+2. `paragraphs` joins the remaining lines. A list item or a parameter starts a new paragraph, which
+   keeps only the description.
+3. `plain` removes mark-up and keeps the words.
+4. sentences.py splits sentences, and prose.py drops those that do not look like English.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ HEADINGS = DROPPED_SECTIONS | {
     *("returns", "return", "yields", "yield", "raises", "output shape"),
     *("note", "notes", "example", "examples", "example usage", "usage"),
 }
-# Directives whose indented text is prose; the text of any other is dropped with it.
+# Directives whose indented text is prose; other directives are dropped together with their text.
 PROSE_DIRECTIVES = frozenset({"note", "warning", "caution", "important", "tip", "hint"})
 DROPPED_FIELDS = frozenset({"type", "rtype", "meta", "vartype", "noindex"})
 
@@ -37,17 +38,17 @@ _TABLE_COLUMNS = re.compile(r"\s*(=+( +=+)+|-+( +-+)+)\s*$")
 _DIRECTIVE = re.compile(r"\s*\.\.(?: *([\w:-]+?)::\s*(.*)|\s.*|)$")
 _FIELD = re.compile(r"\s*:(\w+)\b[^:]*:\s*(.*)$")
 _BULLET = re.compile(r"\s*(?:[-*+•]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+(.*)$")
-# `name (type): text` of the Google style: the text stays.
+# `name (type): text` in Google style: the text is kept.
 _PARAMETER = re.compile(
     r"\s*[`*\"']*[\w.*]+[`*\"']*(?:,\s*[`*]*[\w.*]+[`*]*)*\s*(?:\([^)]*\))?:\s+(.+)$"
 )
-# `name : type` of the NumPy style: the whole line goes.
+# `name : type` in NumPy style: the whole line is dropped.
 _NUMPY_PARAMETER = re.compile(r"[`*\w.,\s\[\]\"']+? : \S|\w+\s*:\s*(\{|int|str|bool|float|array)")
 _MARKUP = (
     (re.compile(r"!?\[([^\]]+)\]\([^)]*\)"), r"\1"),  # [text](address)
     (re.compile(r"`([^`<]+?)\s*<[^`>]*>`_{0,2}"), r"\1"),  # `text <address>`_
     (re.compile(r":(?:\w+:)?\w+:`[~!]?(?:[\w.]+\.)?([^`]+)`"), r"\1"),  # :class:`~package.Name`
-    (re.compile(r"\s?\[\d+\]_?|%\(\w+\)s|\{\{.*?\}\}"), ""),  # [1]_ and places of a template
+    (re.compile(r"\s?\[\d+\]_?|%\(\w+\)s|\{\{.*?\}\}"), ""),  # [1]_ and template placeholders
     (re.compile(r"``([^`]*)``|`([^`]*)`_{0,2}"), r"\1\2"),
     (re.compile(r"(?<![\w*])\*{1,2}([^\s*][^*]*?)\*{1,2}(?![\w*])"), r"\1"),  # *strong*
     (re.compile(r"[‘’]"), "'"),
@@ -57,7 +58,7 @@ _MARKUP = (
 
 
 def sentences(docstring: str) -> list[str]:
-    """Returns the sentences of English prose in a documentation string, in their order."""
+    """Returns the sentences of English prose in a documentation string, in order."""
     return [
         sentence
         for paragraph in paragraphs(prose_lines(inspect.cleandoc(docstring)))
@@ -67,7 +68,7 @@ def sentences(docstring: str) -> list[str]:
 
 
 def prose_lines(docstring: str) -> list[str]:
-    """Returns the lines with an empty one in the place of each that holds no prose."""
+    """Returns the lines, with lines that are not prose replaced by empty lines."""
     lines = docstring.split("\n")
     for step in (_blank_fences, _blank_prompts, _blank_tables, _blank_blocks, _blank_sections):
         lines = step(lines)
@@ -75,7 +76,7 @@ def prose_lines(docstring: str) -> list[str]:
 
 
 def _blank_fences(lines: list[str]) -> list[str]:
-    """Blanks code between lines of three backticks."""
+    """Blanks fenced code blocks."""
     kept, inside = [], False
     for line in lines:
         fence = _FENCE.match(line) is not None
@@ -85,7 +86,7 @@ def _blank_fences(lines: list[str]) -> list[str]:
 
 
 def _blank_prompts(lines: list[str]) -> list[str]:
-    """Blanks examples at a prompt with their output, which ends at an empty line."""
+    """Blanks interactive examples and their output, which ends at an empty line."""
     kept, inside = [], False
     for line in lines:
         inside = bool(line.strip()) and (inside or line.lstrip().startswith((">>>", "In [")))
@@ -94,7 +95,7 @@ def _blank_prompts(lines: list[str]) -> list[str]:
 
 
 def _blank_tables(lines: list[str]) -> list[str]:
-    """Blanks tables whose columns are ruled by `=` or `-`, up to an empty line."""
+    """Blanks tables with columns marked by `=` or `-`, up to an empty line."""
     kept, inside = [], False
     for line in lines:
         inside = bool(line.strip()) and (inside or _TABLE_COLUMNS.match(line) is not None)
@@ -105,7 +106,7 @@ def _blank_tables(lines: list[str]) -> list[str]:
 def _blank_blocks(lines: list[str]) -> list[str]:
     """Blanks the indented blocks after `::`, after directives and after dropped headings."""
     kept: list[str] = []
-    block: int | None = None  # lines indented deeper than this are the block's
+    block: int | None = None  # Lines that are indented deeper than this belong to the block.
     for line in lines:
         indent = len(line) - len(line.lstrip())
         if not line or (block is not None and indent > block):
@@ -124,7 +125,7 @@ def _blank_blocks(lines: list[str]) -> list[str]:
 
 
 def _blank_sections(lines: list[str]) -> list[str]:
-    """Blanks rules, tables, headings, and underlined sections such as "References"."""
+    """Blanks rules, tables and headings, and underlined sections such as "References"."""
     kept: list[str] = []
     dropped = False
     for line, following in zip(lines, [*lines[1:], ""]):
@@ -143,7 +144,7 @@ def _heading(line: str) -> str:
 
 
 def paragraphs(lines: Iterable[str]) -> Iterator[str]:
-    """Yields the lines joined to paragraphs; list items and parameters are their own."""
+    """Joins lines into paragraphs; list items and parameters are separate paragraphs."""
     parts: list[str] = []
     for line in lines:
         start = _paragraph_start(line)
@@ -158,7 +159,7 @@ def paragraphs(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _paragraph_start(line: str) -> str | None:
-    """Returns the text with which the line starts a paragraph; None if it continues one."""
+    """Returns the text of a line that starts a paragraph, or None if it continues one."""
     if not line.strip():
         return ""
     field = _FIELD.match(line)
@@ -174,7 +175,7 @@ def _paragraph_start(line: str) -> str | None:
 
 
 def plain(paragraph: str) -> str:
-    """Returns the paragraph without mark-up, its white space single."""
+    """Returns the paragraph without mark-up and with single spaces."""
     for pattern, replacement in _MARKUP:
         paragraph = pattern.sub(replacement, paragraph)
     return paragraph.strip()

@@ -1,12 +1,13 @@
-"""A corpus that every machine has: documentation strings of the installed Python code.
+"""Makes a corpus from the documentation strings of the installed Python code.
 
-Source files of the standard library and of the installed packages are parsed, never imported. A
-documentation string is a document, a line a sentence. Files are taken in the order of a hash of
-their name: a size cap then takes an even sample, and the order is the same on every run.
+Source files of the standard library and of the installed packages are parsed, never imported. Each
+documentation string is a document, with one sentence per line. Files are processed in the order of
+a hash of their names, so that a size limit selects an even sample and the order is the same in
+every run.
 
-The split is by file, so that the methods of a class stay together. Packages copy text from each
-other and from themselves: a document is dropped when most of it stood in earlier documents, and a
-held-out one when some of it stands anywhere in the training text (see near_copies.py).
+The held-out part is chosen by file, so that the methods of a class stay together. Packages copy
+text within and between each other: a document is dropped if most of it occurs in earlier documents,
+and a held-out document if some of it occurs in the training text (see near_copies.py).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from albert_tf.files import replacing
 from albert_tf.quickstart.docstring_prose import sentences
 from albert_tf.quickstart.near_copies import SeenRuns, word_runs
 
-# Folders whose documentation strings copy others, or are notes to the author of a test.
+# Folders whose documentation strings are copies, or notes in tests.
 SKIPPED_FOLDERS = frozenset(
     (
         *("__pycache__", "site-packages", "dist-packages", "_vendor", "_api"),
@@ -36,10 +37,11 @@ SKIPPED_FOLDERS = frozenset(
     )
 )
 SKIPPED_ENDINGS = ("_test.py", "_pb2.py", "_pb2_grpc.py")
-# Further copies of a sentence are boilerplate: "A name for the operation (optional)."
+# More copies of a sentence are boilerplate, such as "A name for the operation (optional)."
 MAX_COPIES_OF_SENTENCE = 4
-# Shares of the runs of words that may have stood before. One half within a part: rewritten strings
-# of sibling classes pass, those with a name changed do not. Held-out text must be newer than that.
+# The maximum share of word runs that may have occurred before. One half within a part accepts
+# rewritten strings of sibling classes, but not copies with a changed name. The limit between
+# held-out and training text is stricter.
 MAX_SEEN = 0.5
 MAX_SEEN_IN_TRAINING = 0.2
 TRAIN, HELDOUT = "train", "heldout"
@@ -48,14 +50,16 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclasses.dataclass
 class CorpusCounts:
-    """What `write_corpus` read and wrote; sizes in bytes of UTF-8.
+    """Counts of what `write_corpus` read and wrote.
 
     Attributes:
-      files: source files read.
-      docstrings: documentation strings with at least one sentence of prose.
-      near_copies: of these, dropped as copies.
-      too_short: of these, dropped for having one sentence only, which gives no pair.
-      documents, sentences, bytes: written, by part ("train", "heldout").
+      files: the number of source files read.
+      docstrings: the number of documentation strings with at least one sentence of prose.
+      near_copies: the number of these that were dropped as copies.
+      too_short: the number of these that were dropped because a single sentence gives no pair.
+      documents: the number of documents written, by part ("train", "heldout").
+      sentences: the number of sentences written, by part.
+      bytes: the size of the text written, in bytes of UTF-8, by part.
     """
 
     files: int = 0
@@ -77,16 +81,20 @@ def write_corpus(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CorpusCounts:
-    """Writes documentation strings as two text files: a sentence a line, a blank line between.
+    """Writes documentation strings to two text files, with one sentence per line.
+
+    Documents are separated by empty lines. Existing files are replaced only if everything succeeds.
 
     Args:
-      train_path: the larger file; it is replaced as a whole, or stays as it was.
-      heldout_path: the smaller file, likewise.
-      max_bytes: about the size of both together; 20 MB is more than a run of minutes reads.
-      heldout_fraction: share of the source files whose text is held out.
+      train_path: the larger file.
+      heldout_path: the smaller file.
+      max_bytes: the approximate size of both files together; 20 MB is more than a training run of a
+        few minutes reads.
+      heldout_fraction: the share of source files whose text is held out.
       roots: folders of source files; by default the standard library and the installed packages.
-      workers: processes; by default one for each processor. The text does not depend on it.
-      progress: called with the source files read so far and their total.
+      workers: the number of processes; by default one per processor. The text does not depend on
+        it.
+      progress: called with the number of source files read so far and their total number.
 
     Raises:
       InputError: an argument is out of range, or a part would be empty.
@@ -100,8 +108,8 @@ def write_corpus(
         with open(train, "w", encoding="utf-8") as t, open(heldout, "w", encoding="utf-8") as h:
             selection = _Selection({TRAIN: t, HELDOUT: h})
             paths = [path for _, path in files]
-            found = ordered_map(_file_reader, (), paths, workers or os.cpu_count() or 1)
-            for (name, _), documents in zip(files, found):
+            results = ordered_map(_file_reader, (), paths, workers or os.cpu_count() or 1)
+            for (name, _), documents in zip(files, results):
                 part = HELDOUT if _hash(name) < heldout_fraction * 2**32 else TRAIN
                 selection.add(part, documents)
                 if progress:
@@ -120,8 +128,8 @@ def installed_roots() -> list[Path]:
 
 
 def source_files(roots: Iterable[Path]) -> list[tuple[str, Path]]:
-    """Returns (name relative to its root, path) of the source files, in the order of a hash."""
-    found: dict[str, Path] = {}
+    """Returns (name relative to the root, path) of the source files, in the order of a hash."""
+    paths: dict[str, Path] = {}
     for root in roots:
         for folder, folders, names in os.walk(root):
             folders[:] = [f for f in folders if f not in SKIPPED_FOLDERS]
@@ -129,27 +137,27 @@ def source_files(roots: Iterable[Path]) -> list[tuple[str, Path]]:
                 if not name.endswith(".py") or name.endswith(SKIPPED_ENDINGS):
                     continue
                 path = Path(folder, name)
-                found.setdefault(path.relative_to(root).as_posix(), path)
-    return sorted(found.items(), key=lambda item: (_hash(item[0]), item[0]))
+                paths.setdefault(path.relative_to(root).as_posix(), path)
+    return sorted(paths.items(), key=lambda item: (_hash(item[0]), item[0]))
 
 
 def docstrings(path: Path) -> list[str]:
-    """Returns the documentation strings of a Python file; [] if it does not parse."""
+    """Returns the documentation strings of a Python file, or [] if it cannot be parsed."""
     source = path.read_bytes()
     if b'"""' not in source and b"'''" not in source:
         return []
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes in other people's strings
+            warnings.simplefilter("ignore")  # Packages have invalid escapes in strings.
             tree = ast.parse(source)
-    except (SyntaxError, ValueError):  # templates; files for other versions of Python
+    except (SyntaxError, ValueError):  # A template, or a file for another version of Python.
         return []
     texts = (ast.get_docstring(node, clean=False) for node in _documented(tree))
     return [text for text in texts if text]
 
 
 def _documented(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yields the modules, classes and functions in their order; skips expressions, for speed."""
+    """Yields modules, classes and functions in order; skips expressions for speed."""
     if isinstance(tree, _DOCUMENTED):
         yield tree
     for field in ("body", "handlers", "orelse", "finalbody"):
@@ -164,13 +172,13 @@ def _file_reader() -> Callable[[Path], list[list[str]]]:
 
 
 def _documents(path: Path) -> list[tuple[list[str], list[int]]]:
-    """Returns the sentences and the runs of words of each documentation string of a file."""
-    found = (sentences(text) for text in docstrings(path))
-    return [(document, word_runs(document)) for document in found if document]
+    """Returns the sentences and the word runs of each documentation string in a file."""
+    documents = (sentences(text) for text in docstrings(path))
+    return [(document, word_runs(document)) for document in documents if document]
 
 
 class _Selection:
-    """Writes the documents that are new and counts all; held-out ones wait for `finish`."""
+    """Writes new documents and counts all documents; held-out ones are written by `finish`."""
 
     def __init__(self, outputs: dict[str, TextIO]) -> None:
         self.counts = CorpusCounts()
@@ -180,7 +188,7 @@ class _Selection:
         self._waiting: list[list[str]] = []
 
     def add(self, part: str, documents: list[tuple[list[str], list[int]]]) -> None:
-        """Takes the documents of one file."""
+        """Adds the documents of one file."""
         counts, seen = self.counts, self._seen[part]
         counts.files += 1
         counts.docstrings += len(documents)
@@ -198,7 +206,7 @@ class _Selection:
                 self._write(part, kept)
 
     def finish(self) -> None:
-        """Writes the held-out documents, now that all of the training text is known."""
+        """Writes the held-out documents; called when all training text is known."""
         for document in self._waiting:
             if self._seen[TRAIN].share(word_runs(document)) > MAX_SEEN_IN_TRAINING:
                 self.counts.near_copies += 1
@@ -215,18 +223,18 @@ class _Selection:
         self._outputs[part].write(text)
         self.counts.documents[part] += 1
         self.counts.sentences[part] += len(document)
-        self.counts.bytes[part] += len(text)  # is_prose lets ASCII only through
+        self.counts.bytes[part] += len(text)  # The text is ASCII, as `is_prose` accepts no other.
 
 
 def _hash(text: str) -> int:
-    """Returns 32 bits that depend on nothing but the text."""
+    """Returns a 32-bit hash that is the same in every run and on every machine."""
     return zlib.crc32(text.encode("utf-8", "surrogateescape"))
 
 
 def _check_parts(counts: CorpusCounts) -> None:
     if not counts.documents[TRAIN] or not counts.documents[HELDOUT]:
         raise InputError(
-            "Documentation strings must give documents to both parts. Received "
-            f"{counts.documents[TRAIN]} training and {counts.documents[HELDOUT]} held-out "
-            f"documents from {counts.files} source files. Pass text files by --input instead."
+            "Documentation strings must give documents for both training and the held-out part. "
+            f"Received {counts.documents[TRAIN]} training and {counts.documents[HELDOUT]} held-out "
+            f"documents from {counts.files} source files. Pass text files with --input instead."
         )

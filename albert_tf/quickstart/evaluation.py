@@ -1,4 +1,4 @@
-"""What a tiny ALBERT has learned, seen through its two TF-Hub modules and a classifier."""
+"""Evaluates the quickstart's tiny ALBERT through its two TF-Hub modules and a classifier."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from albert_tf.training import progress
 
 FILLINGS, NEIGHBOURS, TOP = 5, 3, 5
-POOL = 1500  # held-out sentences among which neighbours are looked for
+POOL = 1500  # The number of held-out sentences to search for neighbours.
 
 
 def measure(out: Path) -> dict[str, Any]:
-    """Loads the exports of a quickstart through hub.KerasLayer and returns what they show.
+    """Loads the exports of a quickstart with hub.KerasLayer and returns their measurements.
 
     Args:
-      out: the quickstart's folder.
+      out: the folder of the quickstart.
     """
-    with warnings.catch_warnings():  # it imports pkg_resources, which warns of its end
+    with warnings.catch_warnings():  # Importing pkg_resources gives a deprecation warning.
         warnings.simplefilter("ignore", UserWarning)
         import tensorflow_hub as hub
 
@@ -39,7 +39,7 @@ def measure(out: Path) -> dict[str, Any]:
     history = progress.read_history(out / "run")
     evaluation = [line for line in history if line["split"] == "validation"][-1]
     return dict(
-        heldout=_figures(evaluation),
+        heldout=_scores(evaluation),
         vocab_size=tokenizer.vocab_size,
         fillings=[_filling(masked_lm, tokenizer, s) for s in _maskable(tokenizer, sentences)],
         neighbours=_neighbours(hub.KerasLayer(preprocessor), encoder, sentences[:POOL]),
@@ -48,31 +48,31 @@ def measure(out: Path) -> dict[str, Any]:
 
 
 def text(metrics: dict[str, Any]) -> str:
-    """Returns the measurements as lines to read."""
+    """Returns the measurements as lines of text."""
     heldout = metrics["heldout"]
     lines = [pretraining_report.table(heldout, metrics["vocab_size"])]
     lines.append(f"mlm_accuracy is {heldout['mlm_ratio']:.2f} times its baseline")
-    lines.append("\ntop fillings of masked words (the word that stood there)")
+    lines.append("\ntop predictions for masked words (the original word)")
     for filling in metrics["fillings"]:
-        best = ", ".join(f"{word} {share:.2f}" for word, share in filling["top"])
+        best = ", ".join(f"{word} {probability:.2f}" for word, probability in filling["top"])
         lines.append(f"  {filling['masked']}\n    {best}   ({filling['word']})")
-    lines.append("\nnearest of the held-out sentences (cosine)")
-    for found in metrics["neighbours"]:
-        lines.append(f"  {found['sentence']}")
-        lines += [f"    {cosine:.2f}  {other}" for other, cosine in found["nearest"]]
+    lines.append("\nnearest held-out sentences (cosine similarity)")
+    for neighbours in metrics["neighbours"]:
+        lines.append(f"  {neighbours['sentence']}")
+        lines += [f"    {cosine:.2f}  {other}" for other, cosine in neighbours["nearest"]]
     packages = metrics["packages"]
     lines.append(
-        f"\nwhich package a held-out sentence comes from: accuracy {packages['accuracy']:.4f}, "
-        f"majority class {packages['majority_accuracy']:.4f}"
+        "\npredicted package of held-out sentences (the actual package): "
+        f"accuracy {packages['accuracy']:.4f}, majority class {packages['majority_accuracy']:.4f}"
     )
-    for found in packages["answers"]:
-        lines.append(f"  {found['text']}")
-        lines.append(f"    {found['answer']} {found['probability']:.2f}   ({found['label']})")
+    for row in packages["answers"]:
+        lines.append(f"  {row['text']}")
+        lines.append(f"    {row['answer']} {row['probability']:.2f}   ({row['label']})")
     return "\n".join(lines)
 
 
 def _packages(run: Path, dev: Path) -> dict[str, Any]:
-    """Returns the scores of the classifier, and its answers to a sentence of each package."""
+    """Returns the scores of the classifier, and its answer for one sentence of each package."""
     best = json.loads((run / "metrics.json").read_text())["best"]
     rows = [json.loads(line) for line in dev.read_text(encoding="utf-8").splitlines()]
     chosen = list({row["label"]: row for row in rows if len(row["text"]) < 100}.values())
@@ -90,24 +90,27 @@ def _packages(run: Path, dev: Path) -> dict[str, Any]:
     )
 
 
-def _figures(evaluation: dict[str, Any]) -> dict[str, float]:
+def _scores(evaluation: dict[str, Any]) -> dict[str, float]:
     names = [name for name in evaluation if name.startswith(("mlm_", "sop_"))]
-    figures = {name: evaluation[name] for name in ("step", *names)}
-    figures["mlm_ratio"] = figures["mlm_accuracy"] / figures["mlm_unigram_accuracy"]
-    figures["sop_interval95"] = pretraining_report.interval95(
-        figures["sop_accuracy"], figures["sop_examples"]
+    scores = {name: evaluation[name] for name in ("step", *names)}
+    scores["mlm_ratio"] = scores["mlm_accuracy"] / scores["mlm_unigram_accuracy"]
+    scores["sop_interval95"] = pretraining_report.interval95(
+        scores["sop_accuracy"], scores["sop_examples"]
     )
-    return figures
+    return scores
 
 
 def _sentences(path: Path) -> list[str]:
-    found = (line for document in documents.read_documents(path) for line in document)
-    return list(dict.fromkeys(line for line in found if 6 <= len(line.split()) <= 14))
+    lines = (line for document in documents.read_documents(path) for line in document)
+    return list(dict.fromkeys(line for line in lines if 6 <= len(line.split()) <= 14))
 
 
 def _maskable(tokenizer: AlbertTokenizer, sentences: list[str]) -> list[tuple[list[int], int]]:
-    """Returns sentences spread over the text, each with the position of a word of one piece."""
-    found = []
+    """Returns the ids of sentences from all over the text, and the position of a word to mask.
+
+    Each word to mask is a single piece.
+    """
+    candidates = []
     for sentence in sentences[:: max(1, len(sentences) // 200)]:
         ids = tokenizer.encode(sentence)
         begins = [bool(tokenizer.word_starts[i]) for i in ids] + [True]
@@ -118,8 +121,8 @@ def _maskable(tokenizer: AlbertTokenizer, sentences: list[str]) -> list[tuple[li
             if begins[i] and begins[i + 1] and len(pieces[i]) > 3 and pieces[i][1:].isalpha()
         ]
         if whole:
-            found.append((ids, whole[len(whole) // 2]))
-    return found[:: max(1, len(found) // FILLINGS)][:FILLINGS]
+            candidates.append((ids, whole[len(whole) // 2]))
+    return candidates[:: max(1, len(candidates) // FILLINGS)][:FILLINGS]
 
 
 def _filling(
@@ -137,13 +140,13 @@ def _filling(
             masked_lm_positions=tf.constant([[position + 1]], tf.int32),
         )
     )
-    shares = tf.nn.softmax(outputs["mlm_logits"][0, 0]).numpy()  # [V]
-    best = np.argsort(-shares)[:TOP]
+    probabilities = tf.nn.softmax(outputs["mlm_logits"][0, 0]).numpy()  # [V]
+    best = np.argsort(-probabilities)[:TOP]
     before, after = tokenizer.decode(ids[:position]), tokenizer.decode(ids[position + 1 :])
     return dict(
         masked=f"{before} [MASK] {after}",
         word=_word(tokenizer, ids[position]),
-        top=[(_word(tokenizer, int(i)), float(shares[i])) for i in best],
+        top=[(_word(tokenizer, int(i)), float(probabilities[i])) for i in best],
     )
 
 
@@ -161,10 +164,10 @@ def _neighbours(preprocessor: Any, encoder: Any, sentences: list[str]) -> list[d
     points = np.concatenate(vectors)
     points -= points.mean(0)
     points /= np.linalg.norm(points, axis=1, keepdims=True)
-    found = []
+    neighbours = []
     for i in np.linspace(0, len(sentences) - 1, NEIGHBOURS + 2).astype(int)[1:-1]:
         cosines = points @ points[i]
         best = [j for j in np.argsort(-cosines) if j != i][:3]
         nearest = [(sentences[j], float(cosines[j])) for j in best]
-        found.append(dict(sentence=sentences[i], nearest=nearest))
-    return found
+        neighbours.append(dict(sentence=sentences[i], nearest=nearest))
+    return neighbours

@@ -1,4 +1,4 @@
-"""The loss curve of a run as a PNG."""
+"""Draws the loss curve of a run as a PNG file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from albert_tf.training import progress
 
 
 def draw(run: Path, path: Path) -> None:
-    """Draws losses and accuracies of training (lines) and evaluation (dots) over the steps.
+    """Draws losses and accuracies of training (lines) and evaluation (dots) by step.
 
     Args:
-      run: folder of a run with its history.
-      path: of the PNG; it is replaced.
+      run: the folder of a run with its history.
+      path: the PNG file; an existing one is replaced.
     """
     import matplotlib
 

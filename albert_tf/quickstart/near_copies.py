@@ -1,7 +1,7 @@
-"""Finding documents whose text has been seen before, in a stream, by runs of five words.
+"""Detects documents in a stream whose text has been seen before, by comparing runs of five words.
 
-A run is kept as its CRC-32, which is the same on every machine and run; 20 MB of text need some
-200 MB of memory.
+A run is stored as its CRC-32, which is the same on every machine and in every run; 20 MB of text
+need about 200 MB of memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _WORD = re.compile(r"\w+")
 
 
 def word_runs(sentences: Iterable[str]) -> list[int]:
-    """Returns the hashes of a document's runs of words, sorted; [] without words."""
+    """Returns the sorted hashes of the word runs in a document, or [] if it has no words."""
     words = _WORD.findall(" ".join(sentences).lower())
     if not words:
         return []
@@ -25,15 +25,15 @@ def word_runs(sentences: Iterable[str]) -> list[int]:
 
 
 class SeenRuns:
-    """Remembers the runs of words of documents."""
+    """Stores the word runs of documents seen so far."""
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
 
     def share(self, runs: list[int]) -> float:
-        """Returns the share of the runs that documents before had; 0 without runs."""
+        """Returns the share of the runs that occurred in earlier documents; 0 if there are none."""
         return sum(map(self._seen.__contains__, runs)) / max(1, len(runs))
 
     def add(self, runs: list[int]) -> None:
-        """Remembers the runs of a document."""
+        """Adds the runs of a document."""
         self._seen.update(runs)

@@ -1,7 +1,7 @@
-"""A labelled set that every machine has: sentences, and the installed package each comes from.
+"""Makes a labelled data set: sentences, and the installed package that each comes from.
 
-Sentences are those of docstrings.py. Packages that copy from each other share sentences: one that
-stands in two packages is left out. Training and held-out sentences come from different files.
+The sentences are those of docstrings.py. A sentence that occurs in two packages, because one copied
+it from the other, is left out. Training and held-out sentences come from different files.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ def write(
     dev_share: float = 0.2,
     roots: Iterable[str | os.PathLike] | None = None,
 ) -> str:
-    """Writes two JSON Lines files with "text" and "label" and returns a line that counts them.
+    """Writes two JSON Lines files with "text" and "label", and returns a line with their counts.
 
     Args:
       train_path: the larger file.
-      dev_path: the smaller one, from other source files.
-      packages: how many; those with the most source files are taken.
-      per_package: at most so many sentences of each, shared ones counted, so that classes are of
-        like size.
-      dev_share: share of source files that are held out.
-      roots: folders of packages; by default those of this Python.
+      dev_path: the smaller file, with sentences from other source files.
+      packages: the number of packages; those with the most source files are chosen.
+      per_package: the maximum number of sentences per package, including shared ones, so that
+        classes have similar sizes.
+      dev_share: the share of source files that are held out.
+      roots: folders of packages; by default those of the running Python.
 
     Raises:
-      InputError: there are not so many packages with sentences in both files.
+      InputError: there are fewer than `packages` packages with sentences for both files.
     """
     roots = docstrings.installed_roots()[1:] if roots is None else [Path(root) for root in roots]
     files = [(name, path) for name, path in docstrings.source_files(roots) if "/" in name]
     counts = Counter(_package(name) for name, _ in files)
     chosen = sorted(name for name, _ in counts.most_common(packages))
-    found: dict[str, dict[str, list[str]]] = {}
+    texts: dict[str, dict[str, list[str]]] = {}
     for package in chosen:
         mine = [(name, path) for name, path in files if _package(name) == package]
-        found[package] = _sentences(mine, per_package, dev_share)
-    owners = Counter(text for parts in found.values() for text in {*parts["train"], *parts["dev"]})
+        texts[package] = _sentences(mine, per_package, dev_share)
+    owners = Counter(text for parts in texts.values() for text in {*parts["train"], *parts["dev"]})
     totals = {}
     for part, path in (("train", train_path), ("dev", dev_path)):
         rows = [
             {"text": text, "label": package}
             for package in chosen
-            for text in found[package][part]
+            for text in texts[package][part]
             if owners[text] == 1
         ]
         totals[part] = Counter(row["label"] for row in rows)
@@ -68,11 +68,12 @@ def write(
     if missing or len(chosen) < packages:
         raise InputError(
             f"There must be {packages} packages with documentation. Received "
-            f"{[name for name in chosen if name not in missing]}. Ask for fewer."
+            f"{[name for name in chosen if name not in missing]}. Install more packages, or "
+            "request fewer."
         )
     return (
-        f"{sum(totals['train'].values()):,} sentences to train on and "
-        f"{sum(totals['dev'].values()):,} held out, of {', '.join(chosen)}"
+        f"{sum(totals['train'].values()):,} sentences for training and "
+        f"{sum(totals['dev'].values()):,} held out, from {', '.join(chosen)}"
     )
 
 
@@ -81,19 +82,19 @@ def _package(name: str) -> str:
 
 
 def _sentences(files: list[tuple[str, Path]], limit: int, dev_share: float) -> dict[str, list[str]]:
-    """Returns the different sentences of both parts of a package, in the order of its files."""
-    found: dict[str, dict[str, None]] = defaultdict(dict)
+    """Returns the distinct sentences of both parts of a package, in the order of its files."""
+    texts: dict[str, dict[str, None]] = defaultdict(dict)
     limits = {"dev": round(limit * dev_share), "train": limit - round(limit * dev_share)}
     for index, (_, path) in enumerate(files):
-        # Files come in the order of a hash: every so many-th one is an even sample.
+        # Files are in the order of a hash, so every n-th file gives an even sample.
         part = "dev" if index % round(1 / dev_share) == 0 else "train"
-        if len(found[part]) >= limits[part]:
-            if all(len(found[p]) >= limits[p] for p in limits):
+        if len(texts[part]) >= limits[part]:
+            if all(len(texts[p]) >= limits[p] for p in limits):
                 break
             continue
         for text in docstrings.docstrings(path):
             for sentence in sentences(text):
                 if len(sentence.split()) >= MIN_WORDS:
-                    found[part].setdefault(sentence)
-    dev = [text for text in found["dev"] if text not in found["train"]]
-    return {"train": list(found["train"])[: limits["train"]], "dev": dev[: limits["dev"]]}
+                    texts[part].setdefault(sentence)
+    dev = [text for text in texts["dev"] if text not in texts["train"]]
+    return {"train": list(texts["train"])[: limits["train"]], "dev": dev[: limits["dev"]]}

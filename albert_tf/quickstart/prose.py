@@ -1,10 +1,10 @@
-"""Telling English prose from code, headings and names."""
+"""Distinguishes English prose from code, headings and names."""
 
 from __future__ import annotations
 
 import re
 
-# English sentences of five words and more nearly always hold one of these; lines of code do not.
+# Nearly all English sentences of five or more words contain one of these; lines of code do not.
 _LIST = (
     "the a an of to is in and for that this it be are as with if not or on by from which can when "
     "at has will you but into its no any all than then only so should must does was have"
@@ -22,9 +22,9 @@ _CODE = re.compile(
 
 
 def is_prose(sentence: str) -> bool:
-    """Tells whether a sentence reads like English: letters, function words, no code.
+    """Returns whether a sentence looks like English: letters, function words and no code.
 
-    A short one must also have an end; without it, it is mostly a heading or a name.
+    A short sentence must also end in punctuation; otherwise it is usually a heading or a name.
     """
     if len(sentence) > MAX_CHARACTERS or not sentence.isascii() or _CODE.search(sentence):
         return False

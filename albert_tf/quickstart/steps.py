@@ -1,4 +1,4 @@
-"""The steps of the quickstart, in order; each one is skipped once its output is complete."""
+"""Runs the pipeline of the quickstart; a step is skipped if its output is already complete."""
 
 from __future__ import annotations
 
@@ -18,11 +18,18 @@ from albert_tf.quickstart import corpus, package_sentences
 from albert_tf.training import run_folder
 
 SETTINGS = "quickstart.json"
-LENGTH = "64"  # tokens of an instance, as the recipe says
+LENGTH = "64"  # The number of tokens in an instance, as in the recipe.
 
 
 class Step(NamedTuple):
-    """A step: its name, whether its output is complete, the command or function that runs it."""
+    """A step of the pipeline.
+
+    Attributes:
+      name: the name of the step.
+      done: returns whether the output of the step is complete.
+      command: the `albert-tf` command that runs the step.
+      call: the function that runs the step, if it is not a command.
+    """
 
     name: str
     done: Callable[[], bool]
@@ -30,24 +37,24 @@ class Step(NamedTuple):
     call: Callable[[], str] | None = None
 
 
-def travel(
+def run(
     input_glob: str | None,
     output_dir: str | os.PathLike,
     vocab_size: int,
     train_steps: int | None,
     recipe: str,
 ) -> dict[str, Any]:
-    """Runs the whole road and returns what metrics.json holds.
+    """Runs the full pipeline and returns the contents of metrics.json.
 
     Args:
-      input_glob: text files; None takes the documentation of the installed packages.
-      output_dir: new, empty, or of an earlier run with the same settings.
-      vocab_size: pieces of the vocabulary.
-      train_steps: updates; None takes those of the recipe.
-      recipe: gin file of the training.
+      input_glob: text files; None uses the documentation of the installed packages.
+      output_dir: a folder that is new, empty, or from an earlier run with the same settings.
+      vocab_size: the size of the vocabulary.
+      train_steps: the number of updates; None takes that of the recipe.
+      recipe: the gin file for pretraining.
 
     Raises:
-      InputError: the input matches nothing, or the folder holds something else.
+      InputError: the input matches no file, or the folder has other contents.
     """
     out = Path(output_dir).expanduser()
     settings = dict(input=input_glob, vocab_size=vocab_size, train_steps=train_steps)
@@ -56,21 +63,21 @@ def travel(
     seconds = _start(out, settings)
     for step in steps(out, settings, recipe):
         if step.done():
-            print(f"\n== {step.name}: done before")
+            print(f"\n== {step.name}: already done")
             continue
         print(f"\n== {step.name}", flush=True)
         begin = time.monotonic()
-        _take(step)
+        _run_step(step)
         seconds[step.name] = seconds.get(step.name, 0.0) + round(time.monotonic() - begin, 1)
         _save(out, settings, seconds)
-    return _show(out, seconds)
+    return _evaluate(out, seconds)
 
 
 def steps(out: Path, settings: dict[str, Any], recipe: str) -> list[Step]:
-    """Returns the steps in order; `settings` are those of `travel`."""
+    """Returns the steps in order; `settings` has the arguments of `run`."""
     train, heldout, vocab = out / "text/train.txt", out / "text/heldout.txt", out / "vocab.model"
     size, run = str(settings["vocab_size"]), out / "run"
-    found = [
+    pretraining = [
         Step(
             "text",
             lambda: train.is_file() and heldout.is_file(),
@@ -90,15 +97,16 @@ def steps(out: Path, settings: dict[str, Any], recipe: str) -> list[Step]:
             + _macros(out, size, settings["train_steps"]),
         ),
     ]
+    exports = []
     for kind, more in (("encoder", []), ("preprocessor", ["--seq_length", LENGTH])):
         target = out / "hub" / kind
         command = ["export", kind, str(run), str(target), *more]
-        found.append(Step(f"export, {kind}", target.is_dir, command))
-    return [*found, *_classifier_steps(out, settings["train_steps"])]
+        exports.append(Step(f"export, {kind}", target.is_dir, command))
+    return [*pretraining, *exports, *_classifier_steps(out, settings["train_steps"])]
 
 
 def _classifier_steps(out: Path, train_steps: int | None) -> list[Step]:
-    """Fine-tuning and export: which package a sentence comes from."""
+    """Returns the steps that fine-tune and export a classifier of the package of a sentence."""
     train, dev, run = out / "labelled/train.jsonl", out / "labelled/dev.jsonl", out / "classifier"
     macros = dict(
         INIT_FROM=out / "run",
@@ -153,7 +161,7 @@ def _macros(out: Path, vocab_size: str, train_steps: int | None) -> list[str]:
     return macros
 
 
-def _take(step: Step) -> None:
+def _run_step(step: Step) -> None:
     if step.call:
         print(step.call())
         return
@@ -162,22 +170,23 @@ def _take(step: Step) -> None:
     arguments.run(arguments)
 
 
-def _show(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
+def _evaluate(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
+    """Prints and saves the evaluation and the loss curve; returns the metrics."""
     from albert_tf.quickstart import evaluation, loss_curve
 
-    print("\n== what was learned")
+    print("\n== evaluation")
     metrics = {**evaluation.measure(out), "seconds": seconds, "peak_memory_mib": _peak_memory()}
     print(evaluation.text(metrics))
     loss_curve.draw(out / "run", out / "loss.png")
     with files.replacing(out / "metrics.json") as temporary:
         temporary.write_text(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
-    print(f"\nfigures   {out / 'metrics.json'}\ncurve     {out / 'loss.png'}")
-    print(f"modules   {out / 'hub/encoder'}, {out / 'hub/preprocessor'}")
+    print(f"\nmetrics      {out / 'metrics.json'}\nloss curve   {out / 'loss.png'}")
+    print(f"modules      {out / 'hub/encoder'}, {out / 'hub/preprocessor'}")
     return metrics
 
 
 def _start(out: Path, settings: dict[str, Any]) -> dict[str, float]:
-    """Checks that the folder is new or of the same settings; returns the seconds of past steps."""
+    """Checks that the folder is new or has the same settings; returns the times of past steps."""
     path = out / SETTINGS
     if not path.is_file():
         files.check_new_directory(out, "--output_dir")
@@ -187,8 +196,8 @@ def _start(out: Path, settings: dict[str, Any]) -> dict[str, float]:
     before = json.loads(path.read_text())
     if before["settings"] != settings:
         raise InputError(
-            "--output_dir must be new, or of a quickstart with the same settings. Received "
-            f"'{out}' of {before['settings']}, now {settings}. Name another folder."
+            "--output_dir must be new or from a quickstart with the same settings. Received "
+            f"'{out}' with {before['settings']}, but now {settings}. Choose another folder."
         )
     return before["seconds"]
 
@@ -199,7 +208,7 @@ def _save(out: Path, settings: dict[str, Any], seconds: dict[str, float]) -> Non
 
 
 def _peak_memory() -> int:
-    """Returns the largest resident size of this process so far, in MiB."""
-    import resource  # not on Windows, where TensorFlow 2.20 has no tensorflow-text either
+    """Returns the peak resident memory of this process so far, in MiB."""
+    import resource  # Not available on Windows, nor is tensorflow-text for TensorFlow 2.20.
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -1,10 +1,10 @@
-"""The code points with a combining class other than 0, which the original rules drop.
+"""The code points with a nonzero combining class, which the original rules drop.
 
-Frozen from Unicode 14.0 (Python 3.11), so that every Python version and the graph drop the same
-912 code points. A combining class never changes once it is assigned. It is not the category Mn:
-vowel signs of Hindi or Thai are Mn with class 0, and the original keeps them.
+The list is frozen from Unicode 14.0 (Python 3.11), so that every Python version and the graph drop
+the same 912 code points. A combining class never changes once it is assigned. It is not the same
+as category Mn: vowel signs of Hindi or Thai are Mn but have class 0, and the original keeps them.
 
-`python -m albert_tf.tokenization.combining_marks` prints the ranges of the running Python.
+`python -m albert_tf.tokenization.combining_marks` prints the ranges for the running Python.
 """
 
 import unicodedata
@@ -31,7 +31,7 @@ A92B-A92D A953 A9B3 A9C0 AAB0 AAB2-AAB4 AAB7-AAB8 AABE-AABF AAC1 AAF6 ABED FB1E 
 
 
 def _character_class(escape: str) -> str:
-    """Returns a regular expression that matches one of the characters, with `escape` for hex."""
+    """Returns a regular expression for one of the characters; `escape` formats a code point."""
     parts = []
     for span in RANGES.split():
         parts.append("-".join(escape % int(end, 16) for end in span.split("-")))
@@ -44,7 +44,7 @@ RE2_PATTERN = _character_class("\\x{%x}")
 
 
 def ranges_of_this_python() -> str:
-    """Returns the ranges by the `unicodedata` of the running Python, in the form of `RANGES`."""
+    """Returns the ranges from the running Python's `unicodedata`, in the format of `RANGES`."""
     spans: list[list[int]] = []
     for code in range(0x110000):
         if not unicodedata.combining(chr(code)):

@@ -1,12 +1,12 @@
-"""The digit-comma rule: a piece such as "1," is taken apart into "1" and ",".
+"""The digit-comma rule: a piece such as "1," is split into "1" and ",".
 
-A piece longer than 1 that ends in "," after a digit is encoded again without its "▁" and its ",",
-and the "," is appended. What comes out depends on the piece alone, so the rule is a table from ids
-to ids, and both runtimes look it up.
+A piece of two or more characters that ends in a digit and "," is encoded again without its "▁" and
+its ",", and the "," is appended. The result depends on the piece alone, so the rule is a table from
+ids to ids, which both the Python and the in-graph tokenizer look up.
 
-Encoding again puts a "▁" in front. The original means to strip it from a piece that had none, but
-compares bytes with text, so it stays, and the released models were trained on that. Rules
-"hugging_face" strip it. Sources: tokenization.py:encode_pieces of google-research/albert;
+Encoding again adds a "▁" in front. The original intends to strip it from a piece that had none, but
+compares bytes with text, so the "▁" stays, and the released models were trained that way. The
+"hugging_face" rules strip it. Sources: tokenization.py:encode_pieces of google-research/albert;
 tokenization_albert.py:_tokenize of transformers 4.
 """
 
@@ -20,11 +20,11 @@ SPACE = "▁"
 
 
 class Part(NamedTuple):
-    """One piece of those that replace another.
+    """One of the pieces that replace a split piece.
 
     Attributes:
       piece: the text of the piece.
-      length: characters of it that stand in the text, its "▁" not counted.
+      length: the number of its characters that occur in the text, that is, without its "▁".
     """
 
     piece: str
@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
 
 def applies(piece: str) -> bool:
-    """Tells whether the rule takes `piece` apart."""
+    """Returns whether the rule splits `piece`."""
     return len(piece) > 1 and piece[-1] == "," and piece[-2].isdigit()
 
 
@@ -45,11 +45,11 @@ def split(processor: sentencepiece.SentencePieceProcessor, piece: str, rules: st
 
 
 def table(processor: sentencepiece.SentencePieceProcessor, rules: str) -> dict[int, list[Part]]:
-    """Returns the parts of every id of the vocabulary that the rule takes apart."""
-    found = {}
+    """Returns the parts of every id in the vocabulary that the rule splits."""
+    parts_of_id = {}
     for index in range(processor.get_piece_size()):
         piece = processor.id_to_piece(index)
         if applies(piece):
             parts = split(processor, piece, rules)
-            found[index] = [Part(part, len(part.replace(SPACE, ""))) for part in parts]
-    return found
+            parts_of_id[index] = [Part(part, len(part.replace(SPACE, ""))) for part in parts]
+    return parts_of_id

@@ -1,4 +1,4 @@
-"""Text of bytes and lines of files, with a count of the bytes that had to be replaced."""
+"""Decodes bytes and reads lines of files, counting the invalid bytes that are replaced."""
 
 from __future__ import annotations
 
@@ -13,44 +13,46 @@ _ESCAPED = re.compile("[\udc80-\udcff]")
 
 
 def decoded(line: bytes, replace_invalid: bool, place: str) -> tuple[str, int]:
-    """Returns the text of bytes, and how many of them were invalid and became U+FFFD.
+    """Returns the decoded text and the number of invalid bytes that were replaced with U+FFFD.
 
     Args:
-      line: the bytes.
-      replace_invalid: bytes that are not UTF-8 become U+FFFD; else they are an error.
-      place: tells the user where the bytes are from.
+      line: the bytes to decode.
+      replace_invalid: whether to replace bytes that are not valid UTF-8; otherwise they are an
+        error.
+      place: the origin of the bytes, for the error message.
 
     Raises:
-      InputError: a byte is not UTF-8 where that is an error.
+      InputError: the bytes are not valid UTF-8 and `replace_invalid` is false.
     """
     text, replaced = _without_escapes(line.decode("utf-8", errors="surrogateescape"))
     if replaced and not replace_invalid:
         raise InputError(
-            f"Text must be UTF-8. Received {replaced} bytes in {place} that are not. Convert it, "
-            "or have such bytes replaced (invalid_utf8: 'replace')."
+            f"Text must be UTF-8. Received {replaced} invalid bytes in {place}. Convert the text "
+            "to UTF-8, or replace such bytes with invalid_utf8='replace'."
         )
     return text, replaced
 
 
 def _without_escapes(text: str) -> tuple[str, int]:
-    """Returns text whose escaped bytes became U+FFFD, as Unicode recommends, and their number."""
+    """Replaces escaped bytes with U+FFFD, as Unicode recommends, and returns their number too."""
     escaped = len(_ESCAPED.findall(text))
     if escaped:
-        # An unfinished character of several bytes is one U+FFFD, in the graph too.
+        # A truncated multi-byte character becomes a single U+FFFD, as in the graph.
         text = text.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
     return text, escaped
 
 
 class TextLines:
-    """An iterable over the lines of files, plain or gzip.
+    """An iterable over the lines of plain or gzip files.
 
     Args:
-      files: the files, read in this order.
-      replace_invalid: bytes that are not UTF-8 become U+FFFD and are counted; else an error.
+      files: the files, in reading order.
+      replace_invalid: whether to replace and count bytes that are not valid UTF-8; otherwise they
+        are an error.
 
     Attributes:
-      count: lines that were read so far.
-      replaced: bytes that were replaced so far.
+      count: the number of lines read so far.
+      replaced: the number of bytes replaced so far.
     """
 
     def __init__(self, files: Sequence[Path], replace_invalid: bool = False) -> None:
@@ -63,7 +65,7 @@ class TextLines:
         """Yields the lines.
 
         Raises:
-          InputError: a file cannot be read, or holds invalid UTF-8 where that is an error.
+          InputError: a file cannot be read, or is not valid UTF-8 and `replace_invalid` is false.
         """
         for file in self.files:
             try:
@@ -71,8 +73,9 @@ class TextLines:
             except UnicodeDecodeError as error:
                 raise InputError(
                     f"Text must be UTF-8. Received '{file}' with {error.reason} "
-                    f"(byte {error.object[error.start]:#04x}) after line {self.count} of all "
-                    "input. Convert it, or replace such bytes with --invalid_utf8 replace."
+                    f"(byte {error.object[error.start]:#04x}) after line {self.count} of the whole "
+                    "input. Convert the file to UTF-8, or replace such bytes with "
+                    "--invalid_utf8 replace."
                 ) from error
             except (OSError, EOFError) as error:
                 raise InputError(f"Text must be readable. Received '{file}': {error}.") from error
@@ -80,7 +83,7 @@ class TextLines:
     def _lines_of(self, file: Path) -> Iterator[str]:
         with open_text(file) as stream:
             if self.replace_invalid:
-                # The escapes keep one character for each byte, so that they can be counted.
+                # Each invalid byte becomes one escape character, so the bytes can be counted.
                 stream.reconfigure(errors="surrogateescape")
             for line in stream:
                 self.count += 1

@@ -1,4 +1,4 @@
-"""Finds and copies the SentencePiece model of a folder, with its preprocessing settings."""
+"""Finds and copies the SentencePiece model in a folder, with its preprocessing settings."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ _KNOWN = ("30k-clean.model", HUGGING_FACE_NAME, "assets/tokenizer/vocabulary.spm
 
 
 def find(source: str | os.PathLike) -> tuple[Path, Preprocessing | None]:
-    """Returns the model of a folder or file, and its settings where the folder tells them.
+    """Finds a SentencePiece model, and its settings if the folder specifies them.
 
-    A folder may be one that `AlbertTokenizer.save` wrote, an export (the model lies in assets/), a
+    A folder may be one that `AlbertTokenizer.save` wrote, an export (with the model in assets/), a
     release of the original code (30k-clean.model) or a Hugging Face folder (spiece.model, settings
     in tokenizer_config.json, rules "hugging_face").
 
     Args:
-      source: a folder, or the model itself.
+      source: a folder, or the model file.
 
     Returns:
-      The model, and its settings, None where only the file beside the model or the defaults tell.
+      The model file and its settings. The settings are None if they come from the file beside the
+      model or from the defaults.
 
     Raises:
       InputError: there is no model, or more than one.
@@ -40,18 +41,21 @@ def find(source: str | os.PathLike) -> tuple[Path, Preprocessing | None]:
 
 def _in_folder(folder: Path) -> Path:
     expected = (
-        "a folder with one *.model file, in itself or in assets/, such as one that "
+        "a folder with one *.model file at the top level or in assets/, such as one that "
         "AlbertTokenizer.save wrote, an export, or a Hugging Face folder with spiece.model"
     )
     if not folder.is_dir():
         raise InputError(
             f"A tokenizer must be a local path. Received '{folder}', which does not exist. "
-            f"Download it first; expected is a *.model file, or {expected}."
+            f"Download it first, then pass a *.model file or {expected}."
         )
     for place in (folder, folder / "assets"):
         if (model_file := find_model_file(place)) is not None:
             return model_file
-    raise InputError(f"A tokenizer folder must be {expected}. Received '{folder}' without one.")
+    raise InputError(
+        f"A tokenizer folder must be {expected}. Received '{folder}', which has no *.model file. "
+        "Use another folder, or name the model file."
+    )
 
 
 def _hugging_face(folder: Path) -> Preprocessing:
@@ -72,10 +76,10 @@ def _hugging_face(folder: Path) -> Preprocessing:
 
 
 def find_model_file(folder: Path) -> Path | None:
-    """Returns the SentencePiece model of a folder, or None.
+    """Returns the SentencePiece model in a folder, or None.
 
     Raises:
-      InputError: there are several, none of a known name.
+      InputError: there are several models and none has a known name.
     """
     for name in _KNOWN:
         if (folder / name).is_file():
@@ -90,7 +94,7 @@ def find_model_file(folder: Path) -> Path | None:
 
 
 def find_preprocessing(model_file: Path | None) -> Preprocessing | None:
-    """Returns the settings beside a SentencePiece model; without a file, those of the releases."""
+    """Returns the settings stored beside a model, or those of the released models by default."""
     if model_file is None:
         return None
     path = path_beside(model_file)
@@ -98,14 +102,14 @@ def find_preprocessing(model_file: Path | None) -> Preprocessing | None:
 
 
 def copy(model_file: Path, preprocessing: Preprocessing | None, folder: Path) -> None:
-    """Copies a SentencePiece model under its name, with its list of pieces and its settings.
+    """Copies a SentencePiece model with its list of pieces and its settings, keeping its name.
 
     Args:
       model_file: the model; a .vocab file beside it is copied too.
       preprocessing: the settings to write; None for those of the released models.
-      folder: where to.
+      folder: the destination.
     """
-    # KerasHub's name does not say what it is; elsewhere a SentencePiece model ends in .model.
+    # KerasHub names the file *.spm; everywhere else a SentencePiece model ends in .model.
     target = folder / model_file.with_suffix(".model").name
     shutil.copyfile(model_file, target)
     listing = model_file.with_suffix(".vocab")

@@ -1,9 +1,9 @@
-"""SentencePiece model files with other pieces, written and read as bytes.
+"""Edits the pieces of SentencePiece model files, reading and writing the protobuf as bytes.
 
-The classes that protobuf generates for these files are of no use here: pieces that are single bytes
-are not UTF-8, which Python's protobuf refuses, and their version must fit that of TensorFlow. A
-field of a message is its number and wire type, then its value; sentencepiece_model.proto of
-google/sentencepiece has the numbers.
+The generated protobuf classes cannot be used here: Python's protobuf refuses single-byte pieces
+because they are not UTF-8, and the protobuf version must match TensorFlow's. A field of a message
+is its number and wire type, followed by its value; the numbers are in sentencepiece_model.proto of
+google/sentencepiece.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ import struct
 from collections.abc import Iterable, Iterator
 
 _PIECES, _TRAINER, _NORMALIZER = 1, 2, 3
-_UNKNOWN, _BYTE = 2, 6  # Types of a piece; 1, the default, is a normal one.
-_BYTE_FALLBACK = 35  # Of the trainer's settings.
+_UNKNOWN, _BYTE = 2, 6  # Types of a piece; 1, the default, is a normal piece.
+_BYTE_FALLBACK = 35  # A field of the trainer's settings.
 
 
 def with_pieces(proto: bytes, pieces: Iterable[tuple[bytes, float]]) -> bytes:
-    """Returns a model with more pieces at its end.
+    """Returns the model with more pieces appended.
 
     Args:
       proto: the model.
-      pieces: the text of each and its score.
+      pieces: the text and the score of each new piece.
     """
     return proto + b"".join(_piece(text, score) for text, score in pieces)
 
 
 def of_bytes(proto: bytes) -> bytes:
-    """Returns a model that normalises text as `proto` does and makes a token of each byte."""
-    # One piece must be a normal one; a single byte is a token of its own either way.
+    """Returns a model that normalises text as `proto` does and makes each byte a token."""
+    # A model needs at least one normal piece; "a" is a single byte, so it changes nothing.
     pieces = _piece(b"<unk>", 0.0, _UNKNOWN) + _piece(b"a", 0.0)
     pieces += b"".join(_piece(b"<0x%02X>" % code, 0.0, _BYTE) for code in range(256))
     normalizers = (value for number, value in _messages(proto) if number == _NORMALIZER)
@@ -47,7 +47,7 @@ def _message(number: int, value: bytes) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    """Returns seven bits a byte, the lowest first; all but the last have the highest bit set."""
+    """Encodes seven bits per byte, lowest first; all bytes but the last have the high bit set."""
     result = b""
     while value >= 0x80:
         result += bytes([value & 0x7F | 0x80])
@@ -56,7 +56,7 @@ def _varint(value: int) -> bytes:
 
 
 def _messages(proto: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yields number and value of each field; a model file holds messages only."""
+    """Yields the number and value of each field; a model file holds messages only."""
     place = 0
     while place < len(proto):
         key, place = _read_varint(proto, place)

@@ -1,10 +1,11 @@
-"""The text rules of ALBERT before SentencePiece, with or without character offsets.
+"""ALBERT's text normalisation before SentencePiece, with or without character offsets.
 
-`normalize` is fast and returns text only. `align` does the same one character at a time and tells
-which part of the original each character of the result came from.
+`normalize` is fast and returns text only. `align` applies the same rules one character at a time
+and also maps each character of the result to its source in the original text.
 
 Sources: tokenization.py:preprocess_text of google-research/albert for the original rules;
-AlbertTokenizer.preprocess_text and PreTrainedTokenizer.tokenize of transformers 4 for the others.
+AlbertTokenizer.preprocess_text and PreTrainedTokenizer.tokenize of transformers 4 for the
+"hugging_face" rules.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ _QUOTES = ("``", "''")
 
 
 def normalize(text: str, settings: Preprocessing) -> str:
-    """Returns the text that SentencePiece gets.
+    """Returns the text as it is passed to SentencePiece.
 
-    Lone surrogates, which UTF-8 cannot hold, become U+FFFD.
+    Lone surrogates, which UTF-8 cannot encode, become U+FFFD.
     """
     hugging_face = settings.rules == "hugging_face"
     ascii_only = text.isascii()
@@ -47,12 +48,13 @@ def normalize(text: str, settings: Preprocessing) -> str:
 
 
 class Aligned(NamedTuple):
-    """Text with the place each of its characters came from.
+    """Normalised text with the source of each of its characters.
 
     Attributes:
       text: the normalised text.
       starts: for each character of `text`, where its source begins in the original.
-      ends: likewise, where its source ends; dropped marks belong to the character before them.
+      ends: for each character of `text`, where its source ends in the original; a dropped mark
+        belongs to the character before it.
     """
 
     text: str
@@ -84,17 +86,18 @@ def align(text: str, settings: Preprocessing) -> Aligned:
     chars = list(chars) if settings.keep_accents else _drop_marks(chars)
     result = "".join(char.text for char in chars)
     if settings.lower_case:
-        # Whole, because sigma lowers by its place in the word. No length changes: the one letter
-        # that lowers to two characters, U+0130, is decomposed or lowered by now.
+        # The whole text at once, because the lower case of sigma depends on its position in the
+        # word. The length stays the same: U+0130, the only letter whose lower case is two
+        # characters, has already been decomposed or lowered.
         result = result.lower()
     return Aligned(result, [char.start for char in chars], [char.end for char in chars])
 
 
 def _align_words(text: str, lower_case: bool) -> Aligned:
-    """Does the work of `align` where only white space changes, in a third of its time."""
+    """Does what `align` does when only white space changes, in a third of the time."""
     words, starts, ends = [], [], []
     for word in _WORD.finditer(text):
-        if words:  # the space in front
+        if words:  # The space before the word.
             starts.append(ends[-1])
             ends.append(word.start())
         words.append(word.group())
@@ -105,12 +108,12 @@ def _align_words(text: str, lower_case: bool) -> Aligned:
 
 
 def _lower_each(text: str) -> str:
-    """Lowers one character at a time; sigma is the only one whose neighbours would matter."""
+    """Lowers one character at a time; only the lower case of sigma depends on its neighbours."""
     return text.replace("Σ", "σ").lower()
 
 
 def _join_on_space(chars: Iterable[_Char]) -> Iterator[_Char]:
-    """Replaces runs of white space by one space and drops them at both ends."""
+    """Replaces each run of white space with one space, and strips both ends."""
     space: _Char | None = None
     begun = False
     for char in chars:
@@ -125,7 +128,7 @@ def _join_on_space(chars: Iterable[_Char]) -> Iterator[_Char]:
 
 
 def _join_quotes(chars: Iterable[_Char]) -> Iterator[_Char]:
-    """Replaces `` and '' by a double quote."""
+    """Replaces `` and '' with a double quote."""
     held: _Char | None = None
     for char in chars:
         if held and held.text + char.text in _QUOTES:
@@ -140,7 +143,7 @@ def _join_quotes(chars: Iterable[_Char]) -> Iterator[_Char]:
 
 
 def _decompose(chars: Iterable[_Char]) -> Iterator[_Char]:
-    """NFKD: decomposes each character, then sorts each run of marks by combining class."""
+    """Applies NFKD: decomposes each character and sorts each run of marks by combining class."""
     marks: list[_Char] = []
     for char in chars:
         for c in unicodedata.normalize("NFKD", char.text):
@@ -158,7 +161,7 @@ def _combining_class(char: _Char) -> int:
 
 
 def _drop_marks(chars: Iterable[_Char]) -> list[_Char]:
-    """Drops combining marks; the character before them takes over their place."""
+    """Drops combining marks and extends the source of the preceding character over them."""
     kept: list[_Char] = []
     for char in chars:
         if not _COMBINING.match(char.text):

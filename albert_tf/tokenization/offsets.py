@@ -1,7 +1,7 @@
-"""Where tokens stand in the original text, through every step that text goes through.
+"""Maps tokens back to their positions in the original text, through every preprocessing step.
 
-SentencePiece tells where a piece stands in the normalised text; `normalization.align` tells where
-that came from. Offsets count characters (Unicode code points) of the original.
+SentencePiece reports the position of a piece in the normalised text; `normalization.align` maps
+that position to the original. Offsets count characters (Unicode code points) of the original.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from albert_tf.tokenization import normalization
 from albert_tf.tokenization.digit_comma import Part
 from albert_tf.tokenization.settings import Preprocessing
 
-# What SentencePiece's nmt_nfkc turns into a space or deletes, as ranges of code points. A token
-# does not include such characters at its front.
+# Ranges of the code points that SentencePiece's nmt_nfkc deletes or turns into a space. A token
+# does not include such characters at its beginning.
 BLANKS = (
     (0x01, 0x20), (0x7F, 0x7F), (0x8F, 0x8F), (0x9F, 0xA0), (0x61C, 0x61C), (0x1680, 0x1680),
     (0x2000, 0x200C), (0x200E, 0x200F), (0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F),
@@ -31,14 +31,14 @@ _WORD = re.compile(r"\S+")
 
 
 class TokenSpans(NamedTuple):
-    """The tokens of a text, all lists of one length.
+    """The tokens of a text, as lists of equal length.
 
     Attributes:
-      ids: as `encode` gives them.
-      pieces: the piece of each.
-      starts: for each token, where it begins in the text, in characters.
-      ends: likewise, where it ends; equal to the start for a "▁" of its own.
-      words: for each token, the index of the word of `text.split()` that it belongs to.
+      ids: the ids, as returned by `encode`.
+      pieces: the pieces.
+      starts: where each token begins in the text, in characters.
+      ends: where each token ends in the text, in characters; a lone "▁" ends where it starts.
+      words: for each token, the index of its word in `text.split()`.
     """
 
     ids: list[int]
@@ -60,18 +60,18 @@ def spans(
     settings: Preprocessing,
     parts: dict[int, list[Part]],
 ) -> tuple[list[str], list[int], list[int]]:
-    """Returns pieces, starts and ends of the tokens of a text without special tokens.
+    """Returns the pieces, starts and ends of the tokens of a text, without special tokens.
 
     Args:
       processor: the model.
       text: the original text.
-      settings: how it is prepared.
+      settings: the preprocessing settings.
       parts: the table of the digit-comma rule.
     """
     aligned = normalization.align(text, settings)
     proto = sentencepiece_pb2.SentencePieceText()
     proto.ParseFromString(processor.encode(aligned.text, out_type="serialized_proto"))
-    # SentencePiece counts bytes of UTF-8; this finds the character that a byte belongs to.
+    # SentencePiece counts UTF-8 bytes; these sums convert a byte offset to a character offset.
     bytes_before: Sequence[int] = range(len(aligned.text) + 1)
     if not aligned.text.isascii():
         bytes_before = [0, *itertools.accumulate(len(c.encode()) for c in aligned.text)]
@@ -81,7 +81,7 @@ def spans(
         end = bisect.bisect_left(bytes_before, token.end)
         while begin < end and _BLANK.match(aligned.text[begin]):
             begin += 1
-        for span in _taken_apart(token.piece, begin, end, parts.get(token.id)):
+        for span in _split_piece(token.piece, begin, end, parts.get(token.id)):
             pieces.append(span.piece)
             start, limit = _source(aligned, span.begin, span.end, len(text))
             starts.append(start)
@@ -89,30 +89,30 @@ def spans(
     return pieces, starts, ends
 
 
-def _taken_apart(piece: str, begin: int, end: int, parts: Sequence[Part] | None) -> list[_Span]:
+def _split_piece(piece: str, begin: int, end: int, parts: Sequence[Part] | None) -> list[_Span]:
     """Returns the spans of the parts that replace a piece, measured from its end."""
     if parts is None:
         return [_Span(piece, begin, end)]
-    found = []
+    backwards = []
     for part in reversed(parts):
         start = max(begin, end - part.length)
-        found.append(_Span(part.piece, start, end))
+        backwards.append(_Span(part.piece, start, end))
         end = start
-    return found[::-1]
+    return backwards[::-1]
 
 
 def _source(
     aligned: normalization.Aligned, begin: int, end: int, text_length: int
 ) -> tuple[int, int]:
-    """Returns where characters `begin` to `end` of the normalised text came from."""
+    """Returns the source of characters `begin` to `end` of the normalised text."""
     if begin < end:
-        # Not the first and the last: NFKD may have sorted marks.
+        # Not simply the first and the last, because NFKD may have reordered marks.
         return min(aligned.starts[begin:end]), max(aligned.ends[begin:end])
     start = aligned.starts[begin] if begin < len(aligned.starts) else text_length
     return start, start
 
 
 def words(text: str, starts: Sequence[int]) -> list[int]:
-    """Returns the index of the word of `text.split()` at or before each start."""
+    """Returns, for each start, the index in `text.split()` of the word at or before it."""
     begins = [word.start() for word in _WORD.finditer(text)]
     return [max(0, bisect.bisect_right(begins, start) - 1) for start in starts]

@@ -1,6 +1,6 @@
-"""Putting token ids into model inputs in plain Python: [CLS] A [SEP] B [SEP], padded right.
+"""Packs token ids into model inputs in plain Python: [CLS] A [SEP] B [SEP], padded right.
 
-S is the sequence length, B the batch.
+S is the sequence length, B the batch size.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def check_seq_length(seq_length: int, segments: int) -> None:
         raise InputError(
             f"A sequence of {segments} segment(s) must have room for its "
             f"{special_count(segments)} special tokens. Received seq_length={seq_length!r}. "
-            "Use a larger one."
+            "Use a larger seq_length."
         )
 
 
@@ -36,22 +36,22 @@ def truncate(
     budget: int,
     truncation: str = "longest_first",
 ) -> tuple[Sequence[int], Sequence[int] | None]:
-    """Returns the segments, cut at their ends to `budget` tokens together.
+    """Cuts the segments at their ends, so that together they have at most `budget` tokens.
 
     Args:
       first: ids of the first segment.
-      second: ids of the second, or None.
-      budget: tokens that may stay.
-      truncation: "longest_first" takes tokens from the longer segment, one at a time, from the
-        second if they are equal; "round_robin" gives each segment one token in turn, which for
-        two segments comes to the same; "only_first" and "only_second" cut that segment.
+      second: ids of the second segment, or None.
+      budget: the number of tokens to keep at most.
+      truncation: "longest_first" removes tokens one at a time from the longer segment, or from the
+        second if both are equally long; "round_robin" gives each segment one token in turn, which
+        for two segments is equivalent; "only_first" and "only_second" cut that segment only.
 
     Raises:
-      InputError: the policy is unknown, or the segment that it may cut is too short.
+      InputError: the policy is unknown, or the segment to cut is too short.
     """
     if truncation not in TRUNCATIONS:
         raise InputError(
-            f"truncation must name a policy. Received {truncation!r}. "
+            f"truncation must be the name of a policy. Received {truncation!r}. "
             f"{closest(str(truncation), TRUNCATIONS)}"
         )
     if second is None:
@@ -65,8 +65,9 @@ def truncate(
     length = len(first if truncation == "only_first" else second)
     if length < excess:
         raise InputError(
-            f"The segment that truncation={truncation!r} cuts must be longer than what is too "
-            f"much. Received {length} tokens to cut {excess} from. Use 'longest_first'."
+            f"The segment cut by truncation={truncation!r} must have at least as many tokens as "
+            f"must be removed. Received {length} tokens, but {excess} must be removed. "
+            "Use 'longest_first'."
         )
     if truncation == "only_first":
         return first[: length - excess], second
@@ -87,18 +88,21 @@ def pack(
       firsts: ids of the first segments, B of them.
       seconds: ids of the second segments, B of them, or None.
       special: the special ids.
-      seq_length: the longest S; None for no limit.
-      truncation: as in `truncate`.
-      pad_to_seq_length: S is `seq_length`, else the length of the longest row.
+      seq_length: the largest S; None for no limit.
+      truncation: the policy; see `truncate`.
+      pad_to_seq_length: whether S is `seq_length`; otherwise it is the length of the longest row.
 
     Raises:
-      InputError: `seq_length` is too small or absent where it is needed, or as `truncate`.
+      InputError: `seq_length` is too small, or missing although padding needs it, or the lists
+        differ in length, or `truncate` fails.
     """
     segments = 1 if seconds is None else 2
     if seq_length is not None:
         check_seq_length(seq_length, segments)
     elif pad_to_seq_length:
-        raise InputError("Padding to a length must have one. Received seq_length=None. Set it.")
+        raise InputError(
+            "Padding to a fixed length needs a length. Received seq_length=None. Set seq_length."
+        )
     if seconds is not None and len(firsts) != len(seconds):
         raise InputError(
             "Both lists of segments must have the same length. Received "

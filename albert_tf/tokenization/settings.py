@@ -1,4 +1,4 @@
-"""How text becomes ids beside the SentencePiece model: `Preprocessing`, and the file it lies in."""
+"""`Preprocessing`: the text settings that accompany a SentencePiece model, and their file."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ RULES = ("original", "hugging_face")
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """The settings that travel with a SentencePiece model, with data and with exports.
+    """The settings that are stored with a SentencePiece model, with data and with exports.
 
-    Defaults are those of the released English models.
+    The defaults are those of the released English models.
 
     Attributes:
-      lower_case: lower the text before SentencePiece sees it.
-      keep_accents: keep combining marks; languages such as Turkish or German need them.
-      rules: "original", what the released models were trained on, or "hugging_face", equal to
-        that library's slow tokenizer. They differ after digits before a comma, for `` and '',
-        in the order of lower-casing, and for text such as "[MASK]", which only the second turns
-        into the special id.
+      lower_case: whether to lower-case the text before SentencePiece.
+      keep_accents: whether to keep combining marks; languages such as Turkish or German need them.
+      rules: "original", which the released models were trained with, or "hugging_face", which
+        gives the same ids as that library's slow tokenizer. The two differ in how they split
+        digits before a comma, in `` and '', in when the text is lower-cased, and in text such as
+        "[MASK]", which only "hugging_face" turns into the special id.
     """
 
     lower_case: bool = True
@@ -35,38 +35,38 @@ class Preprocessing:
     rules: str = "original"
 
     def __post_init__(self) -> None:
-        """Raises `InputError` for the first rule that is broken."""
+        """Raises `InputError` for the first invalid setting."""
         for name in ("lower_case", "keep_accents"):
             if type(getattr(self, name)) is not bool:
                 raise InputError(f"{name} must be true or false. Received {getattr(self, name)!r}.")
         if self.rules not in RULES:
             raise InputError(
-                f"rules must name a rule set. Received {self.rules!r}. "
+                f"rules must be the name of a rule set. Received {self.rules!r}. "
                 f"{closest(str(self.rules), RULES)}"
             )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Returns the settings with the given keys; absent ones have their default.
+        """Returns settings from a dict; missing keys take their defaults.
 
         Raises:
-          InputError: a key is unknown, or a value breaks a rule.
+          InputError: a key is unknown, or a value is invalid.
         """
         fields = {field.name for field in dataclasses.fields(cls)}
         for key in values:
             if key not in fields:
                 raise InputError(
-                    "Preprocessing settings must hold known keys only. "
+                    "Preprocessing settings must have known keys only. "
                     f"Received {key!r}. {closest(key, fields)}"
                 )
         return cls(**values)
 
     @classmethod
     def from_json_file(cls, path: str | os.PathLike) -> Preprocessing:
-        """Reads a preprocess.json.
+        """Reads a preprocess.json file.
 
         Raises:
-          InputError: the file is missing, is not a JSON object, or breaks a rule of `from_dict`.
+          InputError: the file is missing, is not a JSON object, or `from_dict` refuses it.
         """
         path = existing(path, "A preprocessing description")
         try:
@@ -86,21 +86,21 @@ class Preprocessing:
         return dataclasses.asdict(self)
 
     def to_json_file(self, path: str | os.PathLike) -> None:
-        """Writes a preprocess.json."""
+        """Writes a preprocess.json file."""
         with replacing(path) as temporary:
             Path(temporary).write_text(json.dumps(self.to_dict(), indent=2) + "\n")
 
     def check_same(self, other: Preprocessing, ours: str, theirs: str) -> None:
-        """Raises `InputError` if `other` differs; `ours` and `theirs` say where each comes from."""
+        """Raises `InputError` if `other` differs; `ours` and `theirs` name the two origins."""
         if self != other:
             raise InputError(
-                "Text must be preprocessed in one way from vocabulary to export. Received "
+                "Text must be preprocessed the same way from vocabulary to export. Received "
                 f"{self.to_dict()} for {ours}, but {other.to_dict()} for {theirs}. "
-                "Use the same settings, or build the data again."
+                "Use the same settings, or rebuild the data."
             )
 
 
 def path_beside(model_file: str | os.PathLike) -> Path:
-    """Returns where the settings of a SentencePiece model lie: `<model stem>.preprocess.json`."""
+    """Returns the path of a SentencePiece model's settings: `<model stem>.preprocess.json`."""
     model_file = Path(model_file)
     return model_file.with_name(f"{model_file.stem}.preprocess.json")

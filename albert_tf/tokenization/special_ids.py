@@ -1,4 +1,4 @@
-"""The special pieces of ALBERT and the ids that they have in every vocabulary."""
+"""The special pieces of ALBERT and their ids, which are the same in every vocabulary."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ class SpecialIds(NamedTuple):
 
 
 def text_pattern(lower_case: bool) -> str:
-    """Returns the expression of what rules "hugging_face" read as a special token in a text.
+    """Returns a regular expression for special tokens in text under the "hugging_face" rules.
 
-    With lower-casing, "<UNK>" is one too: that library lowers first and looks for special text
-    then, and spares only what is special already. Python's `re` and RE2 both take the expression.
+    With lower-casing, "<UNK>" matches too: the library first lowers everything except text that is
+    already a special token, and then looks for special tokens. The expression works in both
+    Python's `re` and RE2.
     """
     angled = "<pad>|<unk>"
     return r"\[CLS\]|\[SEP\]|\[MASK\]|" + (f"(?i:{angled})" if lower_case else angled)
 
 
 def of_text(text: str, lower_case: bool) -> str | None:
-    """Returns the special piece that `text` is by `text_pattern`, or None."""
+    """Returns the special piece that `text` matches according to `text_pattern`, or None."""
     if not re.fullmatch(text_pattern(lower_case), text):
         return None
     return text if text in PIECES else text.lower()
 
 
 def read(processor: sentencepiece.SentencePieceProcessor, name: str) -> SpecialIds:
-    """Returns the special ids of a model; `name` tells the user which model it is.
+    """Returns the special ids of a model; `name` identifies the model in the error message.
 
     Raises:
-      InputError: a special piece is absent or has another id than 0..4.
+      InputError: a special piece is absent, or the ids are not 0 to 4 in order.
     """
-    found = [processor.piece_to_id(piece) for piece in PIECES]
-    # piece_to_id gives the id of <unk> to what it does not know.
-    absent = [p for p, i in zip(PIECES, found) if processor.id_to_piece(i) != p]
-    if absent or found != list(range(len(PIECES))):
+    ids = [processor.piece_to_id(piece) for piece in PIECES]
+    # piece_to_id returns the id of <unk> for a piece that is absent.
+    absent = [p for p, i in zip(PIECES, ids) if processor.id_to_piece(i) != p]
+    if absent or ids != list(range(len(PIECES))):
         received = ", ".join(
-            f"{piece} {'absent' if piece in absent else index}"
-            for piece, index in zip(PIECES, found)
+            f"{piece} {'absent' if piece in absent else index}" for piece, index in zip(PIECES, ids)
         )
         raise InputError(
             "The special pieces of an ALBERT vocabulary must be <pad> 0, <unk> 1, [CLS] 2, "
             f"[SEP] 3, [MASK] 4. Received {received} in {name}. "
-            "Make the vocabulary with `albert-tf vocab`, or use that of a released model."
+            "Train the vocabulary with `albert-tf vocab`, or use that of a released model."
         )
-    return SpecialIds(*found)
+    return SpecialIds(*ids)

@@ -1,7 +1,7 @@
-"""`AlbertTokenizer`: text to ids and back in Python, by the original's rules.
+"""`AlbertTokenizer`: converts text to ids and back in Python, following the original's rules.
 
-It does not import TensorFlow, so that data workers start fast. GraphTokenizer gives the same ids
-inside a graph.
+This module does not import TensorFlow, so that data workers start fast. `GraphTokenizer` gives the
+same ids inside a graph.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from albert_tf.tokenization.settings import Preprocessing, path_beside
 
 
 class AlbertTokenizer:
-    """Turns text into the ids of a SentencePiece model.
+    """Converts text to the ids of a SentencePiece model.
 
-    Normalises the text (see normalization.py), runs SentencePiece, and takes pieces such as "1,"
-    apart (see digit_comma.py). Text such as "[MASK]" is text, unless the rules are
+    Normalises the text (see normalization.py), runs SentencePiece, and splits pieces such as "1,"
+    (see digit_comma.py). Text such as "[MASK]" is treated as ordinary text, unless the rules are
     "hugging_face". A tokenizer can be pickled.
 
     Example:
@@ -45,20 +45,21 @@ class AlbertTokenizer:
       tokenizer(["one text", "another"])            # {"input_word_ids": int32 [2, S], ...}
 
     Args:
-      model_file: a SentencePiece model. `<stem>.preprocess.json` beside it, if there is one, says
-        how its text was prepared.
-      lower_case: None for what that file says, or True without one, as in the released models.
-      keep_accents: None for what that file says, or False without one.
-      rules: None for what that file says, or "original" without one; see `Preprocessing`.
-      invalid_utf8: what becomes of bytes that are not UTF-8: "replace" makes them U+FFFD, as the
-        original does, and counts them; "error" refuses them.
+      model_file: a SentencePiece model. If `<stem>.preprocess.json` exists beside it, that file
+        specifies the preprocessing.
+      lower_case: None takes the value of that file; without a file, True, as in the released
+        models.
+      keep_accents: None takes the value of that file; without a file, False.
+      rules: None takes the value of that file; without a file, "original". See `Preprocessing`.
+      invalid_utf8: how to handle bytes that are not valid UTF-8: "replace" turns them into U+FFFD,
+        as the original does, and counts them; "error" raises an error.
 
     Attributes:
-      replaced_bytes: invalid bytes that were replaced so far.
+      replaced_bytes: the number of invalid bytes replaced so far.
 
     Raises:
       InputError: the file is missing or not a SentencePiece model, its special ids are not
-        ALBERT's, or an argument differs from what the file beside it says.
+        ALBERT's, or an argument contradicts the settings file.
     """
 
     def __init__(
@@ -89,22 +90,23 @@ class AlbertTokenizer:
 
     @classmethod
     def from_pretrained(cls, source: str | os.PathLike) -> AlbertTokenizer:
-        """Reads a tokenizer from a folder or a SentencePiece model; see `model_files.find`.
+        """Loads a tokenizer from a folder or a SentencePiece model; see `model_files.find`.
 
         Raises:
-          InputError: there is no model, or more than one, or as the constructor.
+          InputError: there is no model, or more than one, or the constructor raises it.
         """
         model_file, settings = model_files.find(source)
         return cls(model_file, **(settings.to_dict() if settings else {}))
 
     def save(self, directory: str | os.PathLike) -> Path:
-        """Writes the model and its settings into a folder, which `from_pretrained` reads.
+        """Saves the model and its settings in a folder that `from_pretrained` can load.
 
         Returns:
           The path of the model.
 
         Raises:
-          InputError: another model or other settings lie there under the same names.
+          InputError: the folder already has a different model or different settings under the same
+            names.
         """
         model_file = Path(directory).expanduser() / self.model_file.name
         settings_file = path_beside(model_file)
@@ -114,7 +116,7 @@ class AlbertTokenizer:
         if model_file.exists() and model_file.read_bytes() != self.model_proto:
             raise InputError(
                 f"Saving must not replace another vocabulary. Received '{directory}', where "
-                f"'{model_file.name}' differs from this tokenizer's. Name another folder."
+                f"'{model_file.name}' differs from this tokenizer's model. Choose another folder."
             )
         with replacing(model_file) as temporary:
             temporary.write_bytes(self.model_proto)
@@ -163,11 +165,11 @@ class AlbertTokenizer:
 
     @functools.cached_property
     def word_starts(self) -> np.ndarray:
-        """A flag for every id, bool [V]: true where its piece begins a word."""
+        """For every id, whether its piece begins a word, bool [V]."""
         return word_starts.word_starts(self.pieces, self.special_ids)
 
     def tokenize(self, text: str) -> list[str]:
-        """Returns the pieces of a text, without special tokens; an unknown one is its text."""
+        """Returns the pieces of a text, without special tokens; unknown text is kept as it is."""
         return [
             piece
             for segment, _ in self._segments(self._as_text(text))
@@ -175,14 +177,14 @@ class AlbertTokenizer:
         ]
 
     def encode(self, text: str) -> list[int]:
-        """Returns the ids of a text, without special tokens; a call on the object adds them."""
+        """Returns the ids of a text, without special tokens; calling the tokenizer adds them."""
         return self.encode_batch([text])[0]
 
     def tokenize_with_offsets(self, text: str) -> offsets.TokenSpans:
-        """Returns the tokens of a text, without special ones, and where each stands in it.
+        """Returns the tokens of a text and their positions, without special tokens.
 
-        `text[start:end]`, normalised, is the piece without its "▁"; a character that becomes
-        several, such as "½", belongs to each token that has a part of it.
+        Normalising `text[start:end]` gives the piece without its "▁". A character that becomes
+        several, such as "½", belongs to every token that contains a part of it.
         """
         text = self._as_text(text)
         rows = [
@@ -198,12 +200,13 @@ class AlbertTokenizer:
         """Returns the ids of each text, without special tokens.
 
         Args:
-          texts: str, or bytes in UTF-8; see `invalid_utf8`.
-          num_threads: threads of SentencePiece; 1 by default, as data workers are processes.
+          texts: strings, or bytes in UTF-8; see `invalid_utf8`.
+          num_threads: the number of SentencePiece threads; 1 by default, because data workers are
+            processes.
 
         Raises:
-          InputError: an element is not text, or not UTF-8 where that is an error; the message has
-            its index.
+          InputError: an element is not text, or is invalid UTF-8 and `invalid_utf8` is "error". The
+            message has the index of the element.
         """
         texts = [self._as_text(text, index) for index, text in enumerate(_as_list(texts))]
         if self.preprocessing.rules == "hugging_face":
@@ -223,18 +226,18 @@ class AlbertTokenizer:
         """Returns the inputs of the encoder: [CLS] A [SEP], or [CLS] A [SEP] B [SEP].
 
         Args:
-          texts: first segments, B of them; a single text is a batch of one.
-          text_pairs: second segments, as many, or None.
-          max_length: the longest sequence, special tokens counted; None cuts nothing.
-          truncation: what is cut, see `packing.truncate`.
+          texts: the B first segments; a single text is a batch of one.
+          text_pairs: the B second segments, or None.
+          max_length: the maximum sequence length, including special tokens; None for no limit.
+          truncation: the policy for cutting segments; see `packing.truncate`.
           padding: "longest" pads to the longest row of the batch, "max_length" to `max_length`.
-          num_threads: threads of SentencePiece.
+          num_threads: the number of SentencePiece threads.
 
         Returns:
           "input_word_ids", "input_mask", "input_type_ids", int32 [B, S] each.
 
         Raises:
-          InputError: an argument breaks a rule; the message says which.
+          InputError: an argument is invalid.
         """
         if padding not in ("longest", "max_length"):
             raise InputError(f"padding must be 'longest' or 'max_length'. Received {padding!r}.")
@@ -248,12 +251,12 @@ class AlbertTokenizer:
         )
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
-        """Returns the text of ids, <pad>, [CLS], [SEP] and [MASK] left out unless told otherwise.
+        """Returns the text of ids, by default without <pad>, [CLS], [SEP] and [MASK].
 
-        Case, accents and runs of white space that the rules dropped do not come back.
+        Normalisation is not undone: case, accents and runs of white space are lost.
 
         Raises:
-          InputError: an id lies outside the vocabulary.
+          InputError: an id is outside the vocabulary.
         """
         pieces = self.ids_to_pieces(ids)
         special = set(special_ids.PIECES)
@@ -270,18 +273,19 @@ class AlbertTokenizer:
         """Returns the piece of each id.
 
         Raises:
-          InputError: an id lies outside the vocabulary.
+          InputError: an id is outside the vocabulary.
         """
         ids = [int(i) for i in ids]
         for i in ids:
             if not 0 <= i < self.vocab_size:
                 raise InputError(
-                    f"An id must lie in [0, {self.vocab_size}), the vocabulary. Received {i}."
+                    f"Ids must lie in [0, {self.vocab_size}), the range of the vocabulary. "
+                    f"Received {i}. Check that the ids come from this vocabulary."
                 )
         return [self.pieces[i] for i in ids]
 
     def pieces_to_ids(self, pieces: Iterable[str]) -> list[int]:
-        """Returns the id of each piece, that of <unk> for pieces outside the vocabulary."""
+        """Returns the id of each piece; pieces outside the vocabulary get the id of <unk>."""
         return self.processor.piece_to_id(list(pieces))
 
     def _as_text(self, text: Any, index: int = 0) -> str:
@@ -293,15 +297,15 @@ class AlbertTokenizer:
             return text
         raise InputError(
             f"Each text must be a str, or bytes in UTF-8. Received {text!r} of type "
-            f"{type(text).__name__} at index {index}. Convert or drop it."
+            f"{type(text).__name__} at index {index}. Convert it or leave it out."
         )
 
     def _encode_plain(self, texts: Sequence[str], num_threads: int = 1) -> list[list[int]]:
-        """Encodes texts in which nothing is a special token."""
+        """Encodes texts that contain no special tokens."""
         settings = self.preprocessing
         normalized = [normalize(text, settings) for text in texts]
         batch = self.processor.encode(normalized, out_type=int, num_threads=num_threads)
-        # Few rows hold such a piece, and finding out costs less than going through all ids.
+        # Few rows need expanding, and this check is faster than a Python loop over all ids.
         rare = self._expansions.keys()
         return [ids if rare.isdisjoint(ids) else self._expand(ids) for ids in batch]
 
@@ -323,10 +327,10 @@ class AlbertTokenizer:
         return result
 
     def _segments(self, text: str) -> list[tuple[str, int]]:
-        """Returns the parts of a text, special tokens and what lies between, and their starts."""
+        """Splits a text at special tokens; returns all parts, tokens included, and their starts."""
         if self.preprocessing.rules != "hugging_face":
             return [(text, 0)]
-        # The group makes `split` keep the special tokens.
+        # The capturing group makes `split` keep the special tokens.
         pattern = f"({special_ids.text_pattern(self.preprocessing.lower_case)})"
         parts = re.split(pattern, text)
         begins = itertools.accumulate(map(len, parts), initial=0)
@@ -373,14 +377,14 @@ def _settings(model_file: Path, given: dict[str, Any]) -> Preprocessing:
 
 def _load(model_file: Path) -> sentencepiece.SentencePieceProcessor:
     try:
-        # As bytes: an empty file is then an error too.
+        # Loading from bytes makes an empty file an error too.
         processor = sentencepiece.SentencePieceProcessor()
         processor.LoadFromSerializedProto(model_file.read_bytes())
         processor.get_piece_size()
         return processor
     except RuntimeError as error:
         raise InputError(
-            f"A SentencePiece model must be the file that training wrote as *.model. "
+            f"A SentencePiece model must be a *.model file written by training. "
             f"Received '{model_file}', which SentencePiece cannot read: {error}"
         ) from error
 

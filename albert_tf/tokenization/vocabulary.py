@@ -1,4 +1,4 @@
-"""Training a SentencePiece vocabulary from lines of text, with the flags of the released models."""
+"""Trains a SentencePiece vocabulary on lines of text, with the flags of the released models."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OFFICIAL_FLAGS = {
     "shuffle_input_sentence": True,
 }
 
-# SentencePiece drops longer lines without a word; they are cut at spaces instead.
+# SentencePiece silently drops longer lines; they are split at spaces instead.
 MAX_LINE_BYTES = 4192
 
 
@@ -44,25 +44,29 @@ def train(
 ) -> Path:
     """Trains a vocabulary and writes `<output>.model`, `.vocab` and `.preprocess.json`.
 
-    Lines are read once, as a stream, and normalised as the tokenizer will do. Training happens in
-    memory; the files appear when all of it succeeded. The same lines give the same bytes.
+    Lines are read once, as a stream, and normalised as the tokenizer normalises text. Training
+    happens in memory, and files are written only if it succeeds. The same lines give the same
+    bytes.
 
     Args:
-      lines: the text, a line at a time.
-      output: the path of the files without their endings.
-      vocab_size: ids in all; 30000 in the released models. The text must support it.
-      preprocessing: how text is prepared, here and wherever the vocabulary is used; None for
-        the default `Preprocessing()`.
-      character_coverage: share of the characters that get a piece; the official value.
-      input_sentence_size: lines that are kept, a random sample of all; bounds the memory.
-      num_threads: threads of SentencePiece; 16 is its own default.
-      overwrite: replace files of that name.
+      lines: the text, one line at a time.
+      output: the path of the files without their extensions.
+      vocab_size: the number of ids; 30000 in the released models. The text must support it.
+      preprocessing: the settings for training, which are stored with the vocabulary and apply
+        wherever it is used; None for the default `Preprocessing()`.
+      character_coverage: the share of the characters that get a piece; by default the official
+        value.
+      input_sentence_size: the number of lines to sample at random from all lines, which bounds the
+        memory.
+      num_threads: the number of SentencePiece threads; 16 is SentencePiece's default.
+      overwrite: whether to replace existing files.
 
     Returns:
       The path of the model.
 
     Raises:
-      InputError: a file exists or cannot be written, an argument or the text breaks a rule.
+      InputError: a file exists or cannot be written, an argument is invalid, or the text cannot
+        support the vocabulary.
     """
     preprocessing = preprocessing or Preprocessing()
     model_file, vocab_file = output_files(output, overwrite)
@@ -76,7 +80,7 @@ def train(
     proto = _train(_prepared(lines, preprocessing), **sizes)
     processor = sentencepiece.SentencePieceProcessor()
     processor.LoadFromSerializedProto(proto)
-    special_ids.read(processor, "the model just trained")
+    special_ids.read(processor, "the trained model")
     preprocessing.to_json_file(path_beside(model_file))
     with replacing(vocab_file) as temporary:
         temporary.write_text(_listing(processor), encoding="utf-8")
@@ -86,10 +90,10 @@ def train(
 
 
 def output_files(output: str | os.PathLike, overwrite: bool = False) -> tuple[Path, Path]:
-    """Returns the paths of the model and of its listing, and changes nothing.
+    """Returns the paths of the model and of its listing, without creating them.
 
     Raises:
-      InputError: one of the files exists and `overwrite` is false, or they cannot be written.
+      InputError: one of the files exists and `overwrite` is false, or the folder is not writable.
     """
     output = Path(output).expanduser()
     model_file = output.with_name(f"{output.name}.model")
@@ -97,8 +101,8 @@ def output_files(output: str | os.PathLike, overwrite: bool = False) -> tuple[Pa
     for path in (model_file, vocab_file, path_beside(model_file)):
         if path.exists() and not overwrite:
             raise InputError(
-                f"A vocabulary must not replace another unasked. Received '{output}', but "
-                f"'{path}' exists. Name another, remove it, or ask for overwriting."
+                f"A vocabulary is not overwritten by default. Received '{output}', but '{path}' "
+                "exists. Choose another name, remove the file, or pass --overwrite."
             )
     check_writable(output.parent, "The folder of the vocabulary")
     return model_file, vocab_file
@@ -111,7 +115,7 @@ def _check(
     if type(vocab_size) is not int or vocab_size <= fixed:
         raise InputError(
             f"vocab_size must be larger than the {fixed} pieces that every vocabulary has. "
-            f"Received {vocab_size!r}."
+            f"Received {vocab_size!r}. Use a larger one."
         )
     if not 0.0 < character_coverage <= 1.0:
         raise InputError(f"character_coverage must lie in (0, 1]. Received {character_coverage!r}.")
@@ -135,7 +139,7 @@ def _prepared(lines: Iterable[str], preprocessing: Preprocessing) -> Iterator[st
 
 
 def _chunks(text: str) -> Iterator[str]:
-    """Yields parts of at most `MAX_LINE_BYTES` bytes, cut at spaces where there are any."""
+    """Yields chunks of at most `MAX_LINE_BYTES` bytes, split at spaces where possible."""
     limit = MAX_LINE_BYTES // 4  # A character has at most four bytes.
     begin = 0
     while begin < len(text):
@@ -153,7 +157,7 @@ def _train(lines: Iterator[str], **sizes: float) -> bytes:
     count = 0
 
     def watched() -> Iterator[str]:
-        # SentencePiece turns an error of the reader into one of its own; keep the first.
+        # SentencePiece replaces an error of the reader with its own; keep the original.
         nonlocal count
         try:
             for line in lines:
@@ -164,7 +168,7 @@ def _train(lines: Iterator[str], **sizes: float) -> bytes:
             raise
 
     proto = io.BytesIO()
-    # The generator behind the sampling is global: seed it, so that equal lines give equal bytes.
+    # Sampling uses a global generator; seeding it makes the same lines give the same bytes.
     sentencepiece.set_random_generator_seed(0)
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -182,16 +186,16 @@ def _train(lines: Iterator[str], **sizes: float) -> bytes:
 
 
 def _explained(message: str, count: int, vocab_size: int) -> InputError:
-    """Returns what a user can do about a message of SentencePiece."""
+    """Translates a message of SentencePiece into an error that says what to change."""
     if not count:
         return InputError(
-            "A vocabulary needs text. Received no line that is not blank. Check the input files."
+            "A vocabulary needs text. Received only blank lines, or none. Check the input files."
         )
     if high := re.search(r"set it to a value <= (\d+)", message):
         return InputError(
             f"vocab_size must not exceed what the text supports, {high.group(1)} pieces here. "
             f"Received vocab_size={vocab_size} and {count} lines. "
-            f"Set vocab_size to at most {high.group(1)}, or give more text."
+            f"Set vocab_size to at most {high.group(1)}, or add more text."
         )
     if low := re.search(r"required_chars\. \d+ vs (\d+)", message):
         return InputError(
@@ -200,13 +204,13 @@ def _explained(message: str, count: int, vocab_size: int) -> InputError:
             "character_coverage."
         )
     return InputError(
-        f"A vocabulary needs text that SentencePiece can train on. Received {count} lines, on "
-        f"which it failed: {message}"
+        f"A vocabulary needs text that SentencePiece can train on. Received {count} lines; "
+        f"SentencePiece failed on them: {message}"
     )
 
 
 def _listing(processor: sentencepiece.SentencePieceProcessor) -> str:
-    """Returns a line for each id, the piece and its score, as SentencePiece writes *.vocab."""
+    """Returns one line per id with its piece and score, in the format of SentencePiece's .vocab."""
     return "".join(
         f"{processor.id_to_piece(i)}\t{processor.get_score(i):g}\n"
         for i in range(processor.get_piece_size())

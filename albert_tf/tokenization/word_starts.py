@@ -1,4 +1,4 @@
-"""Which pieces begin a word: the table that whole-word masking and tagging read."""
+"""Determines which pieces begin a word, for whole-word masking and tagging."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO", "THAI", "LAO", "KHMER", 
 
 
 def word_starts(pieces: Sequence[str], special_ids: Sequence[int]) -> np.ndarray:
-    """Returns a flag for each id, bool [V]: true where the piece begins a word.
+    """Returns, for each id, whether its piece begins a word, bool [V].
 
-    A piece begins a word if it begins with "▁", if it is a single mark of punctuation or a symbol,
-    or if its first character belongs to a script that is written without spaces. Special ids count
-    as words. Pieces such as "ö" or "ß" within a word do not, where the original counted every
-    piece that is not English letters as a word of its own.
+    A piece begins a word if it starts with "▁", if it is a single punctuation mark or symbol, or if
+    its first character belongs to a script that is written without spaces. Special ids count as
+    words. Pieces such as "ö" or "ß" within a word do not begin one. (The original treats every
+    piece that is not made of English letters as a separate word.)
     """
     flags = np.fromiter((_begins_word(piece) for piece in pieces), bool, len(pieces))
     flags[list(special_ids)] = True

@@ -73,7 +73,7 @@ def test_show_of_the_originals_records(capsys):
     "more, message",
     [
         (["--max_seq_length", 4], "max_seq_length must be at least 5"),
-        (["--shards", 9], "at least a document for each shard"),
+        (["--shards", 9], "at least one document per shard"),
         (["--", "--direct_num_workers", 2], "need a runner. Received --direct_num_workers 2 with"),
         (["--workers", 0], "workers must be at least 1. Received 0"),
         (["--plot", "/dev/null/a.png"], "The folder of --plot must be writable"),

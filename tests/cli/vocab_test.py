@@ -62,7 +62,7 @@ def test_overwrite_must_be_asked_for(tmp_path, capsys):
     arguments = ["--input", tmp_path / "a.txt", "--output", tmp_path / "v", "--vocab_size"]
     assert run(*arguments, 60) == 0
     assert run(*arguments, 50) == 2
-    assert "must not replace another unasked" in capsys.readouterr().err
+    assert "is not overwritten by default" in capsys.readouterr().err
     assert AlbertTokenizer(tmp_path / "v.model").vocab_size == 60
     assert run(*arguments, 50, "--overwrite") == 0
     assert AlbertTokenizer(tmp_path / "v.model").vocab_size == 50

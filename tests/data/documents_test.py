@@ -10,7 +10,7 @@ TEXT = "\ufeffOne.\r\n Two. \n\n\n \t\nThree.\n\nFour.\nFive.\nSix."
 DOCUMENTS = [["One.", "Two."], ["Three."], ["Four.", "Five.", "Six."]]
 
 
-def test_reads_documents_of_plain_and_gzip_files(tmp_path):
+def test_reads_documents_from_plain_and_gzip_files(tmp_path):
     plain, packed = tmp_path / "a.txt", tmp_path / "a.txt.gz"
     plain.write_bytes(TEXT.encode())
     packed.write_bytes(gzip.compress(TEXT.encode()))
@@ -21,7 +21,7 @@ def test_reads_documents_of_plain_and_gzip_files(tmp_path):
     assert counts == count(packed)
 
 
-def test_checksum_tells_text_and_document_borders(tmp_path):
+def test_checksum_depends_on_text_and_document_boundaries(tmp_path):
     path = tmp_path / "a.txt"
     checksums = set()
     for text in ("One.\nTwo.\n\nThree.", "One.\n\nTwo.\nThree.", "One.\nTwo.\n\nThree!"):
@@ -30,7 +30,7 @@ def test_checksum_tells_text_and_document_borders(tmp_path):
     assert len(checksums) == 3
 
 
-def test_a_file_without_empty_lines_is_cut(tmp_path):
+def test_a_file_without_empty_lines_is_split(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("x\n" * (MAX_LINES + 3))
     assert [len(d) for d in read_documents(path)] == [MAX_LINES, 3]
@@ -39,7 +39,7 @@ def test_a_file_without_empty_lines_is_cut(tmp_path):
 TEXTS = ["One.\r\n Two. \n", "Three.", ["Four.", "Five.", "", "Six."], " \n"]
 
 
-def test_json_lines_hold_a_document_an_object(tmp_path):
+def test_each_json_lines_object_is_a_document(tmp_path):
     lines = [json.dumps({"id": i, "body": text}) for i, text in enumerate(TEXTS)]
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress("\n\n".join(lines).encode()))
@@ -53,24 +53,33 @@ def test_json_lines_hold_a_document_an_object(tmp_path):
     [
         (
             "{",
-            r"an object a line. Received line 2 of '.*a\.jsonl': Expecting.* Write each document",
+            r"one object per line. Received line 2 of '.*a\.jsonl': Expecting.* Write each doc",
         ),
-        ("[1]", r"an object a line. Received line 2 of '.*', a list. Write {\"text\""),
+        (
+            "[1]",
+            r"one object per line. Received line 2 of '.*', which is of type list. Write {\"text\"",
+        ),
         ('{"texts": ""}', r"'text'. Received line 2 .*--text_field. Closest: texts. All: texts"),
-        ('{"text": 3}', r"a string or a list of strings. Received line 2 .* a int. Leave such"),
-        ('{"text": ["One.", 2]}', r"a string or a list of strings. Received line 2 .* a list"),
+        (
+            '{"text": 3}',
+            r"a string or a list of strings. Received line 2 .* of type int. Leave out",
+        ),
+        (
+            '{"text": ["One.", 2]}',
+            r"a string or a list of strings. Received line 2 .* of type list",
+        ),
     ],
 )
-def test_json_lines_that_are_not(tmp_path, line, message):
+def test_invalid_json_lines_are_errors(tmp_path, line, message):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "One."}\n' + line + "\n")
     with pytest.raises(InputError, match=message):
         count(path)
 
 
-def test_empty_file(tmp_path):
+def test_an_empty_file_is_an_error(tmp_path):
     (tmp_path / "full.txt").write_text("One.\nTwo.")
     (tmp_path / "empty.txt").write_text("\n \n")
     paths = [tmp_path / "full.txt", tmp_path / "empty.txt"]
-    with pytest.raises(InputError, match=r"must hold text.*empty\.txt', which is empty"):
+    with pytest.raises(InputError, match=r"must contain text.*empty\.txt', which is empty"):
         scan(paths)

@@ -22,12 +22,12 @@ from albert_tf.errors import InputError
         ("ar", "هذه جملة. هل هذا سؤال؟ نعم!", ["هذه جملة.", "هل هذا سؤال؟", "نعم!"]),
     ],
 )
-def test_split_sentences(language, text, expected):
+def test_sentences_are_split_by_the_rules_of_the_language(language, text, expected):
     assert split_sentences(text, language) == expected
 
 
 @pytest.mark.parametrize("code", ["english", "", "EN", "e"])
-def test_language_that_is_no_code(code):
-    with pytest.raises(InputError, match=rf"such as en, de.*Received '{code}'. Name the language"):
+def test_a_malformed_language_code_is_an_error(code):
+    with pytest.raises(InputError, match=rf"such as en, de.*Received '{code}'. Pass the code of"):
         check_language(code)
     check_language("zh-hans")

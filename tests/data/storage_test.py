@@ -28,7 +28,7 @@ def test_expand_finds_local_and_remote_files(tmp_path, file):
         storage.expand("")
 
 
-def test_replacing_sends_whole_files_only(file):
+def test_only_complete_files_are_uploaded(file):
     with pytest.raises(ValueError), storage.replacing(file) as temporary:
         temporary.write_text("half")
         raise ValueError
@@ -38,7 +38,7 @@ def test_replacing_sends_whole_files_only(file):
     assert {p.name: p.read_text() for p in file.parent.iterdir()} == {"a.txt": "new"}
 
 
-def test_a_directory_that_is_not_empty_is_not_new(tmp_path, file):
+def test_a_directory_with_files_is_not_new(tmp_path, file):
     storage.check_new(file.parent / "below")
     with pytest.raises(InputError, match="must be new or empty.*memory://"):
         storage.check_new(file.parent)
@@ -48,7 +48,7 @@ def test_a_directory_that_is_not_empty_is_not_new(tmp_path, file):
 
 
 @pytest.mark.parametrize("path", ["nowhere://bucket/data", "gs://bucket/data"])
-def test_a_file_system_that_is_not_installed(path, monkeypatch):
+def test_a_file_system_that_is_not_installed_is_an_error(path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(InputError, match=f"Received '{path}': .*pip install 'albert-tf.beam.'"):
         storage.location(path)

@@ -19,16 +19,16 @@ def fields(path, columns, **options):
 
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
-def test_csv_has_quotes(tmp_path, ending):
+def test_csv_fields_may_be_quoted(tmp_path, ending):
     body = 'label,text\n1,"He said, ""Yes"""\n0,"line\nend"\n\n1,ü\n'
     path = write(tmp_path, f"a{ending}", body)
     rows = list(tables.read(path, ["text", "label"]))
     assert [row.fields["text"] for row in rows] == ['He said, "Yes"', "line\nend", "ü"]
-    # The second row has two lines, the fourth line of rows is empty.
+    # The second row spans lines 3 and 4, and line 5 is empty.
     assert [row.where.split(" of ")[0] for row in rows] == ["line 2", "line 3", "line 6"]
 
 
-def test_tsv_has_none(tmp_path):
+def test_tsv_has_no_quoting(tmp_path):
     path = write(tmp_path, "a.tsv", 'id\tquestion\n7\t"What\'s a ""Q""?\n8\t"\n')
     assert fields(path, ["question"]) == [
         {"id": "7", "question": '"What\'s a ""Q""?'},
@@ -36,12 +36,12 @@ def test_tsv_has_none(tmp_path):
     ]
 
 
-def test_json_lines_give_text(tmp_path):
+def test_json_values_are_read_as_text(tmp_path):
     path = write(tmp_path, "a.jsonl", '{"t": "x", "n": 1.5, "b": true, "z": null}\n\n{"t": "y"}\n')
     assert fields(path, ["t"]) == [{"t": "x", "n": "1.5", "b": "true", "z": ""}, {"t": "y"}]
 
 
-def test_lines_of_text_are_columns_in_order(tmp_path):
+def test_text_files_have_the_requested_columns_in_order(tmp_path):
     path = write(tmp_path, "a.txt", "first\tsecond\nthird\tfourth\n")
     assert fields(path, ["a", "b"]) == [
         {"a": "first", "b": "second"},
@@ -49,7 +49,7 @@ def test_lines_of_text_are_columns_in_order(tmp_path):
     ]
 
 
-def test_a_header_is_used_where_the_file_has_none(tmp_path):
+def test_a_given_header_is_used_if_the_file_has_none(tmp_path):
     header = ["source", "label", "mark", "sentence"]
     train = write(tmp_path, "train.tsv", "gj04\t1\t\tA fine one.\n")
     test = write(tmp_path, "test.tsv", "index\tsentence\n0\tA fine one.\n")
@@ -66,42 +66,42 @@ def test_a_header_is_used_where_the_file_has_none(tmp_path):
             r"as many fields as the header, 2 .*1 in line 3 of .*a",
         ),
         ("a.csv", 'text,label\nx,1\n"y,0\nz,1\n', r"RFC 4180.*row at line 3"),
-        ("a.csv", "text,label,text\n", r"names of their own.*'text' twice in line 1"),
+        ("a.csv", "text,label,text\n", r"names must be unique.*'text' twice in line 1"),
         ("a.csv", "txt,label\nx,1\n", r"without 'text'. Closest: txt"),
-        ("a.jsonl", '{"text": "x"}\n{"text": \n', r"an object a line. Received line 2 of"),
-        ("a.jsonl", '{"text": "x"}\n[1]\n', r"an object a line. Received line 2 of .*a list"),
+        ("a.jsonl", '{"text": "x"}\n{"text": \n', r"one object per line. Received line 2 of"),
+        ("a.jsonl", '{"text": "x"}\n[1]\n', r"one object per line. Received line 2 of .*type list"),
         ("a.xlsx", "", r"must end in one of \.csv, \.tsv"),
     ],
 )
-def test_broken_files_are_named_with_their_line(tmp_path, name, text, message):
+def test_errors_name_the_broken_file_and_line(tmp_path, name, text, message):
     with pytest.raises(InputError, match=message):
         list(tables.read(write(tmp_path, name, text), ["text"]))
 
 
-def test_latin_1_is_named(tmp_path):
+def test_latin_1_is_an_error_that_names_the_line(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes("text,label\ngood,1\ncafé,0\n".encode("latin-1"))
     with pytest.raises(InputError, match=r"UTF-8.*a\.csv', whose line 3 .*iconv -f LATIN1"):
         list(tables.read(path, ["text"]))
 
 
-def test_broken_rows_may_be_left_out(tmp_path):
+def test_broken_rows_can_be_skipped(tmp_path):
     path = write(tmp_path, "a.tsv", "text\tlabel\nx\t1\ny\nz\t0\t9\nw\t1\n")
     skipped = []
     assert [f["text"] for f in fields(path, ["text"], skipped=skipped)] == ["x", "w"]
     assert [where.split(" of ")[0] for where in skipped] == ["line 3", "line 4"]
 
 
-def test_distinct_values_are_in_order():
+def test_distinct_values_are_sorted():
     assert tables.distinct(["b", "10", "9", "a", "b", "-1"]) == ["-1", "9", "10", "a", "b"]
 
 
-def test_a_tfds_set_that_is_prepared(tmp_path):
+def test_reads_a_prepared_tfds_data_set(tmp_path):
     pytest.importorskip("tensorflow_datasets")
     tfds_set.store(tmp_path, train=(["a", "ü"], [1, -1]))
     rows = list(tables.read_tfds("toy", "train", str(tmp_path), ["text", "label"]))
-    found = sorted((row.fields["text"], row.fields["label"]) for row in rows)
-    assert found == [("a", "yes"), ("ü", "")]
+    values = sorted((row.fields["text"], row.fields["label"]) for row in rows)
+    assert values == [("a", "yes"), ("ü", "")]
     with pytest.raises(InputError, match="'toy' without 'sentence'"):
         list(tables.read_tfds("toy", "train", str(tmp_path), ["sentence"]))
     with pytest.raises(InputError, match="prepared on this machine. Received 'nothing'"):

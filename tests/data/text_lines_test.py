@@ -6,14 +6,14 @@ from albert_tf.data.text_lines import read_lines
 from albert_tf.errors import InputError
 
 
-def test_values(tmp_path):
+def test_lines_keep_their_ends_but_not_the_byte_order_mark(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes("\ufeffOne.\r\n\ufeffé\n\nend".encode())
     assert list(read_lines(path)) == ["One.\n", "\ufeffé\n", "\n", "end"]
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_not_utf8_names_file_and_line(tmp_path, packed):
+def test_invalid_utf8_is_an_error_that_names_file_and_line(tmp_path, packed):
     # Far enough in that the decoder's chunk starts before the broken line.
     data = b"good line\n" * 5000 + b"caf\xe9\n" + b"good line\n"
     path = tmp_path / ("bad.txt.gz" if packed else "bad.txt")
@@ -22,14 +22,14 @@ def test_not_utf8_names_file_and_line(tmp_path, packed):
         list(read_lines(path))
 
 
-def test_binary_file_names_line(tmp_path):
+def test_a_binary_file_is_an_error_that_names_the_line(tmp_path):
     path = tmp_path / "model.bin"
     path.write_bytes(b"text\n\x00\x01\n")
-    with pytest.raises(InputError, match=r"model\.bin.*line 2 holds a zero byte"):
+    with pytest.raises(InputError, match=r"model\.bin.*line 2 has a zero byte"):
         list(read_lines(path))
 
 
-def test_truncated_gzip(tmp_path):
+def test_a_truncated_gzip_file_is_an_error(tmp_path):
     path = tmp_path / "cut.txt.gz"
     path.write_bytes(gzip.compress(b"some text\n" * 99)[:-9])
     with pytest.raises(InputError, match=r"must be readable.*cut\.txt\.gz"):

@@ -50,8 +50,8 @@ def make_dying():
     return die
 
 
-def test_a_killed_worker_is_an_error_that_says_so():
-    with pytest.raises(InputError, match="Received 2, of which one was ended.*fewer workers"):
+def test_a_killed_worker_is_reported():
+    with pytest.raises(InputError, match="Received 2 workers, of which one was killed.*fewer"):
         list(ordered_map(make_dying, (), range(50), workers=2))
 
 

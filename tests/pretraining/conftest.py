@@ -1,4 +1,4 @@
-"""What several tests of the data readers look at."""
+"""Fixtures that several tests of pretraining share."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def spm():
 
 @pytest.fixture(scope="session")
 def golden_builds(tmp_path_factory):
-    """The golden corpus with the golden settings, in a folder for each record format."""
+    """The golden corpus built with the golden settings, in one folder per record format."""
     folders = {}
     for record_format in RECORD_FORMATS:
         folders[record_format] = tmp_path_factory.mktemp("golden") / record_format
@@ -31,7 +31,7 @@ def ten_shards():
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory, ten_shards):
-    """The digests of a build of ten shards that nothing stops."""
+    """The digests of an uninterrupted build of ten shards."""
     directory = tmp_path_factory.mktemp("undisturbed")
     build(str(CORPUS), VOCAB, directory, ten_shards)
     return digests(directory)

@@ -1,4 +1,4 @@
-"""Pretraining without gin: the snippet of the guide, and Model Garden's own driver."""
+"""Pretraining without gin: the example in the guide, and Model Garden's driver."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ SMALLER = {"batch_size": 8, "train_steps": 2, "warmup_steps": 1, "vocab_size": 1
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with the files that the guide names."""
+    """A folder with the files that the guide uses."""
     for part in ("train", "eval"):
         (tmp_path / "data" / part).mkdir(parents=True)
         records = next((TESTDATA / "pretraining_data").glob("*.tfrecord"))
@@ -27,18 +27,18 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_snippet_of_the_guide_trains(folder):
+def test_the_example_in_the_guide_trains(folder):
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/pretraining.md").read_text(), re.S)
     assert len(list(filter(None, code.splitlines()))) == 10
     for name, value in SMALLER.items():
         code = re.sub(rf"{name}=\d+", f"{name}={value}", code)
-    found = {}
-    exec(compile(code, "pretraining.md", "exec"), found)
-    assert 5 < found["metrics"]["mlm_loss"] < 9
+    variables = {}
+    exec(compile(code, "pretraining.md", "exec"), variables)
+    assert 5 < variables["metrics"]["mlm_loss"] < 9
     assert (folder / "run/ckpt-2.index").is_file()
 
 
-def test_model_gardens_driver_trains_it_by_name(folder):
+def test_model_gardens_driver_trains_the_experiment_by_name(folder):
     experiment = exp_factory.get_exp_config(pretraining_experiment.NAME)
     data = dict(seq_length=64, max_predictions_per_seq=10, global_batch_size=8)
     sizes = ModelConfig(vocab_size=1000, hidden_size=24, num_hidden_layers=2, num_attention_heads=3)

@@ -1,4 +1,4 @@
-"""The pretraining task: loss, metrics and baselines against NumPy."""
+"""Compares loss, metrics and baselines of the pretraining task with NumPy."""
 
 import math
 import shutil
@@ -45,7 +45,7 @@ def task():
     return PretrainingTask(PretrainingConfig(model=model_config.ModelConfig(vocab_size=V)))
 
 
-def test_loss_is_the_originals():
+def test_loss_equals_the_original():
     labels, outputs = labels_and_outputs()
     weights = labels["masked_lm_weights"]
     mlm = cross_entropy(outputs["mlm_logits"], labels["masked_lm_ids"])
@@ -57,17 +57,17 @@ def test_loss_is_the_originals():
     )
 
 
-def test_metrics_over_two_batches():
+def test_metrics_over_two_batches_equal_numpy():
     labels, outputs = labels_and_outputs()
     the_task = task()
     metrics = the_task.build_metrics(training=False)
     for _ in range(2):
         the_task.process_metrics(metrics, labels, outputs)
-    found = {m.name: float(m.result()) for m in metrics}
+    results = {m.name: float(m.result()) for m in metrics}
     weights, ids = labels["masked_lm_weights"], labels["masked_lm_ids"]
     hits = outputs["mlm_logits"].argmax(-1) == ids
     counts = np.bincount(ids.ravel(), weights.ravel())
-    assert found == pytest.approx(
+    assert results == pytest.approx(
         dict(
             mlm_loss=(cross_entropy(outputs["mlm_logits"], ids) * weights).sum() / weights.sum(),
             mlm_accuracy=(hits * weights).sum() / weights.sum(),
@@ -111,7 +111,7 @@ def task_on(train_data, validation_data):
     )
 
 
-def test_records_without_sentence_order_leave_it_out(tmp_path):
+def test_records_without_sentence_order_have_no_sop_loss_or_metrics(tmp_path):
     data = records(tmp_path, sentence_order=False)
     the_task = task_on(data, data)
     the_task.check()
@@ -121,23 +121,23 @@ def test_records_without_sentence_order_leave_it_out(tmp_path):
     mlm = the_task.build_losses(labels, outputs)
     metrics = the_task.build_metrics(training=False)
     the_task.process_metrics(metrics, labels, outputs)
-    found = {metric.name: float(metric.result()) for metric in metrics}
-    assert set(found) == {"mlm_loss", "mlm_accuracy", "mlm_unigram_accuracy"}
-    assert float(mlm) == pytest.approx(found["mlm_loss"], rel=1e-4)
+    results = {metric.name: float(metric.result()) for metric in metrics}
+    assert set(results) == {"mlm_loss", "mlm_accuracy", "mlm_unigram_accuracy"}
+    assert float(mlm) == pytest.approx(results["mlm_loss"], rel=1e-4)
     with_order = task().build_losses({**labels, "next_sentence_labels": order}, outputs)
     sop = cross_entropy(outputs["sop_logits"], order[:, 0]).mean()
     assert float(with_order - mlm) == pytest.approx(sop, rel=1e-5)
-    assert "sop" not in the_task.report(found)
+    assert "sop" not in the_task.report(results)
 
 
-def test_records_to_train_and_to_evaluate_with_agree_on_sentence_order(tmp_path):
+def test_training_and_evaluation_records_must_agree_on_sentence_order(tmp_path):
     the_task = task_on(records(tmp_path, True), records(tmp_path, False))
-    message = r"both not. Received dynamic records in .*True.* dynamic records, without .*False"
+    message = r"both lack it. Received dynamic records in .*True.* dynamic records, without .*False"
     with pytest.raises(InputError, match=message):
         the_task.check()
 
 
-def test_majority_share_forgets_when_reset():
+def test_majority_share_is_zero_after_a_reset():
     share = MajorityShare(4)
     share.update_state([[1, 1, 3]], [[1.0, 1.0, 6.0]])
     assert float(share.result()) == pytest.approx(0.75)
@@ -147,7 +147,7 @@ def test_majority_share_forgets_when_reset():
     assert float(share.result()) == pytest.approx(2 / 3)
 
 
-def test_report_stands_beside_baselines():
+def test_report_shows_metrics_next_to_baselines():
     metrics = dict(
         mlm_loss=3.0, mlm_accuracy=0.25, mlm_unigram_accuracy=0.05, sop_loss=0.6,
         sop_accuracy=0.7, sop_majority_accuracy=0.51, sop_examples=2100.0,
@@ -159,7 +159,7 @@ def test_report_stands_beside_baselines():
     assert lines[4].endswith("+/- 0.0196")  # 1.96 * sqrt(0.7 * 0.3 / 2100)
 
 
-def test_model_config_from_preset():
+def test_model_config_can_start_from_a_preset():
     config = model_config.from_preset("albert_large_v2", vocab_size=99).to_albert_config()
     assert (config.hidden_size, config.num_hidden_layers, config.vocab_size) == (1024, 24, 99)
     with pytest.raises(InputError, match="albert_base_v2"):
@@ -171,7 +171,7 @@ def test_records_of_another_vocabulary_or_preprocessing_are_refused(tmp_path):
     the_task = task_on(data, data)
     the_task.check()
     the_task.task_config.vocab_file = str(VOCAB.with_name("spm_cased.model"))
-    with pytest.raises(InputError, match="made with the vocabulary of the run. Received records"):
+    with pytest.raises(InputError, match="built with the vocabulary of the run. Received records"):
         the_task.check()
     shutil.copy(VOCAB, tmp_path / "same.model")
     (tmp_path / "same.preprocess.json").write_text('{"lower_case": false}')

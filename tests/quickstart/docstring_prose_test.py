@@ -104,7 +104,7 @@ SPHINX = """Open the door of the house.
         ),
     ],
 )
-def test_sentences(docstring, expected):
+def test_sentences_are_extracted_from_docstrings(docstring, expected):
     assert sentences(docstring) == expected
 
 
@@ -117,5 +117,5 @@ def test_sentences(docstring, expected):
         ("Shows‘em “all”.  %(extra)s", 'Shows\'em "all".'),
     ],
 )
-def test_plain(marked, expected):
+def test_plain_removes_mark_up(marked, expected):
     assert plain(marked) == expected

@@ -16,7 +16,7 @@ def sentence(rng):
 
 
 def module(i):
-    """Returns a module that tells its name, with two documents of two sentences and one of one."""
+    """Returns a module that mentions its name and has documents of two, two and one sentences."""
     rng = random.Random(i)
     return f'''"""The module {NAMES[i]} of {sentence(rng)}
 
@@ -45,7 +45,7 @@ def root(tmp_path):
     return root
 
 
-def test_source_files_leave_tests_out_and_have_a_fixed_order(root):
+def test_source_files_exclude_tests_and_have_a_fixed_order(root):
     names = [name for name, _ in source_files([root])]
     expected = {f"package/{n}.py" for n in [*NAMES, "copy", "broken"]}
     assert set(names) == expected
@@ -53,7 +53,7 @@ def test_source_files_leave_tests_out_and_have_a_fixed_order(root):
     assert names == [name for name, _ in source_files([root])]
 
 
-def test_docstrings_come_from_the_source_without_importing_it(tmp_path):
+def test_docstrings_are_read_without_importing_the_source(tmp_path):
     path = tmp_path / "m.py"
     path.write_text(
         '"""M."""\nraise SystemExit\nif True:\n  class C:\n    """C."""\n    async def f(self):\n'
@@ -77,7 +77,7 @@ def test_write_corpus_splits_by_file_and_drops_copies(root, tmp_path):
         assert counts.documents[part] == len(parts[part])
         assert counts.sentences[part] == sum(map(len, parts[part]))
         assert counts.bytes[part] == path.stat().st_size
-    # two documents of two sentences from each module, once from the copied one
+    # Each module has two documents of two sentences; the copied module counts once.
     assert counts.files == len(NAMES) + 2
     assert counts.documents.total() == 2 * len(NAMES)
     assert (counts.near_copies, counts.too_short) == (3, len(NAMES))
@@ -93,7 +93,7 @@ def test_write_corpus_splits_by_file_and_drops_copies(root, tmp_path):
         assert sum(run in seen for run in runs) <= 0.2 * len(runs)
 
 
-def test_heldout_text_that_stands_within_longer_training_text_is_dropped(tmp_path):
+def test_heldout_text_contained_in_training_text_is_dropped(tmp_path):
     rng = random.Random(3)
     shared, own, new = ([sentence(rng) for _ in range(n)] for n in (2, 8, 2))
     root = tmp_path / "site"
@@ -109,7 +109,7 @@ def test_heldout_text_that_stands_within_longer_training_text_is_dropped(tmp_pat
     assert counts.near_copies == 1
 
 
-def test_same_text_for_any_number_of_workers_and_a_cap(root, tmp_path):
+def test_text_does_not_depend_on_the_number_of_workers_or_a_size_limit(root, tmp_path):
     texts = []
     for i, workers in enumerate((1, 2)):
         paths = [tmp_path / f"{part}{i}" for part in ("train", "heldout")]
@@ -123,7 +123,7 @@ def test_same_text_for_any_number_of_workers_and_a_cap(root, tmp_path):
     assert all(whole.startswith(part) for whole, part in zip(texts[0], capped))
 
 
-def test_bad_arguments_leave_files_as_they_were(root, tmp_path):
+def test_errors_leave_existing_files_unchanged(root, tmp_path):
     train, heldout = tmp_path / "train.txt", tmp_path / "heldout.txt"
     train.write_text("old")
     empty = tmp_path / "empty"

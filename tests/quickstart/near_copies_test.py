@@ -9,7 +9,7 @@ def runs(begin, end):
     return word_runs([" ".join(WORDS[begin:end]) + "."])
 
 
-def test_word_runs_ignore_case_and_signs():
+def test_word_runs_ignore_case_and_punctuation():
     assert word_runs(["One, two three", "four FIVE six."]) == word_runs(
         ["one two (three) four five six"]
     )
@@ -24,6 +24,6 @@ def test_share_of_seen_runs():
     assert seen.share(runs(0, 60)) == 0.0
     seen.add(runs(0, 60))
     assert seen.share(runs(0, 60)) == 1.0
-    # 60 runs, of which those that begin at words 40 to 55 stood before
+    # 60 runs, of which those that begin at words 40 to 55 have been seen before.
     assert seen.share(runs(40, 104)) == pytest.approx(16 / 60)
     assert seen.share([]) == 0.0

@@ -23,22 +23,23 @@ def rows(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_sentences_have_the_name_of_their_package(tmp_path):
+def test_sentences_are_labelled_with_their_package(tmp_path):
     root = packages(tmp_path / "lib", ["apple", "pear"])
     train, dev = tmp_path / "train.jsonl", tmp_path / "dev.jsonl"
-    told = package_sentences.write(train, dev, packages=2, dev_share=0.34, roots=[root])
-    assert told == "8 sentences to train on and 4 held out, of apple, pear"
-    found = [*rows(train), *rows(dev)]
-    assert all(row["text"].startswith(f"The {row['label']} number") for row in found)
-    assert len({row["text"] for row in found}) == 12  # from different files
+    summary = package_sentences.write(train, dev, packages=2, dev_share=0.34, roots=[root])
+    assert summary == "8 sentences for training and 4 held out, from apple, pear"
+    both = [*rows(train), *rows(dev)]
+    assert all(row["text"].startswith(f"The {row['label']} number") for row in both)
+    assert len({row["text"] for row in both}) == 12  # Each from a different file.
 
 
-def test_the_largest_packages_are_taken_up_to_a_limit(tmp_path):
+def test_the_largest_packages_are_chosen_with_a_limit_per_package(tmp_path):
     root = packages(tmp_path / "lib", ["apple", "pear"])
     packages(tmp_path / "more", ["fig"], files=3)
     train, dev = tmp_path / "train.jsonl", tmp_path / "dev.jsonl"
     roots = [root, tmp_path / "more"]
     package_sentences.write(train, dev, packages=2, per_package=4, dev_share=0.5, roots=roots)
-    assert [row["label"] for row in rows(train)] == ["apple", "pear"]  # and the shared one
+    # The limit of two training sentences per package includes the shared one, which is left out.
+    assert [row["label"] for row in rows(train)] == ["apple", "pear"]
     with pytest.raises(InputError, match=r"must be 4 packages.*'apple', 'fig', 'pear'\]"):
         package_sentences.write(train, dev, packages=4, dev_share=0.5, roots=roots)

@@ -19,5 +19,5 @@ from albert_tf.quickstart.prose import is_prose
         ("The end " * 80 + ".", False),
     ],
 )
-def test_is_prose(sentence, expected):
+def test_is_prose_accepts_sentences_and_rejects_code_and_headings(sentence, expected):
     assert is_prose(sentence) is expected

@@ -1,4 +1,4 @@
-"""The quickstart on a little text: every step, resuming, and what it refuses."""
+"""The quickstart on a small text: all steps, resuming, and errors."""
 
 import functools
 import json
@@ -12,10 +12,10 @@ from albert_tf.errors import InputError
 from albert_tf.quickstart import corpus
 from tests.support.commands import call
 
-run = functools.partial(call, "quickstart")
+quickstart = functools.partial(call, "quickstart")
 
 
-def test_everything_is_there(quickstart_folder):
+def test_the_pipeline_writes_all_outputs(quickstart_folder):
     names = {path.name for path in quickstart_folder.iterdir()}
     assert {"text", "vocab.model", "data", "run", "hub", "metrics.json", "loss.png"} <= names
     assert (quickstart_folder / "loss.png").read_bytes()[:4] == b"\x89PNG"
@@ -28,16 +28,17 @@ def test_everything_is_there(quickstart_folder):
         assert "[MASK]" in filling["masked"] and len(filling["top"]) == 5
         shares = [share for _, share in filling["top"]]
         assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 1
-    for found in metrics["neighbours"]:
+    for neighbours in metrics["neighbours"]:
         assert all(
-            -1 <= cosine <= 1 and text != found["sentence"] for text, cosine in found["nearest"]
+            -1 <= cosine <= 1 and text != neighbours["sentence"]
+            for text, cosine in neighbours["nearest"]
         )
     assert {"training", "vocabulary", "export, encoder", "fine-tuning"} <= set(metrics["seconds"])
     packages = metrics["packages"]
-    assert len({found["label"] for found in packages["answers"]}) == 5
+    assert len({answer["label"] for answer in packages["answers"]}) == 5
 
 
-def test_scores_of_the_classifier_are_those_of_its_answers(quickstart_folder):
+def test_classifier_scores_match_its_answers(quickstart_folder):
     dev = quickstart_folder / "labelled/dev.jsonl"
     rows = [json.loads(line) for line in dev.read_text().splitlines()]
     labels = [row["label"] for row in rows]
@@ -48,13 +49,13 @@ def test_scores_of_the_classifier_are_those_of_its_answers(quickstart_folder):
     most_common = max(labels.count(label) for label in labels) / len(labels)
     assert packages["majority_accuracy"] == pytest.approx(most_common)
     by_text = {row["text"]: answer for row, answer in zip(rows, answers, strict=True)}
-    for found in packages["answers"]:
-        answer = by_text[found["text"]]
-        assert found["answer"] == answer["label"]
-        assert found["probability"] == pytest.approx(answer["probability"], abs=1e-5)
+    for shown in packages["answers"]:
+        answer = by_text[shown["text"]]
+        assert shown["answer"] == answer["label"]
+        assert shown["probability"] == pytest.approx(answer["probability"], abs=1e-5)
 
 
-def test_held_out_text_is_not_trained_on(quickstart_folder):
+def test_held_out_text_is_not_in_the_training_text(quickstart_folder):
     parts = [
         set((quickstart_folder / "text" / f"{part}.txt").read_text().split("\n\n"))
         for part in ("train", "heldout")
@@ -62,40 +63,40 @@ def test_held_out_text_is_not_trained_on(quickstart_folder):
     assert len(parts[1]) > 5 and not (parts[0] & parts[1]) - {""}
 
 
-def test_a_second_start_repeats_nothing(quickstart_folder, quickstart_arguments, capsys):
+def test_a_second_run_repeats_no_step(quickstart_folder, quickstart_arguments, capsys):
     files = ["vocab.model", "run/checkpoint", "hub/encoder/saved_model.pb"]
     before = [(quickstart_folder / f).stat().st_mtime_ns for f in files]
-    run(*quickstart_arguments)
+    quickstart(*quickstart_arguments)
     printed = capsys.readouterr().out
-    assert printed.count("done before") == 10
+    assert printed.count("already done") == 10
     assert "mlm_accuracy" in printed and "[MASK]" in printed
     assert before == [(quickstart_folder / f).stat().st_mtime_ns for f in files]
 
 
 def test_other_settings_in_the_same_folder_are_refused(quickstart_folder, quickstart_arguments):
-    with pytest.raises(InputError, match="of a quickstart with the same settings. .*'train_steps'"):
-        run(*quickstart_arguments, "--train_steps", "5")
+    with pytest.raises(InputError, match="quickstart with the same settings. .*'train_steps'"):
+        quickstart(*quickstart_arguments, "--train_steps", "5")
 
 
-def test_bad_input_leaves_no_folder(tmp_path):
+def test_invalid_input_leaves_no_folder(tmp_path):
     out = tmp_path / "out"
     with pytest.raises(InputError, match="at least one file. Received 'none/"):
-        run("--input", "none/*.txt", "--output_dir", str(out))
+        quickstart("--input", "none/*.txt", "--output_dir", str(out))
     assert not out.exists()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/file").write_text("x")
     with pytest.raises(InputError, match="--output_dir must be new or empty"):
-        run("--output_dir", str(tmp_path / "mine"))
+        quickstart("--output_dir", str(tmp_path / "mine"))
 
 
 def test_text_of_single_sentences_is_refused(tmp_path):
     (tmp_path / "t.txt").write_text("\n\n".join(f"Sentence number {i}." for i in range(50)))
-    with pytest.raises(InputError, match="documents of two sentences and more"):
+    with pytest.raises(InputError, match="documents of at least two sentences"):
         corpus.write(str(tmp_path / "t.txt"), tmp_path / "a", tmp_path / "b")
     assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()
 
 
-def test_paragraphs_are_cut_into_sentences(tmp_path):
+def test_paragraphs_are_split_into_sentences(tmp_path):
     documents = [f"Item {i} opens the box. It then closes the box {i} times." for i in range(90)]
     (tmp_path / "t.txt").write_text("\n\n".join(documents))
     corpus.write(str(tmp_path / "t.txt"), tmp_path / "a", tmp_path / "b")

@@ -1,4 +1,4 @@
-"""The golden cases, and a tokenizer for each way that they were made."""
+"""The golden cases, and a tokenizer for each setting they were generated with."""
 
 import json
 

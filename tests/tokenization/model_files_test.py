@@ -9,10 +9,10 @@ from albert_tf.tokenization.settings import Preprocessing
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
-def test_hugging_face_folder(tmp_path, model_file):
+def test_a_hugging_face_folder_sets_hugging_face_rules(tmp_path, model_file):
     shutil.copy(model_file, tmp_path / "spiece.model")
-    found = AlbertTokenizer.from_pretrained(tmp_path)
-    assert found.preprocessing == Preprocessing(rules="hugging_face")
+    tokenizer = AlbertTokenizer.from_pretrained(tmp_path)
+    assert tokenizer.preprocessing == Preprocessing(rules="hugging_face")
     config = {"do_lower_case": False, "keep_accents": True, "tokenizer_class": "AlbertTokenizer"}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     expected = Preprocessing(lower_case=False, keep_accents=True, rules="hugging_face")
@@ -20,14 +20,14 @@ def test_hugging_face_folder(tmp_path, model_file):
     assert AlbertTokenizer.from_pretrained(tmp_path / "spiece.model").preprocessing == expected
 
 
-def test_settings_beside_spiece_decide(tmp_path, model_file):
+def test_settings_beside_spiece_model_take_precedence(tmp_path, model_file):
     shutil.copy(model_file, tmp_path / "spiece.model")
     Preprocessing(lower_case=False).to_json_file(tmp_path / "spiece.preprocess.json")
-    found = AlbertTokenizer.from_pretrained(tmp_path)
-    assert found.preprocessing == Preprocessing(lower_case=False)
+    tokenizer = AlbertTokenizer.from_pretrained(tmp_path)
+    assert tokenizer.preprocessing == Preprocessing(lower_case=False)
 
 
-def test_release_and_export_folders(tmp_path, model_file):
+def test_finds_the_model_in_release_and_export_folders(tmp_path, model_file):
     for place in ("release", "export/assets"):
         (tmp_path / place).mkdir(parents=True)
         shutil.copy(model_file, tmp_path / place / "30k-clean.model")
@@ -35,7 +35,7 @@ def test_release_and_export_folders(tmp_path, model_file):
         assert AlbertTokenizer.from_pretrained(tmp_path / place).preprocessing == Preprocessing()
 
 
-def test_errors(tmp_path, model_file):
+def test_folders_without_a_usable_model_are_errors(tmp_path, model_file):
     with pytest.raises(InputError, match="must be a local path.*none', which does not exist"):
         model_files.find(tmp_path / "none")
     with pytest.raises(InputError, match=r"a folder with one \*\.model file"):

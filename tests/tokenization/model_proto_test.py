@@ -7,7 +7,7 @@ def read(proto):
     return sentencepiece.SentencePieceProcessor(model_proto=proto)
 
 
-def test_more_pieces_come_last_and_change_nothing_else(tokenizer):
+def test_added_pieces_come_last_and_change_nothing_else(tokenizer):
     more = read(model_proto.with_pieces(tokenizer.model_proto, [(b"zebra", -0.5), (b"\n", -2.0)]))
     size = tokenizer.vocab_size
     assert more.get_piece_size() == size + 2
@@ -16,7 +16,7 @@ def test_more_pieces_come_last_and_change_nothing_else(tokenizer):
     assert more.encode("a zebra") == [*tokenizer.processor.encode("a "), 13, size]
 
 
-def test_a_model_of_bytes_normalises_alike_and_makes_a_token_of_each_byte(tokenizer):
+def test_a_byte_model_normalises_as_before_and_makes_each_byte_a_token(tokenizer):
     processor = read(model_proto.of_bytes(tokenizer.model_proto))
     text = " ½ é日\u200b a"
     normal = tokenizer.processor.normalize(text)

@@ -11,7 +11,7 @@ LOWER, CASED = Preprocessing(), Preprocessing(lower_case=False)
 HF = Preprocessing(rules="hugging_face")
 
 
-def test_original_cases(cases):
+def test_golden_cases_of_the_original(cases):
     wrong = [
         case["text"]
         for case in cases
@@ -36,19 +36,19 @@ def test_original_cases(cases):
         ("a\ud800b", LOWER, "a\ufffdb"),
     ],
 )
-def test_rules(text, rules, expected):
+def test_text_is_normalised_by_the_rules(text, rules, expected):
     assert normalize(text, rules) == expected
     assert align(text, rules).text == expected
 
 
-def test_align_tells_where_characters_came_from():
+def test_align_maps_characters_to_their_source():
     aligned = align("  E\u0301 \t ½", LOWER)
     assert aligned.text == "e 1\u20442"
     assert aligned.starts == [2, 4, 7, 7, 7]
     assert aligned.ends == [4, 7, 8, 8, 8]
 
 
-def test_align_of_ascii_is_that_of_other_text():
+def test_align_treats_ascii_like_other_text():
     text = " \t The `` QUICK''\x1c\r\nfox, 1,000 "
     for rules in RULES:
         for lower in (True, False):

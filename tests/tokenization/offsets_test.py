@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from albert_tf.tokenization.normalization import normalize
 from albert_tf.tokenization.settings import Preprocessing
 
-# Without NFKD, SentencePiece takes characters such as ½ apart and gives them to one of its pieces.
+# Without NFKD, SentencePiece decomposes characters such as ½ and assigns them to one of the pieces.
 NOT_DECOMPOSED = Preprocessing(keep_accents=True, rules="hugging_face")
 
 ODD = st.sampled_from(
@@ -16,12 +16,12 @@ ODD = st.sampled_from(
 
 
 def shown(piece):
-    """What of a piece stands in the text; sigma lowers by its place, which a part does not show."""
+    """The part of a piece that occurs in the text; both lower-case forms of sigma count as one."""
     return piece.replace("▁", "").replace("ς", "σ")
 
 
 def check(tokenizer, text):
-    """Every token lies in the text, in order, and its part normalises to the piece."""
+    """Checks that each token is within the text and that its span normalises to its piece."""
     spans = tokenizer.tokenize_with_offsets(text)
     assert spans.ids == tokenizer.encode(text)
     assert spans.pieces == tokenizer.tokenize(text)
@@ -34,21 +34,21 @@ def check(tokenizer, text):
         if piece in special and part.lower() == piece.lower():
             continue
         part_text = normalize(part, tokenizer.preprocessing)
-        found = shown(tokenizer.processor.normalize(part_text))
+        from_text = shown(tokenizer.processor.normalize(part_text))
         # A character that becomes several, such as ½, belongs to each token with a part of it.
         exact = all(len(normalize(c, tokenizer.preprocessing)) <= 1 for c in part)
         if exact and not tokenizer.preprocessing.keep_accents:
-            assert found == shown(piece), (text, piece)
-        assert shown(piece) in found, (text, piece, part)
+            assert from_text == shown(piece), (text, piece)
+        assert shown(piece) in from_text, (text, piece, part)
 
 
-def test_cases(setting, cases, tokenizers):
+def test_offsets_of_golden_cases(setting, cases, tokenizers):
     for case in cases:
         check(tokenizers[setting], case["text"])
 
 
 @pytest.mark.parametrize("name", ["orig_lower", "orig_cased_casedmodel", "hf4_slow_lower"])
-def test_random_text(name, tokenizers):
+def test_offsets_of_random_text(name, tokenizers):
     @settings(derandomize=True, max_examples=400)
     @given(st.text(st.one_of(ODD, st.characters(exclude_categories=("Cs",)))))
     def run(text):
@@ -57,7 +57,7 @@ def test_random_text(name, tokenizers):
     run()
 
 
-def test_values(tokenizer):
+def test_offsets_count_characters(tokenizer):
     text = "  Wo\u0301\tis 1,000,"
     spans = tokenizer.tokenize_with_offsets(text)
     assert spans.pieces == ["▁", "w", "o", "▁is", "▁", "▁", "1", ",", "000", ","]
@@ -74,5 +74,5 @@ def test_special_text_counts_as_one_token_under_hugging_face_rules(tokenizers):
     assert spans.words[:4] == [0, 0, 1, 1]
 
 
-def test_empty(tokenizer):
+def test_blank_text_has_no_tokens(tokenizer):
     assert tokenizer.tokenize_with_offsets(" \t ") == ([], [], [], [], [])

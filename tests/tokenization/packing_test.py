@@ -9,7 +9,7 @@ SPECIAL = SpecialIds(pad=0, unk=1, cls=2, sep=3, mask=4)
 
 
 def popped(first, second, budget):
-    """The original: pops from the longer list, from the second if they are equal."""
+    """The original: pops from the longer list, or from the second if both are equally long."""
     first, second = list(first), list(second)
     while len(first) + len(second) > budget:
         (first if len(first) > len(second) else second).pop()
@@ -31,7 +31,7 @@ def round_robin(first, second, budget):
 @pytest.mark.parametrize(
     "policy, reference", [("longest_first", popped), ("round_robin", round_robin)]
 )
-def test_truncation_is_that_of_a_loop(policy, reference):
+def test_truncation_matches_a_simple_loop(policy, reference):
     for a in range(7):
         for b in range(7):
             for budget in range(15):
@@ -40,7 +40,7 @@ def test_truncation_is_that_of_a_loop(policy, reference):
                 assert got == tuple(reference(first, second, budget)), (a, b, budget)
 
 
-def test_one_segment_only():
+def test_policies_can_cut_one_segment_only():
     assert packing.truncate([1, 2, 3], [4, 5], 3, "only_first") == ([1], [4, 5])
     assert packing.truncate([1, 2, 3], [4, 5], 4, "only_second") == ([1, 2, 3], [4])
 
@@ -70,11 +70,14 @@ def test_pack_pads_and_cuts_to_a_length():
         (([[1]], [[1]], SPECIAL, 2), r"2 segment\(s\).* 3 special tokens\. Received seq_length=2"),
         (([[1]], None, SPECIAL, 4.0), r"Received seq_length=4\.0"),
         (([[1]], [[1]], SPECIAL, 4, "longest"), r"Received 'longest'\. Closest: longest_first"),
-        (([[1]], [[1] * 9], SPECIAL, 4, "only_first"), r"Received 1 tokens to cut 9 from"),
+        (
+            ([[1]], [[1] * 9], SPECIAL, 4, "only_first"),
+            r"cut by truncation='only_first'.*Received 1 tokens, but 9 must be removed",
+        ),
         (([[1]], [], SPECIAL), r"Received 1 first and 0 second"),
         (([[1]], None, SPECIAL, None, "longest_first", True), r"Received seq_length=None"),
     ],
 )
-def test_errors(arguments, message):
+def test_invalid_arguments_are_errors(arguments, message):
     with pytest.raises(InputError, match=message):
         packing.pack(*arguments)

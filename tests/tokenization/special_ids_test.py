@@ -8,12 +8,12 @@ from albert_tf.tokenization import special_ids
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
-def test_read(tokenizer):
+def test_special_ids_are_read_from_the_model(tokenizer):
     assert special_ids.read(tokenizer.processor, "m") == (0, 1, 2, 3, 4)
     assert tokenizer.mask_id == 4
 
 
-def test_a_model_of_another_kind_is_refused(tmp_path):
+def test_a_model_without_albert_special_ids_is_refused(tmp_path):
     proto = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(["a b c d e f g"] * 9),
@@ -27,7 +27,7 @@ def test_a_model_of_another_kind_is_refused(tmp_path):
     path.write_bytes(proto.getvalue())
     message = (
         r"<pad> absent, <unk> 0, \[CLS\] 3, \[SEP\] absent, \[MASK\] 4 in '.*t5.model'\. "
-        "Make the vocabulary with `albert-tf vocab`"
+        "Train the vocabulary with `albert-tf vocab`"
     )
     with pytest.raises(InputError, match=message):
         AlbertTokenizer(path)
@@ -43,5 +43,5 @@ def test_a_model_of_another_kind_is_refused(tmp_path):
         ("x", True, None),
     ],
 )
-def test_special_text(text, lower, expected):
+def test_special_tokens_in_text_are_recognised(text, lower, expected):
     assert special_ids.of_text(text, lower) == expected

@@ -21,7 +21,7 @@ def test_golden_pieces(cases, tokenizer):
     assert wrong == []
 
 
-def test_batch_is_the_same_as_one_by_one_whatever_the_threads(setting, cases, tokenizers):
+def test_a_batch_equals_single_texts_with_any_number_of_threads(setting, cases, tokenizers):
     tokenizer = tokenizers[setting]
     texts = [case["text"] for case in cases]
     one_by_one = [tokenizer.encode(text) for text in texts]
@@ -30,7 +30,7 @@ def test_batch_is_the_same_as_one_by_one_whatever_the_threads(setting, cases, to
     assert [tokenizer.pieces_to_ids(tokenizer.tokenize(t)) for t in texts] == one_by_one
 
 
-def test_call_packs(tokenizer):
+def test_calling_the_tokenizer_packs_segments(tokenizer):
     a, b = tokenizer.encode("a b"), tokenizer.encode("1,000,")
     packed = tokenizer(["a b", ""], ["1,000,", "x"])
     assert packed["input_word_ids"][0].tolist() == [2, *a, 3, *b, 3]
@@ -42,7 +42,7 @@ def test_call_packs(tokenizer):
     assert wide["input_mask"].tolist() == [[1] * (2 + len(a)) + [0] * (7 - len(a))]
 
 
-def test_decode(tokenizer):
+def test_decode_drops_special_tokens_by_default(tokenizer):
     ids = tokenizer("Hello, wörld!", "(two)", max_length=64, padding="max_length")
     ids = ids["input_word_ids"][0]
     assert tokenizer.decode(ids) == "hello, world! (two)"
@@ -55,26 +55,26 @@ def test_ids_and_pieces(tokenizer):
     assert tokenizer.pieces_to_ids(["[SEP]", "no such piece"]) == [3, 1]
     assert tokenizer.vocab_size == len(tokenizer.pieces) == 1000
     for bad in (-1, 1000):
-        with pytest.raises(InputError, match=rf"must lie in \[0, 1000\).* Received {bad}"):
+        with pytest.raises(InputError, match=rf"Ids must lie in \[0, 1000\).* Received {bad}\."):
             tokenizer.ids_to_pieces([bad])
 
 
-def test_pickle(tokenizer):
+def test_a_pickled_tokenizer_gives_the_same_ids(tokenizer):
     copy = pickle.loads(pickle.dumps(tokenizer))
     assert copy.encode("Hello 1,000,") == tokenizer.encode("Hello 1,000,")
 
 
-def test_bytes_that_are_not_utf8_are_replaced_and_counted(tokenizer):
+def test_invalid_utf8_is_replaced_and_counted(tokenizer):
     counting = AlbertTokenizer(tokenizer.model_file)
-    unfinished = "a€b".encode().replace(b"\xac", b"")  # Two bytes of a character of three.
+    truncated = "a€b".encode().replace(b"\xac", b"")  # Two of the three bytes of a character.
     expected = tokenizer.encode_batch(["a\ufffdb", "a\ufffdb"])
-    assert counting.encode_batch([b"a\xffb", unfinished]) == expected
+    assert counting.encode_batch([b"a\xffb", truncated]) == expected
     assert counting.replaced_bytes == 1 + 2
 
 
-def test_bytes_that_are_not_utf8_are_an_error_by_choice(tokenizer):
+def test_invalid_utf8_is_an_error_on_request(tokenizer):
     strict = AlbertTokenizer(tokenizer.model_file, invalid_utf8="error")
-    with pytest.raises(InputError, match=r"must be UTF-8\. Received 1 bytes in text 1 that"):
+    with pytest.raises(InputError, match=r"must be UTF-8\. Received 1 invalid bytes in text 1\."):
         strict.encode_batch([b"fine", b"a\xffb"])
     with pytest.raises(InputError, match="must be 'replace' or 'error'. Received 'ignore'"):
         AlbertTokenizer(tokenizer.model_file, invalid_utf8="ignore")
@@ -86,30 +86,30 @@ def test_ten_million_characters_on_one_line(tokenizer):
 
 
 @pytest.mark.parametrize("bad", [None, 3, 2.5, ["x"]])
-def test_what_is_not_text_is_named_with_its_index(bad, tokenizer):
-    with pytest.raises(InputError, match=r"must be a str.* at index 2\. Convert or drop"):
+def test_values_that_are_not_text_are_reported_with_their_index(bad, tokenizer):
+    with pytest.raises(InputError, match=r"must be a str.* at index 2\. Convert it or leave"):
         tokenizer.encode_batch(["a", "b", bad])
 
 
-def test_bad_padding(tokenizer):
+def test_unknown_padding_is_an_error(tokenizer):
     with pytest.raises(InputError, match="'longest' or 'max_length'. Received True"):
         tokenizer("a", padding=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model at all", b"\x00" * 99])
-def test_what_is_not_a_model(tmp_path, content):
+def test_a_file_that_is_not_a_model_is_an_error(tmp_path, content):
     path = tmp_path / "x.model"
     path.write_bytes(content)
     with pytest.raises(InputError, match="A SentencePiece model must be|special pieces"):
         AlbertTokenizer(path)
 
 
-def test_missing_model(tmp_path):
+def test_a_missing_model_is_an_error(tmp_path):
     with pytest.raises(InputError, match="A SentencePiece model must be an existing file"):
         AlbertTokenizer(tmp_path / "none.model")
 
 
-def test_settings_beside_the_model_decide_and_arguments_must_agree(tmp_path, model_file):
+def test_arguments_must_agree_with_the_settings_file(tmp_path, model_file):
     copy = tmp_path / "m.model"
     copy.write_bytes(model_file.read_bytes())
     assert AlbertTokenizer(copy).preprocessing == Preprocessing()

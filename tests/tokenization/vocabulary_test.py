@@ -10,7 +10,7 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 LINES = [f"The Größe of number {i} is {i * 7},{i:03d} (about €{i}) - süß." for i in range(200)]
 
 
-def test_files_ids_and_settings(tmp_path):
+def test_training_writes_the_model_its_listing_and_settings(tmp_path):
     settings = Preprocessing(lower_case=False, keep_accents=True)
     path = vocabulary.train(LINES, tmp_path / "new/v.1", 120, settings)
     assert path == tmp_path / "new/v.1.model"
@@ -36,7 +36,7 @@ def test_text_is_normalised_before_training(tmp_path):
     assert not any(unicodedata.combining(c) for c in characters)
 
 
-def test_same_lines_same_bytes_also_when_sampled(tmp_path):
+def test_the_same_lines_give_the_same_bytes_even_when_sampled(tmp_path):
     lines = [f"{a} {b} {a + b}" for a in range(30) for b in range(30)]
     one, two = (
         vocabulary.train(iter(lines), tmp_path / name, 40, input_sentence_size=101)
@@ -45,7 +45,7 @@ def test_same_lines_same_bytes_also_when_sampled(tmp_path):
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_long_lines_count(tmp_path):
+def test_long_lines_are_not_dropped(tmp_path):
     line = " ".join(f"word{i % 50}" for i in range(20_000))
     tokenizer = AlbertTokenizer(vocabulary.train([line], tmp_path / "v", 40))
     assert "▁word" in "".join(tokenizer.tokenize("word1"))
@@ -61,10 +61,10 @@ def test_long_lines_count(tmp_path):
         ),
         (LINES, 20, r"room for every character, \d+ pieces here\. Received vocab_size=20"),
         (LINES, 13, r"larger than the 13 pieces that every vocabulary has\. Received 13"),
-        ([" ", "\n"], 30, "needs text. Received no line that is not blank"),
+        ([" ", "\n"], 30, "needs text. Received only blank lines"),
     ],
 )
-def test_bad_sizes_leave_files_alone(tmp_path, lines, size, message):
+def test_failed_training_leaves_existing_files_alone(tmp_path, lines, size, message):
     (tmp_path / "v.vocab").write_text("mine")
     with pytest.raises(InputError, match=message):
         vocabulary.train(lines, tmp_path / "v", size, overwrite=True)
@@ -72,7 +72,7 @@ def test_bad_sizes_leave_files_alone(tmp_path, lines, size, message):
     assert (tmp_path / "v.vocab").read_text() == "mine"
 
 
-def test_the_largest_size_of_the_message_works(tmp_path):
+def test_the_size_suggested_by_the_error_works(tmp_path):
     with pytest.raises(InputError) as error:
         vocabulary.train(LINES, tmp_path / "v", 30_000)
     largest = int(str(error.value).split("at most ")[1].split(",")[0])
@@ -86,11 +86,11 @@ def test_existing_files_are_refused_before_reading(tmp_path):
         raise AssertionError("read")
         yield
 
-    with pytest.raises(InputError, match="must not replace another unasked.*v.model' exists"):
+    with pytest.raises(InputError, match="not overwritten by default.*v.model' exists"):
         vocabulary.train(lines(), tmp_path / "v", 90)
 
 
-def test_an_error_of_the_reader_stays_what_it_is(tmp_path):
+def test_an_error_of_the_reader_is_raised_unchanged(tmp_path):
     def lines():
         yield "text"
         raise KeyError("reader")
@@ -107,6 +107,6 @@ def test_an_error_of_the_reader_stays_what_it_is(tmp_path):
         ({"num_threads": 0}, r"num_threads must be at least 1\. Received 0"),
     ],
 )
-def test_bad_arguments(tmp_path, arguments, message):
+def test_invalid_arguments_are_errors(tmp_path, arguments, message):
     with pytest.raises(InputError, match=message):
         vocabulary.train(LINES, tmp_path / "v", 90, **arguments)

@@ -3,9 +3,9 @@ import numpy as np
 from albert_tf.tokenization.word_starts import word_starts
 
 
-def test_scripts():
+def test_word_starts_depend_on_the_script():
     pieces = {
-        "<pad>": True,  # special, by its id
+        "<pad>": True,  # Special, according to its id.
         "▁haus": True,
         "tür": False,
         "ß": False,
@@ -27,7 +27,7 @@ def test_scripts():
     assert dict(zip(pieces, flags.tolist())) == pieces
 
 
-def test_of_a_tokenizer(tokenizer):
+def test_word_starts_of_a_tokenizer(tokenizer):
     assert tokenizer.word_starts.shape == (1000,)
     assert tokenizer.word_starts[:5].all()
     words = [tokenizer.word_starts[i] for i in tokenizer.encode("unbelievable words")]

@@ -1,7 +1,7 @@
-"""Masks drawn in the graph, each time a batch is read: the rules of masking.py on tensors.
+"""Draws masks in the graph each time a batch is read, by the rules of masking.py.
 
-Axes: B instances, S positions, P predictions, U units of the instance with most, C runs, G
-segments.
+Axes: B instances, S positions, P predictions, U the maximum number of units in an instance, C runs,
+G segments.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from albert_tf.pretraining.masking.dynamic_ngrams import Runs, choose, indices
 from albert_tf.pretraining.masking.masking import MASK_SHARE, RANDOM_SHARE, Masking
 
 MASK_ID = 4
-FIRST_ORDINARY_ID = 5  # behind the special pieces; random replacements are drawn from here on
+FIRST_ORDINARY_ID = 5  # The first id after the special pieces; random replacements start here.
 
 
 class Masked(NamedTuple):
-    """Masked instances: input_ids int32 [B, S]; the others [B, P], ascending, 0 where unused."""
+    """Masked instances, as in masking.py: `input_ids` int32 [B, S], the others [B, P]."""
 
     input_ids: tf.Tensor
     positions: tf.Tensor
@@ -37,12 +37,12 @@ def mask(
     """Returns the instances with n-grams of whole units masked.
 
     Args:
-      input_ids: int32 [B, S], [CLS] and [SEP] included, zeros behind.
-      segment_lengths: int32 [B, G], one or two, special tokens included.
-      unit_lengths: int32 [B, U], tokens of each unit of masking, zeros behind.
+      input_ids: int32 [B, S], including [CLS] and [SEP], padded right with zeros.
+      segment_lengths: int32 [B, G], the lengths of the one or two segments with special tokens.
+      unit_lengths: int32 [B, U], the number of tokens in each unit, padded right with zeros.
       masking: the settings.
-      vocab_size: random replacements lie below it.
-      seed: int64 [2]; the masks depend on nothing else.
+      vocab_size: the upper bound (exclusive) of random replacements.
+      seed: int64 [2], the only source of randomness.
     """
     seeds = tf.random.split(seed, 3, alg="philox")
     tokens = tf.reduce_sum(segment_lengths, 1)  # [B]
@@ -50,7 +50,7 @@ def mask(
     budget = tf.clip_by_value(tf.cast(share, tf.int32), 1, masking.max_predictions)
     runs = choose(unit_lengths, budget, masking, seeds[0])
     text, used = _tokens(runs, masking.max_predictions)  # [B, P] both
-    second = text >= segment_lengths[:, :1] - 2  # behind the [SEP] of the first segment
+    second = text >= segment_lengths[:, :1] - 2  # After the [SEP] of the first segment.
     positions = tf.where(used, text + 1 + tf.cast(second, tf.int32), 0)
     old = tf.gather(input_ids, positions, batch_dims=1)  # [B, P]
     draw = tf.random.stateless_uniform(tf.shape(old), seeds[1], alg="philox")
@@ -59,13 +59,13 @@ def mask(
     )
     new = tf.where(draw < MASK_SHARE, MASK_ID, random)
     new = tf.where(used & (draw < MASK_SHARE + RANDOM_SHARE), new, old)
-    # Unused slots write the old [CLS] at position 0.
+    # Unused slots write the unchanged [CLS] to position 0.
     masked = tf.tensor_scatter_nd_update(input_ids, indices(positions), new)
     return Masked(masked, positions, tf.where(used, old, 0), tf.cast(used, tf.float32))
 
 
 def _tokens(runs: Runs, count: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the tokens of the runs, int32 [B, count], and which of them are there, bool."""
+    """Returns the tokens of the runs, int32 [B, count], and which slots are used, bool."""
     ends = tf.cumsum(runs.size, 1)  # [B, C]
     slots = tf.broadcast_to(tf.range(count), [tf.shape(ends)[0], count])
     used = slots < ends[:, -1:]

@@ -1,12 +1,12 @@
-"""Which n-grams are masked, drawn in the graph: the rule of masking.py on tensors.
+"""Draws the n-grams to mask in the graph, by the rule of masking.py.
 
-Visiting units one after the other would take a loop of many steps. Here each unit draws the time
-of its visit and an n-gram; an n-gram is taken if none that came earlier and is taken overlaps it,
-which a few rounds over neighbours settle for all units at once. In the order of their times they
-fill the budget up to the first that does not fit; only from there on is there a loop over visits.
+Visiting units one by one would take a loop with many steps. Instead, each unit draws a visit time
+and an n-gram. An n-gram is chosen if it overlaps no n-gram chosen earlier, which a few rounds over
+neighbouring units determine for all units at once. In the order of their times, the chosen n-grams
+fill the budget up to the first one that does not fit; a loop over visits handles only the rest.
 
-Axes: B instances, U units of the instance with most, C visits in the order of their times, n
-lengths of n-grams.
+Axes: B instances, U the maximum number of units in an instance, C visits in the order of their
+times, n the lengths of n-grams.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import tensorflow as tf
 
 from albert_tf.pretraining.masking.masking import Masking
 
-# Odd, so that n-grams still unsettled count as not taken. Few are: a chain of six n-grams, each
-# overlapping the next and drawn before it, all among the first 15 %.
+# Odd, so that n-grams that are still undecided count as not chosen. These are rare: they need a
+# chain of six n-grams, each overlapping the next and drawn before it, all within the first 15 %.
 ROUNDS = 5
-# Visits beyond the most n-grams that can be taken, as some overlap or no longer fit.
+# Extra visits, because some n-grams overlap or no longer fit.
 SPARE = 16
 
 
 class Runs(NamedTuple):
-    """Runs of masked units, in the order of the text.
+    """Runs of masked units, in text order.
 
     Attributes:
-      begin: int32 [B, C], the first token, counted over text tokens only.
-      size: int32 [B, C], tokens; 0 for none.
+      begin: int32 [B, C], the index of the first token, counting text tokens only.
+      size: int32 [B, C], the number of tokens; 0 if unused.
     """
 
     begin: tf.Tensor
@@ -37,16 +37,16 @@ class Runs(NamedTuple):
 
 
 def choose(unit_lengths: tf.Tensor, budget: tf.Tensor, masking: Masking, seed: tf.Tensor) -> Runs:
-    """Returns the runs to mask.
+    """Chooses the runs to mask.
 
     Args:
-      unit_lengths: int32 [B, U], zeros behind.
-      budget: int32 [B], the most tokens.
-      masking: the settings; rate and bound of the budget have no say here.
+      unit_lengths: int32 [B, U], padded right with zeros.
+      budget: int32 [B], the maximum number of tokens.
+      masking: the settings; `budget` replaces its rate.
       seed: int64 [2].
     """
     longest = masking.max_ngram
-    # Units of no tokens behind the last: what looks over the end of a row meets them.
+    # Append empty units, so that n-grams can look past the end of a row.
     unit_lengths = tf.pad(unit_lengths, [[0, 0], [0, longest]])
     width = tf.shape(unit_lengths)[1]
     before = tf.cumsum(tf.pad(unit_lengths, [[0, 0], [1, longest]]), 1)
@@ -59,7 +59,7 @@ def choose(unit_lengths: tf.Tensor, budget: tf.Tensor, masking: Masking, seed: t
     wanted = tf.stack([tf.ones_like(draw, tf.bool), *(draw >= b for b in bounds[:-1])], -1)
     fits = wanted & (sizes > 0) & (sizes <= budget[:, None, None])  # [B, U, n]
     length = _count(fits)  # [B, U]
-    visits = tf.math.top_k(  # earliest first
+    visits = tf.math.top_k(  # The earliest first.
         tf.where(length > 0, 1.0 - time, -1.0),
         tf.minimum(masking.max_predictions + SPARE, width),
     )
@@ -74,18 +74,19 @@ def choose(unit_lengths: tf.Tensor, budget: tf.Tensor, masking: Masking, seed: t
 
 
 def _first_come(length: tf.Tensor, time: tf.Tensor, longest: int) -> tf.Tensor:
-    """Returns which n-grams no earlier one that is taken overlaps, bool [B, U].
+    """Returns which n-grams overlap no earlier chosen one, bool [B, U].
 
-    An n-gram is taken if no earlier overlapping one is. Starting with all, applying this rule again
-    and again settles those without an earlier neighbour first, then their neighbours, and so on.
+    An n-gram is chosen if no earlier overlapping n-gram is chosen. Starting from all n-grams,
+    repeating this rule first decides those without an earlier neighbour, then their neighbours, and
+    so on.
     """
-    rivals = []  # (distance, whether the unit there is earlier and overlaps)
+    rivals = []  # (distance, whether the unit at this distance is earlier and overlaps)
     for distance in range(1, longest):
         later = time > tf.roll(time, -distance, 1)
         rivals.append(
             (-distance, later & (length > distance) & (tf.roll(length, -distance, 1) > 0))
         )
-        later = time >= tf.roll(time, distance, 1)  # of two at one time the first comes first
+        later = time >= tf.roll(time, distance, 1)  # At equal times the left unit comes first.
         rivals.append((distance, later & (tf.roll(length, distance, 1) > distance)))
     taken = tf.ones_like(time, tf.bool)
     for _ in range(ROUNDS if rivals else 0):
@@ -96,21 +97,22 @@ def _first_come(length: tf.Tensor, time: tf.Tensor, longest: int) -> tf.Tensor:
 def _fill(
     unit: tf.Tensor, sizes: tf.Tensor, first_come: tf.Tensor, budget: tf.Tensor, width: tf.Tensor
 ) -> tf.Tensor:
-    """Returns the tokens that are masked at each visit, int32 [B, C].
+    """Returns the number of tokens that are masked at each visit, int32 [B, C].
 
     Args:
-      unit: int32 [B, C], the unit visited.
-      sizes: int32 [B, C, n], tokens of its n-gram and of the shorter forms, 0 for longer ones.
-      first_come: bool [B, C], whether the n-gram is taken as long as all fit.
-      budget: int32 [B].
+      unit: int32 [B, C], the visited unit.
+      sizes: int32 [B, C, n], the number of tokens of the n-gram for each length up to the drawn
+        one, and 0 for longer ones.
+      first_come: bool [B, C], whether the n-gram is chosen if everything fits.
+      budget: int32 [B], the maximum number of tokens.
       width: U.
     """
     order = tf.range(tf.shape(unit)[1])
     longest = tf.reduce_max(sizes, -1)  # [B, C]
     size = tf.where(first_come, longest, 0)
-    # An n-gram that does not fit is shortened, and then may not overlap any more.
+    # An n-gram that does not fit is shortened, and the shorter one may no longer overlap.
     misfit = longest > budget[:, None] - tf.cumsum(size, 1, exclusive=True)
-    all_fit = tf.cumsum(tf.cast(misfit, tf.int32), 1) == 0  # so far
+    all_fit = tf.cumsum(tf.cast(misfit, tf.int32), 1) == 0  # Whether all fit up to this visit.
     size = tf.where(all_fit, size, 0)
     length = tf.where(size > 0, _count(sizes > 0), 0)
     reach = tf.scatter_nd(indices(unit), length, [tf.shape(unit)[0], width])  # [B, U]
@@ -118,7 +120,7 @@ def _fill(
     covered = tf.reduce_any([tf.roll(reach > d, d, 1) for d in distances], 0)  # [B, U]
 
     def next_visit(size: tf.Tensor, covered: tf.Tensor, after: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Returns which visit takes an n-gram next, its tokens and units; all one-hot [B, C]."""
+        """Returns the next visit that takes an n-gram, and one-hot [B, C] its tokens and units."""
         room = budget - tf.reduce_sum(size, 1)  # [B]
         fits = (sizes > 0) & (sizes <= room[:, None, None])
         length = _count(fits)  # [B, C]
@@ -144,11 +146,11 @@ def _fill(
 
 
 def _count(flags: tf.Tensor) -> tf.Tensor:
-    """Returns how many flags of the last axis are set, int32."""
+    """Returns the number of true flags along the last axis, int32."""
     return tf.reduce_sum(tf.cast(flags, tf.int32), -1)
 
 
 def indices(columns: tf.Tensor) -> tf.Tensor:
-    """Returns the pairs (row, column), int32 [B, C, 2], of columns [B, C]."""
+    """Returns the (row, column) pairs of `columns` [B, C], int32 [B, C, 2]."""
     rows = tf.broadcast_to(tf.range(tf.shape(columns)[0])[:, None], tf.shape(columns))
     return tf.stack([rows, columns], -1)

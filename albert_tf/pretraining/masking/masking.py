@@ -1,12 +1,12 @@
-"""Masking of whole-word n-grams, a batch at a time.
+"""Masks n-grams of whole words, one batch at a time.
 
 Axes: N instances, S positions, P predictions, U units of an instance (see mask_units.py).
 
-Each instance masks `rate` of its tokens, by visiting its units in random order. At a unit it draws
-an n-gram length n with p(n) proportional to 1/n, shortens the n-gram until it fits what is left of
-the budget, and takes it if no unit in it is masked yet. Of the masked tokens 80 % become [MASK],
-10 % a random piece, 10 % stay. The rules are those of the original; the loop runs over visits, all
-instances at once.
+In each instance, `rate` of the tokens are masked by visiting the units in random order. At each
+visit an n-gram length n is drawn with p(n) proportional to 1/n, the n-gram is shortened until it
+fits the remaining budget, and it is masked if none of its units is masked yet. Of the masked
+tokens, 80 % become [MASK], 10 % become a random piece and 10 % stay unchanged. The rules are those
+of the original; the loop over visits processes all instances at once.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ RANDOM_SHARE = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Masking:
-    """How much is masked, and in what runs; the defaults are the original's.
+    """Settings for how much is masked and in which n-grams; the defaults are the original's.
 
     Attributes:
-      rate: share of the tokens of an instance, special tokens counted, to predict.
-      max_predictions: the most tokens of an instance to mask.
-      max_ngram: the longest run of units masked together.
-      favor_longer: turn p(n) around, so that the longest n-grams are the most frequent.
-      permute: shuffle the tokens of as many further n-grams, and predict them too.
+      rate: the share of an instance's tokens, including special tokens, to predict.
+      max_predictions: the maximum number of masked tokens in an instance.
+      max_ngram: the maximum number of units that are masked together.
+      favor_longer: whether to reverse p(n), so that the longest n-grams are the most frequent.
+      permute: whether to also shuffle and predict the tokens of as many further n-grams.
     """
 
     rate: float = 0.15
@@ -41,7 +41,7 @@ class Masking:
     permute: bool = False
 
     def __post_init__(self) -> None:
-        """Raises `InputError` for the first rule that is broken."""
+        """Raises `InputError` for the first invalid setting."""
         if not 0.0 < self.rate < 1.0:
             raise InputError(f"The masking rate must lie in (0, 1). Received {self.rate!r}.")
         for name in ("max_predictions", "max_ngram"):
@@ -50,7 +50,7 @@ class Masking:
 
     @property
     def width(self) -> int:
-        """P: the most predictions of an instance, those of shuffled tokens included."""
+        """P: the maximum number of predictions per instance, including shuffled tokens."""
         return self.max_predictions * (2 if self.permute else 1)
 
     def ngram_probabilities(self) -> np.ndarray:
@@ -66,11 +66,11 @@ class Masked(NamedTuple):
 
     Attributes:
       input_ids: int32 [N, S], with the replacements.
-      positions: int32 [N, P], ascending, 0 where unused.
-      labels: int32 [N, P], the ids that stood there, 0 where unused.
-      weights: float32 [N, P], 1 for a prediction, 0 where unused.
-      ngrams: int64 [max_ngram], how many runs of 1, 2, ... units were masked.
-      permuted: how many of the predictions are of shuffled tokens.
+      positions: int32 [N, P], ascending; 0 if unused.
+      labels: int32 [N, P], the original ids at these positions; 0 if unused.
+      weights: float32 [N, P], 1 for a prediction; 0 if unused.
+      ngrams: int64 [max_ngram], the number of masked runs of 1, 2, ... units.
+      permuted: the number of predictions for shuffled tokens.
     """
 
     input_ids: np.ndarray
@@ -94,11 +94,11 @@ def mask(
 
     Args:
       input_ids: int32 [N, S].
-      maskable: bool [N, S], true for text; the two or three special tokens and padding are not.
-      begins_unit: bool [N, S], true where the piece begins a unit.
+      maskable: bool [N, S], true for text, false for the two or three special tokens and padding.
+      begins_unit: bool [N, S], whether the piece begins a unit.
       masking: the settings.
       mask_id: the id of [MASK].
-      random_ids: the ids that a random replacement is drawn from.
+      random_ids: the ids to draw random replacements from.
       rng: the only source of randomness.
     """
     budget = budgets(maskable, masking)
@@ -113,10 +113,10 @@ def mask(
 
 
 def budgets(maskable: np.ndarray, masking: Masking) -> np.ndarray:
-    """Returns the most tokens to mask in each instance, int [N]: its share, and at least one.
+    """Returns the maximum number of tokens to mask in each instance, int [N]; at least one.
 
-    The share counts [CLS] and each [SEP], as the original does: one before the first token of text
-    and one after each run of it.
+    The total includes [CLS] and each [SEP], as in the original: one token before the text and one
+    after each run of text.
     """
     ends = maskable & ~np.pad(maskable[:, 1:], ((0, 0), (0, 1)))  # [N, S]
     tokens = maskable.sum(1) + ends.sum(1) + 1  # [N]
@@ -132,15 +132,24 @@ def choose(
     rng: np.random.Generator,
     taken: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns which tokens are masked, bool [N, S], and the n-grams taken, int64 [max_ngram].
+    """Chooses the tokens to mask.
 
-    `taken`, bool [N, S], are whole units that are not to be chosen.
+    Args:
+      maskable: bool [N, S], as in `mask`.
+      begins_unit: bool [N, S], as in `mask`.
+      budget: int [N], the maximum number of tokens.
+      masking: the settings.
+      rng: the only source of randomness.
+      taken: bool [N, S], whole units that must not be chosen.
+
+    Returns:
+      The chosen tokens, bool [N, S], and the number of chosen n-grams by length, int64 [max_ngram].
     """
     unit, sizes = units(maskable, begins_unit)  # [N, S], [N, U]
     rows, width = sizes.shape
     longest = masking.max_ngram
     counts = (sizes > 0).sum(1)  # [N]
-    # tokens before unit u; after the last unit it stays, so that n-grams may reach over the end
+    # Tokens before unit u; constant after the last unit, so that n-grams can extend past the end.
     before = np.pad(np.cumsum(sizes, 1), ((0, 0), (1, longest)), mode="edge")  # [N, U + 1 + n]
     before[:, 0] = 0
     keys = np.where(sizes > 0, rng.random((rows, width)), 2.0)  # [N, U]
@@ -186,9 +195,9 @@ def replace(
     random_ids: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Returns the ids with 80 % of the chosen ones [MASK], 10 % random, 10 % as they were."""
+    """Replaces 80 % of the chosen ids with [MASK] and 10 % with random ids; 10 % stay unchanged."""
     replaced = input_ids.copy()
-    old = input_ids[chosen]  # [chosen tokens]
+    old = input_ids[chosen]
     draw = rng.random(old.size)
     new = np.where(draw < MASK_SHARE + RANDOM_SHARE, rng.choice(random_ids, old.size), old)
     replaced[chosen] = np.where(draw < MASK_SHARE, mask_id, new)
@@ -196,7 +205,7 @@ def replace(
 
 
 def permute(input_ids: np.ndarray, moved: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Returns the ids with those of each row at `moved`, bool [N, S], in random order."""
+    """Shuffles the ids at `moved`, bool [N, S], within each row."""
     places = np.argsort(~moved, axis=1, kind="stable")  # [N, S]
     sources = np.argsort(np.where(moved, rng.random(moved.shape), 2.0), axis=1, kind="stable")
     permuted = input_ids.copy()
@@ -207,7 +216,7 @@ def permute(input_ids: np.ndarray, moved: np.ndarray, rng: np.random.Generator) 
 def predictions(
     input_ids: np.ndarray, chosen: np.ndarray, max_predictions: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns positions, labels (int32 [N, P]) and weights (float32 [N, P]) of the chosen."""
+    """Returns the positions and labels, int32 [N, P], and weights, float32 [N, P], to predict."""
     missing = max(0, max_predictions - chosen.shape[1])
     chosen = np.pad(chosen, ((0, 0), (0, missing)))
     positions = np.argsort(~chosen, axis=1, kind="stable")[:, :max_predictions]  # [N, P]
@@ -218,11 +227,11 @@ def predictions(
 
 
 def units(maskable: np.ndarray, begins_unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the unit of each token, int [N, S], and the tokens in each unit, int [N, U].
+    """Returns the unit of each token, int [N, S], and the number of tokens per unit, int [N, U].
 
-    Units stand first in their row; 0 follows them. The arguments are those of `mask`.
+    Each row of sizes is padded right with zeros. The arguments are those of `mask`.
     """
-    after_special = ~np.pad(maskable[:, :-1], ((0, 0), (1, 0)))  # a cut word begins a unit too
+    after_special = ~np.pad(maskable[:, :-1], ((0, 0), (1, 0)))  # A cut word also begins a unit.
     starts = maskable & (begins_unit | after_special)
     unit = np.maximum(np.cumsum(starts, 1) - 1, 0)
     rows, width = len(unit), int(unit.max(initial=0)) + 1

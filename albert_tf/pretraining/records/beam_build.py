@@ -1,11 +1,12 @@
-"""The engine for clusters: the same functions as an Apache Beam pipeline.
+"""Builds pretraining data on a cluster: runs the functions of a local build in Apache Beam.
 
     files -> blocks -> instances -> (shard, copy) -> files
 
-Each file is written by one worker, which holds its records while it sorts the blocks: choose so
-many shards that a file fits its memory. The counts of a file lie beside it under a hidden name
-until the process that started the pipeline takes them into the manifest. Paths must mean the same
-to it and to every worker: a store such as gs:// (storage.py), or a disk that all mount.
+Each file is written by one worker, which keeps the records in memory while it sorts the blocks, so
+use enough shards for a file to fit in the memory of a worker. The counts of a file are stored next
+to it under a hidden name until the process that started the pipeline adds them to the manifest.
+That process and all workers must see the same paths: a store such as gs:// (storage.py), or a
+shared disk.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def new_pipeline(runner: str, options: Sequence[str]) -> beam.Pipeline:
     """Returns an empty pipeline.
 
     Args:
-      runner: a runner of Beam by its name, such as "DirectRunner" or "FlinkRunner".
-      options: of the pipeline, as flags.
+      runner: the name of a Beam runner, such as "DirectRunner" or "FlinkRunner".
+      options: the pipeline options, as flags.
 
     Raises:
       InputError: Beam does not know the runner.
@@ -49,12 +50,12 @@ def new_pipeline(runner: str, options: Sequence[str]) -> beam.Pipeline:
 def run(
     job: Job, pipeline: beam.Pipeline, report: Callable[[Counter], None]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields each shard with its entry in the manifest: first those of a run that was stopped.
+    """Yields each shard with its manifest entry, starting with those of an interrupted run.
 
     Args:
-      job: what to build.
-      pipeline: of `new_pipeline`.
-      report: called now and then with the counts of what is done since the last call.
+      job: the build.
+      pipeline: a pipeline from `new_pipeline`.
+      report: called every few seconds with the counts added since the last call.
     """
     before = dict(_finished(job))
     report(manifests.total(before.values()))
@@ -78,7 +79,7 @@ def run(
 
 
 def _finished(job: Job) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields the unfinished shards of the job of which all files are written by now."""
+    """Yields the shards that the job lists as unfinished but whose files are all written."""
     for shard in sorted(set(range(job.settings.shards)) - job.finished):
         paths = job.paths(shard)
         if all(path.is_file() and _counts_file(path).is_file() for path in paths):
@@ -89,7 +90,7 @@ def _finished(job: Job) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 class _MakeInstances(beam.DoFn):
-    """A block to ((shard, copy), (first document, records, counts)); counts go with copy 0."""
+    """Maps blocks to ((shard, copy), (first document, records, counts)); only copy 0 has counts."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -107,7 +108,7 @@ class _MakeInstances(beam.DoFn):
 
 
 class _Write:
-    """Writes the file of a shard and a copy from its blocks in the order of their documents."""
+    """Writes the file of one copy of a shard from its blocks, in document order."""
 
     def __init__(self, job: Job) -> None:
         self._job = job

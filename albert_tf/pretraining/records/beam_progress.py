@@ -1,7 +1,7 @@
-"""How far a pipeline is: the one thing that no two runners of Beam tell in the same way.
+"""Tracks the progress of a pipeline, which each Beam runner would report in a different way.
 
-Workers see the output directory whatever the runner, so each keeps a small file of counts there
-under a hidden name, and the process that started the pipeline reads them.
+Workers can access the output directory with any runner, so each worker keeps a small hidden file of
+counts there, and the process that started the pipeline reads these files.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 
 from albert_tf.pretraining.records.build_job import PROGRESS_FILES, remove_leftovers
 
-SECONDS = 5.0  # between two writes of a worker, and between two looks at them
+SECONDS = 5.0  # Between two writes of a worker, and between two reads of these files.
 
 
 class Tally:
-    """The counts of what one worker has done, written now and then.
+    """The counts of one worker, written to its file every few seconds.
 
     Args:
-      output_dir: of the build.
+      output_dir: the output directory of the build.
     """
 
     def __init__(self, output_dir: Path) -> None:
@@ -37,35 +37,35 @@ class Tally:
         self._counts.update(counts)
         if time.monotonic() - self._written < SECONDS:
             return
-        with contextlib.suppress(Exception):  # Stores have errors of their own; none matters here.
+        with contextlib.suppress(Exception):  # Any error of a remote store can be ignored here.
             self._path.write_text(json.dumps(self._counts), encoding="utf-8")
         self._written = time.monotonic()
 
 
 class Watch:
-    """The sum of all tallies, as it grows.
+    """Reports how the sum of all tallies grows.
 
     Args:
-      output_dir: of the build.
-      report: called with what came since the last call.
+      output_dir: the output directory of the build.
+      report: called with the counts added since the last call.
     """
 
     def __init__(self, output_dir: Path, report: Callable[[Counter], None]) -> None:
         self._output_dir, self._report = output_dir, report
-        self._found: dict[Path, Counter] = {}
-        self._seen: Counter = Counter()
+        self._tallies: dict[Path, Counter] = {}
+        self._reported: Counter = Counter()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Looks every few seconds until the block ends; no tally is left behind."""
+        """Reads the tallies every few seconds until the block ends, and then removes them."""
         done = threading.Event()
 
-        def look_on() -> None:
+        def poll_until_done() -> None:
             while not done.wait(SECONDS):
-                self.look()
+                self.poll()
 
         remove_leftovers(self._output_dir, PROGRESS_FILES)
-        thread = threading.Thread(target=look_on, daemon=True)
+        thread = threading.Thread(target=poll_until_done, daemon=True)
         thread.start()
         try:
             yield
@@ -74,19 +74,22 @@ class Watch:
             thread.join()
             remove_leftovers(self._output_dir, PROGRESS_FILES)
 
-    def look(self) -> None:
-        """Reports what the tallies have gained."""
+    def poll(self) -> None:
+        """Reads the tallies and reports the counts added since the last report."""
         paths: list[Path] = []
-        with contextlib.suppress(Exception):  # a store that does not answer: the next time
+        with contextlib.suppress(Exception):  # If the store does not respond, wait for next time.
             paths = list(self._output_dir.glob(PROGRESS_FILES))
         for path in paths:
-            with contextlib.suppress(Exception):  # it is being written: the next time
-                self._found[path] = Counter(json.loads(path.read_text(encoding="utf-8")))
-        self.settle(sum(self._found.values(), Counter()))
+            with contextlib.suppress(Exception):  # If it is being written, wait for next time.
+                self._tallies[path] = Counter(json.loads(path.read_text(encoding="utf-8")))
+        self.settle(sum(self._tallies.values(), Counter()))
 
     def settle(self, counts: Mapping[str, int]) -> None:
-        """Reports what is missing to `counts`, or takes back what a repeated block had too much."""
-        gained = Counter(counts)
-        gained.subtract(self._seen)
-        self._seen = Counter(counts)
-        self._report(gained)
+        """Reports the difference between `counts` and the sum of all reports so far.
+
+        The difference is negative if a block was processed, and therefore counted, twice.
+        """
+        difference = Counter(counts)
+        difference.subtract(self._reported)
+        self._reported = Counter(counts)
+        self._report(difference)

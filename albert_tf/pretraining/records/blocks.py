@@ -1,9 +1,9 @@
-"""Files to blocks, the unit of work: consecutive documents of one shard.
+"""Splits files into blocks, the unit of work: consecutive documents of one shard.
 
-Blocks depend on the text and the number of shards only. A block carries the number of its first
-document in the whole input, from which its random choices are seeded, so that neither the number of
-workers nor the order of work changes an instance. Small files are read together and large ones
-alone (`file_groups`), so that groups can be read in parallel.
+Blocks depend only on the text and the number of shards. The random choices of a block are seeded
+with the number of its first document in the whole input, so that instances depend neither on the
+number of workers nor on the order of work. Small files are read together and large files alone
+(`file_groups`), so that groups can be read in parallel.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import NamedTuple
 
 from albert_tf.data.documents import TEXT_FIELD, FileCounts, read_documents
 
-# Large enough for NumPy to work on hundreds of instances at once; the records of ten static copies
-# at S = 512 take 9 MB. Blocks of more copies are smaller, so that memory does not grow with them.
+# Large enough for NumPy to process hundreds of instances at once; the records of ten static copies
+# take 9 MB at S = 512. With more copies blocks are smaller, so that memory use does not grow.
 BLOCK_BYTES = 128 * 1024
 BLOCK_COPIES = 10
 GROUP_BYTES = 16 * 2**20
 
 
 class FileGroup(NamedTuple):
-    """Consecutive files that are read by one process; no block crosses groups.
+    """Consecutive files that are read by one process; no block spans two groups.
 
     Attributes:
-      paths: of the files.
-      first: number of their first document, counted over all files.
-      documents: how many they hold.
+      paths: the files.
+      first: the number of their first document, counted over all files.
+      documents: the number of documents in the files.
     """
 
     paths: list[Path]
@@ -39,10 +39,10 @@ class Block(NamedTuple):
     """Consecutive documents.
 
     Attributes:
-      shard: the range of documents that the block belongs to.
-      first: number of the first document, counted over all files.
-      documents: the lines of each.
-      text_bytes: of the lines in UTF-8.
+      shard: the shard (a range of documents) that the block belongs to.
+      first: the number of the first document, counted over all files.
+      documents: the lines of each document.
+      text_bytes: the size of the lines in UTF-8.
     """
 
     shard: int
@@ -52,14 +52,14 @@ class Block(NamedTuple):
 
 
 def shard_of(document: int, total: int, shards: int) -> int:
-    """Returns the shard of a document; shards are ranges whose sizes differ by one at most."""
+    """Returns the shard of a document; shards are ranges whose sizes differ by at most one."""
     return document * shards // total
 
 
 def file_groups(
     paths: Sequence[Path], counts: Sequence[FileCounts], group_bytes: int = GROUP_BYTES
 ) -> list[FileGroup]:
-    """Returns the files in groups; a group ends with the file that reaches `group_bytes`."""
+    """Groups the files; a group ends with the file that reaches `group_bytes`."""
     groups: list[FileGroup] = []
     group, size, first, documents = [], 0, 0, 0
     for path, count in zip(paths, counts):
@@ -74,7 +74,7 @@ def file_groups(
 
 
 def block_bytes(copies: int) -> int:
-    """Returns the size of blocks, in bytes of text, for a build of so many copies."""
+    """Returns the size of blocks, in bytes of text, for a build with `copies` copies."""
     return BLOCK_BYTES * BLOCK_COPIES // max(copies, BLOCK_COPIES)
 
 
@@ -89,11 +89,11 @@ def read_blocks(
     """Yields the blocks of a group in order.
 
     Args:
-      group: of files.
-      total: documents in all groups.
-      shards: how many ranges.
-      text_field: of JSON Lines, the field that holds the text.
-      skip: shards that are left out.
+      group: the files to read.
+      total: the number of documents in all groups.
+      shards: the number of shards.
+      text_field: the field of JSON Lines objects that holds the text.
+      skip: the shards to leave out.
       max_bytes: a block ends with the document that reaches this size, or with its shard.
     """
     end = group.first + group.documents
@@ -102,8 +102,8 @@ def read_blocks(
     ):
         return
     shard, first, documents, size = 0, 0, [], 0
-    found = (document for path in group.paths for document in read_documents(path, text_field))
-    for number, document in enumerate(found, start=group.first):
+    stream = (document for path in group.paths for document in read_documents(path, text_field))
+    for number, document in enumerate(stream, start=group.first):
         own = shard_of(number, total, shards)
         if documents and (own != shard or size >= max_bytes):
             yield Block(shard, first, documents, size)

@@ -1,6 +1,6 @@
-"""What is left of a build, and the files that it writes; all engines share it.
+"""The remaining work of a build and the files that it writes, for local and Beam builds.
 
-Axes: a shard is a range of documents and gives one file for each copy of the text.
+Axes: a shard is a range of documents and has one file for each copy of the text.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 if TYPE_CHECKING:
     import tensorflow as tf
 
-FILES = "instances-*.tfrecord"  # the glob of a directory's records
-COUNTS_FILES = ".counts-of-*"  # of files whose shard is not in the manifest yet
-PROGRESS_FILES = ".progress-of-*"  # of workers that are at it
+FILES = "instances-*.tfrecord"  # A glob for the records in a directory.
+COUNTS_FILES = ".counts-of-*"  # Counts of files whose shard is not yet in the manifest.
+PROGRESS_FILES = ".progress-of-*"  # Progress of running workers.
 
 
 class Job(NamedTuple):
     """The shards to build.
 
     Attributes:
-      tokenizer: sent to the workers, which need no file of it.
-      settings: of the build.
-      groups: all files.
-      documents: in all files.
-      output_dir: takes the files of the shards.
-      finished: shards that are there.
+      tokenizer: the tokenizer; sent to the workers, which do not need access to its files.
+      settings: the build settings.
+      groups: all input files.
+      documents: the number of documents in all files.
+      output_dir: the directory for the files of the shards.
+      finished: the shards that are already finished.
     """
 
     tokenizer: AlbertTokenizer
@@ -66,15 +66,15 @@ class Job(NamedTuple):
         ]
 
     def entry(self, shard: int, counts: Mapping[str, int]) -> dict[str, Any]:
-        """Returns what the manifest says of a shard whose files are written."""
+        """Returns the manifest entry of a shard whose files are written."""
         digests = {path.name: sha256(path) for path in self.paths(shard)}
         return {"counts": dict(sorted(counts.items())), "sha256": digests}
 
 
 @contextlib.contextmanager
 def open_records(path: Path) -> Iterator[tf.io.TFRecordWriter]:
-    """Yields a writer of records; the file gets its name when the block succeeds."""
-    import tensorflow as tf  # here, so that workers, which import this module, start fast
+    """Yields a record writer; the file gets its final name if the block succeeds."""
+    import tensorflow as tf  # Imported here, because workers import this module and must start fast
 
     with replacing(path) as temporary, tf.io.TFRecordWriter(os.fspath(temporary)) as writer:
         yield writer
@@ -82,7 +82,7 @@ def open_records(path: Path) -> Iterator[tf.io.TFRecordWriter]:
 
 @contextlib.contextmanager
 def explained(output_dir: Path) -> Iterator[None]:
-    """Turns errors of writing, such as of a full disk, into an `InputError`."""
+    """Turns errors while writing, such as a full disk, into an `InputError`."""
     import tensorflow as tf
 
     try:
@@ -90,13 +90,14 @@ def explained(output_dir: Path) -> Iterator[None]:
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "message", None) or str(error)
         raise InputError(
-            f"Shards must be written whole. Received in '{output_dir}': {reason}. Finished shards "
-            "are kept: mend this, such as by making room, and run the same command again."
+            f"Shards must be written completely. Received an error in '{output_dir}': {reason}. "
+            "Finished shards are kept: fix the cause, for example by freeing disk space, and run "
+            "the same command again."
         ) from error
 
 
 def sha256(path: Path) -> str:
-    """Returns the checksum of a file, read in parts: a file may be larger than the memory."""
+    """Returns the checksum of a file, which may be larger than memory."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while part := file.read(2**20):
@@ -105,7 +106,7 @@ def sha256(path: Path) -> str:
 
 
 def remove_leftovers(output_dir: Path, *patterns: str) -> None:
-    """Removes files of earlier runs that are of no more use."""
+    """Removes files of earlier runs that are no longer needed."""
     for pattern in patterns:
         for leftover in output_dir.glob(pattern):
             leftover.unlink()

@@ -1,4 +1,4 @@
-"""What a build of pretraining data depends on: `BuildSettings`."""
+"""`BuildSettings`: the settings of a pretraining data build."""
 
 from __future__ import annotations
 
@@ -14,39 +14,43 @@ from albert_tf.pretraining.records.packing import SPECIAL_TOKENS
 
 RECORD_FORMATS = ("dynamic", "original", "model_garden")
 SINGLE_SENTENCE = ("drop", "split")
-SHARD_BYTES = 32_000_000  # of text; minutes of work
+SHARD_BYTES = 32_000_000  # Bytes of text per shard, which take minutes to process.
 
 
 @dataclasses.dataclass(frozen=True)
 class BuildSettings:
-    """Settings of a build; the same settings, text and vocabulary give the same bytes.
+    """The settings of a build; the same settings, text and vocabulary give the same bytes.
 
     Attributes:
-      max_seq_length: S, tokens of an instance with its three special tokens.
-      record_format: "dynamic", whose masks are drawn each time a record is read; or masks drawn
-        once, in records with the names of the "original" script or of "model_garden".
-      max_predictions_per_seq: the most tokens of an instance to mask, and the width P of the
-        masked features. None takes `masked_lm_prob` of S, rounded, so that no instance is cut
-        short; the original's default of 20 fits S = 128.
-      masked_lm_prob: share of the tokens to predict.
-      ngram: the longest run of words masked together.
-      favor_longer_ngram: make long runs the most frequent.
-      do_permutation: shuffle and predict as many further tokens as are masked; P doubles.
-      sentence_order: two segments and the label of their order; else one segment without a label,
-        for a masked language model alone.
-      random_next_sentence: B follows A, or comes from a random other document under label 1, as in
-        BERT and in the original script under this name. The document is one read near by.
-      short_seq_prob: share of shorter sequences, so that the model sees them before fine-tuning.
-      dupe_factor: copies of the text, each with pairs and masks of its own. The original has 40,
-        for a million steps; 10 is for runs of the sizes that one machine trains.
-      text_field: of JSON Lines, the field that holds the text.
-      split_sentences: language whose rules cut each line into sentences, such as "en"; None takes
-        a line for a sentence.
-      single_sentence: "drop" documents of one sentence, or "split" them at a token boundary; only
-        sentence order asks for two.
-      seed: of all random choices.
-      shards: ranges of documents, of which a stop costs one at most. Each gives one file a copy:
-        shards x dupe_factor files. None: as many as there are 32 MB in the text.
+      max_seq_length: S, the maximum number of tokens in an instance, including special tokens.
+      record_format: "dynamic" for records whose masks are drawn each time they are read; "original"
+        or "model_garden" for records with fixed masks and the feature names of the original script
+        or of Model Garden.
+      max_predictions_per_seq: the maximum number of masked tokens in an instance, and the width P
+        of the masked features. None takes `masked_lm_prob` of S, rounded, so that no instance has
+        fewer masks than it should; the original's default of 20 suits S = 128.
+      masked_lm_prob: the share of tokens to predict.
+      ngram: the maximum number of words that are masked together.
+      favor_longer_ngram: whether longer n-grams are more frequent than shorter ones.
+      do_permutation: whether to shuffle and predict as many further tokens as are masked, which
+        doubles P.
+      sentence_order: whether instances have two segments and a label for their order; otherwise
+        they have one segment and no label, for masked LM only.
+      random_next_sentence: whether segment B follows A (label 0) or comes from a random other
+        document (label 1), as in BERT and in the option of this name in the original script. The
+        other document is from the same block.
+      short_seq_prob: the share of shorter sequences, so that the model sees them before
+        fine-tuning.
+      dupe_factor: the number of copies of the text, each with different pairs and masks. The
+        original has 40 for a million steps; 10 is enough for training on one machine.
+      text_field: the field of JSON Lines objects that holds the text.
+      split_sentences: the language whose rules split each line into sentences, such as "en"; None
+        if each line is a sentence.
+      single_sentence: "drop" documents of one sentence, or "split" them at a token boundary;
+        applies only if sentence order requires two sentences.
+      seed: the seed of all random choices.
+      shards: the number of shards (ranges of documents). An interruption loses at most one shard.
+        The build writes shards x dupe_factor files. None for one shard per 32 MB of text.
     """
 
     max_seq_length: int = 512
@@ -67,11 +71,12 @@ class BuildSettings:
     shards: int | None = None
 
     def __post_init__(self) -> None:
-        """Fills in P; raises `InputError` for the first rule that is broken."""
+        """Sets P if it is None; raises `InputError` for the first invalid setting."""
         if self.max_seq_length < SPECIAL_TOKENS + 2:
             raise InputError(
-                f"max_seq_length must be at least {SPECIAL_TOKENS + 2}: [CLS], two [SEP] and a "
-                f"token in each segment. Received {self.max_seq_length!r}. Usual: 64 to 512."
+                f"max_seq_length must be at least {SPECIAL_TOKENS + 2}, for [CLS], two [SEP] and "
+                f"one token in each segment. Received {self.max_seq_length!r}. Usual values are 64 "
+                "to 512."
             )
         for name in ("dupe_factor", "shards"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
@@ -84,8 +89,8 @@ class BuildSettings:
             )
         if self.random_next_sentence and not self.sentence_order:
             raise InputError(
-                "random_next_sentence needs two segments. Received sentence_order=False with it. "
-                "Leave one of them out."
+                "random_next_sentence needs two segments. Received random_next_sentence=True and "
+                "sentence_order=False. Leave out one of them."
             )
         if self.split_sentences is not None:
             check_language(self.split_sentences)
@@ -102,13 +107,14 @@ class BuildSettings:
             object.__setattr__(self, "max_predictions_per_seq", full)
         if self.masking != Masking(max_predictions=full) and self.record_format == "dynamic":
             raise InputError(
-                "Settings of masks belong to the run that reads dynamic records. Received "
-                f"{self.masking} for them. Leave these out, or set record_format='original'."
+                "Dynamic records have no masks; the run that reads them has the mask settings. "
+                f"Received {self.masking}. Leave out these settings, or set "
+                "record_format='original'."
             )
 
     @property
     def masking(self) -> Masking:
-        """The settings of masking alone."""
+        """The mask settings."""
         return Masking(
             rate=self.masked_lm_prob,
             max_predictions=self.max_predictions_per_seq,
@@ -119,11 +125,11 @@ class BuildSettings:
 
     @property
     def needs_two_sentences(self) -> bool:
-        """Whether a document of one sentence gives nothing unless it is split."""
+        """Whether documents of one sentence give no instance unless they are split."""
         return self.sentence_order and not self.random_next_sentence
 
     def for_text(self, text_bytes: int, documents: int) -> BuildSettings:
-        """Returns these settings with a number of shards."""
+        """Returns these settings with the number of shards set."""
         if self.shards is not None:
             return self
         shards = math.ceil(text_bytes / SHARD_BYTES)

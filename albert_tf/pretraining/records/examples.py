@@ -1,9 +1,9 @@
-"""Arrays to serialised `tf.train.Example` records, without importing TensorFlow.
+"""Serialises arrays as `tf.train.Example` records without importing TensorFlow.
 
 Workers must start fast, and importing TensorFlow takes seconds. The messages are declared here with
-the field numbers of tensorflow/core/example/{example,feature}.proto; the map of features is
-declared as the list of entries that it is on the wire, so that their order, and with it every byte,
-is fixed.
+the field numbers of tensorflow/core/example/{example,feature}.proto. The map of features is
+declared as a list of entries, which has the same wire format, so that the order of the features,
+and therefore every byte, is fixed.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def serialize(
 
     Args:
       table: the features to write, in this order.
-      arrays: N rows for each name of the table.
-      model_garden: write Model Garden's names in place of the original's.
+      arrays: N rows for each feature name in the table.
+      model_garden: whether to write Model Garden's names instead of the original's.
     """
     example_class = _example_class()
     columns = [[row.tolist() for row in arrays[feature.name]] for feature in table]
@@ -69,6 +69,6 @@ def _example_class() -> type:
                 added.type, added.type_name = _FIELD.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
             else:
                 added.type = kind
-    pool = descriptor_pool.DescriptorPool()  # of its own: the default one has TensorFlow's
+    pool = descriptor_pool.DescriptorPool()  # Not the default pool, which has TensorFlow's.
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Example"))

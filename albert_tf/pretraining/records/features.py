@@ -1,9 +1,10 @@
-"""The features of pretraining records, as data: tables for writer, parser and model inputs.
+"""Tables of the features in pretraining records, for the writer, the parser and the model inputs.
 
-Axes: S is max_seq_length, P is max_predictions_per_seq, "1" is one value; L, G and U are lengths of
-their own in each record. Static records carry their masks, under the original script's names or
-Model Garden's, which are the model's too; dynamic ones carry what masks are drawn from.
-`next_sentence_labels` keeps its name though it tells the order of sentences: 0 in order, 1 swapped.
+Axes: S is max_seq_length, P is max_predictions_per_seq, "1" is a single value; L, G and U vary from
+record to record. Static records contain their masks, under the names of the original script or of
+Model Garden; the latter are also the names of the model inputs. Dynamic records contain the data
+for drawing masks. `next_sentence_labels` keeps its original name although it is the label of
+sentence order: 0 in order, 1 swapped.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ class Feature(NamedTuple):
     """A feature of a record.
 
     Attributes:
-      name: in the record, as the original script writes it.
-      dtype: in the record, "int64" or "float32".
-      axis: as above.
-      model_name: as the model takes it; None if the model does not.
-      model_dtype: as the model takes it, "int32" or "float32".
+      name: the name in the record, as written by the original script.
+      dtype: the type in the record, "int64" or "float32".
+      axis: one of the axes described above.
+      model_name: the name of the model input; None if it is not a model input.
+      model_dtype: the type of the model input, "int32" or "float32".
     """
 
     name: str
@@ -29,7 +30,7 @@ class Feature(NamedTuple):
     model_dtype: str
 
     def stored_name(self, model_garden: bool) -> str:
-        """Returns the name in records of the original script or with Model Garden's names."""
+        """Returns the name in the record, following Model Garden or the original script."""
         return self.model_name if model_garden and self.model_name else self.name
 
 
@@ -44,8 +45,8 @@ STATIC = (
     Feature("next_sentence_labels", "int64", "1", "next_sentence_labels", "int32"),
 )
 
-# [CLS] and [SEP] are there, padding is not. A segment counts its special tokens, a unit is a run of
-# text tokens that is masked as a whole (see mask_units.py); units do not count special tokens.
+# `input_ids` has [CLS] and [SEP] but no padding. The length of a segment includes its special
+# tokens. A unit is a run of text tokens that are masked together (see mask_units.py).
 DYNAMIC = (
     Feature("input_ids", "int64", "L", "input_word_ids", "int32"),
     Feature("segment_lengths", "int64", "G", None, "int32"),

@@ -1,4 +1,4 @@
-"""Which shards of an earlier run are as they were written."""
+"""Verifies the finished shards of an earlier run."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ def keep_intact(
     workers: int,
     on_verify: Callable[[int, int], None] | None = None,
 ) -> frozenset[int]:
-    """Returns the finished shards; the manifest forgets those that have lost or changed a file.
+    """Returns the intact shards, and removes damaged ones from the manifest.
 
-    What is left of these is removed, so that no engine takes it for finished; the log names it.
+    A shard is damaged if one of its files is missing or has changed. Its remaining files are
+    deleted, so that they do not count as finished, and a warning is logged.
 
     Args:
       job: the build.
-      manifest: of its directory.
-      workers: threads that read files.
-      on_verify: called with the files compared so far and their number.
+      manifest: the manifest of the output directory.
+      workers: the number of threads that read files.
+      on_verify: called with the number of files compared so far and their total number.
     """
     digests = {
         path: (shard, entry["sha256"].get(path.name))
@@ -34,11 +35,11 @@ def keep_intact(
         for path in job.paths(int(shard))
     }
     damaged = set()
-    with ThreadPoolExecutor(workers) as pool:  # checksums are computed outside Python's lock
+    with ThreadPoolExecutor(workers) as pool:  # Checksums are computed without holding the GIL.
         problems = pool.map(_problem, digests, (digest for _, digest in digests.values()))
         for done, (path, problem) in enumerate(zip(digests, problems), 1):
             if problem:
-                logging.warning("'%s' %s: its shard is made again.", path, problem)
+                logging.warning("'%s' %s; its shard will be rebuilt.", path, problem)
                 damaged.add(digests[path][0])
             if on_verify:
                 on_verify(done, len(digests))

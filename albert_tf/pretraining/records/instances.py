@@ -1,7 +1,7 @@
-"""A block of documents to serialised instances: tokens, pairs, packing, masks, records.
+"""Converts a block of documents to serialised instances: tokens, pairs, packing, masks, records.
 
-`InstanceMaker` is what each worker runs; it depends on the block and the settings only, and imports
-no TensorFlow.
+Each worker runs an `InstanceMaker`. Its results depend only on the block and the settings, and it
+does not import TensorFlow.
 
 Axes: N instances, S positions, P predictions, T tokens of the block.
 """
@@ -25,7 +25,7 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
 class BlockRecords(NamedTuple):
-    """What a block gives: the records of each copy of the text, and counts for the report."""
+    """The records of a block for each copy of the text, and counts for the report."""
 
     block: Block
     copies: list[list[bytes]]
@@ -33,11 +33,11 @@ class BlockRecords(NamedTuple):
 
 
 class InstanceMaker:
-    """Turns blocks into records.
+    """Converts blocks to records.
 
     Args:
-      tokenizer: of the vocabulary.
-      settings: of the build.
+      tokenizer: the tokenizer.
+      settings: the build settings.
     """
 
     def __init__(self, tokenizer: AlbertTokenizer, settings: BuildSettings) -> None:
@@ -57,14 +57,14 @@ class InstanceMaker:
             packed = self._pack(tokens, lengths, rng)
             begins_unit = self._unit_starts[packed.input_ids]  # [N, S]
             make = self._dynamic if self.settings.record_format == "dynamic" else self._static
-            records, found = make(packed, begins_unit, rng)
+            records, copy_counts = make(packed, begins_unit, rng)
             copies.append(records)
-            counts += found
-        # The text went in and is not needed again; what is sent back stays small.
+            counts += copy_counts
+        # The text is no longer needed; dropping it keeps the result small.
         return BlockRecords(block._replace(documents=[]), copies, counts)
 
     def _tokenize(self, block: Block) -> tuple[np.ndarray, list[list[int]], Counter]:
-        """Returns the tokens, int32 [T], the lengths of the sentences of each document, counts."""
+        """Returns the tokens, int32 [T], the sentence lengths of each document, and the counts."""
         documents = block.documents
         if language := self.settings.split_sentences:
             documents = [
@@ -98,7 +98,7 @@ class InstanceMaker:
         """Returns the instances of one copy, in random order."""
         tokenizer = self.tokenizer
         return pack(
-            np.append(tokens, np.int32(tokenizer.pad_id)),  # never empty
+            np.append(tokens, np.int32(tokenizer.pad_id)),  # So that it is never empty.
             rng.permutation(segments.block_pairs(lengths, self.settings, rng)),
             self.settings.max_seq_length,
             tokenizer.cls_id,
@@ -109,7 +109,7 @@ class InstanceMaker:
     def _dynamic(
         self, packed: Instances, begins_unit: np.ndarray, rng: np.random.Generator
     ) -> tuple[list[bytes], Counter]:
-        """Returns records that masks are drawn from when they are read, and their counts."""
+        """Returns records without masks, which are drawn when they are read, and their counts."""
         del rng
         arrays = self._features(packed, begins_unit)
         _, units = masking.units(packed.maskable, begins_unit)  # [N, U]
@@ -143,13 +143,13 @@ class InstanceMaker:
             "masked_lm_weights": masked.weights,
         }
         model_garden = self.settings.record_format == "model_garden"
-        found = {f"ngram/{n}": int(c) for n, c in enumerate(masked.ngrams, 1)}
-        found["permuted"] = masked.permuted
+        mask_counts = {f"ngram/{n}": int(c) for n, c in enumerate(masked.ngrams, 1)}
+        mask_counts["permuted"] = masked.permuted
         records = _serialize(features.STATIC, arrays, model_garden)
-        return records, self._counts(arrays) + Counter(found)  # without zeros
+        return records, self._counts(arrays) + Counter(mask_counts)  # Addition drops zeros.
 
     def _features(self, packed: Instances, begins_unit: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the features that need no masks; special tokens are boundaries too."""
+        """Returns the features that do not depend on masks; special tokens are boundaries too."""
         boundary = packed.input_mask & (begins_unit | ~packed.maskable)
         arrays = {
             "input_ids": packed.input_ids,
@@ -168,6 +168,6 @@ class InstanceMaker:
 def _serialize(
     table: Sequence[features.Feature], arrays: Mapping[str, Any], model_garden: bool = False
 ) -> list[bytes]:
-    """Returns records; without sentence order, a label is not among the arrays nor in records."""
+    """Serialises the features that are present; without sentence order there is no label."""
     present = [feature for feature in table if feature.name in arrays]
     return list(examples.serialize(present, arrays, model_garden))

@@ -1,4 +1,4 @@
-"""The engine of one machine: blocks spread over processes, shards written here in order."""
+"""Builds pretraining data on one machine: workers process blocks, this process writes shards."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from albert_tf.pretraining.records.instances import BlockRecords, InstanceMaker
 def run(
     job: Job, workers: int, report: Callable[[Counter], None]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields each shard and its entry in the manifest once its files are written.
+    """Yields each shard and its manifest entry once its files are written.
 
     Args:
-      job: what to build.
-      workers: processes.
+      job: the build.
+      workers: the number of processes.
       report: called with the counts of each block once it is written.
     """
-    import tensorflow as tf  # noqa: F401  (takes seconds; before the clock of the progress starts)
+    # Importing takes seconds, so do it before the progress display starts its clock.
+    import tensorflow as tf  # noqa: F401
 
     report(Counter())
     blocks = itertools.chain.from_iterable(map(job.blocks, job.groups))
@@ -35,7 +36,7 @@ def run(
 def _write(
     job: Job, shard: int, results: Iterable[BlockRecords], report: Callable[[Counter], None]
 ) -> Counter:
-    """Writes a file for each copy of the text of a shard; returns the sum of its counts."""
+    """Writes the files of a shard, one per copy of the text, and returns the sum of its counts."""
     counts: Counter = Counter()
     with contextlib.ExitStack() as stack:
         writers = [stack.enter_context(open_records(path)) for path in job.paths(shard)]

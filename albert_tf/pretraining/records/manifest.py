@@ -1,7 +1,7 @@
-"""`manifest.json` of pretraining data: what it was made from, which shards are finished, counts.
+"""`manifest.json` of pretraining data: its identity, the finished shards and the counts.
 
-The identity (settings, vocabulary, preprocessing, text) decides whether a directory may be resumed.
-Paths are not part of it, and no path is stored: data may move.
+The identity (settings, vocabulary, preprocessing, text) determines whether a build can be resumed
+in a directory. It contains no paths, and none are stored, so that data can be moved.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from albert_tf.pretraining.records.build_settings import BuildSettings
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 NAME = "manifest.json"
-FORMAT = 1  # of the manifest and of the records
+FORMAT = 1  # The format version of the manifest and the records.
 
 
 def identity(
@@ -30,7 +30,7 @@ def identity(
     tokenizer: AlbertTokenizer,
     settings: BuildSettings,
 ) -> dict[str, Any]:
-    """Returns what a build is made from; equal identities give equal bytes."""
+    """Returns the identity of a build; builds with the same identity give the same bytes."""
     return {
         "format": FORMAT,
         "settings": settings.to_dict(),
@@ -44,42 +44,42 @@ def identity(
 
 
 def start(directory: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the manifest to go on with: that of the directory, or a new one. Writes nothing.
+    """Returns the directory's manifest to resume from, or a new one; writes nothing.
 
     Raises:
-      InputError: the directory holds other files, or data of another identity.
+      InputError: the directory has other files, or data with a different identity.
     """
     if not (directory / NAME).is_file():
         check_new(directory)
         return {**wanted, "complete": False, "shards": {}}
-    found = read(directory)
-    different = [key for key in wanted if found.get(key) != wanted[key]]
+    stored = read(directory)
+    different = [key for key in wanted if stored.get(key) != wanted[key]]
     if different:
-        settings = {**wanted["settings"], **found.get("settings", {})}
+        settings = {**wanted["settings"], **stored.get("settings", {})}
         changes = [
             f"{key}: {settings[key]!r} there, {value!r} here"
             for key, value in wanted["settings"].items()
             if settings[key] != value
         ]
         raise InputError(
-            "An output directory may be resumed with the same settings, vocabulary and text only. "
+            "A build can be resumed only with the same settings, vocabulary and text. "
             f"Received '{directory}', whose {NAME} differs in {', '.join(different)}"
-            f"{' (' + '; '.join(changes) + ')' if changes else ''}. Name another directory."
+            f"{' (' + '; '.join(changes) + ')' if changes else ''}. Choose another directory."
         )
-    return found
+    return stored
 
 
 def read(directory: str | os.PathLike) -> dict[str, Any]:
     """Reads the manifest of a directory of pretraining data.
 
     Raises:
-      InputError: there is none, or it is not JSON.
+      InputError: the manifest is missing or is not JSON.
     """
     path = location(directory) / NAME
     if not path.is_file():
         raise InputError(
-            f"Pretraining data must have a manifest. Received '{directory}' without {NAME}. Name a "
-            "directory that `albert-tf data build` wrote."
+            f"Pretraining data must have a manifest. Received '{directory}', which has no {NAME}. "
+            "Pass a directory that `albert-tf data build` wrote."
         )
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -88,7 +88,7 @@ def read(directory: str | os.PathLike) -> dict[str, Any]:
 
 
 def save(directory: Path, manifest: Mapping[str, Any]) -> None:
-    """Writes the manifest; readers see the old one or the new one."""
+    """Writes the manifest atomically: readers see either the old or the new one."""
     with replacing(directory / NAME) as temporary:
         temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
@@ -102,27 +102,27 @@ def total(shards: Iterable[Mapping[str, Any]]) -> Counter:
 
 
 def check_vocabulary(input_files: str | Sequence[str], tokenizer: AlbertTokenizer) -> None:
-    """Checks that the records beside a manifest were made with this vocabulary.
+    """Checks that records with a manifest were built with this vocabulary.
 
-    Folders without a manifest, such as those of the original script, pass.
+    Records without a manifest, such as those of the original script, are not checked.
 
     Raises:
-      InputError: vocabulary or preprocessing settings differ.
+      InputError: the vocabulary or the preprocessing settings differ.
     """
     digest = hashlib.sha256(tokenizer.model_proto).hexdigest()
     for folder in sorted({path.parent for path in expand(input_files)}, key=str):
         if not (folder / NAME).is_file():
             continue
-        found = read(folder)
-        if found["vocabulary"]["sha256"] != digest:
+        stored = read(folder)
+        if stored["vocabulary"]["sha256"] != digest:
             raise InputError(
-                "Records must be made with the vocabulary of the run. Received records in "
-                f"'{folder}' made with another one of {found['vocabulary']['size']} pieces. Name "
-                "that vocabulary, or build the data again."
+                "Records must be built with the vocabulary of the run. Received records in "
+                f"'{folder}' built with another vocabulary, of {stored['vocabulary']['size']} "
+                "pieces. Use that vocabulary, or rebuild the data."
             )
-        if found["preprocessing"] != tokenizer.preprocessing.to_dict():
+        if stored["preprocessing"] != tokenizer.preprocessing.to_dict():
             raise InputError(
-                "Records must be made with the preprocessing of the run. Received "
-                f"{found['preprocessing']} in '{folder}' and {tokenizer.preprocessing.to_dict()} "
-                "here. Mend the vocabulary's settings, or build the data again."
+                "Records must be built with the preprocessing of the run. Received "
+                f"{stored['preprocessing']} in '{folder}' and {tokenizer.preprocessing.to_dict()} "
+                "here. Correct the settings of the vocabulary, or rebuild the data."
             )

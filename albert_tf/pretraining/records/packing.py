@@ -1,6 +1,6 @@
-"""Segments to the arrays of instances: [CLS] A [SEP] B [SEP], or [CLS] A [SEP], and padding.
+"""Packs segments into arrays of instances: [CLS] A [SEP] B [SEP] or [CLS] A [SEP], with padding.
 
-Axes: N instances, S positions, T tokens of all documents of a block, V ids of the vocabulary.
+Axes: N instances, S positions, T tokens of all documents in a block.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-SPECIAL_TOKENS = 3  # [CLS], [SEP], [SEP] of an instance
+SPECIAL_TOKENS = 3  # [CLS], [SEP] and [SEP].
 
 
 class Instances(NamedTuple):
@@ -20,7 +20,7 @@ class Instances(NamedTuple):
       input_mask: bool [N, S], false for padding.
       segment_ids: int32 [N, S], 1 for B and the [SEP] after it.
       maskable: bool [N, S], true for text.
-      labels: int32 [N], 1 = swapped.
+      labels: int32 [N], 1 if swapped.
     """
 
     input_ids: np.ndarray
@@ -42,10 +42,10 @@ def pack(
 
     Args:
       tokens: int32 [T].
-      pairs: int [N, 5]; rows are `sentence_pairs.Pair` with offsets into `tokens`; where B is
-        empty, it has no [SEP] either.
-      max_seq_length: S; every pair fits it with its special tokens.
-      cls_id, sep_id, pad_id: of the vocabulary.
+      pairs: int [N, 5], rows of `sentence_pairs.Pair` with offsets into `tokens`; an empty B has no
+        [SEP].
+      max_seq_length: S; every pair must fit with its special tokens.
+      cls_id, sep_id, pad_id: the special ids of the vocabulary.
     """
     a_begin, a_end, b_begin, b_end, labels = np.asarray(pairs).T[..., None]  # [N, 1] each
     first_sep = a_end - a_begin + 1

@@ -1,11 +1,11 @@
-"""Text files to pretraining data: shards of records and a manifest.
+"""Builds pretraining data from text files: shards of records and a manifest.
 
     documents -> blocks -> (workers) tokens, pairs, packing, masks, records -> shards
 
-Text streams through: memory holds a few blocks, whatever the size of the corpus. A shard is a range
-of documents and gives one file for each copy of the text. The files of a shard get their names when
-they are whole, and the manifest lists them then; the same command run again after a stop makes the
-shards that are missing.
+Text is streamed: memory holds only a few blocks, regardless of the size of the corpus. A shard is a
+range of documents and has one file for each copy of the text. When the files of a shard are
+complete, they get their final names and are listed in the manifest. After an interruption, running
+the same command again builds the missing shards.
 """
 
 from __future__ import annotations
@@ -52,32 +52,32 @@ def build(
     """Writes pretraining data and returns its manifest.
 
     Args:
-      input_files: glob patterns of text files; see documents.py for their form, and storage.py for
-        remote ones.
-      vocab: a SentencePiece model; the settings beside it hold too.
-      output_dir: new, empty, or holding a part of this very build.
-      settings: of the build; None for the defaults.
-      workers: processes; the output does not depend on it.
-      runner: of Apache Beam, which then does the work (beam_build.py); the output is the same.
+      input_files: glob patterns of text files; see documents.py for the format and storage.py for
+        remote files.
+      vocab: a SentencePiece model; the preprocessing settings beside it apply.
+      output_dir: a directory that is new, empty, or has a part of the same build.
+      settings: the build settings; None for the defaults.
+      workers: the number of processes; the output does not depend on it.
+      runner: an Apache Beam runner to run the build on (beam_build.py); the output is the same.
       pipeline_options: flags for Beam.
-      on_scan: called with the files of text checked so far and their number.
-      on_verify: called with the files of earlier runs compared with their checksums so far, and
-        their number.
-      progress: called with the counts of what is done ("documents", "text_bytes", "instances" and
-        those of statistics.py) and the bytes of text there are.
+      on_scan: called with the number of text files checked so far and their total number.
+      on_verify: called with the number of files of earlier runs compared with their checksums so
+        far, and their total number.
+      progress: called with the counts so far ("documents", "text_bytes", "instances" and those of
+        statistics.py) and the total bytes of text.
 
     Raises:
-      InputError: an input is missing or broken, no document gives a pair, or the output directory
-        holds something else: nothing is written then. Or the disk is full or a worker is killed:
-        the same call goes on with the shards that are missing.
+      InputError: before anything is written, if an input is missing or broken, no document gives a
+        pair, or the output directory has other data. Later, if the disk is full or a worker is
+        killed; the same call then resumes with the missing shards.
     """
     settings = settings or BuildSettings()
     if workers < 1:
         raise InputError(f"workers must be at least 1. Received {workers}.")
     if pipeline_options and not runner:
         raise InputError(
-            f"Options of a pipeline need a runner. Received {' '.join(pipeline_options)} without "
-            "one. Name it with --runner, such as DirectRunner."
+            f"Pipeline options need a runner. Received {' '.join(pipeline_options)} without "
+            "--runner. Pass --runner with a name such as DirectRunner."
         )
     run_beam = _beam(runner, pipeline_options) if runner else None
     paths = storage.expand(input_files)
@@ -111,7 +111,7 @@ def build(
 def _collect(
     manifest: dict[str, Any], output_dir: Path, entries: Iterable[tuple[int, dict[str, Any]]]
 ) -> None:
-    """Saves the manifest before the first shard, with each one, and when it is complete."""
+    """Saves the manifest before the first shard, after each shard, and at the end."""
     remove_leftovers(output_dir, f".{FILES}.*", f".{manifests.NAME}.*")
     manifests.save(output_dir, manifest)
     for shard, entry in entries:
@@ -122,8 +122,8 @@ def _collect(
     if not counts["instances"]:
         dropped = {name: n for name, n in counts.items() if name.startswith("dropped/")}
         raise InputError(
-            f"Some document must give an instance. Received {counts['documents']} documents, "
-            f"{dropped}. Look at the text, or set single_sentence='split'."
+            f"At least one document must give an instance. Received {counts['documents']} "
+            f"documents, {dropped}. Check the text, or set single_sentence='split'."
         )
     manifest["counts"] = dict(counts)
     manifest["complete"] = True
@@ -136,7 +136,7 @@ def _reporter(
     files: Sequence[FileCounts],
     progress: Callable[[Counter, int], None] | None,
 ) -> Callable[[Counter], None]:
-    """Returns a function that adds counts to those of the finished shards and reports the sum."""
+    """Returns a function that adds counts to those of finished shards and reports the sum."""
     done = manifests.total(shards.values())
     text_bytes = sum(file.text_bytes for file in files)
 
@@ -151,7 +151,7 @@ def _reporter(
 def _beam(
     runner: str, options: Sequence[str]
 ) -> Callable[..., Iterable[tuple[int, dict[str, Any]]]]:
-    """Returns the engine that takes a runner of Apache Beam, checked."""
+    """Returns the build function for an Apache Beam runner, after checking the runner."""
     try:
         from albert_tf.pretraining.records import beam_build
     except ImportError as error:
@@ -169,14 +169,14 @@ def _check_corpus(
     drops = settings.needs_two_sentences and settings.single_sentence == "drop"
     if drops and not settings.split_sentences and not any(file.with_pairs for file in files):
         raise InputError(
-            "Some document must have two sentences: a sentence a line, an empty line between "
-            f"documents. Received {documents} documents of one line each in {len(paths)} files, "
-            f"the first '{paths[0]}'. Remove empty lines within documents, set split_sentences to "
-            "the language of lines that hold paragraphs, or set single_sentence='split' to cut "
-            "sentences in two."
+            "At least one document must have two sentences, with one sentence per line and an "
+            f"empty line between documents. Received {documents} documents of one line each in "
+            f"{len(paths)} files, the first of which is '{paths[0]}'. Remove empty lines within "
+            "documents; or, if lines are paragraphs, set split_sentences to their language; or set "
+            "single_sentence='split' to split sentences in two."
         )
     if settings.shards > documents:
         raise InputError(
-            "There must be at least a document for each shard. Received "
+            "There must be at least one document per shard. Received "
             f"shards={settings.shards} for {documents} documents. Lower the number of shards."
         )

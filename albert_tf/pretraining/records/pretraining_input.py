@@ -1,8 +1,9 @@
-"""Pretraining records to batches for the model, as `tf.data`.
+"""Reads pretraining records as `tf.data` batches for the model.
 
-Reads what `pretraining_data.build` writes, what the original script wrote, and records with Model
-Garden's names; which of them is seen from the files. Records, settings and manifests are checked
-against each other before any work: one clear error, not one of the parser's in the middle of a run.
+Reads the records of `pretraining_data.build` and of the original script, and records with Model
+Garden's feature names; the kind is detected from the files. Records, settings and manifests are
+checked against each other first, so that mistakes give one clear error instead of a parser error in
+the middle of a run.
 
 Axes: B batch, S max_seq_length, P max_predictions_per_seq.
 """
@@ -18,7 +19,8 @@ from albert_tf.data.storage import expand
 from albert_tf.pretraining.masking.masking import Masking
 from albert_tf.pretraining.records import record_batches, record_files, record_kinds, record_stream
 
-SHUFFLE_BUFFER = 10_000  # static records: about 6 MB at S = 64, 30 MB at S = 512; dynamic: half
+# For static records, about 6 MB at S = 64 and 30 MB at S = 512; for dynamic records, half of that.
+SHUFFLE_BUFFER = 10_000
 
 
 def dataset(
@@ -39,38 +41,41 @@ def dataset(
     """Returns batches of the model's inputs and labels.
 
     Elements are dicts of `input_word_ids`, `input_mask`, `input_type_ids` (int32 [B, S]),
-    `masked_lm_positions`, `masked_lm_ids` (int32 [B, P]), `masked_lm_weights` (float32 [B, P]) and
-    `next_sentence_labels` (int32 [B, 1]), which records without sentence order leave out.
+    `masked_lm_positions`, `masked_lm_ids` (int32 [B, P]), `masked_lm_weights` (float32 [B, P]) and,
+    for records with sentence order, `next_sentence_labels` (int32 [B, 1]).
 
-    Training batches, masks of dynamic records included, are a function of files, seed and step: the
-    dataset that starts at step n gives what another one gives after n steps. Evaluation masks
-    dynamic records the same way each time.
+    Training batches, including the masks of dynamic records, depend only on the files, the seed and
+    the step: a dataset that starts at step n equals another one after n steps. In evaluation,
+    dynamic records get the same masks each time.
 
     Args:
-      input_files: glob patterns of record files, local or of a store that TensorFlow reads.
-      max_seq_length: S, as the records were built.
-      masking: P, and for dynamic records how to draw masks.
-      vocab_size: of the model; random replacements in dynamic records lie below it.
-      global_batch_size: instances of all replicas together.
-      is_training: shuffle and repeat without end; else one pass in order.
-      seed: makes training the same on every run, not negative; None draws one.
-      start_step: of training; see record_stream.py for what a late start costs.
-      input_context: of `tf.distribute`; each input pipeline reads its own part.
-      shuffle_buffer: records to draw the next one from.
-      drop_remainder: leave out a last batch that is not full; by default in training only.
-      skip_broken_records: leave out what follows a broken record in its file, and log how much that
-        is, which takes a pass over all files; else reading ends in an error there.
+      input_files: glob patterns of record files, local or in a store that TensorFlow can read.
+      max_seq_length: S, as set when the records were built.
+      masking: P, and for dynamic records the mask settings.
+      vocab_size: the vocabulary size of the model, and the upper bound (exclusive) of random
+        replacements in dynamic records.
+      global_batch_size: the number of instances per step over all replicas.
+      is_training: whether to shuffle and repeat endlessly; otherwise the records are read once, in
+        order.
+      seed: a nonnegative seed that makes training reproducible; None for a random one.
+      start_step: the step to start training from; see record_stream.py for the cost of a late
+        start.
+      input_context: the context from `tf.distribute`; each input pipeline reads a different part.
+      shuffle_buffer: the number of records in the shuffle buffer.
+      drop_remainder: whether to drop an incomplete last batch; by default only in training.
+      skip_broken_records: whether to skip the rest of a file after a broken record and log the
+        number of bytes, which takes a pass over all files; otherwise it is an error.
 
     Raises:
-      InputError: no file matches, or the records do not fit the arguments.
+      InputError: no file matches, or the records do not match the arguments.
     """
     paths = [str(path) for path in expand(input_files)]
-    with tf.init_scope():  # Eagerly, though parameter servers trace this function.
+    with tf.init_scope():  # Runs eagerly, although parameter servers trace this function.
         check = tf.autograph.experimental.do_not_convert(record_kinds.check)
         kind = check(paths, max_seq_length, masking, skip_broken_records)
     files = [record_files.RecordFile(path) for path in paths if record_files.size(path)]
     if skip_broken_records:
-        files = record_files.whole(paths)
+        files = record_files.intact(paths)
     part = record_stream.Part.of(input_context)
     batch_size = global_batch_size
     if input_context:
@@ -95,8 +100,8 @@ def dataset(
         parsed = record_batches.parse_dynamic(serialized, kind)
         return record_batches.dynamic(parsed, max_seq_length, masking, vocab_size, key)
 
-    # Order is kept: a seed then fixes the batches. Masks are drawn for the batches of all replicas
-    # together, so that they do not depend on how many there are.
+    # The map keeps the order, so that a seed determines the batches. Masks are drawn for the
+    # batches of all replicas together, so that they do not depend on the number of replicas.
     batches = records.batch(step_size, drop_remainder=drop_remainder and part.replicas == 1)
     batches = batches.enumerate(start_step).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
     if part.replicas > 1:

@@ -1,8 +1,8 @@
-"""Pairs as BERT has them: segment B follows A, or comes from a random other document.
+"""Makes pairs as in BERT: segment B follows A, or comes from a random other document.
 
-This is the original script under `--random_next_sentence`, for those who compare; ALBERT's own task
-is sentence_pairs.py. Label 1 = random. A chunk of one sentence has no B of its own and always takes
-a random one. What follows A in a chunk whose B is random is used again.
+This corresponds to `--random_next_sentence` of the original script and is meant for comparisons;
+ALBERT's task is in sentence_pairs.py. Label 1 means random. A chunk of one sentence always gets a
+random B. If B is random, the sentences after A are used again in the next chunk.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ def random_next_pairs(
     rng: np.random.Generator,
     short_probability: float = 0.1,
 ) -> list[Pair]:
-    """Returns the pairs of documents, with offsets in the tokens of all of them.
+    """Returns the pairs of all documents, with offsets into the concatenated tokens.
 
     Args:
-      documents: tokens of each sentence of each, all positive; those of fewer than two tokens are
-        passed over. Other documents are drawn from these; one that is alone is the other, too.
-      budget: the most tokens a pair may have, at least 2.
-      rng: drawn from in the order of the pairs.
-      short_probability: of a target drawn from [2, budget] for all pairs of a document.
+      documents: the number of tokens (positive) in each sentence of each document. Documents of
+        fewer than two tokens are skipped. Random segments come from these documents; a single
+        document provides its own random segments.
+      budget: the maximum number of tokens in a pair, at least 2.
+      rng: the random generator, used in the order of the pairs.
+      short_probability: the probability that the target length for all pairs of a document is drawn
+        from [2, budget].
     """
     offsets = [0, *itertools.accumulate(itertools.chain.from_iterable(documents))]
     bounds = itertools.accumulate(map(len, documents), initial=0)
@@ -54,7 +56,7 @@ def random_next_pairs(
 
 
 def _reach(offsets: Sequence[int], begin: int, last: int, target: int) -> int:
-    """Returns the end of the shortest run of sentences from `begin` with `target` tokens."""
+    """Returns the end of the shortest run of sentences from `begin` that has `target` tokens."""
     end = begin + 1
     while end < last and offsets[end] - offsets[begin] < target:
         end += 1

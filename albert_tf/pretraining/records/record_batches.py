@@ -1,4 +1,4 @@
-"""Serialised records, a batch at a time, to what the model takes.
+"""Parses batches of serialised records into model inputs and labels.
 
 Axes: B batch, S max_seq_length, P max_predictions_per_seq, L tokens of the longest record.
 """
@@ -15,11 +15,11 @@ Batch = dict[str, tf.Tensor]
 
 
 def static(serialized: tf.Tensor, kind: Kind, max_seq_length: int, max_predictions: int) -> Batch:
-    """Returns the features of records that hold their masks, by the model's names.
+    """Parses records that contain their masks; returns features by the names of the model inputs.
 
     Args:
       serialized: string [B].
-      kind: of the records.
+      kind: the kind of the records.
       max_seq_length: S.
       max_predictions: P.
     """
@@ -43,14 +43,14 @@ def dynamic(
     vocab_size: int,
     seed: tf.Tensor,
 ) -> Batch:
-    """Returns the features of records without masks, padded, with masks drawn from `seed`.
+    """Pads records without masks, and draws masks for them.
 
     Args:
-      parsed: of `parse_dynamic`.
+      parsed: features from `parse_dynamic`.
       max_seq_length: S.
-      masking: the settings of the masks.
-      vocab_size: random replacements lie below it.
-      seed: int64 [2]; the masks depend on it and the records alone.
+      masking: the mask settings.
+      vocab_size: the upper bound (exclusive) of random replacements.
+      seed: int64 [2]; the masks depend only on the seed and the records.
     """
     ids, segments = parsed["input_ids"], parsed["segment_lengths"]
     longest = tf.shape(ids)[1]  # L
@@ -84,11 +84,11 @@ def dynamic(
 
 
 def parse_dynamic(serialized: tf.Tensor, kind: Kind) -> Batch:
-    """Returns the features of dynamic records, int32, each with zeros to the longest of [B].
+    """Parses dynamic records; returns int32 features, padded with zeros to the longest of [B].
 
     Args:
       serialized: string [B].
-      kind: of the records.
+      kind: the kind of the records.
     """
     schema = {
         name: tf.io.FixedLenFeature([1], feature.dtype)

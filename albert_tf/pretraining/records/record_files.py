@@ -1,4 +1,4 @@
-"""Record files, and what to do about those that are cut off or damaged."""
+"""Reads record files, and handles truncated or damaged ones."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from google.protobuf import message
 
 from albert_tf.errors import InputError
 
-FRAME = 16  # bytes of a record besides its content: length, two checksums
+FRAME = 16  # The size of a record's length and two checksums, in bytes.
 
 
 class RecordFile(NamedTuple):
-    """A file and how many of its records to read, from the first; -1 for all."""
+    """A file and the number of records to read from its beginning; -1 for all."""
 
     path: str
     records: int = -1
 
 
 def size(path: str) -> int:
-    """Returns the bytes of a file, local or of a store that TensorFlow reads."""
+    """Returns the size in bytes of a file, local or in a store that TensorFlow can read."""
     return tf.io.gfile.stat(path).length
 
 
-def whole(paths: Sequence[str]) -> list[RecordFile]:
-    """Returns the files without what lies behind a broken record, after reading all of them.
+def intact(paths: Sequence[str]) -> list[RecordFile]:
+    """Reads all files and returns them without anything that follows a broken record.
 
-    What is left out is logged, file by file and in sum.
+    The number of skipped bytes is logged for each file and in total.
     """
     files, lost = [], []
     for path in paths:
@@ -41,41 +41,41 @@ def whole(paths: Sequence[str]) -> list[RecordFile]:
         if missing:
             lost.append(missing)
             logging.warning(
-                "'%s': record %d is broken; it and what follows it, %d bytes, are left out.",
+                "'%s': record %d is broken; skipping it and the rest of the file, %d bytes.",
                 path,
                 records,
                 missing,
             )
     if lost:
         logging.warning(
-            "Left out of %d of %d record files: %d bytes.", len(lost), len(paths), sum(lost)
+            "Skipped in %d of %d record files: %d bytes.", len(lost), len(paths), sum(lost)
         )
     return [file for file in files if file.records]
 
 
 def first_record(path: str | os.PathLike) -> tf.train.Example | None:
-    """Returns the first record of a file; None if it holds none.
+    """Returns the first record of a file, or None if the file has no records.
 
     Raises:
-      InputError: the file does not hold records of features.
+      InputError: the file does not contain `tf.train.Example` records.
     """
     try:
         for serialized in tf.data.TFRecordDataset(str(path)).take(1):
             return tf.train.Example.FromString(serialized.numpy())
     except (tf.errors.DataLossError, message.DecodeError) as error:
         raise InputError(
-            f"A record file must hold tf.train.Example records. Received '{path}', whose first "
-            "record is not one. Name files that `albert-tf data build` wrote."
+            f"A record file must contain tf.train.Example records. Received '{path}', whose first "
+            "record is not one. Pass files that `albert-tf data build` wrote."
         ) from error
     return None
 
 
 @contextlib.contextmanager
 def naming_broken(paths: Sequence[str]) -> Iterator[None]:
-    """Turns the reader's error on a broken record, which tells no file, into one that does.
+    """Turns TensorFlow's error about a broken record into one that names the file.
 
     Raises:
-      InputError: a record of one of the files is broken.
+      InputError: a record in one of the files is broken.
     """
     try:
         yield
@@ -84,15 +84,15 @@ def naming_broken(paths: Sequence[str]) -> Iterator[None]:
             records, end = _scan(path)
             if end < size(path):
                 raise InputError(
-                    f"Record files must be whole. Received '{path}', whose record {records}, "
-                    f"counted from 0, is cut off or damaged at byte {end}. Build the data again, "
-                    "or set skip_broken_records to leave out what follows."
+                    f"Record files must be complete. Received '{path}', whose record {records}, "
+                    f"counted from 0, is truncated or damaged at byte {end}. Rebuild the data, or "
+                    "set skip_broken_records to skip the rest of the file."
                 ) from error
         raise
 
 
 def _scan(path: str) -> tuple[int, int]:
-    """Returns the number of whole records before the first broken one, and the byte they end at."""
+    """Returns the number of intact records before the first broken one, and where they end."""
     records = tf.data.TFRecordDataset(path).ignore_errors().batch(1024)
     sizes = records.map(
         lambda batch: tf.stack([tf.size(batch), tf.reduce_sum(tf.strings.length(batch) + FRAME)])

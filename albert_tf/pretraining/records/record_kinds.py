@@ -1,6 +1,6 @@
-"""What kind of records files hold, and whether they fit a run: looked up before any work.
+"""Detects the kind of records in files and checks that they match a run, before the run starts.
 
-The first record of each file is read, and the manifest where there is one.
+Reads the first record of each file, and the manifest if there is one.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Kind(NamedTuple):
     """A kind of records.
 
     Attributes:
-      dynamic: masks are drawn when reading; else the records hold them.
-      model_garden: the features have Model Garden's names; else the original's.
-      sentence_order: there is a label of it.
+      dynamic: whether masks are drawn when reading; otherwise the records contain them.
+      model_garden: whether features have Model Garden's names; otherwise the original's.
+      sentence_order: whether there is a label of sentence order.
     """
 
     dynamic: bool
@@ -42,15 +42,16 @@ class Kind(NamedTuple):
         )
 
     def __str__(self) -> str:
-        """Tells the kind in an error."""
+        """Describes the kind for error messages."""
         names = "Model Garden's names" if self.model_garden else "the original's names"
         order = "" if self.sentence_order else ", without sentence order"
         return f"{'dynamic records' if self.dynamic else f'static records, {names}'}{order}"
 
     def features(self) -> dict[str, Feature]:
-        """Returns the features that are read, by their names in the records.
+        """Returns the features to read, by their names in the records.
 
-        That leaves out what the model does not take; files of other programs may lack it.
+        Features that are not model inputs are left out, because files of other programs may lack
+        them.
         """
         return {
             feature.stored_name(self.model_garden): feature
@@ -65,19 +66,20 @@ def check(
     masking: Masking,
     skip_broken_records: bool = False,
 ) -> Kind:
-    """Returns the kind of the records of all files.
+    """Checks the record files of a run and returns their kind.
 
     Args:
-      paths: of record files; empty ones among others pass.
+      paths: the record files; some, but not all, may be empty.
       max_seq_length: S of the run.
-      masking: settings of the run; static records have theirs, and only P counts.
-      skip_broken_records: files whose first record is broken pass too.
+      masking: the mask settings of the run; for static records only P may be set.
+      skip_broken_records: whether to accept files whose first record is broken.
 
     Raises:
-      InputError: a file does not hold records, a feature is missing or of another length than the
-        run's, kinds are mixed, no file holds a record, or static records meet settings of masks.
+      InputError: a file does not contain records, a feature is missing or has the wrong length, the
+        kinds of records are mixed, no file has a record, or mask settings are given for static
+        records.
     """
-    found: dict[Kind, str] = {}
+    kinds: dict[Kind, str] = {}
     for path in paths:
         try:
             record = first_record(path)
@@ -88,25 +90,25 @@ def check(
         if record is not None:
             present = record.features.feature
             kind = Kind.of(present)
-            found.setdefault(kind, path)
+            kinds.setdefault(kind, path)
             _check_record(path, present, kind, max_seq_length, masking.max_predictions)
-    if not found:
+    if not kinds:
         raise InputError(
-            f"Record files must hold records. Received {len(paths)} files without one, the first "
-            f"'{paths[0]}'. Build the data again."
+            f"Record files must contain records. Received {len(paths)} files without records, the "
+            f"first of which is '{paths[0]}'. Rebuild the data."
         )
-    if len(found) > 1:
-        kinds = " and ".join(f"{kind} ('{Path(path).name}')" for kind, path in found.items())
+    if len(kinds) > 1:
+        mixed = " and ".join(f"{kind} ('{Path(path).name}')" for kind, path in kinds.items())
         raise InputError(
-            f"All record files of a run must be of one kind. Received {kinds}. Name the files of "
+            f"All record files of a run must be of the same kind. Received {mixed}. Pass files of "
             "one kind only."
         )
-    (kind,) = found
+    (kind,) = kinds
     _check_manifests(paths, max_seq_length)
     if not kind.dynamic and masking != Masking(max_predictions=masking.max_predictions):
         raise InputError(
-            "Masks of static records are drawn when they are built. Received "
-            f"{masking} for {kind} ('{found[kind]}'). Leave these settings out, or build the data "
+            "The masks of static records are drawn when the records are built. Received "
+            f"{masking} for {kind} ('{kinds[kind]}'). Leave out these settings, or build the data "
             "with --record_format dynamic."
         )
     return kind
@@ -125,7 +127,7 @@ def _check_record(
         if name not in present:
             raise InputError(
                 f"A pretraining record must have the feature {name!r}. Received "
-                f"'{Path(path).name}' with {sorted(present)}. Build the data again."
+                f"'{Path(path).name}' with {sorted(present)}. Rebuild the data."
             )
         values = present[name]
         length = len(values.float_list.value) or len(values.int64_list.value)
@@ -139,12 +141,13 @@ def _check_record(
         if feature.axis == "L" and length > max_seq_length:
             raise InputError(
                 f"A record must have at most {max_seq_length} tokens (max_seq_length). Received "
-                f"{length} in '{path}'. Set max_seq_length as the data was built."
+                f"{length} in '{path}'. Set max_seq_length to the value that the data was built "
+                "with."
             )
 
 
 def _check_manifests(paths: Sequence[str], max_seq_length: int) -> None:
-    """Checks what the records of variable length do not tell themselves."""
+    """Checks max_seq_length, which records of variable length do not store."""
     for folder in sorted({location(path).parent for path in paths}, key=str):
         if not (folder / manifest.NAME).is_file():
             continue
@@ -152,5 +155,5 @@ def _check_manifests(paths: Sequence[str], max_seq_length: int) -> None:
         if built != max_seq_length:
             raise InputError(
                 f"Records must be built for max_seq_length={max_seq_length}. Received '{folder}', "
-                f"built for {built}. Set max_seq_length={built}, or build the data again."
+                f"built for {built}. Set max_seq_length={built}, or rebuild the data."
             )

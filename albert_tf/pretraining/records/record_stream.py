@@ -1,8 +1,8 @@
-"""The order in which records are read, as `tf.data` of serialised records.
+"""Reads serialised records as `tf.data`, in a reproducible order.
 
-In training it is a function of the files, the seed and the number of the step alone: each epoch
-shuffles the files and then the records by (seed, epoch), so that reading may begin at any step and
-goes on as if it had never stopped.
+In training the order depends only on the files, the seed and the step: each epoch shuffles first
+the files and then the records by (seed, epoch), so that reading can resume at any step as if it had
+never stopped.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import tensorflow as tf
 from albert_tf.errors import InputError
 from albert_tf.pretraining.records.record_files import RecordFile, naming_broken
 
-CYCLE_LENGTH = 8  # files read at once; mixes shards and the copies of the text
+CYCLE_LENGTH = 8  # Files read at the same time, which mixes shards and copies of the text.
 
 
 class Part(NamedTuple):
     """The part of the records that one of several input pipelines reads; parts are disjoint.
 
     Attributes:
-      pipelines: how many there are.
-      index: of this one.
-      replicas: how many this one feeds, each with a batch a step.
+      pipelines: the number of input pipelines.
+      index: the index of this pipeline.
+      replicas: the number of replicas that this pipeline feeds, each with one batch per step.
     """
 
     pipelines: int = 1
@@ -33,7 +33,7 @@ class Part(NamedTuple):
 
     @classmethod
     def of(cls, context: tf.distribute.InputContext | None) -> Part:
-        """Returns the part of an input pipeline of `tf.distribute`."""
+        """Returns the part for an input pipeline of `tf.distribute`."""
         if context is None:
             return cls()
         pipelines = context.num_input_pipelines
@@ -43,32 +43,32 @@ class Part(NamedTuple):
 
 
 def in_order(files: Sequence[RecordFile], part: Part) -> tf.data.Dataset:
-    """Returns the records of a part once, file after file."""
+    """Returns the records of a part, read once, file by file."""
     return _files(files, part).flat_map(_reader(len(files), part))
 
 
 def endless(
     files: Sequence[RecordFile], part: Part, seed: int, shuffle_buffer: int, first: int = 0
 ) -> tf.data.Dataset:
-    """Returns the records of a part epoch after epoch, each in an order of its own.
+    """Returns the records of a part in endless epochs, each in a different order.
 
-    Beginning later costs two passes over the files at most, without parsing: one to count the
-    records of an epoch and one to pass over those of the last epoch begun.
+    Starting late costs at most two passes over the files, without parsing: one to count the records
+    of an epoch and one to skip records in the epoch to start in.
 
     Args:
-      files: at least one record.
-      part: of this input pipeline.
-      seed: of the order, not negative.
-      shuffle_buffer: records to draw the next one from.
-      first: number of the record to begin with, counted over all epochs.
+      files: the files, which must have at least one record.
+      part: the part of this input pipeline.
+      seed: the nonnegative seed of the order.
+      shuffle_buffer: the number of records in the shuffle buffer.
+      first: the number of the record to start from, counted over all epochs.
 
     Raises:
-      InputError: the part has no record, or one is broken, found when counting.
+      InputError: the part has no records, or counting them finds a broken one.
     """
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
-        # In this function's graph alone: the order depends on nothing else, and a global seed of 0
-        # would make shuffle compare our seed, a tensor, with 0.
+        # Clears the global seed within the graph of this function: the order must not depend on it,
+        # and a global seed of 0 would make `shuffle` compare the seed below, a tensor, with 0.
         tf.random.set_seed(None)
         key = tf.stack([tf.constant(seed, tf.int64), number])
         shuffle_seed = tf.random.stateless_uniform([], key, maxval=tf.int64.max, dtype=tf.int64)
@@ -83,9 +83,9 @@ def endless(
     with naming_broken([file.path for file in files]), tf.init_scope():
         if len(files) < part.pipelines and not list(in_order(files, part).take(1)):
             raise InputError(
-                "Each input pipeline must have a record, or training would wait for ever. Received "
-                f"{len(files)} record files for {part.pipelines} pipelines, and none is left for "
-                f"number {part.index}. Use more data or fewer workers."
+                "Each input pipeline must have a record, or training would wait forever. Received "
+                f"{len(files)} record files for {part.pipelines} pipelines, with no record left "
+                f"for pipeline {part.index}. Use more data or fewer workers."
             )
         if first:
             begin, passed = divmod(first, _count(in_order(files, part)))
@@ -93,7 +93,7 @@ def endless(
 
 
 def _files(files: Sequence[RecordFile], part: Part) -> tf.data.Dataset:
-    """Returns path and number of records of the files that a part reads."""
+    """Returns the paths and numbers of records of the files that a part reads."""
     if len(files) >= part.pipelines:
         files = files[part.index :: part.pipelines]
     return tf.data.Dataset.from_tensor_slices(
@@ -102,11 +102,16 @@ def _files(files: Sequence[RecordFile], part: Part) -> tf.data.Dataset:
 
 
 def _reader(file_count: int, part: Part) -> tf.types.experimental.Callable:
-    """Returns the function from a file to its records; few files are shared record by record."""
+    """Returns a function from a file to its records.
 
-    def read(path: tf.Tensor, records: tf.Tensor) -> tf.data.Dataset:
-        found = tf.data.TFRecordDataset(path).take(records)
-        return found if file_count >= part.pipelines else found.shard(part.pipelines, part.index)
+    If there are fewer files than pipelines, the pipelines share the records of each file.
+    """
+
+    def read(path: tf.Tensor, count: tf.Tensor) -> tf.data.Dataset:
+        records = tf.data.TFRecordDataset(path).take(count)
+        if file_count >= part.pipelines:
+            return records
+        return records.shard(part.pipelines, part.index)
 
     return read
 

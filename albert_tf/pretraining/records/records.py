@@ -1,4 +1,4 @@
-"""Record files as NumPy arrays, to look at and to count; training reads by `pretraining_input`."""
+"""Reads record files as NumPy arrays, to show and count their contents."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def read_arrays(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields batches of features by the original's names, [N, length] each.
 
-    Dynamic records get masks by the default settings, as training draws them. Of static ones
-    everything is there that the file has.
+    Dynamic records get masks as in training, with the default settings. For static records, all
+    features of the file are returned.
 
     Args:
       path: a record file.
-      vocab_size: random replacements in dynamic records lie below it.
+      vocab_size: the upper bound (exclusive) of random replacements in dynamic records.
       batch_size: N.
 
     Raises:
-      InputError: the file does not hold records, one is broken, or one is not like the first.
+      InputError: the file does not contain records, or a record is broken or unlike the first.
     """
     path = str(path)
     first = first_record(path)
@@ -50,7 +50,7 @@ def read_arrays(
     if missing:
         raise InputError(
             f"Pretraining records must have all features of their kind. Received '{path}', "
-            f"{kind}, without {', '.join(missing)}. Build the data again."
+            f"{kind}, without {', '.join(missing)}. Rebuild the data."
         )
     if kind.dynamic:
         parse = _dynamic_parser(kind, _max_seq_length(path, kind), vocab_size)
@@ -67,9 +67,10 @@ def read_arrays(
                 yield _with_boundaries(arrays) if kind.dynamic else arrays
         except tf.errors.InvalidArgumentError as error:
             raise InputError(
-                f"All records of a file must be alike. Received '{path}', in which one of the "
-                f"records {read} to {read + batch_size - 1}, counted from 0, has features of other "
-                "names or lengths than the first. Build the data again."
+                "All records of a file must have the same features. Received "
+                f"'{path}', in which one of the records {read} to {read + batch_size - 1}, "
+                "counted from 0, has features with other names or lengths than the first record. "
+                "Rebuild the data."
             ) from error
 
 
@@ -90,7 +91,7 @@ def _static_parser(present: Mapping[str, tf.train.Feature], kind: Kind) -> Parse
     return parse
 
 
-@functools.cache  # tracing takes seconds, and files are many
+@functools.cache  # Tracing takes seconds, and there are many files.
 def _dynamic_parser(kind: Kind, length: int, vocab_size: int) -> Parser:
     masking = Masking(max_predictions=max(1, round(length * Masking.rate)))
     original = {feature.model_name: feature.name for feature in STATIC}
@@ -106,7 +107,7 @@ def _dynamic_parser(kind: Kind, length: int, vocab_size: int) -> Parser:
 
 
 def _max_seq_length(path: str, kind: Kind) -> int:
-    """Returns that of the build; without a manifest, the length of the longest record."""
+    """Returns max_seq_length of the build, or without a manifest, that of the longest record."""
     folder = location(path).parent
     if (folder / manifest.NAME).is_file():
         return manifest.read(folder)["settings"]["max_seq_length"]
@@ -117,10 +118,10 @@ def _max_seq_length(path: str, kind: Kind) -> int:
 
 
 def _with_boundaries(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the static features: where units and segments stand as flags of tokens."""
+    """Replaces the lengths of units and segments with the static feature `token_boundary`."""
     units, segments = arrays.pop("unit_lengths"), arrays.pop("segment_lengths")
     boundary = np.zeros_like(arrays["input_mask"])
-    begins = np.cumsum(units, 1) - units  # [N, U], counted over text tokens
+    begins = np.cumsum(units, 1) - units  # [N, U], counting text tokens only
     positions = begins + 1 + (begins >= segments[:, :1] - 2)
     rows, columns = np.nonzero(units)
     boundary[rows, positions[rows, columns]] = 1
@@ -130,7 +131,7 @@ def _with_boundaries(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def count(paths: Sequence[Path], tokenizer: AlbertTokenizer) -> Counter:
-    """Returns the counts of statistics.py over all records of the files."""
+    """Returns the counts of statistics.py for all records of the files."""
     counts: Counter = Counter()
     for path in paths:
         for arrays in read_arrays(path, tokenizer.vocab_size):
@@ -140,10 +141,10 @@ def count(paths: Sequence[Path], tokenizer: AlbertTokenizer) -> Counter:
 
 
 def describe(arrays: dict[str, np.ndarray], row: int, tokenizer: AlbertTokenizer) -> str:
-    """Returns an instance as text: its segments by pieces, what is predicted, its label.
+    """Returns an instance as text: the pieces of its segments, the predictions and the label.
 
-    A predicted piece reads `[seen -> predicted]`, where seen and predicted are equal if it was
-    kept; `|` stands before a piece that begins a unit of masking within a word.
+    A predicted piece is shown as `[seen -> predicted]`; the two are equal if the piece was kept.
+    A `|` precedes a piece that begins a masking unit within a word.
     """
     ids, length = arrays["input_ids"][row], int(arrays["input_mask"][row].sum())
     _check_ids("the records", ids[None], tokenizer)
@@ -171,7 +172,7 @@ def _check_ids(source: Path | str, ids: np.ndarray, tokenizer: AlbertTokenizer) 
     highest = int(ids.max(initial=0))
     if highest >= tokenizer.vocab_size:
         raise InputError(
-            f"Records must hold ids below {tokenizer.vocab_size}, the size of the vocabulary. "
-            f"Received the id {highest} in {source}. Name the vocabulary that the data was built "
-            "with; its manifest.json has the SHA-256."
+            f"Records must have ids below {tokenizer.vocab_size}, the size of the vocabulary. "
+            f"Received the id {highest} in {source}. Pass the vocabulary that the data was built "
+            "with; manifest.json beside the data has its SHA-256."
         )

@@ -1,4 +1,4 @@
-"""The segments of a block of documents, for the task that the settings name."""
+"""Chooses the segments in a block of documents, for the pretraining task in the settings."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from albert_tf.pretraining.records.sentence_pairs import Pair, document_pairs, w
 def block_pairs(
     documents: Sequence[Sequence[int]], settings: BuildSettings, rng: np.random.Generator
 ) -> np.ndarray:
-    """Returns `Pair` rows with offsets in the tokens of all documents, int64 [N, 5].
+    """Returns rows of `Pair` with offsets into the tokens of all documents, int64 [N, 5].
 
     Args:
-      documents: tokens of each sentence of each; those of fewer than two tokens give nothing.
-      settings: of the build. Without sentence order, the first segments are runs of tokens that
-        cover a document, and the second ones are empty.
+      documents: the number of tokens in each sentence of each document; documents of fewer than two
+        tokens are skipped.
+      settings: the build settings. Without sentence order, the first segments are runs of tokens
+        that cover a document, and the second segments are empty.
       rng: the only source of randomness.
     """
     budget, short = settings.max_seq_length - SPECIAL_TOKENS, settings.short_seq_prob
     if settings.random_next_sentence:
-        found = random_next_pairs(documents, budget, rng, short)
-        return np.array(found, np.int64).reshape(-1, len(Pair._fields))
+        pairs = random_next_pairs(documents, budget, rng, short)
+        return np.array(pairs, np.int64).reshape(-1, len(Pair._fields))
     rows = []
     offsets = itertools.accumulate(map(sum, documents), initial=0)
     for document, offset in zip(documents, offsets):
@@ -38,7 +39,7 @@ def block_pairs(
             split = settings.single_sentence == "split"
             pairs = document_pairs(document, budget, rng, short, split)
         else:
-            spans = windows(size, budget + 1, rng, short)  # one [SEP] less
+            spans = windows(size, budget + 1, rng, short)  # + 1, as there is only one [SEP].
             pairs = [Pair(begin, end, end, end, 0) for begin, end in spans]
         rows += [(*(offset + place for place in pair[:4]), pair.label) for pair in pairs]
     return np.array(rows, np.int64).reshape(-1, len(Pair._fields))

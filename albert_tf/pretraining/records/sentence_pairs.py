@@ -1,17 +1,17 @@
-"""Documents to pairs of segments for sentence-order prediction.
+"""Makes pairs of segments from documents, for sentence-order prediction.
 
-A chunk is a run of sentences of one document. It is cut at a sentence boundary into two segments;
-label 0 keeps them in order, 1 swaps them. Everything here works on the lengths of sentences in
-tokens and returns offsets, so that no token is copied.
+A chunk is a run of sentences of one document. It is split at a sentence boundary into two segments;
+label 0 keeps them in order, label 1 swaps them. All functions work on sentence lengths in tokens
+and return offsets, so that no tokens are copied.
 
-The lengths of the segments must not tell the label. A greedy chunk ends with the sentence that
-overshoots the target, and long sentences overshoot more often; so each document is chunked from
-its start or from its end, by a fair coin, which makes the longer end equally often the first and
-the second segment. What exceeds the budget is trimmed from the longer segment, at both ends by
-fair coins, as in the original.
+The lengths of the segments must not reveal the label. A greedy chunk ends with the sentence that
+overshoots the target, and long sentences overshoot more often. Each document is therefore chunked
+from its start or from its end with equal probability, so that the longer segment is equally often
+the first and the second. Tokens beyond the budget are trimmed from the longer segment, at either
+end with equal probability, as in the original.
 
-Unlike the original, which then takes a random other document under label 1, a last sentence that
-is left alone takes the sentence before it as company.
+A single sentence left at the end is paired with the sentence before it. (The original pairs it with
+a random other document under label 1.)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 
 
 class Pair(NamedTuple):
-    """Two segments as offsets [begin, end) in the tokens of their document; label 1 = swapped."""
+    """Two segments as offsets [begin, end) into the tokens; label 1 means swapped."""
 
     a_begin: int
     a_end: int
@@ -40,15 +40,16 @@ def document_pairs(
     short_probability: float = 0.1,
     split_single: bool = False,
 ) -> list[Pair]:
-    """Returns the pairs of a document; [] if it has one sentence and is not to be split.
+    """Returns the pairs of a document.
 
     Args:
-      lengths: tokens of each sentence, all positive.
-      budget: the most tokens a pair may have, at least 2.
-      rng: drawn from in the order of the pairs.
-      short_probability: of a target drawn from [2, budget] in place of `budget`, so that the model
-        sees short sequences too; 0.1 as in the original.
-      split_single: cut a document of one sentence at a token boundary; else it gives no pairs.
+      lengths: the number of tokens in each sentence, all positive.
+      budget: the maximum number of tokens in a pair, at least 2.
+      rng: the random generator, used in the order of the pairs.
+      short_probability: the probability that the target length is drawn from [2, budget] instead of
+        being `budget`, so that the model also sees short sequences; 0.1 as in the original.
+      split_single: whether to split a document of one sentence at a token boundary; otherwise it
+        gives no pairs.
     """
     if len(lengths) == 1:
         if not split_single:
@@ -69,42 +70,42 @@ def windows(
     length: int, budget: int, rng: np.random.Generator, short_probability: float
 ) -> list[tuple[int, int]]:
     """Returns runs of tokens [begin, end) that cover a text of `length` tokens."""
-    found, begin = [], 0
+    runs, begin = [], 0
     while begin < length:
         end = min(begin + target_length(budget, rng, short_probability), length)
-        found.append((begin, end))
+        runs.append((begin, end))
         begin = end
-    return found
+    return runs
 
 
 def chunks(
     lengths: Sequence[int], budget: int, rng: np.random.Generator, short_probability: float
 ) -> list[tuple[int, int]]:
-    """Returns runs [begin, end) of two and more sentences that cover the document.
+    """Returns runs [begin, end) of two or more sentences that cover the document.
 
-    A run ends when it holds its target of tokens. The runs are disjoint, but for a last sentence
-    left alone.
+    A run ends when it reaches its target number of tokens. The runs are disjoint, unless a single
+    sentence is left over and takes its neighbour again.
     """
     count = len(lengths)
     backward = rng.random() < 0.5
     if backward:
         lengths = lengths[::-1]
-    found = []
+    runs = []
     begin = size = 0
     target = target_length(budget, rng, short_probability)
     for end, length in enumerate(lengths, start=1):
         size += length
         if (size >= target and end - begin > 1) or end == count:
-            found.append((min(begin, count - 2), end))
+            runs.append((min(begin, count - 2), end))
             begin, size = end, 0
             target = target_length(budget, rng, short_probability)
     if backward:
-        found = [(count - end, count - begin) for begin, end in reversed(found)]
-    return found
+        runs = [(count - end, count - begin) for begin, end in reversed(runs)]
+    return runs
 
 
 def trimmed_lengths(first: int, second: int, budget: int) -> tuple[int, int]:
-    """Returns the lengths after tokens are taken off the longer segment until both fit."""
+    """Returns the lengths after removing tokens from the longer segment until both fit."""
     excess = first + second - budget
     if excess <= 0:
         return first, second
@@ -117,7 +118,7 @@ def trimmed_lengths(first: int, second: int, budget: int) -> tuple[int, int]:
 def trimmed_pair(
     a: tuple[int, int], b: tuple[int, int], label: int, budget: int, rng: np.random.Generator
 ) -> Pair:
-    """Returns the segments [begin, end), trimmed to the budget at both ends by fair coins."""
+    """Trims the segments [begin, end) to the budget, at either end with equal probability."""
     segments = []
     lengths = [end - begin for begin, end in (a, b)]
     for (begin, _), length, kept in zip((a, b), lengths, trimmed_lengths(*lengths, budget)):
@@ -128,7 +129,7 @@ def trimmed_pair(
 
 
 def _pair(begin: int, cut: int, end: int, budget: int, rng: np.random.Generator) -> Pair:
-    """Swaps the segments [begin, cut) and [cut, end) by a fair coin and trims them."""
+    """Swaps the segments [begin, cut) and [cut, end) with probability 0.5, and trims them."""
     segments = [(begin, cut), (cut, end)]
     swap = rng.random() < 0.5
     if swap:
@@ -137,12 +138,12 @@ def _pair(begin: int, cut: int, end: int, budget: int, rng: np.random.Generator)
 
 
 def target_length(budget: int, rng: np.random.Generator, short_probability: float) -> int:
-    """Returns `budget`, or with a small probability a number in [2, budget]."""
+    """Returns `budget`, or with probability `short_probability` a number in [2, budget]."""
     if rng.random() < short_probability:
         return 2 + below(rng, budget - 1)
     return budget
 
 
 def below(rng: np.random.Generator, count: int) -> int:
-    """Returns a uniform integer in [0, count); far cheaper than `rng.integers` for one draw."""
+    """Draws a uniform integer in [0, count); much faster than `rng.integers` for one draw."""
     return int(rng.random() * count)

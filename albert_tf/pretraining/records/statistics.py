@@ -1,7 +1,7 @@
-"""Counts over instances, which add up over blocks, shards and files.
+"""Counts of instances, which can be added over blocks, shards and files.
 
-Counts are a `Counter` with plain names, some grouped by a slash ("label/0", "ngram/2"), so that a
-manifest stores them as they are.
+Counts are a `Counter` with plain names, some grouped by a slash ("label/0", "ngram/2"), so that the
+manifest can store them unchanged.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-BINS = 8  # of the histogram of lengths
+BINS = 8  # The number of bins in the histogram of lengths.
 
 
 def of_instances(arrays: Mapping[str, np.ndarray], mask_id: int, unk_id: int) -> Counter:
     """Returns the counts of a batch of instances.
 
     Args:
-      arrays: the features by their names in records, [N, length] each; those of masks and the
-        label may be left out.
+      arrays: the features by the original's names, [N, length] each; features of masks and the
+        label are optional.
       mask_id: the id of [MASK].
       unk_id: the id of <unk>.
     """
@@ -62,11 +62,11 @@ def _of_masks(arrays: Mapping[str, np.ndarray], mask_id: int, unk_id: int) -> di
 
 
 def group(counts: Mapping[str, int], prefix: str) -> dict[str, int]:
-    """Returns the counts whose names begin with `prefix`, by the rest of the name, in order."""
-    found = {name.removeprefix(prefix): n for name, n in counts.items() if name.startswith(prefix)}
-    return dict(sorted(found.items(), key=lambda item: int(item[0].split("-")[0])))
+    """Returns the counts whose names start with `prefix`, sorted by the rest of the name."""
+    chosen = {name.removeprefix(prefix): n for name, n in counts.items() if name.startswith(prefix)}
+    return dict(sorted(chosen.items(), key=lambda item: int(item[0].split("-")[0])))
 
 
 def ratio(counts: Mapping[str, int], part: str, whole: str) -> float:
-    """Returns the quotient of two counts, 0 if the second one is."""
+    """Returns the quotient of two counts, or 0 if the second count is 0."""
     return counts.get(part, 0) / counts[whole] if counts.get(whole) else 0.0

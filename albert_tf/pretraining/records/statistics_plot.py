@@ -1,4 +1,4 @@
-"""The counts of pretraining data as a picture: lengths, and masks where records carry them."""
+"""Plots the counts of pretraining data: lengths, and masks if the records contain them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from albert_tf.pretraining.records.statistics_report import AIMS
 
 
 class Panel(NamedTuple):
-    """Bars side by side.
+    """A bar chart.
 
     Attributes:
-      title: what is counted.
-      counts: by the name of the bar.
-      aims: in per cent, by the name of the bar; drawn as lines.
+      title: the title, which names the counted things.
+      counts: the counts by the name of the bar.
+      aims: the expected percentages by the name of the bar, drawn as lines.
     """
 
     title: str
@@ -26,23 +26,23 @@ class Panel(NamedTuple):
 
 
 def panels(counts: Mapping[str, int]) -> list[Panel]:
-    """Returns what there is to draw of the counts of statistics.py."""
+    """Returns the panels for the counts of statistics.py that are present."""
     kinds = {name: counts.get(f"masked/{name}", 0) for name in AIMS}
     aims = {} if counts.get("permuted") else AIMS
-    found = [
-        Panel("tokens of an instance", group(counts, "length/"), {}),
-        Panel("what stands in place of a masked token", kinds, aims),
-        Panel("words masked in a run", group(counts, "ngram/"), {}),
+    every = [
+        Panel("tokens per instance", group(counts, "length/"), {}),
+        Panel("replacement of masked tokens", kinds, aims),
+        Panel("words per masked n-gram", group(counts, "ngram/"), {}),
     ]
-    return [panel for panel in found if any(panel.counts.values())]
+    return [panel for panel in every if any(panel.counts.values())]
 
 
 def draw(counts: Mapping[str, int], path: str | os.PathLike) -> None:
-    """Writes the panels as a PNG; a file of that name is replaced.
+    """Writes the panels to a PNG file, replacing an existing one.
 
     Args:
-      counts: of statistics.py.
-      path: of the file.
+      counts: the counts of statistics.py.
+      path: the PNG file.
     """
     import matplotlib
 
@@ -58,7 +58,7 @@ def draw(counts: Mapping[str, int], path: str | os.PathLike) -> None:
         axis.bar(list(panel.counts), [100 * n / total for n in panel.counts.values()])
         for place, name in enumerate(panel.counts):
             if name in panel.aims:
-                axis.hlines(panel.aims[name], place - 0.45, place + 0.45, "k", label="aim")
+                axis.hlines(panel.aims[name], place - 0.45, place + 0.45, "k", label="expected")
         if panel.aims:
             handles, labels = axis.get_legend_handles_labels()
             axis.legend(handles[:1], labels[:1])

@@ -1,4 +1,4 @@
-"""The counts of pretraining data as text to read: shares beside what the rules aim at."""
+"""Reports the counts of pretraining data as text, with shares next to their expected values."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 
 from albert_tf.pretraining.records.statistics import group, ratio
 
-AIMS = {"[MASK]": 80, "random": 10, "kept": 10}  # in per cent of the masked tokens
+AIMS = {"[MASK]": 80, "random": 10, "kept": 10}  # Percentages of the masked tokens.
 
 
 def report(counts: Mapping[str, int]) -> str:
-    """Returns the counts of statistics.py, and those of a build if there are, as lines."""
+    """Returns the counts of statistics.py, and those of a build if present, as lines of text."""
     counts = Counter(counts)
     rows = [*_text(counts), *_instances(counts), *_masks(counts)]
     lines = [f"{name:<24}{value}" for name, value in rows]
-    for title, prefix in (("runs of words masked", "ngram/"), ("lengths", "length/")):
+    for title, prefix in (("words per masked n-gram", "ngram/"), ("lengths", "length/")):
         bars = group(counts, prefix)
         if total := sum(bars.values()):
             lines.append(title)
@@ -28,37 +28,37 @@ def report(counts: Mapping[str, int]) -> str:
 
 def _text(counts: Counter) -> Iterator[tuple[str, str]]:
     if not counts["documents"]:
-        return  # counted from records, which do not tell
+        return  # Counted from records, which do not store the number of documents.
     yield "documents", f"{counts['documents']:,}"
     for name, count in sorted(counts.items()):
         if name.startswith("dropped/") or name == "one sentence, split":
             yield "", f"{count:,} {name.replace('dropped/', 'dropped: ')}"
     yield "sentences", f"{counts['sentences']:,}"
     if counts["sentences/long"]:
-        yield "", f"{counts['sentences/long']:,} longer than an instance, cut"
+        yield "", f"{counts['sentences/long']:,} too long for an instance, truncated"
     yield "tokens of text", f"{counts['text_tokens']:,}"
 
 
 def _instances(counts: Counter) -> Iterator[tuple[str, str]]:
     yield "instances", f"{counts['instances']:,}"
     mean = ratio(counts, "tokens", "instances")
-    yield "tokens", f"{counts['tokens']:,}, {mean:.1f} an instance"
+    yield "tokens", f"{counts['tokens']:,}, {mean:.1f} per instance"
     yield "unknown tokens", f"{ratio(counts, 'unknown', 'tokens'):.4%}"
-    yield "begin a word", f"{ratio(counts, 'boundaries', 'tokens'):.1%} of the tokens"
+    yield "word starts", f"{ratio(counts, 'boundaries', 'tokens'):.1%} of the tokens"
     if counts["label/0"] + counts["label/1"]:
         shares = " : ".join(
             f"{ratio(counts, f'label/{label}', 'instances'):.2%}" for label in (0, 1)
         )
-        yield "label 0 : label 1", f"{shares} (aim 50 : 50)"
+        yield "label 0 : label 1", f"{shares} (expected 50 : 50)"
 
 
 def _masks(counts: Counter) -> Iterator[tuple[str, str]]:
     if not counts["masked"]:
-        yield "masked", "when the records are read"
+        yield "masked", "not yet, masks are drawn when the records are read"
         return
     yield "masked", f"{ratio(counts, 'masked', 'tokens'):.2%} of the tokens"
     for name, aim in AIMS.items():
         share = f"{ratio(counts, f'masked/{name}', 'masked'):.2%}"
-        yield f"  {name}", share if counts["permuted"] else f"{share} (aim {aim} %)"
+        yield f"  {name}", share if counts["permuted"] else f"{share} (expected {aim} %)"
     if counts["permuted"]:
         yield "  permuted", f"{counts['permuted']:,}, counted as random or kept"

@@ -1,8 +1,9 @@
-"""`normalization.align` as TensorFlow operations: normalised text, and where it came from in bytes.
+"""`normalization.align` as TensorFlow operations: normalised text with byte offsets of its source.
 
-It works on single characters, so it is slower than graph/normalization.py, whose text it equals.
+It works on single characters, so it is slower than graph/normalization.py, which gives the same
+text.
 
-Shapes: B texts; C characters of all texts together, N after normalisation.
+Shapes: B texts; C characters of all texts before normalisation, N after it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Aligned(NamedTuple):
       codes: code points of the normalised texts, int32 [N].
       row_splits: int64 [B + 1], over N.
       starts: for each character, the byte of the original text where its source begins, int64 [N].
-      limits: likewise, where its source ends.
+      limits: for each character, the byte of the original text where its source ends, int64 [N].
     """
 
     texts: tf.Tensor
@@ -36,7 +37,7 @@ class Aligned(NamedTuple):
 
 
 class _Chars(NamedTuple):
-    """Characters of all texts; an empty one is gone."""
+    """The characters of all texts; a removed character is an empty string."""
 
     text: tf.Tensor  # string [C]
     row: tf.Tensor  # int64 [C]
@@ -62,7 +63,7 @@ def align(texts: tf.Tensor, settings: Preprocessing) -> Aligned:
     rows = tf.RaggedTensor.from_value_rowids(chars.text, chars.row, batch, validate=False)
     result = tf.strings.reduce_join(rows, axis=1)  # [B]
     if decompose and settings.keep_accents:
-        result = tf_text.normalize_utf8(result, "NFKD")  # Sorts the marks.
+        result = tf_text.normalize_utf8(result, "NFKD")  # Sorts marks across characters.
     if settings.lower_case:
         result = graph_normalization.lower(result)
     codes = tf.strings.unicode_decode(result, "UTF-8")
@@ -77,7 +78,7 @@ def align(texts: tf.Tensor, settings: Preprocessing) -> Aligned:
 
 
 def _characters(texts: tf.Tensor) -> _Chars:
-    """Splits the texts; each invalid part of UTF-8 is one U+FFFD, and NUL is hidden."""
+    """Splits the texts into characters; replaces invalid UTF-8 with U+FFFD and hides NUL."""
     codes, begins = tf.strings.unicode_decode_with_offsets(texts, "UTF-8")
     row, start = codes.value_rowids(), begins.values
     lengths = tf.gather(tf.cast(tf.strings.length(texts), tf.int64), row)
@@ -102,7 +103,7 @@ def _of(values: tf.Tensor, number: int) -> tf.Tensor:
 
 
 def _join_on_space(chars: _Chars, batch: tf.Tensor) -> _Chars:
-    """Makes one space of each run of white space between other characters, none elsewhere."""
+    """Replaces each run of white space with one space, and strips both ends."""
     space = tf.strings.regex_full_match(chars.text, graph_normalization.WHITE_SPACE)
     index = tf.range(tf.size(space, out_type=tf.int64))
     last = tf.math.unsorted_segment_max(tf.where(space, _of(index, -1), index), chars.row, batch)
@@ -110,15 +111,11 @@ def _join_on_space(chars: _Chars, batch: tf.Tensor) -> _Chars:
         chars.row == _previous(chars.row, -1), tf.logical_not(_previous(space, False))
     )
     kept = tf.logical_and(follows, index < tf.gather(last, chars.row))
-    return chars._replace(
-        text=tf.where(space, tf.where(kept, " ", ""), chars.text),
-        # The space stands for its run: it ends where the next character begins.
-        limit=chars.limit,
-    )
+    return chars._replace(text=tf.where(space, tf.where(kept, " ", ""), chars.text))
 
 
 def _join_quotes(chars: _Chars) -> _Chars:
-    """Makes a double quote of each pair `` or '', counted from the left of a run."""
+    """Replaces each pair `` or '' with a double quote, pairing from the left of a run."""
     quote = tf.logical_or(chars.text == "`", chars.text == "'")
     new = tf.logical_or(
         chars.text != _previous(chars.text, ""), chars.row != _previous(chars.row, -1)
@@ -136,7 +133,7 @@ def _join_quotes(chars: _Chars) -> _Chars:
 
 
 def _drop_marks(chars: _Chars) -> _Chars:
-    """Drops combining marks; the character before them takes over their place."""
+    """Drops combining marks and extends the source of the preceding character over them."""
     text = tf.strings.regex_replace(chars.text, combining_marks.RE2_PATTERN, "")
     kept = text != ""
     mark = tf.logical_and(chars.text != "", tf.logical_not(kept))

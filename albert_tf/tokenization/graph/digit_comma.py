@@ -1,7 +1,7 @@
-"""The digit-comma rule as TensorFlow operations: ids are replaced by rows of a table.
+"""The digit-comma rule as TensorFlow operations: looks up in a table the ids that replace an id.
 
-Shapes: V ids in the vocabulary; T tokens of all texts together, U of them afterwards; E tokens that
-the rule takes apart into P parts.
+Shapes: V ids in the vocabulary; T tokens of all texts before the rule, U after it; E tokens that
+the rule splits into P parts.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
 class Expanded(NamedTuple):
-    """Tokens after the rule, with what is needed to find where they stand.
+    """The tokens after the rule, with the data needed to compute their offsets.
 
     Attributes:
       ids: int32 [U].
       source: int64 [U], the index of the token that each came from.
-      parts: int64 [P], the tokens that are parts of another.
-      from_start: int32 [P], characters between the end of the source and the start of the part.
-      from_end: int32 [P], likewise to the end of the part.
-      row_splits: int64, as before the rule, now over U.
+      parts: int64 [P], the indices of the tokens that are parts of a split token.
+      from_start: int32 [P], characters from the start of the part to the end of its source.
+      from_end: int32 [P], characters from the end of the part to the end of its source.
+      row_splits: int64 [B + 1], over U.
     """
 
     ids: tf.Tensor
@@ -36,10 +36,13 @@ class Expanded(NamedTuple):
 
 
 class DigitComma:
-    """The table of a tokenizer. Its small arrays become constants of the graphs that use it."""
+    """The digit-comma table of a tokenizer.
+
+    Its small arrays become constants in the graphs that use them.
+    """
 
     def __init__(self, tokenizer: AlbertTokenizer) -> None:
-        slots = np.zeros(tokenizer.vocab_size, np.int32)  # [V], 0: leave alone
+        slots = np.zeros(tokenizer.vocab_size, np.int32)  # [V], 0: not split
         lengths, ids, from_start, from_end = [], [], [], []
         for slot, (index, parts) in enumerate(tokenizer.digit_comma_parts.items(), start=1):
             slots[index] = slot
@@ -50,17 +53,17 @@ class DigitComma:
                 from_start.append(left)
                 left -= part.length
                 from_end.append(left)
-        # A tensor outside of any graph is one that all graphs share.
+        # Created outside any graph, the tensor is shared by all graphs.
         with tf.init_scope(), tf.device("CPU:0"):
             self._slots = tf.constant(slots)
-        # Slots count from 1.
+        # Slots are numbered from 1.
         self._begins = np.cumsum([0, 0, *lengths], dtype=np.int64)
         self._ids = np.array(ids, np.int32)
         self._from_start = np.array(from_start, np.int32)
         self._from_end = np.array(from_end, np.int32)
 
     def apply(self, tokens: tf.RaggedTensor) -> tf.RaggedTensor:
-        """Returns the ids, int32 [B, (T)], after the rule."""
+        """Applies the rule to ids, int32 [B, (T)]."""
 
         def expanded(rows: tf.RaggedTensor) -> tf.RaggedTensor:
             new = self.expand(rows)
@@ -69,7 +72,7 @@ class DigitComma:
         return on_rows(tokens, tf.gather(self._slots, tokens.values) > 0, expanded)
 
     def expand(self, tokens: tf.RaggedTensor) -> Expanded:
-        """Applies the rule to ids, int32 [B, (T)], and tells where tokens came from."""
+        """Applies the rule to ids, int32 [B, (T)], and records where each token came from."""
         slots = tf.gather(self._slots, tokens.values)  # [T]
         places = tf.where(slots > 0)[:, 0]  # [E]
         slots = tf.gather(slots, places)  # [E]

@@ -1,6 +1,6 @@
-"""Replacing few of many tokens inside a graph.
+"""Replaces a few of many tokens inside a graph.
 
-Shapes: B texts; T tokens of all texts together, U afterwards; E edits.
+Shapes: B texts; T tokens of all texts before the edits, U after them; E edits.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ def on_rows(
     rare: tf.Tensor,
     function: Callable[[tf.RaggedTensor], tf.RaggedTensor],
 ) -> tf.RaggedTensor:
-    """Returns the tokens with `function` run on those rows only that hold a rare one.
+    """Applies `function` to the rows that contain a rare token, and returns all rows.
 
     Args:
       tokens: [B, (T)].
       rare: bool [T].
-      function: gets some of the rows and returns as many.
+      function: takes some of the rows and returns the same number of rows.
     """
 
     def edited() -> tuple[tf.Tensor, tf.Tensor]:
@@ -29,7 +29,7 @@ def on_rows(
         row = tf.unique(row).y
         new = function(tf.gather(tokens, row))
         count = tokens.nrows()
-        # The new rows go behind all others, and take their place by their number.
+        # Append the new rows, then gather: each new row takes the place of the one it replaces.
         number = tf.tensor_scatter_nd_update(
             tf.range(count), row[:, tf.newaxis], count + tf.range(tf.size(row, tf.int64))
         )
@@ -45,11 +45,11 @@ def on_rows(
 
 
 class Edited(NamedTuple):
-    """Where tokens are after some were replaced.
+    """The layout of the tokens after some were replaced.
 
     Attributes:
-      source: the token that each came from, int64 [U].
-      begins: where what replaces a token begins, int64 [E].
+      source: the index of the token that each came from, int64 [U].
+      begins: the index where each replacement begins, int64 [E].
       row_splits: int64 [B + 1], over U.
     """
 
@@ -59,7 +59,7 @@ class Edited(NamedTuple):
 
 
 def edit(positions: tf.Tensor, lengths: tf.Tensor, row_splits: tf.Tensor) -> Edited:
-    """Makes room for `lengths` tokens in place of each of those at `positions`.
+    """Makes room for `lengths` tokens in place of each token at `positions`.
 
     Args:
       positions: int64 [E], ascending.
@@ -69,19 +69,19 @@ def edit(positions: tf.Tensor, lengths: tf.Tensor, row_splits: tf.Tensor) -> Edi
     before = tf.concat([[0], tf.cumsum(lengths - 1)], 0)  # [E + 1]
     begins = positions + before[:-1]  # [E]
     total = row_splits[-1] + before[-1]  # U
-    # Counting up gives the source, but for a step less at a token more, and a step more behind a
-    # token that is gone.
-    more = tf.ragged.range(begins + 1, begins + lengths).values
-    gone = tf.gather(begins, tf.where(lengths == 0)[:, 0])
-    steps = tf.concat([tf.ones_like(gone), -tf.ones_like(more)], 0)
-    steps = tf.scatter_nd(tf.concat([gone, more], 0)[:, tf.newaxis], steps, [total + 1])
+    # The source is the index itself, shifted by -1 from each added token on and by +1 from each
+    # removed token on.
+    added = tf.ragged.range(begins + 1, begins + lengths).values
+    removed = tf.gather(begins, tf.where(lengths == 0)[:, 0])
+    steps = tf.concat([tf.ones_like(removed), -tf.ones_like(added)], 0)
+    steps = tf.scatter_nd(tf.concat([removed, added], 0)[:, tf.newaxis], steps, [total + 1])
     source = tf.range(total) + tf.cumsum(steps)[:-1]
     moved = tf.gather(before, lower_bound(positions, row_splits))
     return Edited(source, begins, row_splits + moved)
 
 
 def lower_bound(ascending: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """Returns how many of `ascending` lie below each value; tf.searchsorted in fewer operations."""
+    """Counts the elements of `ascending` below each value; a faster tf.searchsorted."""
     return tf.raw_ops.LowerBound(
         sorted_inputs=ascending[tf.newaxis], values=values[tf.newaxis], out_type=tf.int64
     )[0]

@@ -1,6 +1,6 @@
-"""The rules of normalization.py as TensorFlow operations, with the same result.
+"""The rules of normalization.py as TensorFlow operations, with the same results.
 
-Shapes: B texts; C characters of all texts together.
+Shapes: B texts; C characters of all texts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tensorflow_text as tf_text
 from albert_tf.tokenization import combining_marks
 from albert_tf.tokenization.settings import Preprocessing
 
-# What str.split takes for white space, without and with the space itself.
+# The white space of str.split, in ASCII and in Unicode, each without the space character.
 _ASCII_SPACES = r"\t-\r\x1c-\x1f"
 _SPACES = (
     _ASCII_SPACES + r"\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
@@ -19,21 +19,22 @@ _SPACES = (
 WHITE_SPACE = f"[ {_SPACES}]"
 _ASCII = r"[\x01-\x7f]*"
 
-# Letters that ICU lowers by the language of the machine (Turkish, Lithuanian); here they lower as
-# str.lower does, wherever the graph runs. ASCII letters are the rest of them.
+# ICU lowers these letters according to the locale of the machine (Turkish, Lithuanian). They are
+# lowered here as in str.lower, so that the result is the same everywhere. The only other letters
+# that depend on the locale are ASCII, which `lower` handles separately.
 _LOWERED_BY_LANGUAGE = {"İ": "i̇", "Ì": "ì", "Í": "í", "Ĩ": "ĩ", "Į": "į"}
 
-# tf.strings.lower and others end a text at NUL. This stands for it: a code point that will never be
-# assigned, and that no vocabulary has, so that it is unknown like NUL.
+# tf.strings.lower and other operations end a text at NUL. This code point takes its place: it will
+# never be assigned and is in no vocabulary, so it is an unknown character, as NUL is.
 NUL = "\U0010ffff"
 
 
 def normalize(texts: tf.Tensor, settings: Preprocessing) -> tf.Tensor:
-    """Returns the texts that SentencePiece gets, string [B].
+    """Returns the texts as they are passed to SentencePiece, string [B].
 
-    Invalid UTF-8 becomes U+FFFD, and NUL becomes `NUL`.
+    Invalid UTF-8 becomes U+FFFD, and the NUL character becomes the constant `NUL`.
     """
-    # Most batches of English are ASCII, for which half of the steps do nothing.
+    # Most English batches are ASCII, for which half of the steps can be skipped.
     ascii_only = tf.reduce_all(tf.strings.regex_full_match(texts, _ASCII))
     return tf.cond(
         ascii_only,
@@ -65,22 +66,23 @@ def _normalize_unicode(texts: tf.Tensor, settings: Preprocessing) -> tf.Tensor:
 
 
 def lower(texts: tf.Tensor) -> tf.Tensor:
-    """Lowers whole texts as str.lower does: sigma by its place in the word.
+    """Lowers whole texts as str.lower does; sigma depends on its position in the word.
 
-    No text may hold NUL or a letter of `_LOWERED_BY_LANGUAGE`: `lower_each` or NFKD comes before.
+    The texts must not contain the NUL character or a letter of `_LOWERED_BY_LANGUAGE`; call
+    `lower_each` or apply NFKD first.
     """
     return tf.strings.lower(tf.strings.lower(texts), encoding="utf-8")
 
 
 def lower_each(texts: tf.Tensor) -> tf.Tensor:
-    """Lowers one character at a time, as str.lower does with each."""
+    """Lowers the texts one character at a time, each as str.lower does."""
     for upper, lowered in {"Σ": "σ", **_LOWERED_BY_LANGUAGE}.items():
         texts = tf.strings.regex_replace(texts, upper, lowered)
     return lower(texts)
 
 
 def hide_nul(texts: tf.Tensor) -> tf.Tensor:
-    """Puts `NUL` where NUL stands."""
+    """Replaces the NUL character with the constant `NUL`."""
     return tf.strings.regex_replace(texts, r"\x00", NUL)
 
 
@@ -90,7 +92,7 @@ def show_nul(texts: tf.Tensor) -> tf.Tensor:
 
 
 def _join_on_space(texts: tf.Tensor, spaces: str) -> tf.Tensor:
-    # Single spaces, by far the most, are left as they are.
+    # Single spaces, by far the most common, are not matched.
     return tf.strings.strip(tf.strings.regex_replace(texts, f"[ {spaces}]{{2,}}|[{spaces}]", " "))
 
 

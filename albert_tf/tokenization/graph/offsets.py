@@ -1,6 +1,6 @@
-"""Where tokens stand in the original text, as TensorFlow operations: offsets.py in bytes.
+"""The offsets of offsets.py as TensorFlow operations, counted in bytes of the original text.
 
-Shapes: N characters of all normalised texts together; T tokens, U after the digit-comma rule.
+Shapes: N characters of all normalised texts; T tokens before the digit-comma rule, U after it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def locate(
       texts: the original texts, string [B].
       aligned: the normalised texts.
       starts: where tokens begin in the normalised texts, in bytes, int64 [T].
-      limits: likewise, where they end.
-      rows: the text of each, int64 [T].
+      limits: where tokens end in the normalised texts, in bytes, int64 [T].
+      rows: the index of the text that each token belongs to, int64 [T].
       expanded: the tokens after the digit-comma rule.
     """
     begin, end = _characters(aligned, starts, limits, rows)
@@ -48,7 +48,7 @@ def locate(
 def _characters(
     aligned: Aligned, starts: tf.Tensor, limits: tf.Tensor, row: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Turns bytes of the normalised texts into indices of their characters, int32 [T] each."""
+    """Converts byte offsets in the normalised texts to character indices, int32 [T] each."""
     codes = aligned.codes
     size = 1 + sum(tf.cast(codes > top, tf.int64) for top in (0x7F, 0x7FF, 0xFFFF))  # [N]
     before = tf.concat([[0], tf.cumsum(size)], 0)  # [N + 1], over all texts
@@ -57,7 +57,7 @@ def _characters(
 
 
 def _next_visible(codes: tf.Tensor) -> tf.Tensor:
-    """Returns for each character the first that is no blank, from it on, int32 [N + 1]."""
+    """Returns, for each character, the index of the first nonblank from it on, int32 [N + 1]."""
     codes = codes[:, tf.newaxis]
     blank = tf.reduce_any(tf.logical_and(codes >= _LOWEST, codes <= _HIGHEST), 1)  # [N]
     count = tf.size(blank)
@@ -69,12 +69,12 @@ def _next_visible(codes: tf.Tensor) -> tf.Tensor:
 def _sources(
     texts: tf.Tensor, aligned: Aligned, begin: tf.Tensor, end: tf.Tensor, row: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns where characters `begin` to `end` of the normalised texts came from."""
+    """Returns the source of characters `begin` to `end` of the normalised texts."""
     size = tf.cast(tf.strings.length(texts), tf.int64)
     in_text = tf.cast(begin, tf.int64) < tf.gather(aligned.row_splits, row + 1)
-    # One more element, so that an index past the last character can be looked up.
+    # One extra element, because the index may be one past the last character.
     start = tf.gather(tf.concat([aligned.starts, [0]], 0), begin)
     start = tf.where(in_text, start, tf.gather(size, row))
     limit = tf.gather(tf.concat([[0], aligned.limits], 0), end)
-    # Never before the start: marks that NFKD sorted may lie the other way round.
+    # The limit is never before the start, even where NFKD swapped two marks.
     return start, tf.where(begin < end, tf.maximum(start, limit), start)

@@ -1,6 +1,6 @@
-"""Putting token ids into model inputs inside a graph, with the result of packing.py.
+"""Packs token ids into model inputs inside a graph, with the same result as packing.py.
 
-Shapes: B texts, S the sequence length, T tokens of a segment of all texts together.
+Shapes: B texts; S the sequence length; T tokens of one segment of all texts.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ def pack(
     seq_length: int | tf.Tensor,
     special: SpecialIds,
 ) -> dict[str, tf.Tensor]:
-    """Returns [CLS] A [SEP], or [CLS] A [SEP] B [SEP], padded right, as the three encoder inputs.
+    """Returns the three encoder inputs for [CLS] A [SEP] or [CLS] A [SEP] B [SEP], padded right.
 
-    Too many tokens are cut at the ends of the segments, from the longer one first, from the second
-    if they are equal. For two segments that is the same as round robin.
+    Segments that are too long are cut at their ends, the longer one first, or the second if both
+    are equally long. For two segments this is equivalent to round robin.
 
     Args:
       segments: one or two, int32 [B, (tokens)] or [B, (words), (tokens)].
@@ -38,14 +38,16 @@ def pack(
     """
     segments = [segments] if isinstance(segments, tf.RaggedTensor) else list(segments)
     if len(segments) not in (1, 2):
-        raise InputError(f"Packing takes one or two segments. Received {len(segments)}.")
+        raise InputError(
+            f"Packing takes one or two segments. Received {len(segments)}. Pack them in pairs."
+        )
     segments = [s.merge_dims(1, -1) if s.shape.rank > 2 else s for s in segments]
     needed = special_count(len(segments))
     check = tf.debugging.Assert(
         seq_length >= needed,
         [
             f"A sequence of {len(segments)} segment(s) must have room for its {needed} special "
-            "tokens. Use a larger one. Received seq_length =",
+            "tokens. Use a larger seq_length. Received seq_length =",
             seq_length,
         ],
     )
@@ -70,7 +72,7 @@ def pack(
 
 
 def _kept(lengths: list[tf.Tensor], budget: tf.Tensor) -> list[tf.Tensor]:
-    """Returns how many tokens of each segment stay, [B, 1] each; see `packing.truncate`."""
+    """Returns the number of tokens to keep of each segment, [B, 1]; see `packing.truncate`."""
     if len(lengths) == 1:
         return [tf.minimum(lengths[0], budget)]
     first, second = lengths
@@ -79,7 +81,7 @@ def _kept(lengths: list[tf.Tensor], budget: tf.Tensor) -> list[tf.Tensor]:
 
 
 def _tokens(segment: tf.RaggedTensor, index: tf.Tensor) -> tf.Tensor:
-    """Returns the token at `index` of each row, [B, S]; anything where there is none."""
+    """Returns the token at `index` of each row, [B, S]; arbitrary where there is no token."""
     flat = tf.concat([segment.values, [0]], 0)  # [T + 1]
     last = tf.size(segment.values)
     starts = tf.cast(segment.row_starts(), tf.int32)[:, tf.newaxis]  # [B, 1]

@@ -1,9 +1,9 @@
-"""Special tokens written in a text, which rules "hugging_face" read as such, inside a graph.
+"""Handles special tokens written in a text, under the "hugging_face" rules, inside a graph.
 
-A text is split at them. What lies between is tokenized like a text of its own, and the special ids
-are put back.
+Each text is split at its special tokens. The segments between them are tokenized as separate texts,
+and the special ids are then put back.
 
-Shapes: B texts; P segments of all texts together.
+Shapes: B texts; P segments of all texts.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class Segments(NamedTuple):
     """The segments of texts.
 
     Attributes:
-      texts: string [P]; empty where a special token stands.
-      special: the special id there, int32 [P], and -1 elsewhere.
-      starts: the byte of the text where each begins, int64 [P].
-      limits: likewise, where each ends.
+      texts: string [P]; empty for a special token.
+      special: int32 [P]; the id of a special token, and -1 for other segments.
+      starts: the byte of the text where each segment begins, int64 [P].
+      limits: the byte of the text where each segment ends, int64 [P].
       row_splits: int64 [B + 1], over P.
     """
 
@@ -36,9 +36,9 @@ class Segments(NamedTuple):
 
 
 def split(texts: tf.Tensor, ids: special_ids.SpecialIds, lower_case: bool) -> Segments:
-    """Returns the segments of texts, string [B]."""
+    """Splits texts, string [B], at special tokens."""
     pattern = special_ids.text_pattern(lower_case)
-    # tf_text.regex_split ends a text at NUL too.
+    # tf_text.regex_split also ends a text at NUL.
     has_nul = tf.strings.regex_full_match(texts, r"(?s).*\x00.*")
     parts = tf_text.regex_split(graph_normalization.hide_nul(texts), pattern, pattern)
     values = parts.values  # [P]
@@ -49,7 +49,7 @@ def split(texts: tf.Tensor, ids: special_ids.SpecialIds, lower_case: bool) -> Se
     for piece, index in zip(special_ids.PIECES, ids):
         special = tf.where(lowered == piece.lower(), index, special)
     special = tf.where(tf.strings.regex_full_match(values, pattern), special, -1)
-    # The parts cover the text, so their lengths tell where they lie.
+    # The parts cover the whole text, so their lengths give their positions.
     reach = tf.concat([[0], tf.cumsum(tf.cast(tf.strings.length(values), tf.int64))], 0)
     before_row = tf.gather(tf.gather(reach, parts.row_splits), rows)  # [P]
     plain = tf.where(special >= 0, "", values)
@@ -59,9 +59,17 @@ def split(texts: tf.Tensor, ids: special_ids.SpecialIds, lower_case: bool) -> Se
 
 
 def join(segments: Segments, values: tf.RaggedTensor, of_special: tf.Tensor) -> tf.RaggedTensor:
-    """Returns [B, (T)]: `values` of the segments [P, (t)], and `of_special` [P] of the others."""
-    kept = tf.boolean_mask(of_special, segments.special >= 0)
-    here = tf.RaggedTensor.from_row_lengths(kept, tf.cast(segments.special >= 0, tf.int64))
-    merged = tf.concat([here, values], 1)  # [P, (0 or 1, then t)]
+    """Joins the values of all segments of each text, [B, (T)].
+
+    Args:
+      segments: the segments.
+      values: the values of the plain segments, [P, (t)].
+      of_special: the values of the special tokens, [P]; those of other segments are ignored.
+    """
+    is_special = segments.special >= 0
+    special = tf.RaggedTensor.from_row_lengths(
+        tf.boolean_mask(of_special, is_special), tf.cast(is_special, tf.int64)
+    )
+    merged = tf.concat([special, values], 1)  # [P, (0 or 1, then t)]
     splits = tf.gather(merged.row_splits, segments.row_splits)
     return tf.RaggedTensor.from_row_splits(merged.values, splits)

@@ -1,4 +1,4 @@
-"""`GraphTokenizer`: the ids of AlbertTokenizer from inside a TensorFlow graph."""
+"""`GraphTokenizer`: gives the same ids as AlbertTokenizer inside a TensorFlow graph."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
 class GraphTokenizer(tf.Module):
-    """Gives the ids of an AlbertTokenizer in a `tf.function`, in `tf.data` and in a SavedModel.
+    """An AlbertTokenizer for use in a `tf.function`, in `tf.data` and in a SavedModel.
 
-    The SentencePiece model lies in the graph. The operations run on CPUs only; make the object
-    outside of a strategy's scope.
+    The graph contains the SentencePiece model. The operations run on CPUs only; create the object
+    outside a strategy's scope.
 
-    Two things can differ from Python. Behind the first 4,000 tokens of a text, a near tie between
-    two ways to split a word may be broken the other way, see graph/sentencepiece.py. And 40 of the
-    282,230 code points that Unicode 14 assigns, all capital letters that came with it (Vithkuqi,
-    Glagolitic, Latin Extended-D), are not lowered; none differs in a cased model. Letters newer
-    than the Unicode of the running Python may differ too.
+    The ids can differ from those of the Python tokenizer in two cases. After the first 4,000 tokens
+    of a text, a near tie between two ways to split a word may be resolved differently; see
+    graph/sentencepiece.py. And of the 282,230 code points that Unicode 14 assigns, 40 are not
+    lower-cased: all are capital letters added in that version (Vithkuqi, Glagolitic, Latin
+    Extended-D). Cased models are not affected. Letters newer than the Unicode version of the
+    running Python may differ too.
 
     Args:
-      tokenizer: gives the model and the settings.
+      tokenizer: provides the model and the settings.
     """
 
     def __init__(self, tokenizer: AlbertTokenizer) -> None:
@@ -41,16 +42,16 @@ class GraphTokenizer(tf.Module):
         """Returns the ids, int32 [B, (tokens)], of texts, string [B], without special tokens."""
         if self.preprocessing.rules != "hugging_face":
             return self._ids(texts)
-        segments = self._segments(texts)
-        return segments.join(segments, self._ids(segments.texts), segments.special)
+        parts = self._segments(texts)
+        return segments.join(parts, self._ids(parts.texts), parts.special)
 
     def tokenize_with_offsets(
         self, texts: tf.Tensor
     ) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
-        """Returns ids and where each stands in the text, in bytes.
+        """Returns the ids and their positions in the text, in bytes.
 
-        The bytes from start to limit, normalised, are the piece without its "▁". A "▁" of its own
-        has no bytes.
+        Normalising the bytes from start to limit gives the piece without its "▁". A lone "▁" spans
+        no bytes.
 
         Args:
           texts: string [B].
@@ -60,13 +61,13 @@ class GraphTokenizer(tf.Module):
         """
         if self.preprocessing.rules != "hugging_face":
             return self._ids_with_offsets(texts)
-        segments = self._segments(texts)
-        ids, starts, limits = self._ids_with_offsets(segments.texts)
-        begin = segments.starts[:, tf.newaxis]
+        parts = self._segments(texts)
+        ids, starts, limits = self._ids_with_offsets(parts.texts)
+        begin = parts.starts[:, tf.newaxis]
         return (
-            segments.join(segments, ids, segments.special),
-            segments.join(segments, starts + begin, segments.starts),
-            segments.join(segments, limits + begin, segments.limits),
+            segments.join(parts, ids, parts.special),
+            segments.join(parts, starts + begin, parts.starts),
+            segments.join(parts, limits + begin, parts.limits),
         )
 
     def _segments(self, texts: tf.Tensor) -> segments.Segments:
@@ -88,7 +89,7 @@ class GraphTokenizer(tf.Module):
 
 
 def _rows(values: tf.Tensor, row_splits: tf.Tensor, texts: tf.Tensor) -> tf.RaggedTensor:
-    """Returns [B, (tokens)] with the batch size that the texts have, static if theirs is."""
+    """Returns [B, (tokens)]; the batch size is static if that of the texts is."""
     static = texts.shape[0]
     row_splits = tf.ensure_shape(row_splits, [None if static is None else static + 1])
     return tf.RaggedTensor.from_row_splits(values, row_splits, validate=False)

@@ -1,4 +1,4 @@
-"""The masks of the graph against those of masking.py, whose rules they share."""
+"""Compares the masks drawn in the graph with those of masking.py, which follow the same rules."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def instances():
 
 @pytest.fixture(scope="module")
 def many():
-    """One layout many times, so that each token has a rate of its own."""
+    """The same layout many times, to measure how often each token is masked."""
     return Instances([draw_layout(np.random.default_rng(4), WIDTH - 3)] * ROWS)
 
 
@@ -36,11 +36,11 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_masks_whole_units_up_to_the_budget_of_the_static_masks(instances, settings):
+def test_masks_whole_units_within_the_same_budget_as_static_masks(instances, settings):
     out = instances.masked(settings, [1, 2])
     chosen = instances.chosen(out)
     assert not (chosen & ~instances.maskable).any()
-    assert (chosen.sum(1) == out.weights.sum(1)).all()  # no position twice
+    assert (chosen.sum(1) == out.weights.sum(1)).all()  # No position occurs twice.
     unit, sizes = masking.units(instances.maskable, instances.begins)
     for row in range(0, ROWS, 11):
         inside = instances.maskable[row]
@@ -55,15 +55,15 @@ def test_masks_whole_units_up_to_the_budget_of_the_static_masks(instances, setti
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_every_token_is_masked_as_often_as_by_the_static_masks(many, settings):
+def test_every_token_is_masked_as_often_as_with_static_masks(many, settings):
     chosen = many.chosen(many.masked(settings, [5, 6])).mean(0)
     expected = many.expected(settings)[0].mean(0)
     error = standard_error((chosen + expected) / 2, ROWS / 2)
     assert (np.abs(chosen - expected) <= 4.5 * error).all()
-    assert chosen[many.maskable[0]].std() > 0.005  # the rates differ: long units fit less often
+    assert chosen[many.maskable[0]].std() > 0.005  # Rates differ, as long units fit less often.
 
 
-def test_labels_and_replacements(instances):
+def test_labels_and_replacements_follow_the_rules(instances):
     out = instances.masked(SETTINGS["usual"], [9, 10])
     chosen = instances.chosen(out)
     assert (out.input_ids[~chosen] == instances.ids[~chosen]).all()
@@ -82,7 +82,7 @@ def test_labels_and_replacements(instances):
     assert VOCAB_SIZE - 9 < new[random].max() < VOCAB_SIZE
 
 
-def test_masks_depend_on_the_seed_alone(instances):
+def test_masks_depend_only_on_the_seed(instances):
     one, two, other, next_ = (
         instances.masked(SETTINGS["usual"], seed) for seed in ([1, 2], [1, 2], [2, 2], [1, 3])
     )
@@ -92,7 +92,7 @@ def test_masks_depend_on_the_seed_alone(instances):
         assert ((one.positions != different.positions).any(1)).mean() > 0.9
 
 
-def test_a_segment_alone_and_an_instance_without_text():
+def test_single_segments_are_masked_and_empty_instances_are_not():
     both = Instances([([11, 0], [1, 2, 2, 4]), ([2, 1], [])])
     chosen = both.chosen(both.masked(Masking(rate=0.99, max_predictions=20), [0, 0]))
     assert np.flatnonzero(chosen[0]).tolist() == list(range(1, 10))

@@ -1,4 +1,4 @@
-"""The n-grams of the graph against those of masking.py and of the original."""
+"""Compares the n-grams drawn in the graph with those of masking.py and of the original."""
 
 import json
 
@@ -18,7 +18,7 @@ STATISTICS = json.loads((TESTDATA / "pretraining_data/original_stats.json").read
 
 
 def ngrams(units, budget, settings, seed):
-    """Returns how many runs of 1, 2 and 3 units are masked."""
+    """Returns the number of masked runs of 1, 2 and 3 units."""
     seed = tf.constant(seed, tf.int64)
     runs = choose(tf.constant(units), tf.constant(budget, tf.int32), settings, seed)
     begin, size = runs.begin.numpy()[..., None], runs.size.numpy()[..., None]  # [B, C, 1]
@@ -29,7 +29,7 @@ def ngrams(units, budget, settings, seed):
 
 
 @pytest.mark.parametrize("favor_longer", [False, True])
-def test_lengths_of_ngrams(favor_longer):
+def test_ngram_lengths_equal_static_masking(favor_longer):
     instances = draw_instances()
     settings = Masking(max_predictions=9, rate=0.2, favor_longer=favor_longer)
     budget = masking.budgets(instances.maskable, settings)
@@ -41,7 +41,7 @@ def test_lengths_of_ngrams(favor_longer):
         assert abs(shares[0] - shares[1]) < 4.5 * error
 
 
-def test_lengths_of_ngrams_on_the_originals_corpus(golden_builds):
+def test_ngram_lengths_equal_the_original_on_its_corpus(golden_builds):
     files = tf.data.Dataset.list_files(str(golden_builds["dynamic"] / "*.tfrecord"), shuffle=False)
     (serialized,) = tf.data.TFRecordDataset(files).batch(10_000)
     parsed = record_batches.parse_dynamic(serialized, Kind(True, False, True))

@@ -21,10 +21,10 @@ def test_digits_and_other_signs_begin_a_unit():
     assert starts("▁in", "1995", "s", "0,", "→") == [True, True, False, True, True]
 
 
-def test_signs_of_the_original_continue_a_longer_piece():
+def test_listed_signs_continue_a_unit_in_longer_pieces():
     assert starts("▁x", "),", "e.g", "'t") == [True, False, False, True]
 
 
-def test_keeps_the_starts_of_the_tokenizer():
-    words = np.array([True, False, True])  # as in a script without spaces
+def test_word_starts_of_the_tokenizer_begin_a_unit():
+    words = np.array([True, False, True])  # As in a script without spaces.
     assert unit_starts(["▁日", "本", "語"], words).tolist() == [True, False, True]

@@ -17,7 +17,7 @@ MASK_ID = 4
 
 
 def instances(rows, width, seed=0, unit_share=0.6):
-    """Returns ids, maskable and unit starts: [CLS] A [SEP] B [SEP] in rows of several lengths."""
+    """Returns ids, maskable and unit starts of [CLS] A [SEP] B [SEP] rows of different lengths."""
     rng = np.random.default_rng(seed)
     ids = rng.integers(5, 900, (rows, width)).astype(np.int32)
     maskable = np.zeros((rows, width), bool)
@@ -29,14 +29,14 @@ def instances(rows, width, seed=0, unit_share=0.6):
     return ids, maskable, rng.random((rows, width)) < unit_share
 
 
-def test_budget_counts_special_tokens_and_has_bounds():
+def test_budget_counts_special_tokens_and_is_bounded():
     maskable = np.zeros((4, 50), bool)
     maskable[0, 1:3] = True  # [CLS] 2 [SEP]: 4 tokens, 0.6 -> 1
     maskable[1, [1, 3]] = True  # 5 tokens, 0.75 -> 1
     maskable[2, 1:40] = True
     maskable[2, 20] = False  # 38 + 3 tokens, 6.15 -> 6
     maskable[3, 1:49] = True
-    maskable[3, 7] = False  # 50 tokens, 7.5 -> 8, over the bound
+    maskable[3, 7] = False  # 50 tokens, 7.5 -> 8, above the maximum
     assert budgets(maskable, Masking(max_predictions=7)).tolist() == [1, 1, 6, 7]
 
 
@@ -47,7 +47,7 @@ def test_masks_whole_units_within_the_budget():
     chosen, ngrams = choose(maskable, begins, budget, masking, np.random.default_rng(1))
     assert not (chosen & ~maskable).any()
     assert (chosen.sum(1) <= budget).all()
-    assert (chosen.sum(1) >= 1).mean() > 0.99  # a unit may be larger than a small budget
+    assert (chosen.sum(1) >= 1).mean() > 0.99  # A unit can be larger than a small budget.
     taken = 0
     for row in range(len(ids)):
         unit, units = [], []
@@ -62,26 +62,26 @@ def test_masks_whole_units_within_the_budget():
     assert taken == (ngrams * [1, 2, 3]).sum()
 
 
-def test_lengths_of_ngrams_follow_their_probabilities():
-    # One unit a token and a budget of 3: the first draw fits; after a run of 1, draws of 2 and 3
-    # become 2; the rest is filled with runs of 1.
+def test_ngram_lengths_follow_their_probabilities():
+    # Each token is a unit and the budget is 3: the first draw always fits; after a run of 1, draws
+    # of 2 and 3 become 2; the rest is filled with runs of 1.
     rows, width = 4001, 120
     maskable = np.ones((rows, width), bool)
     budget = np.full(rows, 3)
     _, ngrams = choose(maskable, maskable, budget, Masking(), np.random.default_rng(2))
     p1, p2, p3 = 6 / 11, 3 / 11, 2 / 11
     expected = np.array([p1 * (1 + 2 * p1) + p2, p2 + p1 * (1 - p1), p3])
-    # 0.01: a run that starts at the last units is shorter.
+    # The extra 0.01 allows for runs that start at the last units and are therefore shorter.
     np.testing.assert_allclose(ngrams / rows, expected, atol=4 * np.sqrt(0.5 / rows) + 0.01)
 
 
-def test_probabilities():
+def test_ngram_probabilities():
     np.testing.assert_allclose(Masking().ngram_probabilities(), [6 / 11, 3 / 11, 2 / 11])
     longer = Masking(favor_longer=True, max_ngram=4).ngram_probabilities()
     np.testing.assert_allclose(longer, np.array([3, 4, 6, 12]) / 25)
 
 
-def test_replacements_are_80_10_10_and_touch_chosen_tokens_only():
+def test_chosen_tokens_are_replaced_80_10_10_and_others_are_kept():
     ids, maskable, begins = instances(3001, 37, seed=3)
     masking = Masking(max_predictions=6)
     random_ids = np.arange(5, 900, dtype=np.int32)
@@ -108,10 +108,10 @@ def test_predictions_are_ascending_and_padded_with_zeros():
     assert labels.tolist() == [[101, 104, 105, 0], [110, 0, 0, 0]]
     assert weights.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0]]
     assert (positions.dtype, labels.dtype, weights.dtype) == (np.int32, np.int32, np.float32)
-    assert predictions(ids, chosen, 9)[0].shape == (2, 9)  # more than there are positions
+    assert predictions(ids, chosen, 9)[0].shape == (2, 9)  # More than there are positions.
 
 
-def test_mask_joins_the_steps_and_depends_on_the_generator_alone():
+def test_masks_depend_only_on_the_generator():
     ids, maskable, begins = instances(11, 24, seed=6)
     args = (ids, maskable, begins, Masking(max_predictions=5), MASK_ID, np.arange(5, 900))
     before = ids.copy()
@@ -134,44 +134,44 @@ def test_permutation_shuffles_and_predicts_further_whole_units():
     plain = dataclasses.replace(masking, permute=False)
     alike = mask(ids, maskable, begins, plain, MASK_ID, np.arange(5, 900), np.random.default_rng(1))
     chosen, masked = np.zeros(ids.shape, bool), np.zeros(ids.shape, bool)
-    for marks, found in ((chosen, out), (masked, alike)):
-        rows, slots = np.nonzero(found.weights)
-        marks[rows, found.positions[rows, slots]] = True
-        assert (ids[rows, found.positions[rows, slots]] == found.labels[rows, slots]).all()
+    for marks, result in ((chosen, out), (masked, alike)):
+        rows, slots = np.nonzero(result.weights)
+        marks[rows, result.positions[rows, slots]] = True
+        assert (ids[rows, result.positions[rows, slots]] == result.labels[rows, slots]).all()
     moved = chosen & ~masked
     assert (out.permuted, alike.permuted) == (moved.sum(), 0)
-    assert (masked <= chosen).all()  # the masks are those without permutation
+    assert (masked <= chosen).all()  # Permutation does not change the masks.
     np.testing.assert_array_equal(out.input_ids[~moved], alike.input_ids[~moved])
     assert abs(moved.sum() / masked.sum() - 1) < 0.05
     assert (moved.sum(1) <= budgets(maskable, masking)).all()
     for row in range(0, 1501, 7):
         assert sorted(out.input_ids[row][moved[row]]) == sorted(ids[row][moved[row]])
     starts = begins | ~np.pad(maskable[:, :-1], ((0, 0), (1, 0)))
-    inside = maskable[:, 1:] & ~starts[:, 1:]  # continues the unit of the token before
+    inside = maskable[:, 1:] & ~starts[:, 1:]  # Continues the unit of the previous token.
     assert (moved[:, 1:] == moved[:, :-1])[inside].all()
     assert (out.input_ids[moved] != ids[moved]).mean() > 0.5
 
 
 def by_the_original(units, budget, max_ngram, rng):
-    """Which positions are masked, and where those that are shuffled get their token from.
+    """Returns the masked positions, and for each shuffled position the source of its token.
 
-    The rule of create_masked_lm_predictions (google-research/albert, create_pretraining_data.py)
-    for one instance, unit by unit.
+    Applies the rule of create_masked_lm_predictions (google-research/albert,
+    create_pretraining_data.py) to one instance, unit by unit.
     """
     lengths = np.arange(1, max_ngram + 1)
     taken = set()
 
     def pick():
-        found = []
+        picked = []
         for first in rng.permutation(len(units)):
             for n in range(rng.choice(lengths, p=(1 / lengths) / (1 / lengths).sum()), 0, -1):
                 run = [position for unit in units[first : first + n] for position in unit]
-                if len(found) + len(run) <= budget:
+                if len(picked) + len(run) <= budget:
                     break
-            if len(found) + len(run) <= budget and taken.isdisjoint(run):
-                found += run
+            if len(picked) + len(run) <= budget and taken.isdisjoint(run):
+                picked += run
                 taken.update(run)
-        return sorted(found)
+        return sorted(picked)
 
     masked, moved = pick(), pick()
     return masked, dict(zip(moved, rng.permutation(moved)))
@@ -186,21 +186,21 @@ def test_permutation_follows_the_rule_of_the_original():
     for position in np.flatnonzero(maskable[0]):
         units += [[]] if begins[0, position] else []
         units[-1].append(position)
-    ids = np.tile(np.arange(100, 100 + width, dtype=np.int32), (rows, 1))  # a token tells its place
+    ids = np.tile(np.arange(100, 100 + width, dtype=np.int32), (rows, 1))  # Ids encode positions.
     out = mask(ids, maskable, begins, masking, MASK_ID, np.array([7]), np.random.default_rng(2))
     plain = dataclasses.replace(masking, permute=False)
     alike = mask(ids, maskable, begins, plain, MASK_ID, np.array([7]), np.random.default_rng(2))
 
-    def found(row):
+    def ours(row):
         masked, chosen = (x.positions[row][x.weights[row] > 0] for x in (alike, out))
         moved = np.setdiff1d(chosen, masked)
         return masked, dict(zip(moved, out.input_ids[row][moved] - 100))
 
     rng = np.random.default_rng(3)
-    counts = np.zeros((2, 4, width))  # of ours and of the original's
+    counts = np.zeros((2, 4, width))  # For ours and for the original.
     for row in range(rows):
-        theirs = by_the_original(units, 5, masking.max_ngram, rng)  # 30 x 0.17, rounded
-        for count, (masked, sources) in zip(counts, (found(row), theirs)):
+        theirs = by_the_original(units, 5, masking.max_ngram, rng)  # 5 is 30 x 0.17, rounded.
+        for count, (masked, sources) in zip(counts, (ours(row), theirs)):
             assert sorted(sources) == sorted(sources.values())
             assert not set(masked) & set(sources) and max(len(masked), len(sources)) <= 5
             count[0, masked] += 1
@@ -232,6 +232,6 @@ def test_an_instance_without_text_has_no_predictions():
         ({"max_ngram": 0}, "max_ngram must be at least 1. Received 0"),
     ],
 )
-def test_bad_settings(arguments, message):
+def test_invalid_settings_are_errors(arguments, message):
     with pytest.raises(InputError, match=message):
         Masking(**arguments)

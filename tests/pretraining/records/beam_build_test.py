@@ -12,9 +12,7 @@ from albert_tf.pretraining.records.pretraining_data import build
 from tests.support.pretraining_corpus import CORPUS, VOCAB, digests
 
 
-def test_a_pipeline_that_stops_in_the_middle_goes_on(
-    tmp_path, ten_shards, undisturbed, monkeypatch
-):
+def test_an_interrupted_pipeline_resumes(tmp_path, ten_shards, undisturbed, monkeypatch):
     write = beam_build._Write.__call__
 
     def fail_once(self, key, blocks):
@@ -33,7 +31,7 @@ def test_a_pipeline_that_stops_in_the_middle_goes_on(
     assert kept
 
 
-def test_a_remote_store_holds_the_same_files(tmp_path):
+def test_a_remote_store_gets_the_same_files(tmp_path):
     store = UPath("memory://text")
     halves = gzip.decompress(CORPUS.read_bytes()).decode().split("\n\n")
     for name, documents in (("a.txt.gz", halves[:150]), ("b.txt.gz", halves[150:])):
@@ -47,25 +45,25 @@ def test_a_remote_store_holds_the_same_files(tmp_path):
         manifest = build("memory://text/*.gz", VOCAB, out, settings, **engine)
         assert digests(UPath(out)) == digests(tmp_path / "out")
         assert build("memory://text/*.gz", VOCAB, out, settings, **engine) == manifest
-        with pytest.raises(InputError, match=f"may be resumed.*memory://data/{name}"):
+        with pytest.raises(InputError, match=f"can be resumed only.*memory://data/{name}"):
             build("memory://text/*.gz", VOCAB, out, dataclasses.replace(settings, seed=1))
 
 
-def test_progress_is_told_from_the_first_block_to_the_last(tmp_path, ten_shards, monkeypatch):
+def test_progress_is_reported_from_start_to_end(tmp_path, ten_shards, monkeypatch):
     monkeypatch.setattr(beam_progress, "SECONDS", 0.002)
-    told = []
+    reports = []
     manifest = build(
         *(str(CORPUS), VOCAB, tmp_path / "out", ten_shards),
         runner="DirectRunner",
-        progress=lambda counts, total: told.append((counts["instances"], counts["text_bytes"])),
+        progress=lambda counts, total: reports.append((counts["instances"], counts["text_bytes"])),
     )
     total = manifest["input"][0]["text_bytes"]
-    assert told[0] == (0, 0) and told[-1] == (manifest["counts"]["instances"], total)
-    assert told == sorted(told)
-    assert any(0 < text_bytes < total for _, text_bytes in told)
+    assert reports[0] == (0, 0) and reports[-1] == (manifest["counts"]["instances"], total)
+    assert reports == sorted(reports)
+    assert any(0 < text_bytes < total for _, text_bytes in reports)
 
 
-def test_unknown_runner(tmp_path):
+def test_an_unknown_runner_is_an_error(tmp_path):
     with pytest.raises(InputError, match="a runner of Apache Beam. Received 'NoRunner'.*Valid"):
         build(str(CORPUS), VOCAB, tmp_path / "out", runner="NoRunner")
     assert not (tmp_path / "out").exists()

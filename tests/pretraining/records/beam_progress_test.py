@@ -1,4 +1,4 @@
-"""What workers count is summed once, whenever it is looked at."""
+"""The counts of all workers are reported, each exactly once."""
 
 from collections import Counter
 
@@ -22,11 +22,11 @@ def test_the_counts_of_all_workers_are_reported_once(tmp_path, watch, reports, m
     monkeypatch.setattr(beam_progress, "SECONDS", 0.0)
     one, other = Tally(tmp_path), Tally(tmp_path)
     one.add({"documents": 2, "instances": 5})
-    watch.look()
+    watch.poll()
     other.add({"documents": 1})
     one.add({"documents": 4, "instances": 3})
-    watch.look()
-    watch.look()
+    watch.poll()
+    watch.poll()
     assert [+report for report in reports] == [
         Counter(documents=2, instances=5),
         Counter(documents=5, instances=3),
@@ -34,29 +34,29 @@ def test_the_counts_of_all_workers_are_reported_once(tmp_path, watch, reports, m
     ]
 
 
-def test_a_file_that_is_being_written_keeps_its_last_counts(tmp_path, watch, reports):
+def test_a_partly_written_file_keeps_its_last_counts(tmp_path, watch, reports):
     Tally(tmp_path).add({"documents": 2})
-    watch.look()
+    watch.poll()
     next(tmp_path.iterdir()).write_text('{"docum')
-    watch.look()
+    watch.poll()
     assert [report["documents"] for report in reports] == [2, 0]
 
 
-def test_a_block_that_was_done_twice_is_taken_back(watch, reports, tmp_path):
+def test_counts_of_a_repeated_block_are_subtracted(watch, reports, tmp_path):
     Tally(tmp_path).add({"documents": 7})
-    watch.look()
+    watch.poll()
     watch.settle({"documents": 4})
     assert [report["documents"] for report in reports] == [7, -3]
 
 
-def test_files_come_now_and_then_and_are_gone_at_the_end(tmp_path, watch):
-    Tally(tmp_path).add({"documents": 9})  # of a run that was killed
+def test_progress_files_are_written_periodically_and_removed_at_the_end(tmp_path, watch):
+    Tally(tmp_path).add({"documents": 9})  # From a run that was killed.
     with watch.running():
         assert not list(tmp_path.iterdir())
         tally = Tally(tmp_path)
         tally.add({"documents": 2})
         (path,) = tmp_path.iterdir()
         before = path.read_bytes()
-        tally.add({"documents": 2})  # less than SECONDS later
+        tally.add({"documents": 2})  # Less than SECONDS later.
         assert path.read_bytes() == before
     assert not list(tmp_path.iterdir())

@@ -28,7 +28,7 @@ def test_entry_has_the_checksums_of_the_files(tmp_path):
     assert empty.startswith("e3b0c44298fc1c14") and one.startswith("2d711642b726b044")
 
 
-def test_records_appear_when_they_are_whole(tmp_path):
+def test_record_files_appear_when_they_are_complete(tmp_path):
     path = tmp_path / "a.tfrecord"
     with pytest.raises(KeyError), open_records(path) as writer:
         writer.write(b"one")
@@ -46,7 +46,7 @@ def test_records_appear_when_they_are_whole(tmp_path):
         tf.errors.ResourceExhaustedError(None, None, "No space left on device"),
     ],
 )
-def test_errors_of_writing_tell_how_to_go_on(error):
+def test_write_errors_explain_how_to_resume(error):
     message = "in '/data': .*No space left on device. Finished shards are kept.*same command"
     with pytest.raises(InputError, match=message), explained(Path("/data")):
         raise error

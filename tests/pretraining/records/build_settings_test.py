@@ -4,14 +4,14 @@ from albert_tf.errors import InputError
 from albert_tf.pretraining.records.build_settings import BuildSettings
 
 
-def test_predictions_follow_the_sequence_length():
+def test_number_of_predictions_follows_the_sequence_length():
     assert BuildSettings(max_seq_length=512).max_predictions_per_seq == 77
     static = BuildSettings(128, "original", masked_lm_prob=0.2)
     assert static.max_predictions_per_seq == 26
     assert BuildSettings(record_format="original", max_predictions_per_seq=9).masking.width == 9
 
 
-def test_shards_follow_the_text_unless_they_are_set():
+def test_number_of_shards_follows_the_text_unless_set():
     assert BuildSettings().for_text(70_000_000, 1000).shards == 3
     assert BuildSettings().for_text(70_000_000, 2).shards == 2
     assert BuildSettings().for_text(5, 1).shards == 1
@@ -31,9 +31,9 @@ def test_shards_follow_the_text_unless_they_are_set():
         ({"max_predictions_per_seq": 0}, "max_predictions must be at least 1. Received 0"),
         (
             {"random_next_sentence": True, "sentence_order": False},
-            "needs two segments. Received sentence_order=False with it. Leave one",
+            "needs two segments. Received .*=True and sentence_order=False. Leave out one",
         ),
-        ({"split_sentences": "English"}, "by its code.*Received 'English'"),
+        ({"split_sentences": "English"}, "by its Wikipedia code.*Received 'English'"),
         ({"ngram": 0}, "max_ngram must be at least 1. Received 0"),
         (
             {"record_format": "bert"},
@@ -41,10 +41,10 @@ def test_shards_follow_the_text_unless_they_are_set():
         ),
         (
             {"record_format": "dynamic", "favor_longer_ngram": True},
-            "belong to the run that reads.*favor_longer=True.*set record_format='original'",
+            "the run that reads them has.*favor_longer=True.*set record_format='original'",
         ),
     ],
 )
-def test_bad_settings(arguments, message):
+def test_invalid_settings_are_errors(arguments, message):
     with pytest.raises(InputError, match=message):
         BuildSettings(**arguments)

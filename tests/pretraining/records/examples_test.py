@@ -10,7 +10,7 @@ from albert_tf.pretraining.records.features import STATIC
 LENGTHS = {"S": 7, "P": 3, "1": 1}
 
 
-def test_records_are_examples_of_tensorflow():
+def test_tensorflow_can_parse_the_records():
     rng = np.random.default_rng(0)
     arrays = {}
     for feature in STATIC:

@@ -1,4 +1,4 @@
-"""A build goes on with what is whole, and makes the rest again."""
+"""A resumed build keeps intact shards and rebuilds damaged ones."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.support.pretraining_corpus import VOCAB, digests
 
 @pytest.fixture
 def again(tmp_path):
-    """Builds 11 shards of 2 copies each; returns a function that does so once more."""
+    """Builds 11 shards of 2 copies each, and returns a function that runs the build again."""
     (tmp_path / "a.txt").write_text("".join(f"One {i}.\nTwo {i}.\n\n" for i in range(12)))
     settings = BuildSettings(max_seq_length=32, dupe_factor=2, shards=11)
 
@@ -33,12 +33,12 @@ def change_one_byte(path):
 @pytest.mark.parametrize(
     ("damage", "message", "engine"),
     [
-        (lambda path: path.unlink(), "00006-of-00022.tfrecord' is missing: its shard", {}),
+        (lambda path: path.unlink(), "00006-of-00022.tfrecord' is missing; its shard", {}),
         (cut_off, "00006-of-00022.tfrecord' differs from its checksum", {}),
         (change_one_byte, "00006-of-00022.tfrecord' differs", {"runner": "DirectRunner"}),
     ],
 )
-def test_a_damaged_file_is_made_again_and_it_is_said(
+def test_a_damaged_shard_is_rebuilt_with_a_warning(
     damage, message, engine, again, tmp_path, caplog
 ):
     whole = digests(tmp_path / "out")
@@ -50,10 +50,10 @@ def test_a_damaged_file_is_made_again_and_it_is_said(
     assert digests(tmp_path / "out") == whole and len(whole) == 23
     assert [path.stat().st_mtime_ns for path in (files[5], files[8])] == times
     assert compared == [(n, 22) for n in range(1, 23)]
-    assert message in caplog.text and caplog.text.count("is made again") == 1
+    assert message in caplog.text and caplog.text.count("will be rebuilt") == 1
 
 
-def test_a_finished_build_is_compared_and_left_alone(again, tmp_path, caplog):
+def test_a_finished_build_is_verified_and_not_changed(again, tmp_path, caplog):
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("out/*")}
     assert again()["complete"]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("out/*")} == before

@@ -49,7 +49,7 @@ TEXT = {
 
 @pytest.fixture(scope="module")
 def languages(tmp_path_factory):
-    """A vocabulary of all samples, accents and case kept."""
+    """A vocabulary trained on all samples that keeps accents and case."""
     lines = [line for text in TEXT.values() for line in text]
     prefix = tmp_path_factory.mktemp("vocab") / "languages"
     preprocessing = Preprocessing(lower_case=False, keep_accents=True)
@@ -66,7 +66,7 @@ def block(first):
     return Block(shard=0, first=first, documents=DOCUMENTS, text_bytes=700)
 
 
-def test_every_copy_and_every_block_has_its_own_choices(maker):
+def test_every_copy_and_block_makes_different_random_choices(maker):
     one, two = maker(block(0)), maker(block(15))
     assert maker(block(0)) == one
     copies = [*one.copies, *two.copies]
@@ -74,16 +74,16 @@ def test_every_copy_and_every_block_has_its_own_choices(maker):
     assert len({tuple(copy) for copy in copies}) == 6
 
 
-def test_counts_the_documents_that_give_nothing(maker):
+def test_dropped_documents_are_counted(maker):
     counts = maker(block(0)).counts
     assert counts["documents"] == 15
-    assert counts["dropped/one sentence"] == 5  # the other line vanished in normalisation
+    assert counts["dropped/one sentence"] == 5  # Normalisation removes the other line.
     assert counts["dropped/fewer than two tokens"] == 5
     assert counts["instances"] == 3 * 5
     assert counts["ngram/1"] + counts["ngram/2"] + counts["ngram/3"] > 0
 
 
-def test_the_text_is_not_sent_back(maker):
+def test_workers_do_not_send_the_text_back(maker):
     assert maker(block(4)).block == Block(0, 4, [], 700)
 
 
@@ -101,7 +101,7 @@ def test_without_sentence_order_there_is_one_segment_and_no_label(maker):
         assert not any(present["segment_ids"].int64_list.value)
 
 
-def test_lines_that_are_paragraphs_are_cut(maker):
+def test_paragraphs_are_split_into_sentences(maker):
     settings = BuildSettings(max_seq_length=90, split_sentences="en")
     paragraphs = [[" ".join(DOCUMENTS[0])], ["One is here. Two is.", "Three."]]
     counts = InstanceMaker(maker.tokenizer, settings)(Block(0, 0, paragraphs, 100)).counts
@@ -110,7 +110,7 @@ def test_lines_that_are_paragraphs_are_cut(maker):
 
 
 def words_of_instances(vocab, text):
-    """Yields each word of the instances of a text: its pieces, and which of them are masked."""
+    """Yields each word in the instances of a text as pairs of a piece and whether it is masked."""
     settings = BuildSettings(60, "original", max_predictions_per_seq=15, dupe_factor=40)
     maker = InstanceMaker(AlbertTokenizer(vocab), settings)
     pieces = maker.tokenizer.pieces
@@ -119,7 +119,7 @@ def words_of_instances(vocab, text):
             present = tf.train.Example.FromString(record).features.feature
             values = {name: list(present[name].int64_list.value) for name in present}
             masked = dict(zip(values["masked_lm_positions"], values["masked_lm_ids"]))
-            masked.pop(0, None)  # unused slots
+            masked.pop(0, None)  # Unused slots.
             word = []
             for position in range(1, sum(values["input_mask"])):
                 piece = pieces[masked.get(position, values["input_ids"][position])]
@@ -132,10 +132,10 @@ def words_of_instances(vocab, text):
 
 
 @pytest.mark.parametrize("language", ["german", "turkish", "arabic"])
-def test_words_of_letters_are_masked_whole(languages, language):
+def test_words_are_masked_as_a_whole(languages, language):
     seen = Counter()
     for word in filter(None, words_of_instances(languages, TEXT[language])):
-        # A stop is a unit of its own; a segment that begins within a word begins a unit.
+        # A full stop is a separate unit; a segment that starts within a word begins a unit.
         letters = [masked for piece, masked in word if piece.strip("▁.?'").isalpha()]
         if len(letters) > 1 and word[0][0].startswith("▁") and len(word) - len(letters) <= 1:
             seen[sum(letters) / len(letters)] += 1
@@ -143,7 +143,7 @@ def test_words_of_letters_are_masked_whole(languages, language):
     assert 0.05 < seen[1.0] / seen.total() < 0.25
 
 
-def test_scripts_without_spaces_are_masked_by_pieces(languages):
+def test_scripts_without_spaces_are_masked_piece_by_piece(languages):
     words = list(filter(None, words_of_instances(languages, TEXT["japanese"])))
     masks = [[masked for _, masked in word] for word in words]
     assert 0.1 < sum(map(sum, masks)) / sum(map(len, masks)) < 0.2

@@ -17,7 +17,7 @@ from tests.support.pretraining_corpus import CORPUS, VOCAB, digests
 
 
 @pytest.mark.stranger
-def test_a_killed_run_is_finished_by_the_same_command(tmp_path):
+def test_rerunning_the_command_finishes_a_killed_build(tmp_path):
     code = (
         "import sys; from albert_tf.pretraining.records.pretraining_data import build;"
         "from albert_tf.pretraining.records.build_settings import BuildSettings as S;"
@@ -35,7 +35,7 @@ def test_a_killed_run_is_finished_by_the_same_command(tmp_path):
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     assert len(workers) >= 2
-    assert not psutil.wait_procs(workers, timeout=20)[1]  # none is left behind
+    assert not psutil.wait_procs(workers, timeout=20)[1]  # All workers have exited.
     stopped = manifests.read(directory)
     assert not stopped["complete"]
     assert 0 < len(stopped["shards"]) < 40
@@ -50,7 +50,7 @@ def test_a_killed_run_is_finished_by_the_same_command(tmp_path):
 
 
 def full_disk(done, total):
-    """Stands for a full disk: from now on no file of this process grows over 10 kB."""
+    """Simulates a full disk: no file of this process can grow beyond 10 kB."""
     if done["instances"] > 400:
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
@@ -65,13 +65,11 @@ def killed_worker(done, total):
 @pytest.mark.parametrize(
     "disturb, message",
     [
-        (full_disk, "must be written whole. Received in '.*out': .*too large. Finished.*are kept"),
-        (killed_worker, "must live until.*one was ended from outside.*same command again"),
+        (full_disk, "written completely. Received .* '.*out': .*too large. Finished.*are kept"),
+        (killed_worker, "must run until.*one was killed.*same command again"),
     ],
 )
-def test_a_build_that_stops_in_the_middle_goes_on(
-    tmp_path, ten_shards, undisturbed, disturb, message
-):
+def test_an_interrupted_build_resumes(tmp_path, ten_shards, undisturbed, disturb, message):
     directory = tmp_path / "out"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:

@@ -4,7 +4,7 @@ from albert_tf.pretraining.records.packing import pack
 from albert_tf.pretraining.records.sentence_pairs import Pair
 
 
-def test_pack():
+def test_pack_two_segments():
     tokens = np.arange(50, 70, dtype=np.int32)
     pairs = np.array([Pair(0, 3, 3, 5, 0), Pair(9, 10, 4, 9, 1)])
     packed = pack(tokens, pairs, max_seq_length=9, cls_id=2, sep_id=3, pad_id=0)
@@ -27,7 +27,7 @@ def test_pack():
     }
 
 
-def test_pack_of_no_pairs():
+def test_pack_without_pairs():
     packed = pack(np.zeros(1, np.int32), np.empty((0, 5), int), 7, 2, 3, 0)
     assert packed.input_ids.shape == (0, 7)
 

@@ -30,7 +30,7 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    """The golden corpus with the golden settings, but twelve copies, for small errors."""
+    """The golden corpus with the golden settings, but with twelve copies, for small errors."""
     directory = tmp_path_factory.mktemp("build") / "many"
     settings = BuildSettings(64, "original", dupe_factor=12, shards=2, seed=3)
     return directory, build(str(CORPUS), VOCAB, directory, settings, workers=2)
@@ -42,14 +42,14 @@ def arrays_of(directory):
 
 
 def error(share, count):
-    """Four standard errors of a share of `count` draws."""
+    """Returns four standard errors of a share of `count` draws."""
     return 4 * np.sqrt(share * (1 - share) / count)
 
 
 class TestAgainstTheOriginal:
-    """Errors count the draws of both builds; the original's has 1997 instances."""
+    """Error limits consider the draws of both builds; the original has 1997 instances."""
 
-    def test_corpus(self, many):
+    def test_corpus_counts(self, many):
         counts = many[1]["counts"]
         for name in ("documents", "sentences"):
             assert counts[name] == ORIGINAL["corpus"][name]
@@ -64,7 +64,7 @@ class TestAgainstTheOriginal:
             limit = np.hypot(error(share, counts["masked"]), error(share, ORIGINAL["masked_total"]))
             assert abs(share - ORIGINAL["replaced"][theirs]) < limit
 
-    def test_lengths_of_ngrams(self, many):
+    def test_ngram_lengths(self, many):
         counts = many[1]["counts"]
         total = sum(counts[f"ngram/{n}"] for n in (1, 2, 3))
         original = sum(ORIGINAL["ngram_words_accepted"].values())
@@ -73,7 +73,7 @@ class TestAgainstTheOriginal:
             limit = np.hypot(error(share, total), error(share, original))
             assert abs(share - ORIGINAL["ngram_words_accepted_fraction"][str(n)]) < limit
 
-    def test_token_boundaries_are_exactly_those_of_the_original(self, tokenizer):
+    def test_token_boundaries_equal_the_original(self, tokenizer):
         from albert_tf.pretraining.masking.mask_units import unit_starts
 
         path = CORPUS.with_name("original_first_101.tfrecord")
@@ -92,13 +92,13 @@ class TestAgainstTheOriginal:
         share = counts["boundaries"] / counts["tokens"]
         assert share == pytest.approx(ORIGINAL["fraction_token_boundary"], abs=0.01)
 
-    def test_sentence_order_is_balanced_where_the_original_is_not(self, many):
+    def test_sentence_order_labels_are_balanced_unlike_in_the_original(self, many):
         counts = many[1]["counts"]
         assert abs(counts["label/1"] / counts["instances"] - 0.5) < 0.02
         assert ORIGINAL["sop_labels"]["1"] / ORIGINAL["instances"] > 0.6
 
 
-def test_instances_are_whole_and_from_one_document(many, tokenizer):
+def test_instances_are_well_formed_and_from_one_document(many, tokenizer):
     directory, manifest = many
     arrays = arrays_of(directory)
     assert len(arrays["input_ids"]) == manifest["counts"]["instances"]
@@ -123,7 +123,7 @@ def test_instances_are_whole_and_from_one_document(many, tokenizer):
         )
 
 
-def test_two_runs_any_number_of_workers_and_beam_give_the_same_bytes(tmp_path):
+def test_reruns_more_workers_and_beam_give_the_same_bytes(tmp_path):
     settings = BuildSettings(max_seq_length=48, dupe_factor=2, shards=3, seed=5)
     for name, engine in (
         ("a", {"workers": 1}),
@@ -140,7 +140,7 @@ def test_two_runs_any_number_of_workers_and_beam_give_the_same_bytes(tmp_path):
     assert not records & set(digests(tmp_path / "e").values())
 
 
-def test_manifest_tells_what_was_built(tmp_path):
+def test_manifest_describes_the_build(tmp_path):
     (tmp_path / "a.txt").write_text(SMALL)
     settings = BuildSettings(max_seq_length=32, dupe_factor=3, shards=2)
     done = []
@@ -168,7 +168,7 @@ def test_manifest_tells_what_was_built(tmp_path):
     assert done == [(0, total), (54, total), (total, total)]
 
 
-def test_documents_of_one_sentence_are_counted_and_split_by_choice(tmp_path):
+def test_documents_of_one_sentence_are_dropped_or_split(tmp_path):
     (tmp_path / "a.txt").write_text(SMALL + "\nAlone in the document of one sentence.\n")
     for choice, dropped, split in (("drop", 1, 0), ("split", 0, 1)):
         settings = BuildSettings(max_seq_length=32, dupe_factor=1, single_sentence=choice)
@@ -182,7 +182,7 @@ def test_documents_of_one_sentence_are_counted_and_split_by_choice(tmp_path):
     assert len(split["input_ids"]) > len(drop["input_ids"])
 
 
-def test_documents_of_one_line_are_enough_without_sentence_order(tmp_path):
+def test_documents_of_one_line_suffice_without_sentence_order(tmp_path):
     (tmp_path / "a.txt").write_text("One line of text.\n\nAnother line.\n")
     for choice in ({"sentence_order": False}, {"random_next_sentence": True}):
         out = tmp_path / next(iter(choice))
@@ -193,7 +193,7 @@ def test_documents_of_one_line_are_enough_without_sentence_order(tmp_path):
         assert "dropped/one sentence" not in counts["counts"]
 
 
-def test_sentences_longer_than_an_instance_and_documents_of_one_word(tmp_path):
+def test_overlong_sentences_and_single_words_are_handled(tmp_path):
     long = " ".join(["longer"] * 40)
     text = f"One.\n{long}\n\nword\n\n{long}\n{long}\nEnd.\n"
     (tmp_path / "a.jsonl").write_text(json.dumps({"body": text}) + "\n")
@@ -209,12 +209,12 @@ def test_sentences_longer_than_an_instance_and_documents_of_one_word(tmp_path):
 
 
 @pytest.mark.stranger
-def test_memory_does_not_grow_with_the_text(tmp_path):
+def test_memory_use_does_not_grow_with_the_text(tmp_path):
     code = (
         "import sys; import tensorflow as tf;"
         "from albert_tf.pretraining.records.pretraining_data import build;"
         "from albert_tf.pretraining.records.build_settings import BuildSettings as S;"
-        # Not ru_maxrss, which starts at the size of the process that started this one.
+        # Not ru_maxrss, which starts at the size of the parent process.
         "status = lambda: open('/proc/self/status').read().split();"
         "peak = lambda: int(status()[status().index('VmHWM:') + 1]) / 1024;"
         "a, b, vocab, out = sys.argv[1:];"
@@ -229,10 +229,10 @@ def test_memory_does_not_grow_with_the_text(tmp_path):
     out = subprocess.run(
         [sys.executable, "-c", code, *map(str, paths)], capture_output=True, text=True, check=True
     )
-    # Ten times the text is 3.7 MB more of it; the original would take 170 MB for that.
+    # The second text is 3.7 MB larger; the original would need 170 MB more memory for it.
     growth, whole = map(float, out.stdout.split())
     assert growth < 20
-    assert whole < 1024  # MiB, of which importing TensorFlow is most
+    assert whole < 1024  # MiB, most of which importing TensorFlow takes.
 
 
 class TestBadInput:
@@ -246,44 +246,44 @@ class TestBadInput:
         with pytest.raises(InputError, match=message):
             build(str(text), vocab, tmp_path / output, BuildSettings(**settings))
 
-    def test_before_anything_is_written(self, tmp_path, text):
+    def test_errors_are_raised_before_anything_is_written(self, tmp_path, text):
         empty, single = tmp_path / "empty.txt", tmp_path / "single.txt"
         empty.write_text("")
         single.write_text("One.\n\nTwo.\n\nThree.\n")
         (tmp_path / "binary.txt").write_bytes(b"One.\nTw\x00.\n")
         self.check(tmp_path, r"at least one file.*'.*missing\*'", tmp_path / "missing*")
-        self.check(tmp_path, r"must hold text.*empty\.txt", empty)
+        self.check(tmp_path, r"must contain text.*empty\.txt", empty)
         self.check(tmp_path, "two sentences.*Received 3 documents of one line.*'split'", single)
         self.check(tmp_path, r"binary\.txt.*line 2", tmp_path / "binary.txt")
         self.check(tmp_path, r"model must be an existing.*no\.model", text, "no.model")
         self.check(tmp_path, "SentencePiece model must be", text, text)
         self.check(tmp_path, r"by its code.*Received 'no!'", text, split_sentences="no!")
-        self.check(tmp_path, "a document for each shard.*shards=3 for 2", text, shards=3)
+        self.check(tmp_path, "one document per shard.*shards=3 for 2", text, shards=3)
         assert not (tmp_path / "out").exists()
 
-    def test_text_that_gives_no_instance(self, tmp_path):
+    def test_text_without_instances_is_an_error(self, tmp_path):
         path = tmp_path / "one.txt"
         path.write_text("One\u0301 sentence alone.\n\n\u0301\n\u0301\n\nAnother alone.\n")
         message = r"must give an instance. Received 3 documents, \{.*one sentence': 2.*'split'"
         self.check(tmp_path, message, path, split_sentences="en")
         assert not manifests.read(tmp_path / "out")["complete"]
 
-    def test_output_directory_with_other_files_stays_as_it_is(self, tmp_path, text):
+    def test_an_output_directory_with_other_files_is_refused_and_unchanged(self, tmp_path, text):
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "mine.txt").write_text("mine")
         self.check(tmp_path, "must be new or empty.*holds 1 entries", text)
         assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
-    def test_output_directory_below_a_file(self, tmp_path, text):
+    def test_an_output_directory_inside_a_file_is_an_error(self, tmp_path, text):
         self.check(tmp_path, "must be writable", text, output="a.txt/out")
 
-    def test_another_setting_or_text_in_the_same_directory(self, tmp_path, text):
+    def test_other_settings_or_text_in_the_same_directory_are_refused(self, tmp_path, text):
         build(str(text), VOCAB, tmp_path / "out", BuildSettings(max_seq_length=32, dupe_factor=1))
         before = digests(tmp_path / "out")
-        message = r"same settings.*differs in settings \(dupe_factor: 1 there, 2 here\)"
+        message = r"only with the same settings.*differs in settings \(dupe_factor: 1 there, 2 he"
         self.check(tmp_path, message, text, max_seq_length=32, dupe_factor=2)
-        message = "differs in vocabulary. Name another"
+        message = "differs in vocabulary. Choose another"
         self.check(tmp_path, message, text, CASED, max_seq_length=32, dupe_factor=1)
         text.write_text(SMALL.replace("third", "fifth"))
-        self.check(tmp_path, "differs in input. Name", text, max_seq_length=32, dupe_factor=1)
+        self.check(tmp_path, "differs in input. Choose", text, max_seq_length=32, dupe_factor=1)
         assert digests(tmp_path / "out") == before

@@ -32,7 +32,7 @@ def files(tmp_path):
 
 @pytest.fixture(scope="module")
 def evaluated(golden_builds):
-    """The instances of the dynamic golden build as an evaluation reads them."""
+    """The instances of the dynamic golden build, as read for evaluation."""
     return in_order(golden_builds["dynamic"])
 
 
@@ -81,10 +81,10 @@ def test_reads_records_of_the_original_script():
         np.testing.assert_array_equal(got, [getattr(e[original], kind).value for e in examples])
 
 
-def test_records_with_model_gardens_names_are_read_here_and_there(golden_builds):
+def test_model_garden_records_are_read_the_same_by_both_readers(golden_builds):
     from official.nlp.data import pretrain_dataloader
 
-    # One file, as Model Garden's reader mixes them.
+    # A single file, because Model Garden's reader mixes files.
     folders = [golden_builds[kind] for kind in ("model_garden", "original")]
     ours, original = (in_order(folder, files="*-00000-*") for folder in folders)
     assert_equal(ours, original)
@@ -101,7 +101,7 @@ def test_records_with_model_gardens_names_are_read_here_and_there(golden_builds)
 
 
 class TestDynamicRecords:
-    def test_are_the_instances_of_static_ones_with_other_masks(self, golden_builds, evaluated):
+    def test_instances_equal_static_records_except_for_masks(self, golden_builds, evaluated):
         dynamic, static = evaluated, in_order(golden_builds["original"])
         for name, (_, dtype, length) in FEATURES.items():
             assert (dynamic[name].dtype, dynamic[name].shape[1]) == (np.dtype(dtype), length)
@@ -124,7 +124,7 @@ class TestDynamicRecords:
             error = np.sqrt(aim * (1 - aim) * (1 / hits.size + 1 / STATISTICS["masked_total"]))
             assert abs(hits.mean() - aim) < 4 * error, name
 
-    def test_masks_are_new_in_each_epoch(self, golden_builds, evaluated):
+    def test_masks_differ_in_each_epoch(self, golden_builds, evaluated):
         folder, size = golden_builds["dynamic"], len(evaluated["input_mask"])
         epochs = dataset(
             str(folder / "*.tfrecord"), **GOLDEN, global_batch_size=size, is_training=True, seed=5
@@ -135,7 +135,7 @@ class TestDynamicRecords:
         np.testing.assert_array_equal(*(restored(e)[o] for e, o in zip((one, two), order)))
         assert (positions[0] != positions[1]).any(1).mean() > 0.97
 
-    def test_batches_are_a_function_of_seed_and_step(self, golden_builds):
+    def test_batches_depend_only_on_seed_and_step(self, golden_builds):
         def batches(start_step, steps, seed=3):
             return joined(
                 dataset(
@@ -148,7 +148,7 @@ class TestDynamicRecords:
                 ).take(steps)
             )
 
-        whole = batches(0, 10)  # more than an epoch
+        whole = batches(0, 10)  # More than one epoch.
         assert_equal({k: v[8 * 301 :] for k, v in whole.items()}, batches(8, 2))
         assert (whole["input_word_ids"] != batches(0, 10, seed=4)["input_word_ids"]).any()
 
@@ -169,8 +169,8 @@ class TestDynamicRecords:
         assert_equal(one, two)
 
 
-def test_records_of_a_store_are_read_and_checked(golden_builds, evaluated):
-    """And every evaluation draws the same masks."""
+def test_records_in_a_store_are_read_and_checked(golden_builds, evaluated):
+    """Also checks that every evaluation draws the same masks."""
     folder = golden_builds["dynamic"]
     assert_equal(in_order(folder, prefix="file://"), evaluated)
     with pytest.raises(InputError, match="Received 'file://.*', built for 64. Set"):
@@ -184,6 +184,6 @@ def test_evaluation_is_one_pass_in_order(files):
     assert batches.element_spec["input_mask"].shape == (4, 7)
 
 
-def test_a_file_without_records_is_no_error(files, tmp_path):
+def test_an_empty_file_is_not_an_error(files, tmp_path):
     (tmp_path / "part-9.tfrecord").write_bytes(b"")
     assert numbers(read(files)) == list(range(31))

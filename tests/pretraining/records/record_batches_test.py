@@ -15,7 +15,7 @@ def test_dynamic_records_are_padded_and_have_no_label_without_sentence_order(tmp
     assert "next_sentence_labels" not in batch
 
 
-def test_a_later_record_that_is_too_long(tmp_path):
+def test_a_later_record_that_is_too_long_is_an_error(tmp_path):
     write(tmp_path / "long.tfrecord", 0, 1, DYNAMIC, L=9)
     write(tmp_path / "a.tfrecord", 0, 1, DYNAMIC)
     with open(tmp_path / "a.tfrecord", "ab") as file:

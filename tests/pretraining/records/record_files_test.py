@@ -9,7 +9,7 @@ from tests.support.small_records import numbers, read, write_parts
 
 @pytest.fixture
 def broken(tmp_path):
-    """The small files: the first cut off in its last record, the second damaged in its fifth."""
+    """The small files: the last record of the first and the fifth of the second are damaged."""
     files = write_parts(tmp_path)
     first, second, _ = (tmp_path / f"part-{i}.tfrecord" for i in range(3))
     first.write_bytes(first.read_bytes()[:-3])
@@ -19,36 +19,37 @@ def broken(tmp_path):
     return files
 
 
-def test_a_broken_record_is_named(broken, tmp_path):
+def test_errors_name_the_broken_record(broken, tmp_path):
     paths = sorted(map(str, tmp_path.iterdir()))
     message = r"part-0\.tfrecord', whose record 10, counted from 0, .* at byte \d+.*skip_broken"
     with pytest.raises(InputError, match=message), naming_broken(paths):
         numbers(read(broken))
     (tmp_path / "part-0.tfrecord").unlink()
     with pytest.raises(InputError, match=r"part-1\.tfrecord', whose record 4"):
-        read(broken, is_training=True, start_step=1)  # counts the records first
+        read(broken, is_training=True, start_step=1)  # Counts the records first.
 
 
-def test_broken_records_are_left_out_by_choice_and_counted(broken, tmp_path, caplog):
+def test_broken_records_are_skipped_and_counted_on_request(broken, tmp_path, caplog):
     record = (tmp_path / "part-2.tfrecord").stat().st_size // 11
     with caplog.at_level(logging.WARNING):
         batches = read(broken, skip_broken_records=True)
     assert numbers(batches) == [*range(10), *range(11, 15), *range(20, 31)]
     text = caplog.text
-    assert f"part-0.tfrecord': record 10 is broken; it and what follows it, {record - 3}" in text
-    assert f"part-1.tfrecord': record 4 is broken; it and what follows it, {5 * record}" in text
-    assert f"Left out of 2 of 3 record files: {6 * record - 3} bytes" in text
+    rest = "is broken; skipping it and the rest of the file"
+    assert f"part-0.tfrecord': record 10 {rest}, {record - 3} bytes" in text
+    assert f"part-1.tfrecord': record 4 {rest}, {5 * record} bytes" in text
+    assert f"Skipped in 2 of 3 record files: {6 * record - 3} bytes" in text
     training = read(broken, skip_broken_records=True, is_training=True, seed=1, start_step=11)
     assert set(numbers(training.take(30))) == set(numbers(batches))
 
 
-def test_a_file_broken_from_the_start(broken, tmp_path):
+def test_a_file_whose_first_record_is_broken(broken, tmp_path):
     first = tmp_path / "part-0.tfrecord"
     content = bytearray(first.read_bytes())
     content[30] ^= 1
     first.write_bytes(content)
-    with pytest.raises(InputError, match=r"must hold tf\.train\.Example records.*part-0"):
+    with pytest.raises(InputError, match=r"must contain tf\.train\.Example records.*part-0"):
         read(broken)
     assert numbers(read(broken, skip_broken_records=True)) == [*range(11, 15), *range(20, 31)]
-    with pytest.raises(InputError, match=r"must hold records. Received 1 files without one"):
+    with pytest.raises(InputError, match=r"must contain records. Received 1 files without records"):
         read(first, skip_broken_records=True)

@@ -12,7 +12,7 @@ def files(tmp_path):
     return write_parts(tmp_path)
 
 
-def test_training_shuffles_repeats_and_follows_the_seed(files):
+def test_training_shuffles_and_repeats_depending_on_the_seed(files):
     def epochs(seed):
         return numbers(read(files, global_batch_size=31, is_training=True, seed=seed).take(2))
 
@@ -24,12 +24,12 @@ def test_training_shuffles_repeats_and_follows_the_seed(files):
     assert epochs(None) != epochs(None)
 
 
-@pytest.mark.parametrize("pipelines, replicas", [(1, 2), (2, 1), (4, 1)])  # there are 3 files
-def test_training_goes_on_at_any_step(files, pipelines, replicas):
-    """Steps 0 to 29 pass several epochs of each part; a step takes a batch for each replica."""
+@pytest.mark.parametrize("pipelines, replicas", [(1, 2), (2, 1), (4, 1)])  # There are 3 files.
+def test_training_can_resume_at_any_step(files, pipelines, replicas):
+    """Steps 0 to 29 span several epochs of each part; a step takes one batch per replica."""
 
     def parts(start_step, steps):
-        found = []
+        instances = []
         for index in range(pipelines):
             batches = read(
                 files,
@@ -40,15 +40,15 @@ def test_training_goes_on_at_any_step(files, pipelines, replicas):
                 shuffle_buffer=5,
                 input_context=tf.distribute.InputContext(pipelines, index, pipelines * replicas),
             )
-            found.append(numbers(batches.take(steps * replicas)))
-        return found
+            instances.append(numbers(batches.take(steps * replicas)))
+        return instances
 
     undisturbed = parts(0, 30)
     assert not any(set(a) & set(b) for a, b in itertools.combinations(undisturbed, 2))
     assert parts(23, 7) == [part[2 * replicas * 23 :] for part in undisturbed]
 
 
-@pytest.mark.parametrize("pipelines", [2, 5])  # fewer and more than files
+@pytest.mark.parametrize("pipelines", [2, 5])  # Fewer and more than there are files.
 def test_pipelines_share_the_records(files, pipelines):
     seen = []
     for index in range(pipelines):
@@ -70,5 +70,5 @@ def test_a_pipeline_without_a_record_is_an_error_in_training(tmp_path):
     context = tf.distribute.InputContext(3, 2, num_replicas_in_sync=3)
     settings = dict(global_batch_size=3, input_context=context)
     assert not list(read(tmp_path / "a.tfrecord", **settings))
-    with pytest.raises(InputError, match="Received 1 record files for 3 .* number 2. Use more"):
+    with pytest.raises(InputError, match="Received 1 record files for 3 .* pipeline 2. Use more"):
         read(tmp_path / "a.tfrecord", **settings, is_training=True)

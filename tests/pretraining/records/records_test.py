@@ -28,11 +28,11 @@ def test_counts_records_of_the_original(tokenizer):
     assert sum(masked) == counts["masked"]
     text = report(counts)
     assert "instances               202" in text
-    assert "aim 80 %" in text
+    assert "expected 80 %" in text
 
 
-def test_dynamic_records_get_masks_and_boundaries(golden_builds, tokenizer):
-    """Against the static records of the same instances."""
+def test_dynamic_records_get_masks_and_token_boundaries(golden_builds, tokenizer):
+    """Compares dynamic records with the static records of the same instances."""
     counts, static = (
         count(sorted(golden_builds[kind].glob("*.tfrecord")), tokenizer)
         for kind in ("dynamic", "original")
@@ -46,7 +46,7 @@ def test_dynamic_records_get_masks_and_boundaries(golden_builds, tokenizer):
     (arrays,) = read_arrays(path, 1000)
     (expected,) = read_arrays(golden_builds["original"] / path.name, 1000)
     added = arrays["token_boundary"] - expected["token_boundary"]
-    # A word that a segment cuts into begins a unit there.
+    # A segment that starts within a word also begins a unit.
     after_special = np.pad(np.isin(arrays["input_ids"][:, :-1], [2, 3]), ((0, 0), (1, 0)))
     assert (added >= 0).all() and (after_special | (added == 0)).all()
     assert describe(arrays, 0, tokenizer).count("->") == arrays["masked_lm_weights"][0].sum()
@@ -60,7 +60,7 @@ def test_without_a_manifest_the_longest_record_sets_the_width(golden_builds, tmp
         np.testing.assert_array_equal(moved[name], values, err_msg=name)
 
 
-def test_records_with_model_gardens_names(golden_builds):
+def test_model_garden_records_give_the_same_arrays(golden_builds):
     path = sorted(golden_builds["original"].glob("*.tfrecord"))[0]
     (arrays,) = read_arrays(path, 1000)
     (renamed,) = read_arrays(golden_builds["model_garden"] / path.name, 1000)
@@ -69,7 +69,7 @@ def test_records_with_model_gardens_names(golden_builds):
         np.testing.assert_array_equal(renamed[name], values, err_msg=name)
 
 
-def test_describe(tokenizer):
+def test_describe_shows_pieces_predictions_and_label(tokenizer):
     arrays = {
         "input_ids": [2, 100, 4, 3, 200, 5, 3, 0],
         "input_mask": [1, 1, 1, 1, 1, 1, 1, 0],
@@ -95,7 +95,7 @@ def test_describe(tokenizer):
     assert last == "label none; 7 tokens of 8; 2 predictions"
 
 
-def test_ids_outside_the_vocabulary(tokenizer):
+def test_ids_outside_the_vocabulary_are_an_error(tokenizer):
     (arrays,) = read_arrays(ORIGINAL, 1000)
     arrays["input_ids"] = arrays["input_ids"].copy()
     arrays["input_ids"][5, 6] = 1000
@@ -103,19 +103,20 @@ def test_ids_outside_the_vocabulary(tokenizer):
         describe(arrays, 5, tokenizer)
 
 
-def test_a_record_unlike_the_first(tmp_path):
+def test_a_record_unlike_the_first_is_an_error(tmp_path):
     write(tmp_path / "a.tfrecord", 0, 5)
     write(tmp_path / "b.tfrecord", 0, 1, S=8)
     with open(tmp_path / "a.tfrecord", "ab") as file:
         file.write((tmp_path / "b.tfrecord").read_bytes())
-    with pytest.raises(InputError, match=r"must be alike. Received '.*a\.tf.* records 4 to 7, c"):
+    message = r"must have the same features. Received '.*a\.tf.* records 4 to 7, c"
+    with pytest.raises(InputError, match=message):
         list(read_arrays(tmp_path / "a.tfrecord", 1000, batch_size=4))
 
 
-def test_a_truncated_file(tmp_path):
+def test_a_truncated_file_is_an_error(tmp_path):
     path = tmp_path / "cut.tfrecord"
     path.write_bytes(ORIGINAL.read_bytes()[:-20])
     with pytest.raises(
-        InputError, match=r"must be whole.*cut\.tfrecord', whose record 100, counted.*54749"
+        InputError, match=r"must be complete.*cut\.tfrecord', whose record 100, counted.*54749"
     ):
         list(read_arrays(path, 1000))

@@ -16,7 +16,7 @@ def pairs(seed=3, **settings):
 
 
 @pytest.mark.parametrize("single", ["drop", "split"])
-def test_order_is_that_of_each_document_in_turn(single):
+def test_pairs_come_from_each_document_in_turn(single):
     rng = np.random.default_rng(3)
     expected = []
     for document, offset in zip(DOCUMENTS, OFFSETS):
@@ -27,20 +27,20 @@ def test_order_is_that_of_each_document_in_turn(single):
     assert (16 in [min(row[0], row[2]) for row in expected]) == (single == "split")
 
 
-def test_without_order_runs_of_tokens_cover_every_document():
-    found = pairs(sentence_order=False, short_seq_prob=0.0)
-    # 17 tokens fit beside [CLS] and one [SEP].
+def test_without_sentence_order_runs_of_tokens_cover_every_document():
+    # 17 tokens fit next to [CLS] and one [SEP].
     spans = [(0, 15), (16, 23), (23, 40), (40, 57), (57, 59)]
-    assert found == [[begin, end, end, end, 0] for begin, end in spans]
+    expected = [[begin, end, end, end, 0] for begin, end in spans]
+    assert pairs(sentence_order=False, short_seq_prob=0.0) == expected
     lengths = [end - begin for begin, end, *_ in pairs(sentence_order=False, short_seq_prob=1.0)]
     assert sum(lengths) == 58 and max(lengths) < 17
 
 
-def test_random_next_sentence_goes_by_its_own_rules():
+def test_random_next_sentence_makes_random_next_pairs():
     expected = random_next_pairs(DOCUMENTS, 16, np.random.default_rng(3), 0.1)
     assert pairs(random_next_sentence=True) == [list(pair) for pair in expected]
 
 
-def test_a_block_without_pairs():
+def test_a_block_without_pairs_gives_no_rows():
     settings = BuildSettings(max_seq_length=19)
     assert block_pairs([[5]], settings, np.random.default_rng(0)).shape == (0, 5)

@@ -8,14 +8,14 @@ COUNTS = {
 }
 
 
-def test_panels_are_what_was_counted():
-    lengths = Panel("tokens of an instance", {"1-8": 3, "9-16": 7}, {})
+def test_panels_show_the_counts_that_are_present():
+    lengths = Panel("tokens per instance", {"1-8": 3, "9-16": 7}, {})
     aims = {"[MASK]": 80, "random": 10, "kept": 10}
     kinds = {"[MASK]": 44, "random": 6, "kept": 5}
     assert panels(COUNTS) == [
         lengths,
-        Panel("what stands in place of a masked token", kinds, aims),
-        Panel("words masked in a run", {"1": 40, "3": 5}, {}),
+        Panel("replacement of masked tokens", kinds, aims),
+        Panel("words per masked n-gram", {"1": 40, "3": 5}, {}),
     ]
     assert panels({"length/1-8": 3, "length/9-16": 7}) == [lengths]
 

@@ -7,7 +7,7 @@ def rows(counts):
     return [" ".join(line.split()) for line in report(counts).splitlines()]
 
 
-def test_shares_are_of_what_the_line_says():
+def test_report_shows_counts_and_shares():
     counts = {
         **{"documents": 1200, "sentences": 4100, "text_tokens": 99_000, "sentences/long": 7},
         **{"dropped/one sentence": 31, "dropped/fewer than two tokens": 2},
@@ -21,18 +21,18 @@ def test_shares_are_of_what_the_line_says():
         "2 dropped: fewer than two tokens",
         "31 dropped: one sentence",
         "sentences 4,100",
-        "7 longer than an instance, cut",
+        "7 too long for an instance, truncated",
         "tokens of text 99,000",
         "instances 50",
-        "tokens 3,000, 60.0 an instance",
+        "tokens 3,000, 60.0 per instance",
         "unknown tokens 0.1000%",
-        "begin a word 60.0% of the tokens",
-        "label 0 : label 1 52.00% : 48.00% (aim 50 : 50)",
+        "word starts 60.0% of the tokens",
+        "label 0 : label 1 52.00% : 48.00% (expected 50 : 50)",
         "masked 13.33% of the tokens",
-        "[MASK] 77.50% (aim 80 %)",
-        "random 12.50% (aim 10 %)",
-        "kept 10.00% (aim 10 %)",
-        "runs of words masked",
+        "[MASK] 77.50% (expected 80 %)",
+        "random 12.50% (expected 10 %)",
+        "kept 10.00% (expected 10 %)",
+        "words per masked n-gram",
         f"1 75.0% {'#' * 30}",
         f"2 25.0% {'#' * 10}",
         "lengths",
@@ -41,13 +41,13 @@ def test_shares_are_of_what_the_line_says():
     ]
 
 
-def test_records_without_masks_or_labels_say_so():
+def test_report_on_records_without_masks_or_labels():
     text = rows({"instances": 2, "tokens": 9})
-    assert "masked when the records are read" in text
+    assert "masked not yet, masks are drawn when the records are read" in text
     assert not any(line.startswith(("label", "[MASK]", "documents")) for line in text)
 
 
-def test_permuted_tokens_have_no_aims():
+def test_permuted_records_have_no_expected_shares():
     text = rows({"instances": 9, "tokens": 5000, "permuted": 150, **MASKED})
     assert "permuted 150, counted as random or kept" in text
-    assert not any("aim" in line for line in text)
+    assert not any("expected" in line for line in text)

@@ -7,11 +7,11 @@ from albert_tf.tokenization.graph import edits
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_source_begins_and_rows_are_those_of_a_loop(seed):
+def test_edits_match_a_simple_loop(seed):
     rng = random.Random(seed)
     rows = [[rng.choice([None, None, None, 0, 1, 2, 4]) for _ in range(n)] for n in (7, 0, 1, 9, 3)]
     flat = [length for row in rows for length in row]
-    edits = [(i, length) for i, length in enumerate(flat) if length is not None]
+    wanted = [(i, length) for i, length in enumerate(flat) if length is not None]
     splits = [0, 7, 7, 8, 17, 20]
     source, begins, new_splits = [], [], [0]
     for index, length in enumerate(flat):
@@ -19,7 +19,7 @@ def test_source_begins_and_rows_are_those_of_a_loop(seed):
             begins.append(len(source))
         source += [index] * (1 if length is None else length)
         new_splits += [len(source)] * splits[1:].count(index + 1)
-    positions, lengths = (tf.constant([e[k] for e in edits], tf.int64) for k in range(2))
+    positions, lengths = (tf.constant([e[k] for e in wanted], tf.int64) for k in range(2))
     got = edits.edit(positions, lengths, tf.constant(splits, tf.int64))
     assert [part.numpy().tolist() for part in got] == [source, begins, new_splits]
 

@@ -1,4 +1,4 @@
-"""The rules in the graph, against those in Python, over every code point."""
+"""Compares normalisation in the graph with normalisation in Python for every code point."""
 
 import unicodedata
 
@@ -10,8 +10,8 @@ from albert_tf.tokenization.graph import normalization as graph_normalization
 from albert_tf.tokenization.normalization import normalize
 from albert_tf.tokenization.settings import Preprocessing
 
-# Capital letters that came with Unicode 14: TensorFlow's ICU does not lower them yet. Python 3.10
-# does not know them either.
+# Capital letters added in Unicode 14, which TensorFlow's ICU does not lower yet; neither does
+# Python 3.10.
 NOT_LOWERED = {
     *(0x2C2F, 0xA7C0, 0xA7D0, 0xA7D6, 0xA7D8),
     *range(0x10570, 0x1057B),
@@ -36,7 +36,7 @@ def expected_of(text, settings):
         Preprocessing(keep_accents=True, rules="hugging_face"),
     ],
 )
-def test_every_assigned_code_point(settings):
+def test_every_assigned_code_point_is_normalised_as_in_python(settings):
     assigned = [c for c in range(0x110000) if unicodedata.category(chr(c)) not in ("Cn", "Cs")]
     texts = [f"a{chr(c)}b" for c in assigned]
     got = graph_normalization.normalize(tf.constant(texts), settings).numpy()

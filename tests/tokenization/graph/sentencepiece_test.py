@@ -1,4 +1,4 @@
-"""SentencePiece in the graph, against the library itself, on text without any other rule."""
+"""Compares SentencePiece in the graph with the library, without any other text rules."""
 
 import io
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from albert_tf.errors import InputError
 from albert_tf.tokenization.graph.sentencepiece import GraphSentencePiece
 
-# Long runs have many ways to be split with one score but for rounding; 日 and ~ are unknown.
+# Long runs can be split in many ways whose scores differ only by rounding; 日 and ~ are unknown.
 RUNS = st.lists(
     st.tuples(st.sampled_from("9019a-e.=(日~é½ \u200b▁"), st.integers(1, 9)).map(
         lambda r: r[0] * r[1]
@@ -34,7 +34,7 @@ def expected(tokenizer, texts):
     return [[(p.id, p.begin, p.end) for p in proto.pieces] for proto in protos]
 
 
-def test_ids_and_offsets_are_those_of_the_library(tokenizer, graph):
+def test_ids_and_offsets_equal_the_library(tokenizer, graph):
     @settings(derandomize=True, max_examples=100, deadline=None)
     @given(st.lists(RUNS, min_size=1, max_size=20))
     def run(texts):
@@ -48,7 +48,7 @@ def test_ids_and_offsets_are_those_of_the_library(tokenizer, graph):
     run()
 
 
-def test_a_long_text(tokenizer, graph):
+def test_ids_of_a_long_text_equal_the_library(tokenizer, graph):
     text = " ".join(f"word{i * 7919 % 9973} 日本 999{i}," for i in range(400))
     expected = tokenizer.processor.encode(text)
     assert len(expected) > 4000

@@ -1,4 +1,4 @@
-"""The tokenizer in the graph, against the goldens and against the Python tokenizer."""
+"""Compares the tokenizer in the graph with the goldens and with the Python tokenizer."""
 
 import itertools
 import os
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 
-# Letters that the graph does not lower, see normalization_test.py, and what is newer than
-# the Unicode of some Python.
+# Letters that the graph does not lower (see normalization_test.py), and letters that are newer than
+# the Unicode version of some supported Python versions.
 NEWER = "".join(map(chr, [0x2C2F, 0xA7C0, 0xA7D0, 0xA7D6, 0xA7D8, *range(0x10570, 0x105C0)]))
 
 CHARACTERS = st.one_of(
@@ -22,7 +22,7 @@ CHARACTERS = st.one_of(
 )
 TEXT = st.one_of(
     st.text(CHARACTERS, max_size=20),
-    # Runs of one character have many ways to be split whose scores are the same but for rounding.
+    # Runs of one character can be split in many ways whose scores differ only by rounding.
     st.lists(st.sampled_from("9a-=,日\0 "), max_size=9).map(
         lambda runs: "".join(c * (1 + i % 7) for i, c in enumerate(runs))
     ),
@@ -34,7 +34,7 @@ TEXT = st.one_of(
 
 @pytest.fixture(scope="module")
 def graphs(tokenizers):
-    """For each setting, (tokenize, tokenize_with_offsets) as functions of one list of texts."""
+    """For each setting, `tokenize` and `tokenize_with_offsets` as functions of a list of texts."""
 
     def functions(tokenizer):
         graph = GraphTokenizer(tokenizer)
@@ -90,7 +90,7 @@ def test_ids_and_offsets_equal_python_on_random_text(setting, tokenizers, graphs
     run()
 
 
-def test_a_batch_of_nothing(tokenizer, graphs):
+def test_empty_batches_and_blank_texts_have_no_tokens(tokenizer, graphs):
     assert graphs["orig_lower"][0]([]) == []
     assert graphs["hf4_slow_lower"][1]([]) == [[], [], []]
     check(tokenizer, graphs["orig_lower"], ["", " \t", "\u0301"])
@@ -101,7 +101,7 @@ def test_offsets_count_the_bytes_of_invalid_utf8(graphs):
     assert (starts[0][-1], limits[0][-1]) == (3, 5)
 
 
-def test_in_a_data_pipeline(cases, tokenizer):
+def test_tokenizing_in_a_data_pipeline(cases, tokenizer):
     graph = GraphTokenizer(tokenizer)
     texts = [case["text"] for case in cases] * 3
     data = tf.data.Dataset.from_tensor_slices(texts).batch(7)
@@ -146,7 +146,7 @@ def test_under_a_mirrored_strategy_of_two_replicas(model_file):
 
 
 @pytest.mark.stranger
-def test_the_language_of_the_machine_does_not_matter(model_file):
+def test_the_locale_of_the_machine_does_not_matter(model_file):
     code = (
         "import sys, tensorflow as tf\n"
         "from albert_tf.tokenization.tokenizer import AlbertTokenizer\n"
