@@ -94,8 +94,11 @@ def test_one_module_takes_every_length_and_batch(found):
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ("too long", "must not be longer than the position table, 40 rows"),
-        ("too long for a signature", "must not be longer than the position table, 40 rows"),
+        ("too long", "must not be longer than the position table, which has 40 rows"),
+        (
+            "too long for a signature",
+            "must not be longer than the position table, which has 40 rows",
+        ),
         ("id", "input_word_ids must lie in [0, 200)"),
         ("negative id", "input_word_ids must lie in [0, 200)"),
         ("type", "input_type_ids must lie in [0, 2)"),
