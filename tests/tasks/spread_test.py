@@ -29,7 +29,7 @@ def runs(tmp_path_factory):
     assert killed.returncode == -signal.SIGKILL, (step, seconds, killed.stderr[-3000:])
     done = start(folder)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert f"goes on with '{folder}/killed/ckpt-" in done.stdout, (step, seconds)
+    assert f"resuming from '{folder}/killed/ckpt-" in done.stdout, (step, seconds)
     metrics = json.loads(done.stdout.splitlines()[-1])
     weights = {name: dict(np.load(folder / f"{name}.npz")) for name in metrics}
     return SimpleNamespace(metrics=metrics, weights=weights)
