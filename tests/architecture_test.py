@@ -1,4 +1,4 @@
-"""The dependency order of the rooms: left may never import right."""
+"""The dependency order of the packages: no package imports one to its right."""
 
 import ast
 
@@ -6,16 +6,18 @@ import pytest
 
 from tests.support.paths import ROOT
 
-# What each room may import besides itself and what stands to its left.
+# Every package may import BASE. A package in ORDER may also import those to its left.
 BASE = ["version", "errors", "files", "config", "presets", "task_types"]
-LINE = ["tokenization", "data", "formats", "modeling", "serving", "convert", "tasks"]
-LINE += ["training", "pretraining", "train_lib", "cli", "quickstart"]
+ORDER = ["tokenization", "data", "formats", "modeling", "serving", "convert", "tasks"]
+ORDER += ["training", "pretraining", "train_lib", "cli", "quickstart"]
 
 
-def allowed(room):
-    if room in BASE:
+def allowed(package):
+    if package in BASE:
         return set(BASE)
-    return {*BASE, *LINE[: LINE.index(room) + 1]} if room in LINE else {*BASE, *LINE}
+    if package not in ORDER:
+        return {*BASE, *ORDER}
+    return {*BASE, *ORDER[: ORDER.index(package) + 1]}
 
 
 def imports(path):
@@ -31,19 +33,19 @@ def sources():
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_room_imports_only_what_stands_left_of_it(path):
-    room = path.relative_to(ROOT / "albert_tf").parts[0].removesuffix(".py")
+def test_a_package_imports_only_packages_to_its_left(path):
+    package = path.relative_to(ROOT / "albert_tf").parts[0].removesuffix(".py")
     for name in imports(path):
         parts = name.split(".")
         assert parts[0] not in ("export", "experiments", "tests", "benchmarks"), name
         if parts[0] == "albert_tf" and len(parts) > 1 and parts[1] != "__version__":
-            # quickstart is the one command that runs the others.
-            if room == "cli" and parts[1] == "quickstart" and path.name == "quickstart.py":
+            # quickstart is the only command that runs other commands.
+            if package == "cli" and parts[1] == "quickstart" and path.name == "quickstart.py":
                 continue
-            assert parts[1] in allowed(room), f"{path} imports {name}"
+            assert parts[1] in allowed(package), f"{path} imports {name}"
 
 
-def test_the_rule_sees_a_wrong_import(tmp_path):
+def test_a_wrong_import_is_detected(tmp_path):
     file = tmp_path / "wrong.py"
     file.write_text("from albert_tf.training import runner\nimport albert_tf.cli.main\n")
     assert list(imports(file)) == ["albert_tf.training.runner", "albert_tf.cli.main"]

@@ -1,4 +1,4 @@
-"""Paths for every test, and quiet start-up of TensorFlow."""
+"""Fixtures that several test folders share."""
 
 import io
 import json
@@ -19,7 +19,7 @@ from tests.support.commands import call  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    """The same weights and draws in every run of a test that sets no seed of its own."""
+    """Seeds all random number generators, so that every run of a test is the same."""
     random.seed(0)
     np.random.seed(0)
     if "tensorflow" in sys.modules:
@@ -28,8 +28,8 @@ def _seeded():
 
 @pytest.fixture(scope="session")
 def quickstart_arguments(tmp_path_factory):
-    """A quickstart of a few steps on the original's corpus, in a folder named as in the README."""
-    out = tmp_path_factory.mktemp("road") / "quickstart"
+    """Returns the arguments of a short quickstart, in a folder named as in the README."""
+    out = tmp_path_factory.mktemp("pipeline") / "quickstart"
     text = TESTDATA / "pretraining_data/corpus.txt.gz"
     return [
         *("--input", str(text), "--output_dir", str(out)),
@@ -39,13 +39,13 @@ def quickstart_arguments(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def quickstart_folder(quickstart_arguments):
-    """The folder of that quickstart, run once for all tests that look at it."""
+    """Runs the short quickstart once per session and returns its folder."""
     return Path(call("quickstart", *quickstart_arguments).output_dir)
 
 
 @pytest.fixture
 def answers_of_stdin(monkeypatch, capsys):
-    """Gives a text to `albert-tf predict` on standard input, and returns the answers it prints."""
+    """Returns a function that runs `albert-tf predict` on standard input and parses its output."""
 
     def answers(folder, text, *flags):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-pytestmark = pytest.mark.stranger
+pytestmark = pytest.mark.clean_process
 
 TOLERANCE = 1e-5
 WEIGHTS = 25  # Variables of tf1_tiny's encoder; 5 more in the head, whose table is the encoder's.

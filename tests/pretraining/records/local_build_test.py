@@ -16,7 +16,7 @@ from albert_tf.pretraining.records.pretraining_data import build
 from tests.support.pretraining_corpus import CORPUS, VOCAB, digests
 
 
-@pytest.mark.stranger
+@pytest.mark.clean_process
 def test_a_killed_run_is_finished_by_the_same_command(tmp_path):
     code = (
         "import sys; from albert_tf.pretraining.records.pretraining_data import build;"
