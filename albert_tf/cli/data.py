@@ -33,8 +33,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         description=data_build.__doc__,
         **shared,
     )
-    stats = actions.add_parser("stats", help="print statistics of record files", **shared)
-    show = actions.add_parser("show", help="print training examples as text", **shared)
+    stats = actions.add_parser(
+        "stats",
+        help="print statistics of record files",
+        description="Print statistics of record files: numbers of examples and tokens, lengths, "
+        "masks.",
+        **shared,
+    )
+    show = actions.add_parser(
+        "show",
+        help="print training examples as text",
+        description="Print the first training examples in record files as text.",
+        **shared,
+    )
     for action, what in ((build, "text files"), (stats, "record files"), (show, "record files")):
         action.add_argument(
             "--input", required=True, metavar="GLOB", help=f"{what}; separate globs by commas"

@@ -4,7 +4,7 @@ The text is the documentation of the installed Python packages, or any files giv
 steps are ordinary albert-tf commands, and each is printed before it runs: train a vocabulary, build
 pretraining data with a held-out part, pretrain a tiny ALBERT, export it, and fine-tune it on a
 labelled set (from which package does a sentence of documentation come?). Finally, the exports are
-loaded with hub.KerasLayer, and the classifier predicts raw sentences to show what was learned.
+loaded with hub.KerasLayer, and the classifier labels raw sentences to show what was learned.
 
 This takes about 14 minutes on two cores. Rerun it to resume at the first unfinished step.
 --output_dir will contain text/, vocab.model, data/, run/, hub/encoder, hub/preprocessor, labelled/,
