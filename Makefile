@@ -1,7 +1,7 @@
-# Two commands do everything on a machine that has nothing but Python 3.10 to 3.12:
+# These commands need only Python 3.10 to 3.12; they create a virtual environment first:
 #   make quickstart   raw text -> vocabulary -> data -> pretraining -> hub modules (about 14 minutes)
-#   make test         formatter, linter and the test suite
-#   make test-peers   what this package writes, loaded by transformers and keras-hub
+#   make test         formatter, linter and test suite
+#   make test-peers   tests that transformers and keras-hub can load converted models
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ PEERS := $(VENV)-peers
 .DELETE_ON_ERROR:
 
 $(INSTALLED): setup.py pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else "albert_tf needs Python 3.10 to 3.12. Received %d.%d. Name another one: make PYTHON=python3.11" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else "albert_tf needs Python 3.10 to 3.12. Received %d.%d. Choose another version: make PYTHON=python3.11" % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[test]'
@@ -25,7 +25,7 @@ quickstart: $(INSTALLED)
 test: $(INSTALLED) lint
 	$(BIN)/python -m pytest
 
-# pip takes torch, as it honours a local index of CPU builds where one is configured.
+# torch is installed with pip, which uses a local index of CPU builds if one is configured.
 $(PEERS)/.installed: $(INSTALLED)
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet torch==2.13.0

@@ -1,4 +1,4 @@
-"""Packaging of albert_tf; tool settings stand in pyproject.toml."""
+"""Packaging of albert_tf. Tool settings are in pyproject.toml."""
 
 import re
 from pathlib import Path
@@ -8,31 +8,31 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (ROOT / "albert_tf/version.py").read_text()).group(1)
 
-# export/ and experiments/ stand at the top of the checkout, where users look for them, and are
-# installed inside albert_tf, so that nothing else lands at the top of site-packages.
+# export/ and experiments/ are at the top level of the checkout, where users look for them, but are
+# installed inside albert_tf, so that nothing else is added to the top level of site-packages.
 MAPPED = {"albert_tf.export": "export", "albert_tf.experiments": "experiments"}
 
 REQUIRES = [
     "absl-py",
-    "ai-edge-litert>=2.3",  # the interpreter that LiteRT exports are compared by
+    "ai-edge-litert>=2.3",  # interpreter that verifies LiteRT exports
     "gin-config>=0.5.0",
     "h5py",
-    # tensorflow-datasets 4.9.10 imports it under every Python and asks for it below 3.11 only.
+    # tensorflow-datasets 4.9.10 always imports it but requires it only below Python 3.11.
     "importlib_resources",
     "matplotlib",
     "numpy",
     "pyyaml",
     "safetensors>=0.8",
-    "scikit-learn",  # the metrics of classification
+    "scikit-learn",  # classification metrics
     "scipy",  # correlations
     "sentencepiece>=0.2",
     "seqeval",
-    "sentencex>=1.0.32",  # cuts paragraphs into sentences; 4 MB, no dependencies
-    "setuptools<81",  # tensorflow-hub 0.16.1 imports pkg_resources, which later versions dropped.
+    "sentencex>=1.0.32",  # splits paragraphs into sentences; 4 MB, no dependencies
+    "setuptools<81",  # tensorflow-hub 0.16.1 imports pkg_resources, which later versions removed
     "tensorboard>=2.20",
     "tensorflow>=2.20,<2.21",
     "tensorflow-hub>=0.16.1",
-    "tensorflow-serving-api>=2.20,<2.21",  # warmup requests; protocol buffers alone, 40 KB
+    "tensorflow-serving-api>=2.20,<2.21",  # warmup requests; only protocol buffers, 40 KB
     "tensorflow-text>=2.20,<2.21",
     "tf-keras>=2.20,<2.21",
     "tf-models-official>=2.20,<2.21",
@@ -44,12 +44,12 @@ EXTRAS = {
     "hf": ["huggingface_hub"],  # hf:// handles
     "kaggle": ["kagglehub"],  # kaggle:// handles
     "torch": ["torch"],  # pytorch_model.bin
-    # What inference and training are compared with. onnx writes the model for the last two.
+    # Libraries to compare with. onnx writes the model for onnxruntime and openvino.
     "bench": [
         *("jax", "keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"),
         *("accelerate", "onnx", "onnxruntime", "openvino"),  # accelerate runs transformers' Trainer
     ],
-    "peers": ["keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"],  # tests beside them
+    "peers": ["keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"],  # make test-peers
     "test": [*BEAM, "hypothesis", "pytest", "pytest-xdist", "ruff", "wheel"],
 }
 

@@ -1,7 +1,7 @@
 """ALBERT in TensorFlow 2: encoder, pretraining, conversion and TF-Hub export.
 
-The public names below are loaded at first use, so that `import albert_tf` costs nothing and
-`albert-tf --help` answers without TensorFlow.
+The public names below are imported at first use, so that `import albert_tf` is fast and
+`albert-tf --help` does not import TensorFlow.
 """
 
 import importlib

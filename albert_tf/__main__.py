@@ -1,4 +1,4 @@
-"""`python -m albert_tf`: the same as the console script `albert-tf`."""
+"""Lets `python -m albert_tf` run the command `albert-tf`."""
 
 from albert_tf.cli.main import main
 

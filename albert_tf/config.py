@@ -1,4 +1,4 @@
-"""The shape of an ALBERT model: `AlbertConfig`, keys named as in albert_config.json."""
+"""`AlbertConfig`: the sizes of an ALBERT model, with the keys of albert_config.json."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 from albert_tf.errors import InputError, closest
 from albert_tf.files import existing, replacing
 
-# Keys that released albert_config.json files carry and the original graph never reads.
+# Keys in released albert_config.json files that the original code never uses.
 UNUSED_KEYS = frozenset(
     {"down_scale_factor", "gap_size", "net_structure_type", "num_memory_blocks"}
 )
 
 ACTIVATIONS = ("gelu", "gelu_erf", "relu", "tanh", "linear")
 
-# As the original's contrib.layers.layer_norm. On weights as small as released embeddings are,
-# 1e-6 instead already changes outputs by 4e-4.
+# The default of contrib.layers.layer_norm, which the original uses. The embeddings of released
+# models are so small that 1e-6 instead would already change the outputs by 4e-4.
 LAYER_NORM_EPSILON = 1e-12
 
-# Arguments of Model Garden's AlbertEncoder, and the fields of `AlbertConfig` that they set.
+# The arguments of Model Garden's AlbertEncoder and the corresponding fields of `AlbertConfig`.
 MODEL_GARDEN_ARGUMENTS = {
     "vocab_size": "vocab_size",
     "embedding_width": "embedding_size",
@@ -38,7 +38,7 @@ MODEL_GARDEN_ARGUMENTS = {
     "attention_dropout_rate": "attention_probs_dropout_prob",
 }
 
-# Those of our `AlbertEncoder`, which has groups as well.
+# The same for our `AlbertEncoder`, which also has groups.
 ENCODER_ARGUMENTS = MODEL_GARDEN_ARGUMENTS | {
     name: name for name in ("num_hidden_groups", "inner_group_num")
 }
@@ -48,26 +48,29 @@ _FREE = {"hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_ran
 
 @dataclasses.dataclass(frozen=True)
 class AlbertConfig:
-    """Sizes and rates of one model.
+    """Sizes and dropout rates of a model.
 
-    Defaults are those of ALBERT base v2 (Lan et al. 2020, table 1, and the released
-    albert_config.json files), dropout 0 included.
+    The defaults are those of ALBERT base v2 (Lan et al. 2020, table 1, and the released
+    albert_config.json files), which has no dropout.
 
     Attributes:
-      vocab_size: rows of the word table; the released models have 30000.
-      embedding_size: E, width of the factorised embeddings; a projection to `hidden_size` follows
-        where the two differ.
+      vocab_size: number of rows in the word embedding table; 30000 in the released models.
+      embedding_size: E, width of the factorised embeddings. If it differs from `hidden_size`, a
+        projection follows.
       hidden_size: H, a multiple of `num_attention_heads`.
-      num_hidden_layers: L, layer applications; all layers of a group share their weights.
-      num_hidden_groups: groups with weights of their own; layer i uses group i * groups // layers.
-      inner_group_num: blocks in a group; a layer runs all of them in turn.
+      num_hidden_layers: L, number of layers. All layers of a group share their weights.
+      num_hidden_groups: number of groups; layer i uses group i * groups // layers.
+      inner_group_num: number of blocks in a group. Each layer runs all of them in turn.
       num_attention_heads: N.
-      intermediate_size: width of the feed-forward part.
-      hidden_act: "gelu" is the tanh form, as in the original; "gelu_erf" the exact one.
-      hidden_dropout_prob: after the embedding norm, the attention output and the feed-forward part.
-      attention_probs_dropout_prob: on attention probabilities.
-      max_position_embeddings: rows of the position table, the longest sequence.
-      type_vocab_size: rows of the segment table.
+      intermediate_size: width of the feed-forward network.
+      hidden_act: activation function. "gelu" is the tanh approximation, as in the original;
+        "gelu_erf" is the exact form.
+      hidden_dropout_prob: dropout after the embedding norm, the attention output and the
+        feed-forward network.
+      attention_probs_dropout_prob: dropout on the attention probabilities.
+      max_position_embeddings: number of rows in the position embedding table, and so the length of
+        the longest sequence in tokens.
+      type_vocab_size: number of rows in the segment embedding table.
       initializer_range: standard deviation of the truncated normal initializer.
     """
 
@@ -87,7 +90,7 @@ class AlbertConfig:
     initializer_range: float = 0.02
 
     def __post_init__(self) -> None:
-        """Raises `InputError` for the first rule that is broken."""
+        """Raises `InputError` for the first invalid field."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type == "int" and (type(value) is not int or value < 1):
@@ -103,7 +106,7 @@ class AlbertConfig:
             )
         if self.num_hidden_groups > self.num_hidden_layers:
             raise InputError(
-                "num_hidden_groups must not exceed num_hidden_layers, or a group would never run. "
+                "num_hidden_groups must not exceed num_hidden_layers, or a group would be unused. "
                 f"Received num_hidden_groups={self.num_hidden_groups}, "
                 f"num_hidden_layers={self.num_hidden_layers}."
             )
@@ -119,16 +122,16 @@ class AlbertConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> AlbertConfig:
-        """Returns the config with the given keys; the unused keys of released files are dropped.
+        """Returns a config with the given values; drops keys that the original never uses.
 
         Raises:
-          InputError: a key is unknown, or a value breaks a rule.
+          InputError: a key is unknown or a value is invalid.
         """
         fields = {field.name for field in dataclasses.fields(cls)}
         for key in values:
             if key not in fields | UNUSED_KEYS:
                 raise InputError(
-                    f"A config must hold known keys only. Received {key!r}. {closest(key, fields)}"
+                    f"A config can have known keys only. Received {key!r}. {closest(key, fields)}"
                 )
         return cls(**{key: value for key, value in values.items() if key in fields})
 
@@ -137,7 +140,7 @@ class AlbertConfig:
         """Reads an albert_config.json.
 
         Raises:
-          InputError: the file is missing, is not a JSON object, or breaks a rule of `from_dict`.
+          InputError: the file is missing or is not a JSON object, or `from_dict` rejects it.
         """
         path = existing(path, "A model config")
         try:
@@ -149,27 +152,30 @@ class AlbertConfig:
         return cls.from_dict(values)
 
     def misfits(self, other: AlbertConfig) -> list[str]:
-        """Returns the fields that weights of `other` would not fit, with both values.
+        """Returns the fields because of which weights of `other` do not fit, with both values.
 
-        Dropout rates and the initializer's range are free, as they change no number of a model.
+        Dropout rates and the initializer range may differ, since outputs do not depend on them.
         """
-        here, there = self.to_dict(), other.to_dict()
+        ours, theirs = self.to_dict(), other.to_dict()
         return [
-            f"{name}={here[name]!r} here, {there[name]!r} there"
-            for name in here
-            if here[name] != there[name] and name not in _FREE
+            f"{name}={ours[name]!r} here, {theirs[name]!r} there"
+            for name in ours
+            if ours[name] != theirs[name] and name not in _FREE
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns all keys with their values."""
+        """Returns all fields as a dict."""
         return dataclasses.asdict(self)
 
     def to_json_file(self, path: str | os.PathLike) -> None:
-        """Writes an albert_config.json that the original code reads too."""
+        """Writes an albert_config.json, which the original code can read too."""
         with replacing(path) as temporary:
             Path(temporary).write_text(json.dumps(self.to_dict(), indent=2) + "\n")
 
 
 def layer_to_group(layer: int, num_layers: int, num_groups: int) -> int:
-    """Returns the group of a layer, in integers: the original's floats miss it for 22 of 22."""
+    """Returns the group of a layer.
+
+    The integer division is exact; the original divides floats, which fails for 22 groups.
+    """
     return layer * num_groups // num_layers

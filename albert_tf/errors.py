@@ -1,8 +1,8 @@
-"""Errors that a user can cause and mend.
+"""Errors that users can cause and fix.
 
 Every message states the rule, the received value and the remedy. The command line prints an
-`InputError` as one line and leaves with status 2; any other exception is a defect of this package
-and shows its traceback.
+`InputError` as one line and exits with status 2. Any other exception is a bug in this package and
+shows its traceback.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """A file, flag, setting or argument breaks a rule that the message states."""
+    """A file, flag, setting or argument is invalid; the message says why and what to do."""
 
 
 def closest(name: str, options: Iterable[str]) -> str:
-    """Returns the part of a message that names the options nearest to `name`, then all of them."""
+    """Returns the end of an error message: the options most similar to `name`, then all of them."""
     options = sorted(options)
-    near = difflib.get_close_matches(name, options, n=3, cutoff=0.5)
-    hint = f"Closest: {', '.join(near)}. " if near else ""
+    similar = difflib.get_close_matches(name, options, n=3, cutoff=0.5)
+    hint = f"Closest: {', '.join(similar)}. " if similar else ""
     return f"{hint}All: {', '.join(options)}."

@@ -1,4 +1,4 @@
-"""Finding input files, and writing outputs that are never left half done."""
+"""Finds input files, and writes output files and folders atomically."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from albert_tf.errors import InputError
 
 
 def expand(patterns: str | Sequence[str]) -> list[Path]:
-    """Returns the sorted files that match the glob patterns; `**` crosses folders.
+    """Returns the files that match glob patterns, sorted; `**` matches any number of folders.
 
     Args:
-      patterns: one pattern, several joined by commas, or a list of them.
+      patterns: one pattern, several patterns separated by commas, or a list of patterns.
 
     Raises:
       InputError: a pattern matches no file.
@@ -28,7 +28,7 @@ def expand(patterns: str | Sequence[str]) -> list[Path]:
         patterns = [p.strip() for p in patterns.split(",") if p.strip()]
     if not patterns:
         raise InputError("An input pattern must not be empty. Received ''. Pass a glob of files.")
-    found: set[Path] = set()
+    paths: set[Path] = set()
     for pattern in patterns:
         files = {
             Path(f)
@@ -38,14 +38,19 @@ def expand(patterns: str | Sequence[str]) -> list[Path]:
         if not files:
             raise InputError(
                 f"An input pattern must match at least one file. Received {pattern!r}, which "
-                f"matches none from {os.getcwd()}. Check the path; quote globs in the shell."
+                f"matches no file (working directory: {os.getcwd()}). Check the path, and quote "
+                "globs in the shell."
             )
-        found |= files
-    return sorted(found)
+        paths |= files
+    return sorted(paths)
 
 
 def existing(path: str | os.PathLike, what: str) -> Path:
-    """Returns `path` as a Path if it is a file; `what` names it in the error.
+    """Returns `path` as a Path after checking that it is a file.
+
+    Args:
+      path: path of the file.
+      what: what the file is, for the error message.
 
     Raises:
       InputError: there is no such file.
@@ -57,9 +62,9 @@ def existing(path: str | os.PathLike, what: str) -> Path:
 
 
 def open_text(path: Path) -> io.TextIOBase:
-    """Opens a UTF-8 text file for reading, plain or gzip by its `.gz` ending.
+    """Opens a UTF-8 text file for reading; a file that ends in `.gz` is decompressed.
 
-    A path that is not a `Path` is one of upath's, on a remote file system.
+    A path that is not a `Path` is a `UPath` on a remote file system.
     """
     if not isinstance(path, Path):
         return path.open("rt", encoding="utf-8", compression="infer")
@@ -70,9 +75,10 @@ def open_text(path: Path) -> io.TextIOBase:
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a temporary path beside `path` and renames it to `path` if the block succeeds.
+    """Yields a temporary path next to `path`, and renames it to `path` if the block succeeds.
 
-    Readers see the old file or the whole new one. If the block raises, the old file stays.
+    Readers see either the old file or the complete new one. If the block raises an exception, the
+    old file is kept.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,51 +94,53 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def check_new_directory(path: str | os.PathLike, what: str = "The output directory") -> Path:
-    """Returns `path` if a new directory can be made there, and changes nothing.
+    """Returns `path` after checking that a directory can be created there; changes nothing.
 
     Raises:
-      InputError: something that is not an empty directory lies there, or it cannot be written.
+      InputError: `path` exists and is not an empty directory, or it is not writable.
     """
     path = Path(path).expanduser()
     if path.exists() and not path.is_dir():
-        raise InputError(f"{what} must be a directory. Received '{path}', a file. Name another.")
+        raise InputError(
+            f"{what} must be a directory. Received '{path}', a file. Use another path."
+        )
     if path.is_dir() and any(path.iterdir()):
         raise InputError(
             f"{what} must be new or empty, so that nothing is overwritten. Received '{path}', "
-            f"which holds {sum(1 for _ in path.iterdir())} entries. Name another or remove it."
+            f"which has {sum(1 for _ in path.iterdir())} entries. Use another one or remove it."
         )
     check_writable(path, what)
     return path
 
 
 def check_writable(path: str | os.PathLike, what: str = "The output directory") -> Path:
-    """Returns `path` if it, or the folder it would be made in, can be written.
+    """Returns `path` after checking that it, or the folder it would be created in, is writable.
 
     Raises:
-      InputError: it cannot.
+      InputError: it is not writable.
     """
     path = Path(path).expanduser()
     parent = existing_parent(path)
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise InputError(
-            f"{what} must be writable. Received '{path}', but '{parent}' is not a folder that "
-            "this user may write to. Name another or change its permissions."
+            f"{what} must be writable. Received '{path}', but '{parent}' is not a folder with "
+            "write permission for this user. Use another one or change the permissions."
         )
     return path
 
 
 def existing_parent(path: str | os.PathLike) -> Path:
-    """Returns `path`, or the nearest folder above it, that exists."""
+    """Returns `path` if it exists, or else its nearest parent folder that exists."""
     path = Path(path).absolute()
     return path if path.exists() else existing_parent(path.parent)
 
 
 @contextlib.contextmanager
 def new_directory(path: str | os.PathLike, what: str = "The output directory") -> Iterator[Path]:
-    """Yields a temporary directory beside `path` and renames it to `path` if the block succeeds.
+    """Yields a temporary directory next to `path`, renamed to `path` if the block succeeds.
 
     Raises:
-      InputError: as `check_new_directory`, before anything is written.
+      InputError: see `check_new_directory`; raised before anything is written.
     """
     path = check_new_directory(path, what)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,12 @@
-"""The released ALBERT models: sizes and rates, parameter counts, where they lie, what they scored.
+"""The released ALBERT models: configs, parameter counts, download addresses and published scores.
 
     from albert_tf import presets
     presets.get("albert_base_v2").config
 
-Sizes: Lan et al. 2020, table 1. Version 1 was trained with dropout 0.1 (xxlarge: 0), version 2
-without any. Chinese models ("zh") use ReLU and a WordPiece vocabulary of 21128 entries
-(vocab_chinese.txt), so they come with no SentencePiece model. This module never imports TensorFlow.
+The sizes are those of Lan et al. 2020, table 1. Version 1 was trained with dropout 0.1 (xxlarge
+with 0), version 2 without dropout. The Chinese models ("zh") use ReLU and a WordPiece vocabulary of
+21128 entries (vocab_chinese.txt), and therefore have no SentencePiece model. This module does not
+import TensorFlow.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ class Preset:
     """One released model.
 
     Attributes:
-      config: sizes and rates, as in the released albert_config.json.
-      classifier_dropout: before a classifier on top in fine-tuning; 0.1, which the original's
-        run_classifier.py hard-codes whatever the encoder's own rates are.
-      parameters: of the encoder with its pooler, without pretraining heads.
-      source: address of the released checkpoint folder, packed.
-      scores: development set results of the release by benchmark, in percent; empty where none
-        were published. Source: README.md of github.com/google-research/albert.
+      config: sizes and dropout rates, as in the released albert_config.json.
+      classifier_dropout: dropout in front of the classifier in fine-tuning. It is 0.1, which the
+        original's run_classifier.py hard-codes whatever the encoder's own rates are.
+      parameters: number of parameters of the encoder with its pooler, without pretraining heads.
+      source: address of the archive with the released checkpoint.
+      scores: published results on development sets by benchmark, in percent; empty if none were
+        published. Source: README.md of github.com/google-research/albert.
     """
 
     config: AlbertConfig
@@ -44,10 +45,10 @@ class Preset:
 
 
 def get(name: str) -> Preset:
-    """Returns the preset of that name.
+    """Returns the preset with the given name.
 
     Raises:
-      InputError: there is none; the message lists the closest.
+      InputError: there is no such preset. The message lists the closest names.
     """
     if name not in PRESETS:
         raise InputError(
@@ -142,7 +143,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "albert_xlarge_zh": _release(
             _config("xlarge", **_CHINESE, initializer_range=0.014), 57_589_248, "albert_xlarge_zh"
         ),
-        # 16 heads, unlike its English sisters, which have 64.
+        # 16 heads, whereas the English xxlarge models have 64.
         "albert_xxlarge_zh": _release(
             _config("xxlarge", **_CHINESE, num_attention_heads=16, initializer_range=0.01),
             221_459_968,

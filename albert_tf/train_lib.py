@@ -1,4 +1,4 @@
-"""`run`: one training or evaluation, as gin files and Python callers describe it."""
+"""Runs one training or evaluation, configured by gin files or by Python code."""
 
 from __future__ import annotations
 
@@ -42,38 +42,39 @@ def run(
     eval_actions: Sequence[Action] = (),
     only_describe: bool = False,
 ) -> dict[str, float]:
-    """Trains or evaluates; goes on where the folder has a checkpoint.
+    """Trains or evaluates, and resumes from the newest checkpoint in the folder.
 
-    A run that was killed and started again ends with the same weights as one that was not: batches
-    and dropout are functions of seed and step.
+    Batches and dropout masks depend only on seed and step, so a run that was killed and resumed
+    ends with the same weights as an uninterrupted run.
 
     Args:
       mode: one of `training.MODES`.
-      model_dir: gets checkpoints, TensorBoard summaries, history.jsonl, config.gin,
-        albert_config.json and the vocabulary, so that it can be exported as it is. Workers of one
-        run share it.
-      experiment: Model Garden's experiment config: task, trainer, runtime.
-      seed: of weights, dropout and data order.
-      patience: evaluations in a row, none of them the best, after which the run ends; 0 for never.
-      export_best: a folder, and what exports a model folder to it; called after each evaluation
-        that gave a new best checkpoint (`experiment.trainer.best_checkpoint_*`).
-      train_actions: called with the outputs of every train loop.
-      eval_actions: called with the outputs of every evaluation.
-      only_describe: build the model and one batch, print what would run, write nothing.
+      model_dir: folder for checkpoints, TensorBoard summaries, history.jsonl, config.gin,
+        albert_config.json and the vocabulary, which together are a model that can be exported. All
+        workers of a run share the folder.
+      experiment: Model Garden's experiment config with task, trainer and runtime.
+      seed: seed of weights, dropout and data order.
+      patience: stop after this many evaluations in a row without improvement; 0 means never.
+      export_best: a folder, and a function that exports a model folder to it. It is called after
+        each evaluation with a new best checkpoint (`experiment.trainer.best_checkpoint_*`).
+      train_actions: called with the outputs of each train loop.
+      eval_actions: called with the outputs of each evaluation.
+      only_describe: build the model and one batch, print what would run, and write nothing.
 
     Returns:
-      The metrics of the last evaluation; of the last train loop if there was none.
+      The metrics of the last evaluation, or of the last train loop if there was no evaluation.
 
     Raises:
-      InputError: mode, folder, weights, data or config break a rule; nothing was written then.
-        Later: a checkpoint could not be written, or the loss diverged.
-      SystemExit: SIGTERM came in a training; a checkpoint was saved. The status is 143.
-      KeyboardInterrupt: Ctrl-C was pressed; a training has saved a checkpoint.
+      InputError: mode, folder, weights, data or config are wrong, and nothing was written; or,
+        later in the run, a checkpoint could not be written or the loss diverged.
+      SystemExit: SIGTERM was received during training. A checkpoint was saved; the exit status is
+        143.
+      KeyboardInterrupt: Ctrl-C was pressed. If training, a checkpoint was saved.
     """
     if mode not in MODES:
         raise InputError(f"--mode must be known. Received {mode!r}. {closest(mode, MODES)}")
     folder = run_folder.check(model_dir)
-    experiment = copy.deepcopy(experiment)  # What a run finds out is not the caller's.
+    experiment = copy.deepcopy(experiment)  # The run fills in settings; the caller's stay as is.
     if experiment.task.train_data.seed is None:
         experiment.task.train_data.seed = seed
     distribution = strategies.build(experiment.runtime)
@@ -141,21 +142,22 @@ def _exports(
     best = best_checkpoint.folder(folder, experiment.trainer)
     if best is None or "eval" not in mode:
         raise InputError(
-            "--export_best needs evaluations and a metric that tells the best. Received --mode "
-            f"{mode} with BEST_METRIC={experiment.trainer.best_checkpoint_eval_metric!r}. Take "
-            "--mode train_and_eval, or continuous_eval beside a training, and set BEST_METRIC."
+            "--export_best needs evaluations and a metric to compare them. Received --mode "
+            f"{mode} with BEST_METRIC={experiment.trainer.best_checkpoint_eval_metric!r}. Use "
+            "--mode train_and_eval, or continuous_eval next to a training run, and set BEST_METRIC."
         )
     return [BestExport(best, check_writable(dest, "--export_best"), export)]
 
 
 def _check_weights(mode: str, folder: Path, runner: Runner, starts_from: str) -> None:
-    """Says which weights the run begins with; an evaluation must have some."""
+    """Prints which checkpoint the run resumes from; an evaluation must have weights."""
     newest = runner.checkpoint_manager.latest_checkpoint
     if newest is not None:
-        text = f"goes on with '{newest}', step {runner.step}"
+        text = f"resuming from '{newest}', step {runner.step}"
         print(f"{text}; INIT_FROM '{starts_from}' is not used" if starts_from else text)
     elif mode == "eval" and not starts_from:
         raise InputError(
-            "--mode eval needs weights. Received --model_dir "
-            f"'{folder}' without a checkpoint, and no INIT_FROM. Train first, or set one of them."
+            "--mode eval needs trained weights. Received --model_dir "
+            f"'{folder}' without a checkpoint, and INIT_FROM is not set. Train first, or set "
+            "INIT_FROM."
         )

@@ -1,4 +1,4 @@
-"""One model with random weights in the formats of all systems, in a folder."""
+"""Writes one model with random weights in the formats of all systems."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def tensorflow_formats(config: AlbertConfig, folder: Path) -> None:
     """Writes `checkpoint`, `hugging_face`, `keras_hub`, `hub`, `model_garden` and `lite_int8`.
 
     Args:
-      config: the sizes.
-      folder: where they go.
+      config: config of the model.
+      folder: the folder to write to.
     """
     from albert_tf.convert.conversion import convert
     from benchmarks import model_garden
@@ -31,7 +31,7 @@ def tensorflow_formats(config: AlbertConfig, folder: Path) -> None:
 
 
 def hub(config: AlbertConfig, folder: Path) -> AlbertEncoder:
-    """Writes `checkpoint` and `hub` only, and returns the encoder."""
+    """Writes only `checkpoint` and `hub`, and returns the encoder."""
     import tensorflow as tf
 
     from albert_tf import AlbertEncoder
@@ -57,7 +57,7 @@ def write_hub(encoder: AlbertEncoder, config: AlbertConfig, folder: Path) -> Non
 
 
 def lite(encoder: AlbertEncoder, config: AlbertConfig, folder: Path, precision: str) -> None:
-    """Writes `lite_` and the precision: for LiteRT, its length open."""
+    """Writes `lite_PRECISION`, a LiteRT model for any sequence length."""
     from albert_tf import AlbertTokenizer
     from albert_tf.export import lite_model
 
@@ -66,7 +66,7 @@ def lite(encoder: AlbertEncoder, config: AlbertConfig, folder: Path, precision: 
 
 
 def onnx(folder: Path) -> None:
-    """Writes `model.onnx` from the folder `hugging_face`, its batch and length open."""
+    """Writes `model.onnx` from the folder `hugging_face`, for any batch size and length."""
     import torch
     from transformers import AlbertModel
 

@@ -1,11 +1,12 @@
-"""Our encoder beside Model Garden's: forward pass and training step on the same weights and batch.
+"""Compares our encoder with Model Garden's: forward pass and training step, same weights and batch.
 
     python -m benchmarks.encoder [--shape 8x128] [--layers 12] [--rounds 5] [--clock wall]
 
-Both run in one process through `tf.function`, as users call them, dropout 0; on a padded shape ours
-leaves padding out. Outputs must agree to 1e-4 at real tokens first. "products alone" are the matrix
-products of a step and nothing else, one for each weight forward and two backward: the limit that
-the machine sets. `--clock cpu` counts seconds of processor time, which other programs disturb less.
+Both run in one process in `tf.function`, as users call them, with dropout 0. Ours removes padding
+if the shape has any. First, the outputs at real tokens must agree to 1e-4. "products alone" are
+only the matrix products of a step, one per weight in the forward pass and two in the backward pass.
+They are the limit of the machine. `--clock cpu` measures processor time, on which other programs
+have less influence.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 def step(encoder: tf_keras.layers.Layer) -> tf.types.experimental.Callable:
-    """Returns a training step on a batch: forward, backward, plain gradient descent."""
+    """Returns a training step: forward pass, backward pass, plain gradient descent."""
     optimizer = tf_keras.optimizers.legacy.SGD(1e-6)
 
     @tf.function(autograph=False)
@@ -46,7 +47,7 @@ def step(encoder: tf_keras.layers.Layer) -> tf.types.experimental.Callable:
 
 
 def products(config: AlbertConfig, tokens: int, training: bool) -> Callable[[], None]:
-    """Returns the matrix products of a pass over that many tokens, and of the way back."""
+    """Returns the matrix products of a forward pass, and with `training` of the backward pass."""
     pairs = [
         (tf.random.normal([tokens, k]), tf.random.normal([k, n]), tf.random.normal([tokens, n]))
         for k, n in roofline.widths(config)
@@ -70,7 +71,9 @@ def products(config: AlbertConfig, tokens: int, training: bool) -> Callable[[], 
 def main() -> None:
     """Prints the two tables."""
     parser = model_size.parser_of_a_batch(__doc__)
-    parser.add_argument("--clock", default="wall", choices=CLOCKS)
+    parser.add_argument(
+        "--clock", default="wall", choices=CLOCKS, help="time to measure (default: %(default)s)"
+    )
     args = parser.parse_args()
     config = model_size.config(args)
     shape = traffic.SHAPES[args.shape]

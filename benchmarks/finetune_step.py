@@ -1,20 +1,20 @@
-"""One pass of fine-tuning over sentences of their real lengths, by three systems in turn.
+"""Compares one epoch of fine-tuning on sentences of natural lengths in three systems.
 
     pip install --constraint constraints.txt '.[bench]'
     python -m benchmarks.finetune_step [--preset albert_base_v2] [--examples 128] [--rounds 3]
 
-The set is sentences of the installed documentation, labelled by package; a vocabulary is made of
-more of them. Each system batches the set as its users get it: albert_tf puts rows of like length
-together and leaves out the padding that is left (the last row of the table computes it), Model
-Garden's SentencePredictionTask pads all to --length, transformers' Trainer pads each batch to its
-longest row. A pass is every batch from the input pipeline through forward, backward, clipping and
-AdamW, float32, same weights, dropout 0. Each system runs in a process of its own with its default
-threads. The mean losses must agree to 1e-3 before anything is timed; then they take turns, A B C A
-B C, and what counts is the ratio within a round.
+The data set is sentences from the documentation of installed packages, labelled by package; the
+vocabulary is trained on more of them. Each system makes batches as its users get them. albert_tf
+groups rows of similar length and removes the remaining padding (the last row of the table computes
+it instead). Model Garden's SentencePredictionTask pads all rows to --length. transformers' Trainer
+pads each batch to its longest row. An epoch takes every batch from the input pipeline through
+forward pass, backward pass, clipping and AdamW, in float32, with the same weights and dropout 0.
+Each system runs in its own process with its default threads. First, the mean losses must agree to
+1e-3. Then the systems take turns, A B C A B C, and the ratios within each round are compared.
 
-Every round goes to the results at once; a run that was stopped goes on with the rounds that are
-missing. --layers gives a quick trial: the cost is linear in the layers, but what a pass costs
-besides, such as the set-up of transformers' Trainer, weighs more then.
+Results are saved after every round, and an interrupted run resumes with the missing rounds. Use
+--layers for a quick trial: the cost is linear in the number of layers, but fixed costs, such as the
+set-up of transformers' Trainer, then weigh more.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CLOCKS = {"wall": "wall time", "cpu": "processor time of all cores"}
 
 
 def main() -> None:
-    """Measures the rounds that are missing and prints the tables."""
+    """Measures the missing rounds and prints the tables."""
     args = _arguments()
     data = labelled_sentences.read(args.examples, args.length, args.batch)
     results = _read(args, _setting(args, data))
@@ -61,16 +61,29 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = model_size.parser(__doc__)
     add = parser.add_argument
-    add("--examples", type=int, default=128, help="(%(default)s)")
-    add("--length", type=int, default=128, help="fixed length of Model Garden's (%(default)s)")
-    add("--batch", type=int, default=32, help="(%(default)s)")
-    add("--systems", nargs="+", default=[*SYSTEMS], choices=SYSTEMS)
-    add("--rounds", type=int, default=3, help="turns of each system (%(default)s)")
-    add("--results", type=Path, default=RESULTS, help="file to go on with (%(default)s)")
-    add("--again", action="store_true", help="forget the rounds that are in the results")
+    add("--examples", type=int, default=128, help="number of sentences (default: %(default)s)")
+    add(
+        "--length",
+        type=int,
+        default=128,
+        help="maximum length in tokens; Model Garden's fixed length (default: %(default)s)",
+    )
+    add("--batch", type=int, default=32, help="sentences per step (default: %(default)s)")
+    add("--systems", nargs="+", default=[*SYSTEMS], choices=SYSTEMS, help="(default: all)")
+    add("--rounds", type=int, default=3, help="epochs per system (default: %(default)s)")
+    add(
+        "--results",
+        type=Path,
+        default=RESULTS,
+        help="JSON file to write, or to resume from (default: %(default)s)",
+    )
+    add("--again", action="store_true", help="discard the rounds in the results file")
     args = parser.parse_args()
     if args.examples % args.batch:
-        parser.error("--examples must be a multiple of --batch, so that no system leaves some out")
+        parser.error(
+            "--examples must be a multiple of --batch, so that no system drops examples. Received "
+            f"{args.examples} and {args.batch}."
+        )
     args.systems = [OURS, *(name for name in args.systems if name != OURS)]
     return args
 
@@ -85,27 +98,28 @@ def _setting(args: argparse.Namespace, data: dict[str, np.ndarray]) -> str:
 
 
 def _read(args: argparse.Namespace, setting: str) -> dict[str, Any]:
-    asked = {"setting": setting, "systems": args.systems}
+    fixed = {"setting": setting, "systems": args.systems}
     if args.results.exists() and not args.again:
-        found = json.loads(args.results.read_text(encoding="utf-8"))
-        for key, wanted in asked.items():
-            if found[key] != wanted:
+        results = json.loads(args.results.read_text(encoding="utf-8"))
+        for key, wanted in fixed.items():
+            if results[key] != wanted:
                 raise InputError(
-                    f"A results file is of one {key}. Received {wanted!r} for '{args.results}' of "
-                    f"{found[key]!r}. Name another file by --results, or begin --again."
+                    f"All rounds in a results file must have the same {key}. Received {wanted!r} "
+                    f"for '{args.results}', which has {results[key]!r}. Use another --results "
+                    "file, or --again to start over."
                 )
-        return found
-    return {"machine": machine.describe(), **asked, "wall": {}, "cpu": {}}
+        return results
+    return {"machine": machine.describe(), **fixed, "wall": {}, "cpu": {}}
 
 
 def _measure(
     args: argparse.Namespace, data: dict[str, np.ndarray], folder: Path, results: dict[str, Any]
 ) -> None:
-    # The first pass compiles all; a second one would cost as much as a round.
+    # The first epoch compiles everything; a second one would take as long as a round.
     systems = {name: SYSTEMS[name] for name in args.systems}
     workers, losses = first_calls(systems, folder, data, settling_calls=0)
     assert np.ptp([*losses.values()]) < TOLERANCE, f"losses differ: {losses}"
-    print(f"loss {losses[OURS][0]:.4f} for all", flush=True)
+    print(f"loss {losses[OURS][0]:.4f} in all systems", flush=True)
     done = len(results["wall"].get(OURS, []))
     for _ in tqdm(range(done, args.rounds), desc="rounds", leave=False):
         turn = {name: (worker.run(1), worker.cpu_seconds) for name, worker in workers.items()}

@@ -1,8 +1,8 @@
-"""The systems that benchmarks.finetune_step compares, each with its own batches, float32, AdamW.
+"""The systems compared in `benchmarks.finetune_step`, each with its own batches, float32, AdamW.
 
-A system is a function of the folder that `artefacts` filled; it loads the model and returns `bind`.
-`bind` takes the set as ids and returns the call to be timed: one pass over it, from batches to
-updates, which gives the mean loss. Dropout is 0 and the rate so small that the loss stays the same.
+A system is a function that loads the model from the folder written by `artefacts` and returns
+`bind`. `bind` takes the data set as ids and returns the call to time: one epoch, which returns the
+mean loss. Dropout is 0, and the learning rate is so small that the loss does not change.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RATE, _DECAY, _EPSILON, _CLIP = 1e-9, 0.01, 1e-6, 1.0
 
 
 def artefacts(config: Mapping[str, Any], classes: int, folder: Path) -> None:
-    """Writes one classifier with random weights as each system reads it."""
+    """Writes one classifier with random weights in the formats of all systems."""
     import tensorflow as tf
 
     from albert_tf import AlbertClassifier
@@ -46,7 +46,7 @@ def _rows(data: Mapping[str, np.ndarray]) -> list[np.ndarray]:
 
 
 def ours(folder: Path, remove_padding: bool = True) -> Bind:
-    """The task's own input pipeline and training step: batches of rows of like length."""
+    """Our task's input pipeline and training step: batches of rows of similar length."""
     import tensorflow as tf
     from official.core import base_task
 
@@ -58,7 +58,7 @@ def ours(folder: Path, remove_padding: bool = True) -> Bind:
 
     model = AlbertClassifier.from_pretrained(folder / "checkpoint", dropout_rate=0.0)
     model.encoder.remove_padding = remove_padding
-    task = ClassificationTask(ClassificationConfig(glue="mnli"))  # any with classes
+    task = ClassificationTask(ClassificationConfig(glue="mnli"))  # any task with classes will do
     settings = optimization.config(
         "adamw", learning_rate=_RATE, train_steps=10**9, warmup_steps=0,
         weight_decay_rate=_DECAY, epsilon=_EPSILON, global_clipnorm=_CLIP,
@@ -88,7 +88,7 @@ def ours(folder: Path, remove_padding: bool = True) -> Bind:
 
 
 def model_garden(folder: Path) -> Bind:
-    """SentencePredictionTask's training step on batches of its fixed length, read from memory."""
+    """The training step of SentencePredictionTask on batches of fixed length, from memory."""
     import tensorflow as tf
     import tf_keras
     from official.modeling.optimization.legacy_adamw import AdamWeightDecay
@@ -108,7 +108,7 @@ def model_garden(folder: Path) -> Bind:
         sentence_prediction.SentencePredictionConfig(model=settings)
     )
     model = task.build_model()
-    for layer in model._flatten_layers():  # its rate is no option of the task
+    for layer in model._flatten_layers():  # the task has no option for this dropout rate
         if isinstance(layer, tf_keras.layers.Dropout):
             layer.rate = 0.0
     checkpoint = tf.train.Checkpoint(**model.checkpoint_items)
@@ -144,10 +144,10 @@ def model_garden(folder: Path) -> Bind:
 
 
 def trainer(folder: Path) -> Bind:
-    """transformers' Trainer with DataCollatorWithPadding: each batch as long as its longest row."""
+    """transformers' Trainer with DataCollatorWithPadding: pads batches to their longest row."""
     import transformers
 
-    tokenizer = _Padding()
+    collator = _Padding()
     model = transformers.AlbertForSequenceClassification.from_pretrained(
         folder / "hugging_face", classifier_dropout_prob=0.0
     )
@@ -173,17 +173,17 @@ def trainer(folder: Path) -> Bind:
             use_cpu=True,
             dataloader_drop_last=True,
         )
-        made = transformers.Trainer(
-            model=model, args=arguments, train_dataset=rows, data_collator=tokenizer
+        trainer = transformers.Trainer(
+            model=model, args=arguments, train_dataset=rows, data_collator=collator
         )
-        made.remove_callback(transformers.PrinterCallback)
-        return lambda: (made.train().training_loss,)
+        trainer.remove_callback(transformers.PrinterCallback)
+        return lambda: (trainer.train().training_loss,)
 
     return bind
 
 
 class _Padding:
-    """What DataCollatorWithPadding does, for ids without a tokenizer."""
+    """DataCollatorWithPadding for ids, without a tokenizer."""
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
         import torch

@@ -1,10 +1,11 @@
-"""What the first requests cost after the warmup of a served model, over the later ones.
+"""Measures how much slower the first requests after the warmup of a served model are.
 
     python -m benchmarks.first_request MODEL
 
-MODEL is an artefact with warmup records, as `albert-tf export encoder` and `task` write it. It is
-loaded and its records are run, as TensorFlow Serving does before a version takes traffic. Then come
-requests of a batch size and a length that no record has: three rows of 100 tokens.
+MODEL is an export with warmup records, as written by `albert-tf export encoder` and `export task`.
+The program loads it and runs the records, as TensorFlow Serving does before a version receives
+traffic. Then it sends requests with a batch size and a length that no record has: three rows of 100
+tokens.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ ROWS, LENGTH, CALLS = 3, 100, 9
 
 
 def seconds_of_calls(path: Path) -> dict[str, list[float]]:
-    """Returns the seconds of each call in turn, by signature."""
+    """Returns the seconds of each call, by signature."""
     module = tf.saved_model.load(str(path))
     for record in tf.data.TFRecordDataset(str(path / warmup.NAME)).as_numpy_iterator():
         log = prediction_log_pb2.PredictionLog.FromString(record)
@@ -46,10 +47,10 @@ def seconds_of_calls(path: Path) -> dict[str, list[float]]:
 def _requests(module: Any) -> dict[str, dict[str, tf.Tensor]]:
     ids = tf.fill([ROWS, LENGTH], 9)
     tokens = dict(zip(TF1_HUB[:3], (ids, tf.ones_like(ids), tf.zeros_like(ids))))
-    found = {"tokens": tokens}
+    requests = {"tokens": tokens}
     if "text" in module.signatures["serving_default"].structured_input_signature[1]:
-        found["serving_default"] = {"text": tf.fill([ROWS], "word " * (LENGTH // 2))}
-    return found
+        requests["serving_default"] = {"text": tf.fill([ROWS], "word " * (LENGTH // 2))}
+    return requests
 
 
 def _times(function: Callable[..., Any], inputs: Mapping[str, tf.Tensor]) -> list[float]:
@@ -65,5 +66,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", type=Path, metavar="MODEL")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="folder of the export")
     print(json.dumps(seconds_of_calls(parser.parse_args().model)))

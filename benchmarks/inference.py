@@ -1,16 +1,16 @@
-"""Inference of every system on the same weights: real tokens a second, in turn, round by round.
+"""Compares inference of all systems on the same weights, in real tokens per second.
 
     pip install --constraint constraints.txt '.[bench]'
     python -m benchmarks.inference [--shapes 8x128 ...] [--systems albert_tf ...] [--rounds 7]
 
-Each system runs in a process of its own, as its users run it, with its default threads. For each
-shape all outputs are first compared at real tokens, and must agree to 1e-4 (int8 models tell how
-far they are); then the systems take turns, A B C A B C, as machines drift, and what counts is the
-ratio within a round. The matrix products alone run in the same turns: they are the limit
-(`roofline`).
+Each system runs in its own process, as its users run it, with its default threads. For each shape,
+the outputs at real tokens must first agree to 1e-4; the difference of int8 models is only reported.
+Then the systems take turns, A B C A B C, so that a drift of the machine affects all alike, and the
+ratios within each round are compared. The matrix products alone take turns with them, as the limit
+of the machine (see `roofline`).
 
-A shape that was finished is in the results and is not measured again; --again does. Systems whose
-libraries are missing are named and left out. Close other programs before the figures matter.
+Shapes that are in the results file are not measured again, unless --again is given. Systems with
+missing libraries are reported and skipped. Close other programs for reliable results.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ALL_SHAPES = {**traffic.SHAPES, **traffic.SCALING}
 
 
 def main() -> None:
-    """Measures what is asked for and not there yet, and prints the tables."""
+    """Measures the requested shapes that have no results yet, and prints the tables."""
     args = _arguments()
     results = _read(args.results)
     missing = [name for name in args.shapes if args.again or name not in results["shapes"]]
@@ -48,18 +48,24 @@ def main() -> None:
             _measure(args, Path(folder), missing, results)
     print(report.tables(results))
     if not args.no_report:
-        print(f"{report.write(results)}: written")
+        print(f"wrote {report.write(results)}")
 
 
 def _arguments() -> argparse.Namespace:
     parser = model_size.parser(__doc__)
     add = parser.add_argument
-    add("--shapes", nargs="+", default=[*ALL_SHAPES], help=f"of {', '.join(ALL_SHAPES)}; all")
-    add("--systems", nargs="+", default=[*SYSTEMS], help=f"of {', '.join(SYSTEMS)}; all")
-    add("--rounds", type=int, default=7, help="turns of each system (%(default)s)")
-    add("--results", type=Path, default=report.RESULTS, help="file to add to (%(default)s)")
-    add("--again", action="store_true", help="measure shapes that are in the results too")
-    add("--no_report", action="store_true", help=f"leave {report.PAGE} as it is")
+    shapes, systems = ", ".join(ALL_SHAPES), "; ".join(SYSTEMS)
+    add("--shapes", nargs="+", default=[*ALL_SHAPES], help=f"{shapes} (default: all)")
+    add("--systems", nargs="+", default=[*SYSTEMS], help=f"{systems} (default: all)")
+    add("--rounds", type=int, default=7, help="turns of each system (default: %(default)s)")
+    add(
+        "--results",
+        type=Path,
+        default=report.RESULTS,
+        help="JSON file to write or to extend (default: %(default)s)",
+    )
+    add("--again", action="store_true", help="also measure shapes that are in the results file")
+    add("--no_report", action="store_true", help=f"do not update {report.PAGE}")
     args = parser.parse_args()
     for what, names, known in (
         ("shape", args.shapes, ALL_SHAPES),
@@ -67,9 +73,11 @@ def _arguments() -> argparse.Namespace:
     ):
         for name in names:
             if name not in known:
-                raise InputError(f"Unknown {what}. Received {name!r}. {closest(name, known)}")
+                raise InputError(
+                    f"--{what}s must be known names. Received {name!r}. {closest(name, known)}"
+                )
     if OURS not in args.systems:
-        args.systems.insert(0, OURS)  # what the others are compared with
+        args.systems.insert(0, OURS)  # the others are compared with it
     return args
 
 
@@ -86,26 +94,26 @@ def _measure(
     model = f"{args.preset}, {config.num_hidden_layers} layers"
     if results["model"] not in (None, model):
         raise InputError(
-            f"A results file is of one model. Received {model} for '{args.results}' of "
-            f"{results['model']}. Name another file by --results."
+            f"All results in a file must be of the same model. Received {model} for "
+            f"'{args.results}', which has {results['model']}. Use another --results file."
         )
     results["model"] = model
     print("writing the model in every format", flush=True)
     in_process(artefacts.tensorflow_formats, config, folder)
     if {"ONNX Runtime", "OpenVINO"} & set(args.systems):
-        _or_tell("model.onnx", lambda: in_process(artefacts.onnx, folder))
+        _succeeds("model.onnx", lambda: in_process(artefacts.onnx, folder))
     workers, known = {}, {**SYSTEMS, **roofline.PRODUCTS}
     for name in tqdm([*args.systems, *roofline.PRODUCTS], desc="loading", leave=False):
-        _or_tell(name, lambda name=name: workers.update({name: Worker(known[name], folder)}))
+        _succeeds(name, lambda name=name: workers.update({name: Worker(known[name], folder)}))
     for shape in shapes:
-        racing = workers
-        if shape in traffic.SCALING:  # our own cost, batch by batch
-            racing = {n: workers[n] for n in (OURS, *roofline.PRODUCTS) if n in workers}
-        found = _measure_shape(shape, args.rounds, racing, config)
-        results["shapes"][shape] = found
+        compared = workers
+        if shape in traffic.SCALING:  # these shapes measure only our own cost
+            compared = {n: workers[n] for n in (OURS, *roofline.PRODUCTS) if n in workers}
+        result = _measure_shape(shape, args.rounds, compared, config)
+        results["shapes"][shape] = result
         results["loading"] |= {
             name: {"load": workers[name].load_seconds, "first_call": workers[name].first_call}
-            for name in found["seconds"]
+            for name in result["seconds"]
             if name not in roofline.PRODUCTS and name not in results["loading"]
         }
         with replacing(args.results) as temporary:
@@ -114,12 +122,12 @@ def _measure(
         worker.stop()
 
 
-def _or_tell(name: str, action: Callable[[], object]) -> bool:
-    """Returns whether `action` succeeded; says why not."""
+def _succeeds(name: str, action: Callable[[], object]) -> bool:
+    """Runs `action` and returns whether it succeeded; prints the reason if it failed."""
     try:
         action()
     except Failed as error:
-        tqdm.write(f"{name}: left out: {str(error).strip().splitlines()[-1]}")
+        tqdm.write(f"{name}: skipped: {str(error).strip().splitlines()[-1]}")
         return False
     return True
 
@@ -131,11 +139,11 @@ def _measure_shape(
     real = batch["input_mask"].astype(bool)
     outputs: dict[str, list[np.ndarray]] = {}
     for system, worker in tqdm(workers.items(), desc=f"{name}: first calls", leave=False):
-        _or_tell(system, lambda: outputs.update({system: worker.bind(batch)}))  # noqa: B023
+        _succeeds(system, lambda: outputs.update({system: worker.bind(batch)}))  # noqa: B023
     differences = {
-        system: _difference(found, outputs[OURS], real, system not in QUANTISED)
-        for system, found in outputs.items()
-        if found and system != OURS
+        system: _difference(output, outputs[OURS], real, system not in QUANTISED)
+        for system, output in outputs.items()
+        if output and system != OURS
     }
     calls = {s: max(1, round(SECONDS_A_TURN / workers[s].run(1))) for s in outputs}
     seconds: dict[str, list[float]] = {system: [] for system in outputs}
@@ -153,15 +161,15 @@ def _measure_shape(
 
 
 def _difference(
-    found: list[np.ndarray], wanted: list[np.ndarray], real: np.ndarray, must_agree: bool
+    output: list[np.ndarray], wanted: list[np.ndarray], real: np.ndarray, must_agree: bool
 ) -> float:
-    """Returns the largest difference at real tokens and of pooled outputs.
+    """Returns the largest difference at real tokens and in the pooled output.
 
     Raises:
-      AssertionError: it must not be, and is, more than `TOLERANCE`; a race of different numbers
-        tells nothing.
+      AssertionError: the outputs must agree, but differ by more than `TOLERANCE`. Timing different
+        computations would be meaningless.
     """
-    parts = (found[0][real] - wanted[0][real], found[1] - wanted[1])
+    parts = (output[0][real] - wanted[0][real], output[1] - wanted[1])
     difference = max(float(np.abs(part).max()) for part in parts)
     assert difference < TOLERANCE or not must_agree, f"outputs differ by {difference}"
     return difference

@@ -1,4 +1,4 @@
-"""Timing of several systems in one process, in turn: A B A B, as machines drift."""
+"""Times several systems in turn, A B A B, so that a drift of the machine affects all alike."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ def measure(
     calls: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
-    """Returns seconds a call by system, one figure a round.
+    """Returns the seconds per call of each system, one value per round.
+
+    Each system is first called twice without timing.
 
     Args:
-      systems: functions that do the work and wait for it; the first is the one compared.
-      rounds: how often all systems take their turn.
-      calls: calls of a system in its turn, after one that is not counted in the first round.
-      clock: in seconds; `time.process_time` where other work shares the machine.
+      systems: functions that do the work and wait for its end.
+      rounds: number of turns of each system.
+      calls: number of calls in a turn.
+      clock: returns seconds. Use `time.process_time` if other work runs on the machine.
     """
     for function in systems.values():
         function()
@@ -35,9 +37,9 @@ def measure(
 
 
 def table(title: str, seconds: Mapping[str, list[float]]) -> str:
-    """Returns medians, and the others' time over the first one's, round by round: median, range."""
+    """Returns a table of median times, and of time ratios to the first system within each round."""
     first = next(iter(seconds))
-    lines = [title, f"  {'system':<28}{'ms a call':>11}  times {first} (median, least, most)"]
+    lines = [title, f"  {'system':<28}{'ms per call':>11}  time / {first} (median, min, max)"]
     for name, values in seconds.items():
         ratios = [value / base for value, base in zip(values, seconds[first])]
         lines.append(

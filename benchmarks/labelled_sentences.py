@@ -1,4 +1,4 @@
-"""The set that fine-tuning is timed on: sentences of their real lengths, as ids."""
+"""The data set for timing fine-tuning: sentences of natural lengths, as ids."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ PER_PACKAGE, VOCAB_SIZE = 6000, 5000
 
 
 def read(examples: int, length: int, batch_size: int) -> dict[str, np.ndarray]:
-    """Returns sentences of the installed documentation, labelled by package.
+    """Returns sentences from the documentation of installed packages, labelled by package.
 
     Args:
-      examples: how many, a random sample that is always the same.
-      length: tokens of the longest sentence; longer ones are cut.
-      batch_size: B, kept with the set.
+      examples: number of sentences, a random sample that is always the same.
+      length: maximum length in tokens; longer sentences are truncated.
+      batch_size: B, stored with the data.
 
     Returns:
-      "ids" int32, all rows one after the other; "splits", where each begins; "labels" int32;
-      "width" and "batch_size".
+      A dict with "ids" int32, all rows concatenated; "splits", the start of each row; "labels"
+      int32; "width" and "batch_size".
     """
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / name for name in ("train.jsonl", "dev.jsonl")]

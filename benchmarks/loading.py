@@ -1,9 +1,10 @@
-"""Loading an exported encoder in a fresh process, beside Model Garden's export of the same model.
+"""Compares the loading time of an exported encoder with Model Garden's export of the same model.
 
     python -m benchmarks.loading [--preset albert_base_v2] [--rounds 5]
 
-Also: how long the export takes, how large it is over its float32 weights, what the first calls cost
-over the later ones, and what the first request costs after the warmup of a server.
+Each export is loaded in a new process. Also measured: the time of the export, its size relative to
+the float32 weights, the time of the first calls, and the time of the first request after the warmup
+of a server.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from benchmarks import artefacts, interleaved, model_size
 
-# TensorFlow's import is not counted. Model Garden's export takes a list.
+# The import of TensorFlow is not timed. Model Garden's export takes a list.
 PROGRAM = """
 import json, sys, time
 import tensorflow as tf
@@ -41,7 +42,7 @@ print(json.dumps([loaded, seconds]))
 
 
 def run(*program: str) -> Any:
-    """Returns what a program of Python prints as its last line, as JSON."""
+    """Runs Python with the given arguments and parses the last line that it prints as JSON."""
     finished = subprocess.run(
         [sys.executable, *program],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -55,7 +56,9 @@ def run(*program: str) -> Any:
 def main() -> None:
     """Measures and prints; see the module docstring."""
     parser = model_size.parser(__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="processes per system (default: %(default)s)"
+    )
     args = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -69,20 +72,20 @@ def main() -> None:
         print(f"model and export: {time.perf_counter() - begin:.1f} s")
         size = sum(p.stat().st_size for p in (folder / "hub").rglob("*") if p.is_file())
         weights = 4 * sum(v.shape.num_elements() for v in encoder.variables)
-        print(f"artefact: {size / weights:.3f} times the float32 weights, {weights / 1e6:.1f} MB")
+        print(f"export: {size / weights:.3f} times its float32 weights, {weights / 1e6:.1f} MB")
         peer = model_garden.encoder(encoder, config)
         peer.save(str(folder / "model_garden"), save_format="tf")
         seconds: dict[str, list[float]] = {"hub": [], "model_garden": []}
         calls: dict[str, list[list[float]]] = {"hub": [], "model_garden": []}
         for _ in range(args.rounds):
             for system in seconds:
-                loaded, of_calls = run("-c", PROGRAM, str(folder / system))
-                seconds[system].append(loaded)
-                calls[system].append(of_calls)
+                load_seconds, call_seconds = run("-c", PROGRAM, str(folder / system))
+                seconds[system].append(load_seconds)
+                calls[system].append(call_seconds)
         warm = [
             run("-m", "benchmarks.first_request", str(folder / "hub")) for _ in range(args.rounds)
         ]
-    print(interleaved.table("loading in a fresh process", seconds))
+    print(interleaved.table("loading in a new process", seconds))
     for system, rounds in calls.items():
         first, second, *steady = (statistics.median(call) for call in zip(*rounds))
         print(
@@ -90,10 +93,10 @@ def main() -> None:
             f"steady {1000 * statistics.median(steady):.1f} ms"
         )
     for signature in warm[0]:
-        ratios = [_first_over_later(found[signature]) for found in warm]
+        ratios = [_first_over_later(times[signature]) for times in warm]
         print(
-            f"hub, {signature}: first request after warmup {statistics.median(ratios):.2f} "
-            f"times the later ones ({min(ratios):.2f} to {max(ratios):.2f})"
+            f"hub, {signature}: first request after warmup takes {statistics.median(ratios):.2f} "
+            f"times as long as later ones ({min(ratios):.2f} to {max(ratios):.2f})"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a result was measured on."""
+"""Describes the machine and the libraries of a measurement."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def describe() -> dict[str, object]:
 
 
 def _processor() -> str:
-    """Returns the model, and the vector instructions that decide on speed."""
+    """Returns the processor model and the vector instructions that affect speed."""
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return platform.processor()

@@ -13,16 +13,16 @@ from albert_tf.formats.model_garden import their_encoder
 
 
 def encoder(ours: AlbertEncoder, config: AlbertConfig) -> tf_keras.Model:
-    """Returns Model Garden's encoder of the same sizes and weights, dropout 0."""
-    without = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    theirs = their_encoder(dataclasses.replace(config, **without))
+    """Returns Model Garden's encoder with the same sizes and weights and dropout 0."""
+    no_dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    theirs = their_encoder(dataclasses.replace(config, **no_dropout))
     for source, target in zip(_in_order(ours.variables), _in_order(theirs.variables)):
         target.assign(tf.reshape(source, target.shape))
     return theirs
 
 
 def _in_order(variables: list[tf.Variable]) -> list[tf.Variable]:
-    """Sorts variables by what they are, whatever either side calls them."""
+    """Sorts variables by their role, independently of the names in either package."""
     parts = (
         *("word_embeddings", "position_embedding", "type_embeddings", "embeddings/layer_norm"),
         *("projection", "query", "key", "value", "attention_output", "attention/output"),
@@ -39,7 +39,7 @@ def _in_order(variables: list[tf.Variable]) -> list[tf.Variable]:
 
 
 def encoder_config(config: AlbertConfig, **changes: Any) -> Any:
-    """Returns the config of Model Garden's tasks for an encoder of the same sizes."""
+    """Returns the encoder config for Model Garden's tasks, with the same sizes."""
     from official.nlp.configs import encoders
 
     albert = encoders.AlbertEncoderConfig(

@@ -1,4 +1,4 @@
-"""Which sizes a benchmark measures, as flags."""
+"""Command-line flags for the model and the batch of a benchmark."""
 
 from __future__ import annotations
 
@@ -10,22 +10,37 @@ from benchmarks import traffic
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """Returns a parser with `--preset` and `--layers`, for a module of this docstring."""
-    made = argparse.ArgumentParser(
+    """Returns a parser with the flags `--preset` and `--layers`."""
+    result = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("--preset", default="albert_base_v2", help="sizes (%(default)s)")
-    made.add_argument("--layers", type=int, help="fewer, for a short look; else the preset's")
-    return made
+    result.add_argument(
+        "--preset", default="albert_base_v2", help="released model size (default: %(default)s)"
+    )
+    result.add_argument(
+        "--layers",
+        type=int,
+        help="number of layers; use fewer for a quick trial (default: as in the preset)",
+    )
+    return result
 
 
 def parser_of_a_batch(description: str) -> argparse.ArgumentParser:
-    """Returns that parser with `--shape`, `--rounds` and `--calls` too."""
-    made = parser(description)
-    made.add_argument("--shape", default="8x128", choices=traffic.SHAPES, help="(%(default)s)")
-    made.add_argument("--rounds", type=int, default=5, help="turns of each system (%(default)s)")
-    made.add_argument("--calls", type=int, default=2, help="of a turn (%(default)s)")
-    return made
+    """Returns that parser with the additional flags `--shape`, `--rounds` and `--calls`."""
+    result = parser(description)
+    result.add_argument(
+        "--shape",
+        default="8x128",
+        choices=traffic.SHAPES,
+        help="batch size x length in tokens (default: %(default)s)",
+    )
+    result.add_argument(
+        "--rounds", type=int, default=5, help="turns of each system (default: %(default)s)"
+    )
+    result.add_argument(
+        "--calls", type=int, default=2, help="calls in each turn (default: %(default)s)"
+    )
+    return result
 
 
 def config(args: argparse.Namespace) -> AlbertConfig:

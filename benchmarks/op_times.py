@@ -1,11 +1,11 @@
-"""Where the time of a request to an exported encoder goes, by kind of operation.
+"""Profiles a request to an exported encoder by type of operation.
 
     python -m benchmarks.op_times [--shape 1x128] [--rounds 20]
 
-TensorFlow tells when each operation of the signature `tokens` begins and ends. Kinds are listed by
-the time they take in a call, the median of the rounds; "between operations" is what is left of the
-call: handing over from one to the next, and returning the outputs. Telling costs time of its own,
-so a call takes longer here than elsewhere.
+TensorFlow traces when each operation of the signature `tokens` starts and ends. The table lists the
+types of operations by their time in a call, as the median over all rounds. "between operations" is
+the remaining time of the call: scheduling, and returning the outputs. Tracing itself takes time, so
+a call is slower here than in other benchmarks.
 """
 
 from __future__ import annotations
@@ -25,16 +25,25 @@ import tensorflow as tf  # noqa: E402
 
 from benchmarks import artefacts, model_size, traffic  # noqa: E402
 
-# They call functions, whose operations are told one by one.
+# Operations that call functions. The operations in the functions are traced one by one.
 CALLERS = {"PartitionedCall", "StatefulPartitionedCall", "RemoteCall"}
 
 
 def main() -> None:
     """Prints the table, in Markdown."""
     parser = model_size.parser(__doc__)
-    parser.add_argument("--shape", default="1x128", choices=traffic.SHAPES, help="(%(default)s)")
-    parser.add_argument("--rounds", type=int, default=20, help="(%(default)s)")
-    parser.add_argument("--top", type=int, default=8, help="kinds to list (%(default)s)")
+    parser.add_argument(
+        "--shape",
+        default="1x128",
+        choices=traffic.SHAPES,
+        help="batch size x length in tokens (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=20, help="number of calls (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--top", type=int, default=8, help="types of operations to list (default: %(default)s)"
+    )
     args = parser.parse_args()
     config = model_size.config(args)
     batch = traffic.batch(traffic.SHAPES[args.shape], config.vocab_size)
@@ -44,7 +53,7 @@ def main() -> None:
     kinds = Counter({kind: _median(rounds, kind) for kind in set().union(*rounds)})
     whole = kinds.pop("call")
     kinds["between operations"] = max(0.0, whole - kinds.total())
-    print(f"{args.preset}, {args.shape}: {1000 * whole:.1f} ms a call\n")
+    print(f"{args.preset}, {args.shape}: {1000 * whole:.1f} ms per call\n")
     print("| operations | ms | share |\n|---|---|---|")
     listed = kinds.most_common(args.top)
     listed.append(("all others", kinds.total() - sum(seconds for _, seconds in listed)))
@@ -53,12 +62,12 @@ def main() -> None:
 
 
 def _median(rounds: list[Counter], kind: str) -> float:
-    return statistics.median(found[kind] for found in rounds)
+    return statistics.median(seconds[kind] for seconds in rounds)
 
 
 def _measure(path: Path, batch: Mapping[str, np.ndarray], rounds: int) -> list[Counter]:
-    """Returns the seconds of each kind of operation, and of the "call", round by round."""
-    found = []
+    """Returns the seconds of each type of operation, and of the whole "call", in each round."""
+    result = []
     v1 = tf.compat.v1
     options = v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE)
     with tf.Graph().as_default(), v1.Session() as session:
@@ -68,17 +77,17 @@ def _measure(path: Path, batch: Mapping[str, np.ndarray], rounds: int) -> list[C
         for _ in range(3):
             session.run(outputs, feed)
         for _ in range(rounds):
-            told = v1.RunMetadata()
+            metadata = v1.RunMetadata()
             begin = time.perf_counter()
-            session.run(outputs, feed, options=options, run_metadata=told)
-            found.append(Counter(call=time.perf_counter() - begin))
-            for device in told.step_stats.dev_stats:
+            session.run(outputs, feed, options=options, run_metadata=metadata)
+            result.append(Counter(call=time.perf_counter() - begin))
+            for device in metadata.step_stats.dev_stats:
                 for node in device.node_stats:
                     kind = node.timeline_label.split(" = ")[-1].split("(")[0]
                     if kind not in CALLERS:
                         spent = node.op_end_rel_micros - node.op_start_rel_micros
-                        found[-1][kind] += spent / 1e6
-    return found
+                        result[-1][kind] += spent / 1e6
+    return result
 
 
 if __name__ == "__main__":

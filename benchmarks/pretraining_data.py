@@ -1,16 +1,16 @@
-"""Throughput of `albert-tf data build` on one core, and its memory, beside the original script's.
+"""Compares speed and memory of `albert-tf data build` on one core with the original script.
 
     python -m benchmarks.pretraining_data [--megabytes 5 50] [--rounds 3]
 
-The text is the documentation of the installed packages; larger sizes repeat it with one word in ten
-replaced by another one of the text, so that no copy equals another. Each build is a process of its
-own, bound to one core: seconds are those of `build` without imports, by the clock and by the
-processor's time, which other work on the machine disturbs less. Memory is the process's peak,
-imports included. Forms take turns, so that a drift of the machine meets all alike.
+The text is the documentation of installed packages. Larger sizes repeat it with one word in ten
+replaced by a random one, so that no two copies are equal. Each build runs in its own process, bound
+to one core. Times are those of `build` without imports, both as wall time and as processor time,
+on which other programs have less influence. Memory is the peak of the process, including imports.
+The record formats take turns, so that a drift of the machine affects all alike.
 
-The original (TensorFlow 1.15's create_pretraining_data.py) was measured once with the same
-vocabulary of 1000 pieces, sequence 64, 10 predictions, one copy: 1.049 MB in 9.04 s. Its memory
-grew by 45 MB per MB of text at two copies.
+The original (create_pretraining_data.py on TensorFlow 1.15) was measured once with the same
+vocabulary of 1000 pieces, length 64, 10 predictions and one copy: 1.049 MB in 9.04 s. Its memory
+grew by 45 MB per MB of text with two copies.
 """
 
 from __future__ import annotations
@@ -26,29 +26,40 @@ from pathlib import Path
 
 VOCAB = Path(__file__).parents[1] / "tests/testdata/tokenization/spm.model"
 ORIGINAL_RATE = 1.049 / 9.04  # MB/s
-GOALS = {"dynamic": 20, "original": 10}  # times the original's rate
+GOALS = {"dynamic": 20, "original": 10}  # by record format, relative to the original's rate
 BASE_MEGABYTES = 5
 
 
 def main() -> None:
     """Runs the builds and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megabytes", type=int, nargs="+", default=[5, 50], help="sizes of text")
-    parser.add_argument("--rounds", type=int, default=3, help="builds of each kind (%(default)s)")
+    parser.add_argument(
+        "--megabytes",
+        type=int,
+        nargs="+",
+        default=[5, 50],
+        help="sizes of the text in MB (default: 5 50)",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=3,
+        help="builds of each format and size (default: %(default)s)",
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         texts = write_texts(Path(folder), sorted(args.megabytes))
-        seen: dict[tuple[str, int], list[dict[str, float]]] = {}
+        results: dict[tuple[str, int], list[dict[str, float]]] = {}
         for turn in range(args.rounds):
             for size, text in texts.items():
                 for form in GOALS:
                     out = Path(folder) / f"{form}-{size}-{turn}"
-                    seen.setdefault((form, size), []).append(run_child(text, out, form))
-    print(table(seen))
+                    results.setdefault((form, size), []).append(run_child(text, out, form))
+    print(table(results))
 
 
 def write_texts(folder: Path, sizes: list[int]) -> dict[int, Path]:
-    """Writes a text of each size in MB and returns the files."""
+    """Writes a text file for each size in MB and returns the paths."""
     from albert_tf.quickstart.docstrings import write_corpus
 
     write_corpus(folder / "base.txt", folder / "rest.txt", max_bytes=BASE_MEGABYTES * 1_200_000)
@@ -74,7 +85,7 @@ def write_texts(folder: Path, sizes: list[int]) -> dict[int, Path]:
 
 
 def run_child(text: Path, out: Path, form: str) -> dict[str, float]:
-    """Returns what a build in a process of its own measures."""
+    """Runs a build in a new process and returns its measurements."""
     command = [sys.executable, "-c", CHILD, str(text), str(VOCAB), str(out), form]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
@@ -103,15 +114,15 @@ print(json.dumps({
 """
 
 
-def table(seen: dict[tuple[str, int], list[dict[str, float]]]) -> str:
-    """Returns medians: rates in MB/s on one core, times the original's, and peaks in MiB."""
+def table(results: dict[tuple[str, int], list[dict[str, float]]]) -> str:
+    """Returns median rates in MB/s on one core, ratios to the original, and peak memory in MiB."""
     lines = [
         f"original script: {ORIGINAL_RATE:.3f} MB/s; albert-tf data build, on one core:",
-        f"{'':<10}{'':>4}{'by the clock':>21}{'':>10}  {'CPU time':>16}",
-        f"{'records':<10}{'MB':>4}{'MB/s':>7}{'least':>7}{'most':>7}{'times':>10}"
-        f"{'MB/s':>9}{'times':>9}{'goal':>7}{'peak MiB':>10}",
+        f"{'':<10}{'':>4}{'wall time':>21}{'':>10}  {'CPU time':>16}",
+        f"{'records':<10}{'MB':>4}{'MB/s':>7}{'min':>7}{'max':>7}{'ratio':>10}"
+        f"{'MB/s':>9}{'ratio':>9}{'goal':>7}{'peak MiB':>10}",
     ]
-    for (form, size), runs in sorted(seen.items()):
+    for (form, size), runs in sorted(results.items()):
         rates = [run["megabytes"] / run["seconds"] for run in runs]
         work = statistics.median(run["megabytes"] / run["processor_seconds"] for run in runs)
         rate, peak = statistics.median(rates), max(run["peak"] for run in runs)

@@ -1,11 +1,12 @@
-"""Sequences a second that the reader of pretraining records gives to a trainer, on one core.
+"""Measures how many sequences per second the reader of pretraining records delivers on one core.
 
     python -m benchmarks.pretraining_reader [--length 512] [--batch 32] [--rounds 5]
 
-Three readers take turns in one process bound to one core: ours of dynamic records, which draws
-masks, ours of static records, and Model Garden's of the same static records. All shuffle and repeat
-as in training. The text is the documentation of the installed packages. Rates count the processor's
-time, which other work on the machine disturbs little; the goal is 3000 sequences of 512 tokens.
+Three readers take turns in one process, bound to one core: ours on records with dynamic masks,
+which it draws; ours on records with static masks; and Model Garden's on the same static records.
+All of them shuffle and repeat, as in training. The text is the documentation of installed packages.
+Rates are per second of processor time, on which other programs have little influence. The goal is
+3000 sequences of 512 tokens per second.
 """
 
 from __future__ import annotations
@@ -32,15 +33,18 @@ from benchmarks import interleaved  # noqa: E402
 
 VOCAB = Path(__file__).parents[1] / "tests/testdata/tokenization/spm.model"
 VOCAB_SIZE = 1000
-SEQUENCES = 4096  # of one call; far more than are read ahead while others have their turn
+SEQUENCES = 4096  # per call; far more than a reader prefetches while the others take their turns
 
 
 def main() -> None:
-    """Builds the records, checks and measures the readers, prints a table."""
+    """Builds the records, measures the readers and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--length", type=int, default=512)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=5)
+    for name, default, text in (
+        ("length", 512, "sequence length in tokens"),
+        ("batch", 32, "sequences per batch"),
+        ("rounds", 5, "turns of each reader"),
+    ):
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"{text} ({default})")
     args = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as folder:
@@ -54,14 +58,14 @@ def main() -> None:
         }
         seconds = interleaved.measure(systems, args.rounds, calls=1, clock=time.process_time)
     print(interleaved.table(f"{SEQUENCES} sequences of {args.length} tokens", seconds))
-    print("sequences a second of one core's time: median, least, most")
+    print("sequences per second of processor time: median, min, max")
     for name, values in seconds.items():
         rates = [SEQUENCES / value for value in values]
         print(f"  {name:<30}{statistics.median(rates):>8.0f}{min(rates):>8.0f}{max(rates):>8.0f}")
 
 
 def build_records(folder: Path, length: int) -> dict[str, str]:
-    """Returns the globs of records of the same text, by their format."""
+    """Builds records of the same text in both formats and returns their globs by format."""
     write_corpus(folder / "text.txt", folder / "rest.txt", max_bytes=6_000_000)
     globs = {}
     for record_format in ("dynamic", "model_garden"):
@@ -72,7 +76,7 @@ def build_records(folder: Path, length: int) -> dict[str, str]:
 
 
 def predictions(length: int) -> int:
-    """Returns P, the usual share of the tokens."""
+    """Returns P, the default number of masked tokens for a length."""
     return round(length * Masking.rate)
 
 

@@ -1,13 +1,14 @@
-"""Int8 beside float32: speed, size and drift of one encoder, in turn, round by round.
+"""Compares int8 with float32 on one encoder: speed, size and drift.
 
     python -m benchmarks.quantisation [--source MODEL] [--rounds 5] [--report]
 
-"float32" is the exported SavedModel in TensorFlow; the others are LiteRT models, run row by row
-with all cores. "int8" is what `albert-tf export lite --precision int8` writes: weights by channel,
-each row of activations quantised as it comes. "static int8" fixes the ranges of activations
-beforehand, from other rows than those of the measurement; it is measured, on full rows, to show why
-it is no option. Drift is that of sequence output at real tokens: the largest difference, and the
-norm of the differences over the norm. Without --source the model has random weights.
+"float32" is the exported SavedModel in TensorFlow. The others are LiteRT models, run row by row on
+all cores. "int8" is the output of `albert-tf export lite --precision int8`: weights are quantised
+per channel, and each row of activations at run time. "static int8" fixes the ranges of activations
+in advance, on other rows than the measured ones; it is measured on full rows, to show why it is not
+offered. Drift is measured on the sequence output at real tokens, as the largest difference, and as
+the norm of the difference divided by the norm of the output. Without --source, the model has random
+weights. The models take turns, so that a drift of the machine affects all alike.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from benchmarks import (  # noqa: E402
 )
 
 SHAPES = ("1x128", "8x128", "32x128-pairs")
-LENGTH = 128  # the only one that a model with fixed ranges is made for
+LENGTH = 128  # the only length that the static int8 model supports
 FLOAT32, STATIC = "float32", "static int8"
 LITE = {"LiteRT float32": "lite_float32", "LiteRT int8": "lite_int8", STATIC: "lite_static"}
 
@@ -46,10 +47,16 @@ def main() -> None:
     """Measures and prints; see the module docstring."""
     parser = model_size.parser(__doc__)
     add = parser.add_argument
-    add("--source", help="a model that `albert-tf convert` reads, in place of random weights")
-    add("--shapes", nargs="+", default=SHAPES, choices=traffic.SHAPES)
-    add("--rounds", type=int, default=5)
-    add("--report", action="store_true", help=f"put the table into {report.PAGE}")
+    add("--source", help="model in any format of `albert-tf convert` (default: random weights)")
+    add(
+        "--shapes",
+        nargs="+",
+        default=SHAPES,
+        choices=traffic.SHAPES,
+        help=f"batch size x length in tokens (default: {' '.join(SHAPES)})",
+    )
+    add("--rounds", type=int, default=5, help="turns of each model (default: %(default)s)")
+    add("--report", action="store_true", help=f"write the table to {report.PAGE}")
     args = parser.parse_args()
     encoder, config, name = _model(args)
     with tempfile.TemporaryDirectory() as folder:
@@ -64,8 +71,8 @@ def main() -> None:
 
 def _model(args: argparse.Namespace) -> tuple[AlbertEncoder, AlbertConfig, str]:
     if args.source:
-        found = load.load(args.source)
-        return AlbertEncoder.from_pretrained(found.path), found.config, Path(args.source).name
+        source = load.load(args.source)
+        return AlbertEncoder.from_pretrained(source.path), source.config, Path(args.source).name
     tf.keras.utils.set_random_seed(1)
     config = model_size.config(args)
     name = f"{args.preset}, {config.num_hidden_layers} layers, random weights"
@@ -83,7 +90,7 @@ def _measure(
     binds = {FLOAT32: systems.saved_model(folder)}
     binds |= {name: systems.lite(folder, part) for name, part in LITE.items()}
     lines = [
-        "| batch | model | MB | ms a call | time over float32's | largest | relative |",
+        "| batch | model | MB | ms per call | time / float32 | largest drift | relative drift |",
         "|---|---|---|---|---|---|---|",
     ]
     for shape in args.shapes:

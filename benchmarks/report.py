@@ -1,4 +1,4 @@
-"""Results of `benchmarks.inference` as text, as a page of the guides and as a chart."""
+"""Reports the results of `benchmarks.inference` as text, in docs/performance.md and as a chart."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ CHART = PAGE.with_name("performance.png")
 
 
 def tables(results: Mapping[str, Any]) -> str:
-    """Returns a Markdown table for each shape, one of loading, and what they were measured on."""
+    """Returns Markdown tables for each shape, for cost and for loading, after the test system."""
     host = results["machine"]
     libraries = ", ".join(f"{name} {version}" for name, version in host["libraries"].items())
     parts = [
-        f"{results['model']}, float32 unless a name says int8, {host['processor']}, "
+        f"{results['model']}, float32 except for systems named int8, {host['processor']}, "
         f"{host['cores']} cores, "
         f"{host['memory_gib']} GiB, Python {host['python']}; {libraries}."
     ]
-    raced = {name: shape for name, shape in results["shapes"].items() if name in traffic.SHAPES}
-    parts += [_shape_table(name, shape) for name, shape in raced.items()]
+    shapes = {name: shape for name, shape in results["shapes"].items() if name in traffic.SHAPES}
+    parts += [_shape_table(name, shape) for name, shape in shapes.items()]
     parts.append(_cost_table(results["shapes"]))
     if results["loading"]:
         parts.append(_loading_table(results["loading"]))
@@ -35,14 +35,14 @@ def tables(results: Mapping[str, Any]) -> str:
 
 
 def write(results: Mapping[str, Any]) -> Path:
-    """Puts the tables and the chart into the guide, and returns its path."""
-    put("benchmarks.inference", f"![Real tokens a second]({CHART.name})\n\n{tables(results)}")
+    """Writes tables and chart to docs/performance.md, and returns its path."""
+    put("benchmarks.inference", f"![Real tokens per second]({CHART.name})\n\n{tables(results)}")
     _draw(results)
     return PAGE
 
 
 def put(module: str, text: str) -> None:
-    """Puts a text into the guide, between the two marks of a module."""
+    """Writes a text to docs/performance.md, between the two comments of a module."""
     begin, end = f"<!-- {module} -->", f"<!-- end of {module} -->"
     page = PAGE.read_text(encoding="utf-8")
     before, after = page.split(begin)[0], page.split(end)[1]
@@ -50,7 +50,7 @@ def put(module: str, text: str) -> None:
 
 
 def limit(shape: Mapping[str, Any]) -> list[float] | None:
-    """Returns the seconds of the matrix products alone, round by round; None if not measured."""
+    """Returns the seconds of only the matrix products in each round; None if not measured."""
     measured = [shape["seconds"][name] for name in PRODUCTS if name in shape["seconds"]]
     return [min(values) for values in zip(*measured)] if measured else None
 
@@ -66,7 +66,7 @@ def _shape_table(name: str, shape: Mapping[str, Any]) -> str:
         f"**{name}**: {shape['tokens']} real tokens of {shape['positions']} positions "
         f"({share:.0%}){rate}; {len(seconds[OURS])} rounds, {shape['measured']}",
         "",
-        f"| system | ms a call | real tokens/s | time over {OURS}'s | of the limit | differs by |",
+        f"| system | ms per call | real tokens/s | time / {OURS} | of the limit | difference |",
         "|---|---|---|---|---|---|",
     ]
     for system, values in sorted(seconds.items(), key=lambda item: statistics.median(item[1])):
@@ -86,9 +86,9 @@ def _shape_table(name: str, shape: Mapping[str, Any]) -> str:
 
 def _cost_table(shapes: Mapping[str, Any]) -> str:
     lines = [
-        f"**Cost of {OURS}** by real tokens: a straight line has one cost for each",
+        f"**Cost of {OURS}** by real tokens; if cost is linear, the last column is constant",
         "",
-        "| batch | real tokens | ms a call | microseconds a real token |",
+        "| batch | real tokens | ms per call | microseconds per real token |",
         "|---|---|---|---|",
     ]
     for name, shape in sorted(shapes.items(), key=lambda item: item[1]["tokens"]):
@@ -100,7 +100,7 @@ def _cost_table(shapes: Mapping[str, Any]) -> str:
 
 def _loading_table(loading: Mapping[str, Mapping[str, float]]) -> str:
     lines = [
-        "**Loading**, libraries included, and the first call",
+        "**Loading**, including the import of libraries, and the first call",
         "",
         "| system | load, s | first call, s |",
         "|---|---|---|",
@@ -111,7 +111,7 @@ def _loading_table(loading: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def ratio(values: list[float], base: list[float]) -> tuple[float, float, float]:
-    """Returns median, least and most of `values` over `base`, round by round."""
+    """Returns median, minimum and maximum of the ratios of `values` to `base` in each round."""
     ratios = [value / other for value, other in zip(values, base)]
     return statistics.median(ratios), min(ratios), max(ratios)
 
@@ -134,16 +134,16 @@ def _draw(results: Mapping[str, Any]) -> None:
             else 0.0
             for shape in shapes.values()
         ]
-        places = [place + (i + 0.5) * width - 0.4 for place in range(len(shapes))]
-        axes.bar(places, heights, width, label=system, color=colours(i))
-    for place, shape in enumerate(shapes.values()):
+        centres = [x + (i + 0.5) * width - 0.4 for x in range(len(shapes))]
+        axes.bar(centres, heights, width, label=system, color=colours(i))
+    for x, shape in enumerate(shapes.values()):
         products = limit(shape)
         if products:
             rate = shape["tokens"] / statistics.median(products)
-            label = "matrix products alone" if place == 0 else None
-            axes.hlines(rate, place - 0.4, place + 0.4, "black", "dashed", label=label)
+            label = "matrix products alone" if x == 0 else None
+            axes.hlines(rate, x - 0.4, x + 0.4, "black", "dashed", label=label)
     axes.set_xticks(range(len(shapes)), shapes)
-    axes.set_ylabel("real tokens a second")
+    axes.set_ylabel("real tokens per second")
     figure.legend(fontsize="small", ncols=4, loc="outside upper center")
     figure.savefig(CHART, dpi=110)
     pyplot.close(figure)

@@ -1,8 +1,8 @@
-"""The matrix products of a forward pass by themselves: the limit that the machine sets.
+"""The matrix products of a forward pass without anything else: the limit of the machine.
 
-A forward pass does, for each layer and T real tokens, products of [T, H] with [H, 3H], [H, H] and
-[H, I], and of [T, I] with [I, H]; attention and everything between them come on top. Both libraries
-have float32 products of their own for this machine; the quicker one is the limit.
+For T real tokens, each layer multiplies [T, H] by [H, 3H], [H, H] and [H, I], and [T, I] by [I, H].
+Attention and all other operations come on top. TensorFlow and PyTorch each have their own float32
+matrix product; the faster one is the limit.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from benchmarks.systems import Batch, Bind
 
 
 def operations(config: AlbertConfig, tokens: int) -> int:
-    """Returns the floating point operations of the products for that many tokens."""
+    """Returns the number of floating point operations of the products for `tokens` tokens."""
     return 2 * tokens * config.num_hidden_layers * sum(k * n for k, n in widths(config))
 
 
 def widths(config: AlbertConfig) -> list[tuple[int, int]]:
-    """Returns the sizes of a layer's kernels."""
+    """Returns the shapes of a layer's kernels."""
     hidden, inner = config.hidden_size, config.intermediate_size
     return [(hidden, 3 * hidden), (hidden, hidden), (hidden, inner), (inner, hidden)]
 

@@ -1,11 +1,11 @@
-"""How the cost of our encoder grows with batch, real tokens and padding: forward and training.
+"""Measures how the cost of our encoder grows with batch size, real tokens and padding.
 
     python -m benchmarks.scaling [--layers 3] [--rounds 5] [--clock cpu]
 
-Full rows of 128 tokens, batch by batch; the same rows of padded traffic, batch by batch; and one
-batch of them padded further and further. Where the cost is that of the real tokens, all have one
-cost a token. Shapes take turns, round by round; `--clock cpu` counts seconds of processor time,
-which other programs disturb less.
+The forward pass and the training step are measured on full rows of 128 tokens in batches of
+different sizes, on padded rows in batches of different sizes, and on one batch padded to different
+lengths. If only real tokens matter, the cost per token is the same in all cases. The shapes take
+turns. `--clock cpu` measures processor time, on which other programs have less influence.
 """
 
 from __future__ import annotations
@@ -22,15 +22,19 @@ from benchmarks.encoder import CLOCKS, step
 
 FULL = [traffic.Shape(batch, 128) for batch in (4, 8, 16, 32)]
 BATCHES = [traffic.Shape(batch, 128, traffic.PAIRS) for batch in (8, 16, 32, 64)]
-# Rows that hold at most 64 tokens, wherever they are padded to.
+# Rows with at most 64 tokens, padded to different lengths.
 PADDED = [traffic.Shape(32, length, traffic.PAIRS[:-2]) for length in (128, 256, 512)]
 
 
 def main() -> None:
     """Prints the table, in Markdown."""
     parser = model_size.parser(__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="(%(default)s)")
-    parser.add_argument("--clock", default="wall", choices=CLOCKS, help="(%(default)s)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="turns of each shape (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--clock", default="wall", choices=CLOCKS, help="time to measure (default: %(default)s)"
+    )
     args = parser.parse_args()
     config = model_size.config(args)
     encoder = AlbertEncoder.from_albert_config(config, remove_padding=True)
@@ -40,7 +44,7 @@ def main() -> None:
     print(f"{args.preset}, {config.num_hidden_layers} layers, float32, {args.clock} time")
     kinds = {"full": FULL, "padded": BATCHES, "the same texts": PADDED}
     print("| batch | positions | real tokens | " + " | ".join(
-        f"{name}, ms | microseconds a token" for name in passes) + " |")  # fmt: skip
+        f"{name}, ms | microseconds per token" for name in passes) + " |")  # fmt: skip
     print("|---" * (3 + 2 * len(passes)) + "|")
     for kind, shapes in kinds.items():
         batches = {shape: traffic.batch(shape, config.vocab_size) for shape in shapes}

@@ -1,11 +1,11 @@
-"""The systems that inference compares, each as its users run it, with default threads.
+"""The systems compared in `benchmarks.inference`, each as its users run it, with default threads.
 
-All but `QUANTISED` compute in float32.
+All systems except `QUANTISED` compute in float32.
 
-A system is a function of the folder that `artefacts` filled; it loads the model and returns `bind`.
-`bind` takes a batch, turns it into the tensors of its library, and returns the call to be timed,
-which gives sequence output [B, S, H] and pooled output [B, H] when they are computed. Libraries are
-imported here inside the functions, because each system runs in a process of its own.
+A system is a function that loads the model from the folder written by `artefacts` and returns
+`bind`. `bind` converts a batch to the tensors of its library and returns the call to time. The call
+returns sequence output [B, S, H] and pooled output [B, H] once they are computed. Libraries are
+imported inside the functions, because each system runs in its own process.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Bind = Callable[[Batch], Callable[[], tuple[Any, Any]]]
 
 OURS = "albert_tf"
 INT8 = "albert_tf, LiteRT int8"
-QUANTISED = (INT8,)  # their drift is told, not bounded
+QUANTISED = (INT8,)  # their differences are reported but not limited
 _HUGGING_FACE = dict(
     input_ids="input_ids", attention_mask="input_mask", token_type_ids="segment_ids"
 )
 
 
 def saved_model(folder: Path, padding: bool = False) -> Bind:
-    """The encoder as `albert-tf export encoder` writes it: by signature, or called with padding."""
+    """The export of `albert-tf export encoder`: its signature, or with `padding` its root call."""
     import tensorflow as tf
 
     module = tf.saved_model.load(str(folder / "hub"))
@@ -48,7 +48,7 @@ def saved_model(folder: Path, padding: bool = False) -> Bind:
 
 
 def lite(folder: Path, name: str) -> Bind:
-    """A LiteRT model, row by row, each cut to its length; zeros behind it."""
+    """A LiteRT model, run row by row without padding; outputs at padding are zeros."""
     from ai_edge_litert.interpreter import Interpreter
 
     threads = len(os.sched_getaffinity(0))

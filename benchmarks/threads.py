@@ -1,10 +1,9 @@
-"""Threads of an exported encoder: delay of one request, and requests a second of the machine.
+"""Measures how latency and throughput of an exported encoder depend on threads and processes.
 
     python -m benchmarks.threads [--shape 8x128] [--rounds 5]
 
-The same processes take turns, round by round: one with each setting of intra-op and inter-op
-threads for the delay; then as many at once as there are cores, each with one thread, against one
-with all of them, for the throughput.
+For latency, processes with different numbers of intra-op and inter-op threads take turns. For
+throughput, one process that uses all cores is compared with one single-threaded process per core.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ SETTINGS = {
 
 
 def load(folder: Path, intra: int = 0, inter: int = 0) -> Bind:
-    """Returns the system `albert_tf` with so many threads; 0 is TensorFlow's default."""
+    """Loads the system `albert_tf` with these numbers of threads; 0 is TensorFlow's default."""
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(intra)
@@ -47,29 +46,29 @@ def main() -> None:
         in_process(artefacts.hub, config, Path(folder))
 
         def worker(**threads: int) -> Worker:
-            made = Worker(functools.partial(load, **threads), Path(folder))
-            made.bind(batch)
-            return made
+            result = Worker(functools.partial(load, **threads), Path(folder))
+            result.bind(batch)
+            return result
 
         alone = {name: worker(**threads) for name, threads in SETTINGS.items()}
-        side_by_side = [worker(intra=1, inter=1) for _ in range(CORES)]
-        one = {name: functools.partial(made.run, 1) for name, made in alone.items()}
+        parallel = [worker(intra=1, inter=1) for _ in range(CORES)]
+        one = {name: functools.partial(process.run, 1) for name, process in alone.items()}
         title = f"one request of {args.shape} at a time"
         print(interleaved.table(title, interleaved.measure(one, args.rounds, args.calls)))
         servers = {
             "one process, all cores": _at_once([alone["default"]], args.calls * CORES),
-            f"{CORES} processes, one thread each": _at_once(side_by_side, args.calls),
+            f"{CORES} processes, one thread each": _at_once(parallel, args.calls),
         }
         title = f"{args.calls * CORES} requests of {args.shape}"
         print(interleaved.table(title, interleaved.measure(servers, args.rounds, 1)))
-        for made in (*alone.values(), *side_by_side):
-            made.stop()
+        for process in (*alone.values(), *parallel):
+            process.stop()
 
 
 def _at_once(workers: list[Worker], calls: int) -> Callable[[], list[float]]:
-    """Returns a function that runs `calls` calls in each of the workers side by side."""
+    """Returns a function that runs `calls` calls in each worker, all workers in parallel."""
     pool = ThreadPoolExecutor(len(workers))
-    return lambda: list(pool.map(lambda made: made.run(calls), workers))
+    return lambda: list(pool.map(lambda worker: worker.run(calls), workers))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Tokenizers side by side on the same text: megabytes per second on one core.
+"""Compares the speed of tokenizers on the same text, in megabytes per second on one core.
 
     python -m benchmarks.tokenization [--megabytes 1] [--rounds 5] [--long_line 10]
 
-Wants the packages of `pip install albert-tf[peers]`; peers that are absent are left out.
+Install the other tokenizers with `pip install albert-tf[peers]`; missing ones are skipped.
 
-The text is the documentation of the installed packages, a line at a time, the vocabulary 8000
-pieces trained on it. The process is bound to one core, and TensorFlow to one thread; seconds are
-those of the processor, which other work on the machine hardly disturbs. Before anything is timed,
-the ids of both runtimes must equal those of the original's rules in plain Python; the share of
-lines on which each peer gives these ids is printed with its speed.
+The text is the documentation of installed packages, tokenized line by line, with a vocabulary of
+8000 pieces trained on it. The process is bound to one core and TensorFlow to one thread. Times are
+processor times, on which other programs have little influence. First, the ids of our tokenizers, in
+Python and in the graph, must equal those of a plain implementation of the original's rules. The
+fraction of lines with the same ids is printed next to the speed of each of the other tokenizers.
 
-`--long_line` also tokenizes one line of that many megabytes, and one of a tenth, in both runtimes.
+`--long_line` also tokenizes a single line of that many megabytes, and one of a tenth of it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 
 os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", TOKENIZERS_PARALLELISM="false", RAYON_NUM_THREADS="1")
-# transformers reads models with code generated for another protobuf than TensorFlow's.
+# transformers' generated protobuf code expects another version of protobuf than TensorFlow's.
 os.environ["TEMPORARILY_DISABLE_PROTOBUF_VERSION_CHECK"] = "true"
 
 import sentencepiece  # noqa: E402
@@ -43,7 +43,7 @@ Ids = list[list[int]]
 
 
 class PlainRules:
-    """The original's rules as it runs them: a text at a time, a piece at a time."""
+    """The original's rules as it runs them: one text and one piece at a time."""
 
     def __init__(self, model_file: Path) -> None:
         self.processor = sentencepiece.SentencePieceProcessor(model_file=str(model_file))
@@ -66,10 +66,10 @@ class PlainRules:
 
 
 def in_data(tokenize: Callable[[tf.Tensor], tf.RaggedTensor], texts: list[str]) -> tf.data.Dataset:
-    """Returns a pipeline on one thread that tokenizes batches of the texts."""
+    """Returns a single-threaded pipeline that tokenizes batches of the texts."""
     options = tf.data.Options()
     options.threading.private_threadpool_size = 1
-    # Nothing runs ahead while another system is timed.
+    # No prefetching while another system is timed.
     options.autotune.enabled = False
     options.experimental_optimization.inject_prefetch = False
     data = tf.data.Dataset.from_tensor_slices(texts).batch(BATCH).cache()
@@ -77,9 +77,9 @@ def in_data(tokenize: Callable[[tf.Tensor], tf.RaggedTensor], texts: list[str]) 
 
 
 def passes(data: tf.data.Dataset) -> Callable[[], object]:
-    """Returns a function that takes all batches from a pipeline that stays open, as in training.
+    """Returns a function that reads all batches from a pipeline that stays open, as in training.
 
-    Opening one costs a quarter of a second, whatever its length.
+    Opening a pipeline takes a quarter of a second, whatever its length.
     """
     count = int(data.cardinality())
     batches = iter(data.repeat())
@@ -87,12 +87,12 @@ def passes(data: tf.data.Dataset) -> Callable[[], object]:
 
 
 def rows_of(data: tf.data.Dataset) -> Ids:
-    """Returns what a pipeline gives as one list."""
+    """Returns all rows of a pipeline as one list."""
     return [row for batch in data for row in batch.to_list()]
 
 
 def ours(model_file: Path, texts: list[str]) -> tuple[dict[str, Callable[[], object]], Ids]:
-    """Returns our systems and the plain rules, and the ids that all of them give."""
+    """Returns our tokenizers and the plain rules, and the ids that all of them return."""
     tokenizer, plain = AlbertTokenizer(model_file), PlainRules(model_file)
     in_graph = in_data(GraphTokenizer(tokenizer).tokenize, texts)
     expected = plain(texts)
@@ -134,8 +134,8 @@ def hugging_face_fast(model_file: Path, texts: list[str]) -> tuple[Callable[[], 
 def hugging_face_slow(model_file: Path, texts: list[str]) -> tuple[Callable[[], object], Ids]:
     """Returns transformers' Python tokenizer over SentencePiece, and its ids.
 
-    Version 5 no longer has a slow AlbertTokenizer; this is the class that such a one would be
-    made from. It does not prepare the text, which leaves it less to do.
+    Version 5 no longer has a slow AlbertTokenizer. This is the class on which one would be based.
+    It does not normalise the text, so it has less to do.
     """
     from transformers.tokenization_utils_sentencepiece import SentencePieceBackend
 
@@ -155,9 +155,9 @@ PEERS = {
 
 
 def table(seconds: Mapping[str, list[float]], megabytes: float, same: Mapping[str, float]) -> str:
-    """Returns rates, and each over those that ours is to beat: median, least and most of rounds."""
+    """Returns a table of rates, with ratios (median, min, max) to the tokenizers to beat."""
     bases = [name for name in ("Hugging Face fast", "plain Python rules") if name in seconds]
-    lines = [f"{'':<24}{'MB/s':>7}{'same ids':>10}" + "".join(f"  times {b:<22}" for b in bases)]
+    lines = [f"{'':<24}{'MB/s':>7}{'same ids':>10}" + "".join(f"  rate / {b:<21}" for b in bases)]
     for name, values in seconds.items():
         line = f"{name:<24}{megabytes / statistics.median(values):>7.2f}{same[name]:>10.1%}"
         for base in bases:
@@ -169,14 +169,14 @@ def table(seconds: Mapping[str, list[float]], megabytes: float, same: Mapping[st
 
 
 def long_lines(model_file: Path, texts: list[str], megabytes: float) -> str:
-    """Returns seconds for one line of `megabytes` and one of a tenth, in both runtimes."""
+    """Returns the seconds for a line of `megabytes` and one of a tenth, in Python and the graph."""
     tokenizer = AlbertTokenizer(model_file)
     graph = tf.function(GraphTokenizer(tokenizer).tokenize)
     runtimes: dict[str, Callable[[str], int]] = {
         "Python": lambda text: len(tokenizer.encode(text)),
         "graph": lambda text: int(tf.size(graph(tf.constant([text])).values)),
     }
-    lines = ["one line without a break"]
+    lines = ["one long line"]
     text = " ".join(texts)
     for size in (megabytes / 10, megabytes):
         line = (text * (1 + int(size * 1e6 / len(text))))[: int(size * 1e6)]
@@ -191,10 +191,21 @@ def long_lines(model_file: Path, texts: list[str], megabytes: float) -> str:
 def main() -> None:
     """Trains the vocabulary, checks the ids and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megabytes", type=float, default=1.0, help="of text (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each system (%(default)s)")
-    parser.add_argument("--long_line", type=float, default=0.0, help="megabytes of one line")
-    parser.add_argument("--vocab", type=Path, help="a SentencePiece model, instead of training one")
+    parser.add_argument(
+        "--megabytes", type=float, default=1.0, help="size of the text in MB (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="turns of each system (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--long_line",
+        type=float,
+        default=0.0,
+        help="also tokenize a line of this size in MB (default: none)",
+    )
+    parser.add_argument(
+        "--vocab", type=Path, help="SentencePiece model to use (default: train one on the text)"
+    )
     args = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -215,7 +226,7 @@ def main() -> None:
             try:
                 systems[name], ids = build(model_file, texts)
             except ImportError as error:
-                print(f"left out {name}: {error}")
+                print(f"skipped {name}: {error}")
                 continue
             same[name] = sum(a == b for a, b in zip(ids, expected)) / len(expected)
         megabytes = sum(len(line.encode()) for line in texts) / 1e6

@@ -1,8 +1,8 @@
-"""The batches that inference is measured on.
+"""The batches for measuring inference.
 
-Lengths of padded traffic are those of documentation strings of installed Python packages under a
-vocabulary of 8000 pieces, every fifth percentile: pairs of neighbouring sentences, as sentence-pair
-tasks have them, and whole documents.
+The lengths in padded batches follow the docstrings of installed Python packages, in tokens of a
+vocabulary of 8000 pieces. The lists below contain every fifth percentile, for pairs of neighbouring
+sentences, as in sentence-pair tasks, and for whole documents.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DOCUMENTS = (
 
 
 class Shape(NamedTuple):
-    """B rows of S positions, full, or padded after lengths that are drawn from percentiles."""
+    """B rows of S positions: full, or padded, with lengths drawn from a list of percentiles."""
 
     batch: int
     length: int
@@ -33,12 +33,12 @@ SHAPES = {
     "32x128-pairs": Shape(32, 128, PAIRS),
     "16x512-documents": Shape(16, 512, DOCUMENTS),
 }
-# For the cost by real tokens: with 32 rows above, each batch is the double of the one before.
+# For the cost by real tokens. With the 32 rows above, each batch is twice as large as the previous.
 SCALING = {f"{batch}x128-pairs": Shape(batch, 128, PAIRS) for batch in (4, 8, 16, 64)}
 
 
 def batch(shape: Shape, vocab_size: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Returns ids, mask and types, int32 [B, S], by the names of the released TF1 modules."""
+    """Returns ids, mask and type ids, int32 [B, S], named as in the released TF1 modules."""
     rng = np.random.default_rng(seed)
     size = shape.batch, shape.length
     lengths = np.full(shape.batch, shape.length)

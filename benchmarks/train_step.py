@@ -1,14 +1,14 @@
-"""A pretraining step of every system on the same weights and batch, in turn, round by round.
+"""Compares a pretraining step of several systems on the same weights and batch.
 
     pip install --constraint constraints.txt '.[bench]'
     python -m benchmarks.train_step [--sizes base tiny] [--systems albert_tf ...] [--rounds 7]
 
-Forward pass, both losses, backward pass, clipping and AdamW, with the metrics that each system's
-own training keeps; float32, dropout 0 as in version 2. Each system runs in a process of its own
-with its default threads. The first losses must agree to 1e-3 before anything is timed; then the
-systems take turns, A B C A B C, as machines drift, and what counts is the ratio within a round.
-Memory is the peak of the process over what it held before the model was read, that of the libraries
-left out.
+A step is forward pass, both losses, backward pass, clipping and AdamW, with the metrics that each
+system computes in training, in float32 and with dropout 0 as in version 2. Each system runs in its
+own process with its default threads. First, the losses must agree to 1e-3. Then the systems take
+turns, A B C A B C, so that a drift of the machine affects all alike, and the ratios within each
+round are compared. Memory is the peak of the process minus its memory before the model was loaded,
+so libraries are not counted.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ TOLERANCE = 1e-3
 
 
 class Size(NamedTuple):
-    """A model and the batch it trains on: B rows of S tokens, P of them to predict.
+    """A model and its training batch: B rows of S tokens, P of them to predict.
 
-    `padded` is the share of rows that are shorter, as `albert-tf data build` makes one in ten.
+    `padded` is the fraction of shorter rows; `albert-tf data build` makes one in ten shorter.
     """
 
     config: dict[str, object]
@@ -55,7 +55,7 @@ SIZES = {
 
 
 def batch(size: Size, seed: int = 0) -> dict[str, np.ndarray]:
-    """Returns random features by the names that the model takes."""
+    """Returns a batch of random features."""
     rng, shape = np.random.default_rng(seed), (size.batch, size.length)
     lengths = np.full(size.batch, size.length)
     short = rng.random(size.batch) < size.padded
@@ -64,12 +64,12 @@ def batch(size: Size, seed: int = 0) -> dict[str, np.ndarray]:
     lengths[short] = rng.integers(5, size.length, short.sum())
     mask = (np.arange(size.length) < lengths[:, np.newaxis]).astype(np.int32)
     vocabulary = size.config["vocab_size"]
-    chosen = [rng.permutation(np.arange(1, n))[: size.predictions] for n in lengths]
+    masked = [rng.permutation(np.arange(1, n))[: size.predictions] for n in lengths]
     positions = np.zeros([size.batch, size.predictions], np.int32)
     weights = np.zeros(positions.shape, np.float32)
-    for row, found in enumerate(chosen):
-        count = min(len(found), max(1, round(0.15 * lengths[row])))
-        positions[row, :count], weights[row, :count] = np.sort(found[:count]), 1.0
+    for row, places in enumerate(masked):
+        count = min(len(places), max(1, round(0.15 * lengths[row])))
+        positions[row, :count], weights[row, :count] = np.sort(places[:count]), 1.0
     return dict(
         input_word_ids=rng.integers(5, vocabulary, shape, np.int32) * mask,
         input_mask=mask,
@@ -82,12 +82,12 @@ def batch(size: Size, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def measure(size: Size, systems: list[str], rounds: int, calls: int) -> str:
-    """Returns the table of one size."""
+    """Measures one size and returns a table."""
     with tempfile.TemporaryDirectory() as folder:
         in_process(artefacts, size.config, Path(folder))
         trainers = {name: TRAINERS[name] for name in systems}
-        workers, found = first_calls(trainers, Path(folder), batch(size))
-        losses = {name: values[0] for name, values in found.items()}
+        workers, outputs = first_calls(trainers, Path(folder), batch(size))
+        losses = {name: values[0] for name, values in outputs.items()}
         assert np.ptp([*losses.values()]) < TOLERANCE, f"losses differ: {losses}"
         seconds: dict[str, list[float]] = {name: [] for name in workers}
         for _ in tqdm(range(rounds), desc="rounds", leave=False):
@@ -96,8 +96,8 @@ def measure(size: Size, systems: list[str], rounds: int, calls: int) -> str:
         peaks = {name: worker.bind(batch(size)) for name, worker in workers.items()}
         for worker in workers.values():
             worker.stop()
-    title = f"{size.batch} x {size.length}, loss {losses[OURS]:.4f} for all"
-    lines = [interleaved.table(title, seconds), "peak memory over the libraries, MiB"]
+    title = f"{size.batch} x {size.length}, loss {losses[OURS]:.4f} in all systems"
+    lines = [interleaved.table(title, seconds), "peak memory without libraries, MiB"]
     lines += [f"  {name:<28}{peak - before:>11.0f}" for name, (_, peak, before) in peaks.items()]
     return "\n".join(lines)
 
@@ -108,10 +108,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--sizes", nargs="+", default=[*SIZES], choices=SIZES)
-    add("--systems", nargs="+", default=[*TRAINERS], choices=TRAINERS)
-    add("--rounds", type=int, default=7, help="turns of each system (%(default)s)")
-    add("--calls", type=int, default=2, help="steps in a turn (%(default)s)")
+    add("--sizes", nargs="+", default=[*SIZES], choices=SIZES, help="(default: all)")
+    add("--systems", nargs="+", default=[*TRAINERS], choices=TRAINERS, help="(default: all)")
+    add("--rounds", type=int, default=7, help="turns of each system (default: %(default)s)")
+    add("--calls", type=int, default=2, help="steps in each turn (default: %(default)s)")
     args = parser.parse_args()
     systems = [OURS, *(name for name in args.systems if name != OURS)]
     for name in args.sizes:

@@ -1,9 +1,9 @@
-"""The systems that the pretraining step compares, each as its users run it, float32, AdamW.
+"""The systems compared in `benchmarks.train_step`, each as its users run it, float32, AdamW.
 
-A system is a function of the folder that `artefacts` filled; it loads the model and returns `bind`.
-`bind` takes a batch and returns the call to be timed: one update, forward to optimizer, which gives
-the loss [1] and the memory in MiB: the process's peak, and what it held before the model was read.
-The batch stays the same; the rate is small, so that the loss of every system stays the first one's.
+A system is a function that loads the model from the folder written by `artefacts` and returns
+`bind`. `bind` takes a batch and returns the call to time: one training step, which returns the
+loss, the peak memory of the process in MiB, and its memory before the model was loaded. All steps
+use the same batch, and the learning rate is so small that the loss does not change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _RATE, _DECAY, _EPSILON, _CLIP = 1e-9, 0.01, 1e-6, 1.0
 
 
 def artefacts(config: Mapping[str, object], folder: Path) -> None:
-    """Writes one pretrainer with random weights as `checkpoint`, `model_garden`, `hugging_face`."""
+    """Writes `checkpoint`, `model_garden` and `hugging_face`: one model with random weights."""
     import tensorflow as tf
 
     from albert_tf import AlbertPretrainer
@@ -36,12 +36,12 @@ def artefacts(config: Mapping[str, object], folder: Path) -> None:
     model.albert_config.to_json_file(folder / "checkpoint" / "albert_config.json")
     for to in ("model_garden", "hugging_face"):
         convert(folder / "checkpoint", to, folder / to)
-    # Model Garden's head keeps its last layer out of checkpoints.
+    # Model Garden does not store the last layer of this head in checkpoints.
     np.savez(folder / "order.npz", *model.sentence_order.classifier.get_weights())
 
 
 def _memory(name: str) -> float:
-    """Returns a figure of this process, such as its peak `VmHWM`, in MiB."""
+    """Returns a memory value of this process in MiB, such as its peak, `VmHWM`."""
     status = Path("/proc/self/status").read_text()
     return (
         next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name)) / 1024
@@ -89,7 +89,7 @@ def _model_garden(folder: Path, xla: bool = False) -> Bind:
     task = MaskedLMTask(MaskedLMConfig(model=pretrainer, train_data=data))
     model = task.build_model()
     order = model.classification_heads[0]
-    order(tf.zeros([1, 1, config.hidden_size]))  # builds it
+    order(tf.zeros([1, 1, config.hidden_size]))  # builds its variables
     checkpoint = tf.train.Checkpoint(**model.checkpoint_items)
     path = tf.train.latest_checkpoint(str(folder / "model_garden"))
     checkpoint.read(path).expect_partial().assert_existing_objects_matched()
@@ -102,7 +102,7 @@ def _model_garden(folder: Path, xla: bool = False) -> Bind:
 
 
 def _tensorflow(task: Any, model: Any, optimizer: Any, before: float, xla: bool) -> Bind:
-    """Binds a Model Garden task's own training step, with its metrics, as its trainer runs it."""
+    """Binds the training step of a Model Garden task, with metrics, as its trainer runs it."""
     import tensorflow as tf
 
     metrics = task.build_metrics(training=True)
@@ -125,15 +125,16 @@ def _transformers(folder: Path) -> Bind:
     before = _memory("VmRSS")
     model = AlbertForPreTraining.from_pretrained(folder / "hugging_face").train()
     model.sop_classifier.dropout.p = 0.0
-    still = [p for n, p in model.named_parameters() if "bias" in n or "LayerNorm" in n]
-    names = {id(p) for p in still}
-    decayed = [p for p in model.parameters() if id(p) not in names]
-    groups = [{"params": decayed, "weight_decay": _DECAY}, {"params": still, "weight_decay": 0.0}]
+    excluded = [p for n, p in model.named_parameters() if "bias" in n or "LayerNorm" in n]
+    ids = {id(p) for p in excluded}
+    decayed = [p for p in model.parameters() if id(p) not in ids]
+    groups = [{"params": decayed, "weight_decay": _DECAY}]
+    groups += [{"params": excluded, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=_RATE, eps=_EPSILON)
 
     def bind(batch: Batch) -> Callable[[], tuple[float, ...]]:
         tensors = {name: torch.from_numpy(value).long() for name, value in batch.items()}
-        labels = torch.full_like(tensors["input_word_ids"], -100)  # -100: no prediction here
+        labels = torch.full_like(tensors["input_word_ids"], -100)  # -100: not predicted
         real = tensors["masked_lm_weights"].bool()
         rows = torch.arange(len(labels))[:, None].expand_as(real)
         labels[rows[real], tensors["masked_lm_positions"][real]] = tensors["masked_lm_ids"][real]

@@ -1,6 +1,6 @@
-"""A system in a process of its own, so that the thread pools of libraries do not meet.
+"""Runs each system in its own process, so that the thread pools of libraries do not interfere.
 
-Only one works at a time: the others wait for a message.
+Only one process works at a time, while the others wait for a message.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 
 class Failed(Exception):
-    """A system could not do what it was asked; the text is its traceback."""
+    """A system raised an exception; the message is its traceback."""
 
 
 def in_process(function: Callable[..., None], *args: Any) -> None:
-    """Runs a function that imports heavy libraries in a process of its own.
+    """Runs a function that imports large libraries in a separate process.
 
     Raises:
-      Failed: it raised.
+      Failed: the function raised an exception.
     """
     connection, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_run, args=(theirs, function, args))
@@ -39,52 +39,52 @@ def in_process(function: Callable[..., None], *args: Any) -> None:
 
 
 class Worker:
-    """A system, such as one of `systems`, loaded from the folder of artefacts.
+    """A system, such as one of `systems`, in its own process.
 
     Attributes:
-      load_seconds: what importing its libraries and loading the model took.
-      first_call: seconds of the first call of all, which compiles what the system compiles.
-      cpu_seconds: of processor time for a call of the last `run`, all threads together; other
-        programs disturb it less.
+      load_seconds: seconds for importing the libraries and loading the model.
+      first_call: seconds of the very first call, including compilation.
+      cpu_seconds: processor time per call in the last `run`, summed over all threads. Other
+        programs have less influence on it.
 
     Raises:
-      Failed: by every method, if the system did.
+      Failed: raised by every method if the system raised an exception.
     """
 
     def __init__(self, load: Callable[[Path], Any], folder: Path) -> None:
         self._connection, theirs = _SPAWN.Pipe()
         self._process = _SPAWN.Process(target=_serve, args=(theirs, load, folder), daemon=True)
         self._process.start()
-        theirs.close()  # so that the end of the process is seen here
+        theirs.close()  # so that the end of the process is noticed here
         self.first_call: float | None = None
         self.cpu_seconds: float | None = None
         self.load_seconds = _receive(self._connection)
 
     def bind(self, batch: dict[str, np.ndarray], settling_calls: int = 1) -> list[np.ndarray]:
-        """Makes `batch` the one to run, and returns the outputs of a first call.
+        """Prepares the system to run `batch`, and returns the outputs of a first call.
 
         Args:
-          batch: as the system takes it.
-          settling_calls: further calls, whose time does not count either.
+          batch: the batch.
+          settling_calls: number of further calls that are not timed.
         """
         seconds, outputs = self._ask("bind", (batch, settling_calls))
         self.first_call = self.first_call or seconds
         return outputs
 
     def run(self, calls: int) -> float:
-        """Returns the seconds of a call, the mean of so many in a row."""
+        """Returns the mean seconds per call of `calls` calls in a row."""
         seconds, self.cpu_seconds = self._ask("run", calls)
         return seconds
 
     def stop(self) -> None:
         """Ends the process."""
-        self._connection.close()  # it ends by itself then, and leaves nothing behind
+        self._connection.close()  # the process then ends by itself and cleans up
         self._process.join(timeout=10)
         self._process.terminate()
         self._process.join()
 
-    def _ask(self, what: str, argument: Any) -> Any:
-        self._connection.send((what, argument))
+    def _ask(self, request: str, argument: Any) -> Any:
+        self._connection.send((request, argument))
         return _receive(self._connection)
 
 
@@ -94,19 +94,19 @@ def first_calls(
     batch: dict[str, np.ndarray],
     settling_calls: int = 1,
 ) -> tuple[dict[str, Worker], dict[str, list[float]]]:
-    """Returns a worker for each system, bound to `batch`, and what its first call gave.
+    """Returns a worker for each system, bound to `batch`, and the outputs of its first call.
 
-    Systems that fail, as their libraries may be missing, are named and left out.
+    Systems that fail, for example because a library is missing, are reported and skipped.
     """
-    workers, found = {}, {}
+    workers, outputs = {}, {}
     for name, load in tqdm(systems.items(), desc="first calls", leave=False):
         try:
             worker = Worker(load, folder)
-            found[name] = [float(value) for value in worker.bind(batch, settling_calls)]
+            outputs[name] = [float(value) for value in worker.bind(batch, settling_calls)]
             workers[name] = worker
         except Failed as error:
-            tqdm.write(f"{name}: left out: {str(error).strip().splitlines()[-1]}")
-    return workers, found
+            tqdm.write(f"{name}: skipped: {str(error).strip().splitlines()[-1]}")
+    return workers, outputs
 
 
 def _receive(connection: Connection) -> Any:
@@ -123,14 +123,14 @@ def _run(connection: Connection, function: Callable[..., None], args: tuple[Any,
     _prepare()
     try:
         function(*args)
-    except Exception:  # noqa: BLE001 - told to the other side
+    except Exception:  # noqa: BLE001 - reported to the parent process
         connection.send(("error", traceback.format_exc()))
     else:
         connection.send(("ok", None))
 
 
 def _prepare() -> None:
-    # transformers asks for a later protobuf than TensorFlow; nothing here needs what is newer.
+    # transformers asks for a newer protobuf than TensorFlow, but nothing here needs its features.
     os.environ["TEMPORARILY_DISABLE_PROTOBUF_VERSION_CHECK"] = "true"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -143,9 +143,9 @@ def _serve(connection: Connection, load: Callable[[Path], Any], folder: Path) ->
         connection.send(("ok", time.perf_counter() - begin))
         call = None
         while True:
-            what, argument = connection.recv()
+            request, argument = connection.recv()
             begin, cpu_begin = time.perf_counter(), time.process_time()
-            if what == "bind":
+            if request == "bind":
                 batch, settling_calls = argument
                 call = bind(batch)
                 outputs = call()
@@ -161,5 +161,5 @@ def _serve(connection: Connection, load: Callable[[Path], Any], folder: Path) ->
             connection.send(("ok", answer))
     except EOFError:
         pass
-    except Exception:  # noqa: BLE001 - told to the other side, which goes on without this system
+    except Exception:  # noqa: BLE001 - reported to the parent process, which skips this system
         connection.send(("error", traceback.format_exc()))

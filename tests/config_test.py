@@ -1,4 +1,4 @@
-"""AlbertConfig: strict both ways."""
+"""`AlbertConfig`: reading, writing and checking."""
 
 import json
 
@@ -8,7 +8,7 @@ from albert_tf import AlbertConfig
 from albert_tf.errors import InputError
 
 
-def test_round_trip_through_a_released_file(tmp_path):
+def test_a_released_config_file_can_be_read_and_written(tmp_path):
     path = tmp_path / "albert_config.json"
     AlbertConfig(hidden_size=24, num_attention_heads=3, vocab_size=77).to_json_file(path)
     values = json.loads(path.read_text())
@@ -31,12 +31,12 @@ def test_round_trip_through_a_released_file(tmp_path):
         (dict(initializer_range=-1.0), "initializer_range must be positive. Received -1.0"),
     ],
 )
-def test_broken_rules_are_named(change, message):
+def test_invalid_values_are_errors(change, message):
     with pytest.raises(InputError, match=message):
         AlbertConfig.from_dict(change)
 
 
-def test_files_that_are_no_config(tmp_path):
+def test_invalid_config_files_are_errors(tmp_path):
     path = tmp_path / "albert_config.json"
     with pytest.raises(
         InputError, match="must be an existing file. Received '.*albert_config.json"

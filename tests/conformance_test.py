@@ -1,4 +1,4 @@
-"""Every model and layer through the ways a user runs it: function, XLA, mixed precision, files."""
+"""All models and layers in `tf.function`, XLA, mixed precision, checkpoints and SavedModels."""
 
 import dataclasses
 
@@ -44,7 +44,7 @@ CASES = {
     "encoder_norm_first": lambda: (encoder(norm_first=True), (features(),)),
     "encoder_output_range": lambda: (encoder(output_range=2), (features(),)),
     "encoder_scores": lambda: (encoder(return_attention_scores=True), (features(),)),
-    "encoder_real_tokens": lambda: (encoder(remove_padding=True), (features(),)),
+    "encoder_remove_padding": lambda: (encoder(remove_padding=True), (features(),)),
     "encoder_lists": lambda: (encoder(dict_outputs=False), (features(),)),
     "pretrainer": lambda: (
         AlbertPretrainer(CONFIG),
@@ -74,9 +74,9 @@ def build(name):
     return model, inputs
 
 
-def assert_close(found, wanted, tolerance):
-    tf.nest.assert_same_structure(found, wanted)
-    for a, b in zip(tf.nest.flatten(found), tf.nest.flatten(wanted)):
+def assert_close(actual, wanted, tolerance):
+    tf.nest.assert_same_structure(actual, wanted)
+    for a, b in zip(tf.nest.flatten(actual), tf.nest.flatten(wanted)):
         a, b = tf.cast(a, tf.float32).numpy(), tf.cast(b, tf.float32).numpy()
         assert np.isfinite(a).all()
         np.testing.assert_allclose(a, b, atol=tolerance)
@@ -87,7 +87,7 @@ def case(request):
     return request.param
 
 
-def test_function_of_unknown_batch_and_length(case):
+def test_tf_function_with_unknown_batch_size_and_length_equals_eager_calls(case):
     model, inputs = build(case)
     specs = tf.nest.map_structure(
         lambda x: tf.TensorSpec([None, None, *x.shape[2:]][: x.shape.rank], x.dtype), inputs
@@ -100,34 +100,34 @@ def test_function_of_unknown_batch_and_length(case):
     assert_close(call(*one), model(*one), 1e-5)
 
 
-def test_xla(case):
-    if case == "encoder_real_tokens":
+def test_xla_equals_eager_calls(case):
+    if case == "encoder_remove_padding":
         pytest.skip("the number of real tokens is known only when the graph runs")
     model, inputs = build(case)
     assert_close(tf.function(model, jit_compile=True)(*inputs), model(*inputs), 1e-5)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision(case, policy):
+def test_mixed_precision_is_close_to_float32(case, policy):
     wanted_model, inputs = build(case)
     wanted = wanted_model(*inputs)
     tf_keras.mixed_precision.set_global_policy(policy)
     try:
         model, _ = build(case)
-        found = model(*inputs)
+        outputs = model(*inputs)
     finally:
         tf_keras.mixed_precision.set_global_policy("float32")
     assert all(v.dtype == tf.float32 for v in model.variables)
-    assert_close(found, wanted, 0.35 if policy == "mixed_bfloat16" else 0.05)
-    if isinstance(found, dict):
+    assert_close(outputs, wanted, 0.35 if policy == "mixed_bfloat16" else 0.05)
+    if isinstance(outputs, dict):
         for name in ("mlm_logits", "sop_logits"):
-            if name in found:
-                assert found[name].dtype == tf.float32
+            if name in outputs:
+                assert outputs[name].dtype == tf.float32
         dtype = tf.bfloat16 if policy == "mixed_bfloat16" else tf.float16
-        assert found["sequence_output"].dtype == dtype
+        assert outputs["sequence_output"].dtype == dtype
 
 
-def test_checkpoint_round_trip(case, tmp_path):
+def test_a_checkpoint_restores_all_variables(case, tmp_path):
     model, inputs = build(case)
     path = tf.train.Checkpoint(model=model).write(str(tmp_path / "c"))
     other, _ = build(case)
@@ -137,7 +137,7 @@ def test_checkpoint_round_trip(case, tmp_path):
     assert_close(other(*inputs), model(*inputs), 0.0)
 
 
-def test_gradient_reaches_every_variable(case):
+def test_gradients_reach_every_variable(case):
     model, inputs = build(case)
     with tf.GradientTape() as tape:
         outputs = tf.nest.flatten(
@@ -150,7 +150,7 @@ def test_gradient_reaches_every_variable(case):
             assert float(tf.reduce_max(tf.abs(tf.convert_to_tensor(gradient)))) > 0, variable.name
 
 
-def test_saved_model_of_a_keras_model_around_it(tmp_path):
+def test_a_keras_model_with_the_encoder_can_be_saved_and_loaded(tmp_path):
     layer, inputs = build("encoder")
     model = tf_keras.Model(layer.inputs, layer(layer.inputs))
     model.save(tmp_path / "m", save_format="tf")

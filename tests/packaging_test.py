@@ -1,4 +1,4 @@
-"""A wheel, installed elsewhere: what lands where, and every recipe from there."""
+"""The wheel: its contents, and a recipe run from an installation elsewhere."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.paths import ROOT, TESTDATA
 
-# Runs in the foreign folder; tests/training/recipes_test.py runs the other recipes in one process.
+# Runs from the installed wheel. tests/training/recipes_test.py covers the other recipes.
 DRY_RUN = """
 import sys
 import albert_tf
@@ -19,8 +19,8 @@ assert albert_tf.__file__.startswith(sys.argv[1]), albert_tf.__file__
 import albert_tf.export.command
 for path in gin_files.recipes().values():
     assert str(path).startswith(sys.argv[1]), path
-head = ["albert-tf", "train", "--gin_file", "pretrain_tiny", "--model_dir", "run", "--dry_run"]
-args = main.parse(head + ["--gin." + macro for macro in sys.argv[2:]])
+train = ["albert-tf", "train", "--gin_file", "pretrain_tiny", "--model_dir", "run", "--dry_run"]
+args = main.parse(train + ["--gin." + macro for macro in sys.argv[2:]])
 args.run(args)
 """
 
@@ -34,20 +34,20 @@ def wheel(tmp_path_factory):
     return next(folder.glob("*.whl"))
 
 
-@pytest.mark.stranger
-def test_only_albert_tf_lands_at_the_top(wheel):
+@pytest.mark.clean_process
+def test_the_wheel_contains_only_albert_tf_with_all_gin_files_and_exporters(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert tops == {"albert_tf", next(t for t in tops if t.endswith(".dist-info"))}
-    shipped = {n for n in names if n.endswith(".gin")}
+    in_wheel = {n for n in names if n.endswith(".gin")}
     in_checkout = (ROOT / "experiments").rglob("*.gin")
-    assert shipped == {f"albert_tf/{p.relative_to(ROOT)}" for p in in_checkout}
+    assert in_wheel == {f"albert_tf/{p.relative_to(ROOT)}" for p in in_checkout}
     sources = {f"albert_tf/export/{p.name}" for p in (ROOT / "export").glob("*.py")}
     assert sources <= set(names)
 
 
-@pytest.mark.stranger
-def test_a_recipe_dry_runs_from_the_wheel(wheel, tmp_path):
+@pytest.mark.clean_process
+def test_a_dry_run_of_a_recipe_works_from_the_wheel(wheel, tmp_path):
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     elsewhere = tmp_path / "elsewhere"

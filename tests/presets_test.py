@@ -8,13 +8,13 @@ from albert_tf.errors import InputError
 
 
 @pytest.mark.parametrize("name", sorted(presets.PRESETS))
-def test_parameters_are_those_of_the_built_encoder(name):
+def test_parameter_counts_equal_those_of_the_encoder(name):
     import tensorflow as tf
 
     from albert_tf.modeling.encoder import AlbertEncoder
 
     preset = presets.get(name)
-    with tf.Graph().as_default():  # Variables of a graph take no memory before a session runs.
+    with tf.Graph().as_default():  # Variables in a graph use no memory until a session runs.
         encoder = AlbertEncoder.from_albert_config(preset.config)
         count = sum(v.shape.num_elements() for v in encoder.variables)
     assert count == preset.parameters
@@ -37,7 +37,9 @@ def test_parameters_are_those_of_the_built_encoder(name):
         ("albert_xxlarge_zh", 4096, 12, 16, 16384, 0.0),
     ],
 )
-def test_sizes_and_rates(name, hidden, layers, heads, intermediate, dropout):
+def test_presets_have_the_released_sizes_and_dropout(
+    name, hidden, layers, heads, intermediate, dropout
+):
     preset = presets.get(name)
     config = preset.config
     assert config.hidden_size == hidden
@@ -53,18 +55,18 @@ def test_sizes_and_rates(name, hidden, layers, heads, intermediate, dropout):
     assert preset.source.endswith(f"/{name}.tar.gz")
 
 
-def test_every_preset_is_covered_above():
+def test_all_presets_are_tested_above():
     assert len(presets.PRESETS) == 12
 
 
-def test_scores_of_the_releases():
+def test_presets_have_the_published_scores():
     assert presets.get("albert_base_v2").scores["mnli"] == 84.6
     assert presets.get("albert_xxlarge_v1").scores["squad2.0_f1"] == 90.2
     assert presets.get("albert_xxlarge_v1").scores["race"] == 86.5
     assert presets.get("albert_base_zh").scores == {}
 
 
-def test_an_unknown_name_lists_the_closest():
+def test_the_error_for_an_unknown_name_lists_the_closest():
     with pytest.raises(InputError, match=r"'albert_bse_v2'\. Closest: albert_base_v2"):
         presets.get("albert_bse_v2")
 

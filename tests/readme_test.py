@@ -1,4 +1,4 @@
-"""What the README says holds: its commands parse, its snippets run, its tables are true."""
+"""The documentation is correct: commands parse, snippets run, and tables match the code."""
 
 import re
 import shlex
@@ -34,7 +34,7 @@ def commands():
     return [line for line in lines if line.startswith("albert-tf ")]
 
 
-def test_there_are_commands():
+def test_commands_are_found_in_the_pages():
     assert len(commands()) >= 7
 
 
@@ -56,7 +56,7 @@ def test_python_snippets_run(quickstart_folder, monkeypatch):
         exec(compile(block, "README.md", "exec"), {})
 
 
-def test_the_table_of_signatures_is_the_exporters():
+def test_the_table_of_signatures_matches_the_exporter():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for name, signature in signatures.ENCODER.items():
         row = next(
@@ -67,13 +67,13 @@ def test_the_table_of_signatures_is_the_exporters():
             assert f"`{output}`" in row, (name, output)
 
 
-def test_every_command_is_in_the_table():
+def test_every_command_is_in_the_readme_table():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for command in main.COMMANDS:
         assert re.search(rf"^\|.*`(albert-tf )?{command}\b", text, re.MULTILINE), command
 
 
-def test_mapped_folders_exist():
+def test_folders_in_the_readme_map_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     section = text.split("## Map")[1].split("## Contracts")[0]
     paths = re.findall(r"^\| `([\w/.]+)`", section, re.MULTILINE)

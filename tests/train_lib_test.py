@@ -1,4 +1,4 @@
-"""Whole runs of a very small model on the original's records: files, resuming, errors."""
+"""Complete runs of a tiny model on records written by the original code."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ def run_folder(tmp_path_factory):
     return folder
 
 
-def test_a_run_leaves_a_model_and_its_story(run_folder):
+def test_a_run_writes_a_model_and_its_history(run_folder):
     names = {path.name for path in run_folder.iterdir()}
     assert {"albert_config.json", "spm.model", "config.gin", "operative_config.gin"} <= names
     assert {"history.jsonl", "checkpoint", "train", "validation"} <= names
@@ -44,23 +44,23 @@ def test_a_run_leaves_a_model_and_its_story(run_folder):
     assert [(h["split"], h["step"]) for h in history] == [
         ("train", 2), ("train", 4), ("validation", 4),
     ]  # fmt: skip
-    seen = {"gradient_norm", "learning_rate", "tokens_per_second", "padding_fraction", "mlm_loss"}
-    assert seen <= set(history[0]) and 0 < history[0]["padding_fraction"] < 1
+    keys = {"gradient_norm", "learning_rate", "tokens_per_second", "padding_fraction", "mlm_loss"}
+    assert keys <= set(history[0]) and 0 < history[0]["padding_fraction"] < 1
     assert 5 < history[-1]["mlm_loss"] < 9 and 0 < history[-1]["mlm_unigram_accuracy"] < 0.3
 
 
-def test_the_best_checkpoint_is_exported_by_the_exporter_of_hub_encoders(run_folder):
+def test_export_best_exports_the_best_checkpoint_as_a_hub_encoder(run_folder):
     assert (run_folder.parent / "hub/source").read_text() == str(run_folder / "best")
 
 
-def test_the_config_that_was_written_gives_the_same_run(run_folder, tmp_path):
+def test_the_gin_config_in_the_run_folder_reproduces_the_run(run_folder, tmp_path):
     call("train", "--gin_file", run_folder / "config.gin", "--model_dir", tmp_path / "again")
     again, before = weights(tmp_path / "again"), weights(run_folder)
     for name, value in before.items():
         np.testing.assert_array_equal(again[name], value, err_msg=name)
 
 
-def test_eval_mode_reads_the_checkpoint_and_changes_nothing(run_folder, capsys):
+def test_eval_mode_reports_metrics_and_changes_no_weights(run_folder, capsys):
     before = weights(run_folder)
     train(run_folder, "eval")
     table = capsys.readouterr().out
@@ -69,7 +69,7 @@ def test_eval_mode_reads_the_checkpoint_and_changes_nothing(run_folder, capsys):
     assert all((after[name] == before[name]).all() for name in before)
 
 
-def test_dry_run_describes_and_writes_nothing(tmp_path, capsys):
+def test_a_dry_run_prints_a_description_and_writes_nothing(tmp_path, capsys):
     train(tmp_path / "none", flags=["--dry_run"])
     text = capsys.readouterr().out
     sizes = dict(vocab_size=1000, embedding_size=64, hidden_size=24, num_hidden_layers=2)
@@ -93,21 +93,21 @@ def test_dry_run_describes_and_writes_nothing(tmp_path, capsys):
         (dict(VOCAB="no.model"), "no.model"),
     ],
 )
-def test_bad_settings_stop_before_anything_is_written(changes, message, tmp_path):
+def test_wrong_settings_are_errors_before_anything_is_written(changes, message, tmp_path):
     with pytest.raises(InputError, match=message):
         train(tmp_path / "out", **changes)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("data", ["TRAIN_DATA", "EVAL_DATA"])
-def test_files_without_records_stop_before_anything_is_written(data, tmp_path):
+def test_files_without_records_are_errors_before_anything_is_written(data, tmp_path):
     (tmp_path / "empty.tfrecord").touch()
     with pytest.raises(InputError, match="must contain records. Received 1 files without records"):
         train(tmp_path / "out", **{data: tmp_path / "*.tfrecord"})
     assert not (tmp_path / "out").exists()
 
 
-def test_a_broken_record_in_the_middle_of_a_run_names_its_file(tmp_path):
+def test_the_error_for_a_broken_record_names_its_file(tmp_path):
     whole = Path(SMALL["TRAIN_DATA"]).parent / "original_first_101.tfrecord"
     (tmp_path / "cut.tfrecord").write_bytes(whole.read_bytes()[:-20])
     message = r"must be complete.*cut\.tfrecord', whose record 100,.*skip"
@@ -115,7 +115,7 @@ def test_a_broken_record_in_the_middle_of_a_run_names_its_file(tmp_path):
         train(tmp_path / "out", "train", TRAIN_DATA=tmp_path / "cut.tfrecord")
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path):
+def test_a_folder_with_other_files_is_rejected_and_not_changed(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="--model_dir must be new, empty, or .* earlier run"):
         train(tmp_path)
@@ -127,19 +127,19 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_an_unknown_mode_names_the_closest():
+def test_the_error_for_an_unknown_mode_names_the_closest():
     gin_files.parse(["pretrain_tiny"], [f"{k}={v}" for k, v in SMALL.items()])
     with pytest.raises(InputError, match="Received 'evaluate'. Closest: eval"):
         gin_files.configured(train_lib.run)(mode="evaluate", model_dir="x")
 
 
-def test_history_lines_are_json(run_folder):
+def test_each_history_line_is_json(run_folder):
     for line in (run_folder / "history.jsonl").read_text().splitlines():
         assert json.loads(line)["split"] in ("train", "validation")
 
 
-def test_a_run_that_explodes_stops_before_it_is_saved(tmp_path):
-    message = "Received .* at step 2. The last good checkpoint is none yet. Likely cause: float16"
+def test_an_exploding_loss_stops_the_run_before_a_checkpoint_is_saved(tmp_path):
+    message = "Received .* at step 2. No checkpoint was saved yet. Likely cause: float16"
     scaled = {"MIXED_PRECISION": "float16", "LOSS_SCALE": 8}
     bound = {"TrainerConfig.loss_upper_bound": 0.5, **scaled}
     with pytest.raises(InputError, match=message):

@@ -1,19 +1,21 @@
-"""Turn a model of one format into another, with its heads and its vocabulary.
+"""Convert a model to another format, with its heads and its vocabulary.
 
     albert-tf convert albert_base/ --to hugging_face albert_base_hf/
 
-SOURCE is a folder of any format, or a handle (hf://OWNER/NAME, kaggle://..., https://...):
+SOURCE is a folder in one of these formats, which is detected automatically, or a handle
+(hf://OWNER/NAME, kaggle://..., https://...):
   tf1            TF1 checkpoint as released: albert_config.json, model.ckpt-best.*, 30k-clean.model
   tf1_hub        TF1-Hub module
   hub            TF2 hub encoder SavedModel
   hugging_face   config.json, model.safetensors, spiece.model
   keras_hub      KerasHub preset
-  model_garden   Model Garden checkpoint, with albert_config.json beside it
+  model_garden   Model Garden checkpoint, with albert_config.json next to it
   checkpoint     training folder of albert_tf
 FORMAT is one of them except tf1_hub and hub; `albert-tf export encoder` writes hub SavedModels.
 
-The result is read again and compared with the source on a batch; DEST appears only if outputs
-agree to 1e-5. DEST/conversion_report.json tells the differences and what was left behind.
+The converted model is loaded again and compared with the source on a batch. DEST is created only if
+all outputs agree to 1e-5. DEST/conversion_report.json lists the largest differences and all weights
+that were not converted.
 """
 
 from __future__ import annotations
@@ -25,20 +27,23 @@ import sys
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    parser.add_argument("source", metavar="SOURCE", help="folder, checkpoint prefix, or handle")
-    parser.add_argument("dest", metavar="DEST", help="new folder")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="model folder, checkpoint prefix, or handle"
+    )
+    parser.add_argument("dest", metavar="DEST", help="folder to create; it must be new or empty")
     parser.add_argument("--to", metavar="FORMAT", required=True, help="format of DEST")
     parser.add_argument(
         "--allow_partial",
         action="store_true",
-        help="leave behind weights that have no place in FORMAT or are unknown, and report them",
+        help="convert even if some weights are unknown or not supported by FORMAT; these are "
+        "dropped and reported (default: an error)",
     )
 
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
-    # oneDNN's allocator never gives memory back, so that a model that is gone would still count.
-    # Where TensorFlow runs already it is too late, and would only change the processes it starts.
+    # oneDNN's allocator never returns memory, so both models would stay in memory at once. Once
+    # TensorFlow is imported, the variable would only affect child processes.
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     from albert_tf.convert.conversion import REPORT, convert
@@ -54,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
         if count:
             print(f"  skipped {kind}: {count}")
     for name in report["left_behind"]:
-        print(f"  left behind: {name}")
+        print(f"  not converted: {name}")
     for note in report["notes"]:
         print(f"  note: {note}")
-    print(f"wrote {args.dest} ({REPORT} has the figures)")
+    print(f"wrote {args.dest} (see {REPORT} for details)")

@@ -1,4 +1,4 @@
-"""Build pretraining data from text, count what record files hold, or show instances.
+"""Build pretraining data from text, print statistics of record files, or show examples.
 
 `albert-tf data ACTION --help` explains an action.
 
@@ -28,31 +28,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="build|stats|show", required=True)
     shared = {"inherited_absl_flags": None, "formatter_class": parser.formatter_class}
     build = actions.add_parser(
-        "build", help="text to shards of records", description=data_build.__doc__, **shared
+        "build",
+        help="convert text to pretraining records",
+        description=data_build.__doc__,
+        **shared,
     )
-    stats = actions.add_parser("stats", help="count what record files hold", **shared)
-    show = actions.add_parser("show", help="print instances to read", **shared)
+    stats = actions.add_parser(
+        "stats",
+        help="print statistics of record files",
+        description="Print statistics of record files: numbers of examples and tokens, lengths, "
+        "masks.",
+        **shared,
+    )
+    show = actions.add_parser(
+        "show",
+        help="print training examples as text",
+        description="Print the first training examples in record files as text.",
+        **shared,
+    )
     for action, what in ((build, "text files"), (stats, "record files"), (show, "record files")):
-        action.add_argument("--input", required=True, help=f"glob of {what}, or several by commas")
-        action.add_argument("--vocab", required=True, help="the SentencePiece model")
+        action.add_argument(
+            "--input", required=True, metavar="GLOB", help=f"{what}; separate globs by commas"
+        )
+        action.add_argument(
+            "--vocab", required=True, metavar="MODEL", help="SentencePiece model (.model file)"
+        )
     for action in (build, stats):
-        action.add_argument("--plot", metavar="FILE.png", help="draw lengths and masks")
-    show.add_argument("--count", type=int, default=3, help="instances to print (%(default)s)")
+        action.add_argument(
+            "--plot",
+            metavar="FILE.png",
+            help="write a plot of sequence lengths and masked tokens (default: no plot)",
+        )
+    show.add_argument(
+        "--count", type=int, default=3, help="number of examples to print (default: %(default)s)"
+    )
     data_build.add_arguments(build)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Runs the action that was asked for."""
+    """Runs the selected action."""
     if getattr(args, "plot", None):
         check_writable(Path(args.plot).absolute().parent, "The folder of --plot")
     {"build": _build, "stats": _stats, "show": _show}[args.action](args)
 
 
 def _build(args: argparse.Namespace) -> None:
-    _tell(data_build.run(args), args.plot)
+    _print_statistics(data_build.run(args), args.plot)
 
 
-def _tell(counts: Mapping[str, int], plot: str | None) -> None:
+def _print_statistics(counts: Mapping[str, int], plot: str | None) -> None:
     from albert_tf.pretraining.records import statistics_plot, statistics_report
 
     print(statistics_report.report(counts))
@@ -64,7 +88,7 @@ def _tell(counts: Mapping[str, int], plot: str | None) -> None:
 def _stats(args: argparse.Namespace) -> None:
     from albert_tf.pretraining.records import records
 
-    _tell(records.count(*_records(args)), args.plot)
+    _print_statistics(records.count(*_records(args)), args.plot)
 
 
 def _show(args: argparse.Namespace) -> None:
@@ -85,7 +109,7 @@ def _show(args: argparse.Namespace) -> None:
 
 
 def _records(args: argparse.Namespace) -> tuple[list[Path], AlbertTokenizer]:
-    """Returns the record files and the vocabulary, which must be theirs."""
+    """Returns the record files and the tokenizer, after checking that the vocabularies match."""
     from albert_tf.data.storage import expand
     from albert_tf.pretraining.records import manifest
     from albert_tf.tokenization.tokenizer import AlbertTokenizer

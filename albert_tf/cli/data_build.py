@@ -1,10 +1,10 @@
-"""Text to shards of pretraining records.
+"""Convert text to TFRecord files for pretraining.
 
-Text is UTF-8, plain or gzip (.gz): text files with a sentence a line and an empty line between
-documents, or JSON Lines (.jsonl) with a document an object. --split_sentences takes paragraphs in
-place of sentences. A build streams: memory does not grow with the text. Run again after a stop, the
-same command goes on with the shards that are missing; the result is that of an undisturbed run,
-whatever the number of workers or the runner.
+The input is UTF-8 text, plain or compressed (.gz): either text files with one sentence per line and
+an empty line between documents, or JSON Lines (.jsonl) with one document per object. With
+--split_sentences, lines may be whole paragraphs. Text is streamed, so memory does not grow with its
+size. If a build is interrupted, run the same command again to build the missing shards. The result
+is the same as that of an uninterrupted build, for any number of workers and any runner.
 
 examples:
   albert-tf data build --input 'text/*.txt' --vocab my.model --output_dir data --max_seq_length 128
@@ -29,54 +29,70 @@ from albert_tf.pretraining.records.build_settings import (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the settings of a build; flags that the original script has are named as there."""
-    _add_text(parser.add_argument_group("text"))
-    _add_segments(parser.add_argument_group("segments"))
-    _add_masks(parser.add_argument_group("masks, unless they are dynamic"))
-    _add_work(parser.add_argument_group("work and output"))
+    """Adds the flags of a build, named as in the original script where it has them."""
+    _add_text(parser.add_argument_group("input text"))
+    _add_segments(parser.add_argument_group("sequences"))
+    _add_masks(
+        parser.add_argument_group(
+            "masking", "With --record_format dynamic, set masking in the training run instead."
+        )
+    )
+    _add_work(parser.add_argument_group("output and execution"))
 
 
 def _add_setting(
     group: argparse._ArgumentGroup, name: str, text: str, kind: Callable = int, **more: Any
 ) -> None:
-    """Declares a field of `BuildSettings` with its default."""
+    """Adds a flag for a field of `BuildSettings`, with its default."""
     default = getattr(BuildSettings(), name)
+    shown = str(default).lower() if isinstance(default, bool) else default
     group.add_argument(
-        f"--{name}", type=kind, default=default, help=f"{text} (%(default)s)", **more
+        f"--{name}", type=kind, default=default, help=f"{text} (default: {shown})", **more
     )
 
 
 def _add_text(group: argparse._ArgumentGroup) -> None:
-    _add_setting(group, "text_field", "field of JSON Lines that holds the text", str)
+    _add_setting(group, "text_field", "key of the text in the objects of JSON Lines files", str)
     group.add_argument(
         "--split_sentences",
         metavar="LANGUAGE",
-        help="lines are paragraphs; cut them by the rules of a language, such as en, de, ja",
+        help="split each line into sentences by the rules of this language, such as en, de or ja "
+        "(default: each line is one sentence)",
     )
 
 
 def _add_segments(group: argparse._ArgumentGroup) -> None:
-    _add_setting(group, "max_seq_length", "tokens of an instance")
-    _add_setting(group, "short_seq_prob", "share of shorter sequences", float)
-    _add_setting(group, "dupe_factor", "copies of the text, with pairs and masks of their own")
+    _add_setting(
+        group, "max_seq_length", "length of each example in tokens, with [CLS] and two [SEP]"
+    )
+    _add_setting(
+        group, "short_seq_prob", "fraction of examples that get a random shorter length", float
+    )
+    _add_setting(
+        group,
+        "dupe_factor",
+        "number of times to go through the text, each time with different segment pairs and masks",
+    )
     _add_setting(
         group,
         "sentence_order",
-        "true: two segments and the label of their order; false: one segment, no label",
+        "true: examples have two segments and a sentence-order label; false: one segment and no "
+        "label, for masked language modelling only",
         _boolean,
         metavar="true|false",
     )
     _add_setting(
         group,
         "single_sentence",
-        "what to do with documents of one sentence",
+        "drop documents with a single sentence, or split them into two segments",
         str,
         choices=SINGLE_SENTENCE,
     )
     group.add_argument(
         "--random_next_sentence",
         action="store_true",
-        help="as in BERT: the second segment follows or is of a random other document",
+        help="next-sentence prediction as in BERT: the second segment either follows the first or "
+        "comes from a random other document (default: sentence order, as in ALBERT)",
     )
 
 
@@ -84,44 +100,61 @@ def _add_masks(group: argparse._ArgumentGroup) -> None:
     _add_setting(
         group,
         "record_format",
-        "dynamic: masks are drawn each time a record is read; original, model_garden: now, in "
-        "records with the names of that code",
+        "dynamic: training draws new masks each time it reads a record; original, model_garden: "
+        "the build draws fixed masks and writes records with the feature names of the original "
+        "script or of Model Garden",
         str,
         choices=RECORD_FORMATS,
     )
     group.add_argument(
         "--max_predictions_per_seq",
         type=int,
-        help="most tokens of an instance to mask (masked_lm_prob x max_seq_length)",
+        help="maximum number of masked tokens per example (default: masked_lm_prob x "
+        "max_seq_length, rounded)",
     )
-    _add_setting(group, "masked_lm_prob", "share of the tokens to mask", float)
-    _add_setting(group, "ngram", "longest run of words masked together")
+    _add_setting(group, "masked_lm_prob", "fraction of tokens to mask", float)
+    _add_setting(group, "ngram", "maximum number of consecutive words to mask together")
     for name, text in (
-        ("favor_longer_ngram", "make long runs the most frequent"),
-        ("do_permutation", "shuffle and predict as many further tokens as are masked"),
+        ("favor_longer_ngram", "mask long n-grams more often than short ones (default: off)"),
+        (
+            "do_permutation",
+            "also shuffle as many other n-grams as are masked, and predict their original tokens "
+            "(default: off)",
+        ),
     ):
         group.add_argument(f"--{name}", action="store_true", help=text)
 
 
 def _add_work(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--output_dir", required=True, help="new, empty, or of the same build")
+    group.add_argument(
+        "--output_dir",
+        required=True,
+        metavar="DIR",
+        help="output folder: new, empty, or that of an interrupted build to resume",
+    )
     group.add_argument(
         "--shards",
         type=int,
-        help="ranges of documents; each gives a file for each copy, and a stop costs one at most "
-        "(one for each 32 MB of text)",
+        help="number of parts to divide the documents into. Each part gives dupe_factor files, and "
+        "an interruption loses at most one part (default: one for each 32 MB of text)",
     )
-    _add_setting(group, "seed", "of all random choices")
+    _add_setting(group, "seed", "random seed")
     group.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="processes (%(default)s)"
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="number of processes (default: one per processor, here %(default)s)",
     )
     group.add_argument(
         "--runner",
-        help="let Apache Beam do the work: DirectRunner, FlinkRunner, SparkRunner, DataflowRunner; "
-        "its workers must see the same paths, such as gs://bucket/text/*.txt",
+        help="run on Apache Beam with this runner: DirectRunner, FlinkRunner, SparkRunner or "
+        "DataflowRunner. All its workers must be able to open the paths, for example "
+        "gs://bucket/text/*.txt (default: run on this machine without Beam)",
     )
     group.add_argument(
-        "pipeline_options", nargs="*", help="after --, flags for Beam: -- --direct_num_workers 2"
+        "pipeline_options",
+        nargs="*",
+        help="options for Apache Beam after --, for example: -- --direct_num_workers 2",
     )
 
 
@@ -135,7 +168,7 @@ def run(args: argparse.Namespace) -> dict[str, int]:
     names = [field.name for field in dataclasses.fields(BuildSettings)]
     settings = BuildSettings(**{name: getattr(args, name) for name in names})
     if args.runner:
-        print(f"on {args.runner}; `albert-tf --verbosity=0 data build ...` shows its messages")
+        print(f"on {args.runner}; use `albert-tf --verbosity=0 data build ...` to see its messages")
     start = time.monotonic()
     scan, verify, work = _Bar("check", " files"), _Bar("verify", " files"), _Bar("build", "B")
     try:
@@ -170,14 +203,14 @@ def _postfix(done: Counter) -> dict[str, int]:
 
 
 class _Bar:
-    """A progress bar with rate and time left, made at the first update, when work begins."""
+    """A progress bar with rate and remaining time, created at the first update."""
 
     def __init__(self, name: str, unit: str) -> None:
         self._name, self._unit = name, unit
         self._bar = None
 
     def update(self, done: int, total: int, postfix: dict[str, int] | None = None) -> None:
-        """Shows that `done` of `total` are done; those of the first call were there before."""
+        """Shows `done` of `total`. What is done at the first call does not count for the rate."""
         from tqdm import tqdm
 
         if self._bar is None:
@@ -191,6 +224,6 @@ class _Bar:
             self._bar.close()
 
     def close(self) -> None:
-        """Leaves the bar as it stands."""
+        """Ends the bar and keeps its last state on the screen."""
         if self._bar is not None:
             self._bar.close()

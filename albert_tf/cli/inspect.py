@@ -1,9 +1,9 @@
-"""Show what a model folder holds: format, config, variables, heads, preprocessing.
+"""Show the contents of a model: format, config, variables, heads and preprocessing.
 
     albert-tf inspect albert_base/
 
-PATH is what `albert-tf convert` takes: a folder of any format, a checkpoint prefix, or a handle.
-Weights are not read, only their names and shapes.
+PATH is a model folder in any format that `albert-tf convert` reads, a checkpoint prefix, or a
+handle. Only names and shapes of the weights are read, not their values.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    parser.add_argument("path", metavar="PATH", help="folder, checkpoint prefix, or handle")
+    parser.add_argument("path", metavar="PATH", help="model folder, checkpoint prefix, or handle")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -47,6 +47,6 @@ def run(args: argparse.Namespace) -> None:
         if count:
             print(f"skipped {kind}: {count}")
     for name in source.unread:
-        print(f"unread: {name}")
+        print(f"not recognised: {name}")
     for note in source.notes:
         print(f"note: {note}")

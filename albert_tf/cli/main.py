@@ -1,8 +1,8 @@
-"""`albert-tf`: finds the subcommand, parses its arguments and runs it.
+"""The command `albert-tf`: parses the arguments and runs the subcommand.
 
-Each subcommand is a module with `add_arguments(parser)` and `run(args)`. The table names modules as
-text and only the one asked for is loaded; none imports TensorFlow before `run`, so that every
-`--help` answers at once.
+Each subcommand is a module with `add_arguments(parser)` and `run(args)`. Only the module of the
+given subcommand is imported, and none of them imports TensorFlow before `run`, so that `--help` is
+fast.
 """
 
 from __future__ import annotations
@@ -22,23 +22,25 @@ from albert_tf.version import __version__
 
 
 class Command(NamedTuple):
-    """A subcommand: the module that holds it and the line that `--help` prints."""
+    """A subcommand: its module, and its summary in `--help`."""
 
     module: str
     summary: str
 
 
 COMMANDS = {
-    "quickstart": Command("albert_tf.cli.quickstart", "the whole road on text this machine has"),
+    "quickstart": Command(
+        "albert_tf.cli.quickstart", "run the full pipeline on text found on this machine"
+    ),
     "vocab": Command("albert_tf.cli.vocab", "train a SentencePiece vocabulary"),
-    "tokenize": Command("albert_tf.cli.tokenize", "show the pieces and ids of lines of text"),
-    "data": Command("albert_tf.cli.data", "build, count and show pretraining data"),
-    "train": Command("albert_tf.cli.train", "train and evaluate what a gin file describes"),
-    "predict": Command("albert_tf.cli.predict", "answer files with a fine-tuned model"),
-    "convert": Command("albert_tf.cli.convert", "turn weights of one format into another"),
-    "inspect": Command("albert_tf.cli.inspect", "show what a model folder holds"),
-    "export": Command("albert_tf.export.command", "write TF-Hub SavedModels"),
-    "doctor": Command("albert_tf.cli.doctor", "versions, known-bad pairs, what is missing"),
+    "tokenize": Command("albert_tf.cli.tokenize", "show the tokens and ids of lines of text"),
+    "data": Command("albert_tf.cli.data", "build and inspect pretraining data"),
+    "train": Command("albert_tf.cli.train", "pretrain, fine-tune or evaluate a model"),
+    "predict": Command("albert_tf.cli.predict", "run a fine-tuned model on files or lines"),
+    "convert": Command("albert_tf.cli.convert", "convert a model to another format"),
+    "inspect": Command("albert_tf.cli.inspect", "show the contents of a model"),
+    "export": Command("albert_tf.export.command", "export TF-Hub SavedModels and LiteRT models"),
+    "doctor": Command("albert_tf.cli.doctor", "check the installation"),
 }
 
 
@@ -48,8 +50,8 @@ def command_module(name: str) -> ModuleType:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry point of the console script; leaves the process with the command's status."""
-    # oneDNN is on for speed; its notices and TensorFlow's start-up lines are noise to a user.
+    """Entry point of the console script; exits with the status of the command."""
+    # Hide TensorFlow's start-up messages, such as the notice about oneDNN.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.use_absl_handler()
     args = parse([sys.argv[0], *argv] if argv is not None else sys.argv)
@@ -57,13 +59,13 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def parse(argv: list[str]) -> argparse_flags.argparse.Namespace:
-    """Returns the parsed arguments; `argv[0]` is the program."""
+    """Parses the command line; `argv[0]` is the program name."""
     argv = [re.sub(r"^--gin\.", "--gin=", argument) for argument in argv]
     name = next((a for a in argv[1:] if not a.startswith("-")), None)
     parser = argparse_flags.ArgumentParser(
         prog="albert-tf",
         description="ALBERT in TensorFlow 2: from raw text to TF-Hub modules.",
-        epilog="`albert-tf COMMAND --help` explains a command.",
+        epilog="Use `albert-tf COMMAND --help` for help on a command.",
     )
     parser.add_argument("--version", action="version", version=f"albert_tf {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -84,7 +86,7 @@ def parse(argv: list[str]) -> argparse_flags.argparse.Namespace:
         child.set_defaults(run=module.run)
     if name is not None and name not in COMMANDS:
         parser.error(
-            f"COMMAND must be one of the commands. Received {name!r}. {closest(name, COMMANDS)}"
+            f"COMMAND must be a known command. Received {name!r}. {closest(name, COMMANDS)}"
         )
     return parser.parse_args(argv[1:])
 
@@ -92,7 +94,7 @@ def parse(argv: list[str]) -> argparse_flags.argparse.Namespace:
 def run(args: argparse_flags.argparse.Namespace) -> int:
     """Runs the parsed command and returns the exit status: 0, or 2 after an `InputError`."""
     if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.WARNING)  # --verbosity=0 shows TensorFlow's and Orbit's notes
+        logging.set_verbosity(logging.WARNING)  # --verbosity=0 also shows informational messages
     try:
         args.run(args)
     except InputError as error:

@@ -1,19 +1,21 @@
-"""Answer files, or standard input, with a fine-tuned model.
+"""Run a fine-tuned model on files or on standard input.
 
     albert-tf predict --model_dir runs/mine --input new.csv --output answers.jsonl
     echo 'a fine film' | albert-tf predict --model_dir runs/mine
     echo 'It is a [MASK] film.' | albert-tf predict --model_dir albert_base_v2/
 
-The model says what it answers: classes or numbers for texts, spans for questions, labels for words,
-choices; a pretrained one fills each [MASK]. Input has the format that the task was trained on, its
-labels left out: tables with the same columns, SQuAD files, RACE files, CoNLL files. From standard
-input come lines of text (two texts: separated by a tab), a word a line for tagging, passages of
-RACE or, for questions, a SQuAD file; --input_as names another ending.
+The task of the model determines the predictions: classes or numbers for texts, answer spans for
+questions, labels for words, or the chosen option. A pretrained model fills in each [MASK].
 
-Answers come in the order of the input, a JSON object a line. The ending of --output asks for
-another form: .tsv for classes or numbers has the columns index and prediction, as GLUE wants them;
-.json for questions a text for each id, as SQuAD's evaluation does; .txt for tagging a word and its
-label a line.
+Input files have the format of the training data, and labels are not needed: tables with the same
+columns, SQuAD files, RACE files or CoNLL files. Standard input has one text per line (with a tab
+between the two texts of a pair), for tagging one word per line, for multiple choice a RACE passage,
+and for question answering a SQuAD file. Use --input_as for other formats.
+
+The output has one JSON object per line, in the order of the input. The extension of --output
+selects another format: .tsv for classes or numbers, with the columns index and prediction, as GLUE
+requires; .json for question answering, with a text for each question id, as SQuAD's evaluation
+requires; .txt for tagging, with a word and its label per line.
 """
 
 from __future__ import annotations
@@ -22,30 +24,48 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags of `albert-tf predict`."""
+    """Adds the arguments of `albert-tf predict`."""
     parser.add_argument(
         "--model_dir",
         required=True,
-        help="a run, its best checkpoint first, or a model of any format with a head",
+        metavar="MODEL",
+        help="folder of a run, whose best checkpoint is used if there is one, or a model with a "
+        "task head in any format",
     )
     parser.add_argument(
-        "--input", default="-", help="a file or glob; default: standard input, also '-'"
+        "--input",
+        default="-",
+        metavar="GLOB",
+        help="input file or files; - is standard input (default: -)",
     )
     parser.add_argument(
         "--input_as",
-        metavar="ENDING",
-        help="what standard input holds, such as .csv or .jsonl; default: as the task reads lines",
+        metavar="EXTENSION",
+        help="format of standard input, as a file extension such as .csv or .jsonl (default: that "
+        "of the task, see above)",
     )
     parser.add_argument(
-        "--output", default="-", help="a file to write; default: standard output, also '-'"
+        "--output",
+        default="-",
+        metavar="FILE",
+        help="output file; - is standard output (default: -)",
     )
-    parser.add_argument("--batch_size", type=int, default=32, help="default: 32")
-    parser.add_argument("--seq_length", type=int, help="longest sequence; default: as in training")
-    parser.add_argument("--top_k", type=int, help="fillings of each mask; default: 5")
+    parser.add_argument(
+        "--batch_size",
+        type=int,
+        default=32,
+        help="examples to compute at once (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seq_length", type=int, help="maximum sequence length in tokens (default: as in training)"
+    )
+    parser.add_argument(
+        "--top_k", type=int, help="number of predictions for each [MASK] (default: 5)"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Writes the answers."""
+    """Writes the predictions."""
     import sys
     import tempfile
     from pathlib import Path

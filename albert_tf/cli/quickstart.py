@@ -1,15 +1,14 @@
-"""The whole road on text this machine has: raw text in, TF-Hub modules out.
+"""Run the full pipeline, from raw text to TF-Hub modules, on text found on this machine.
 
-Text is the documentation of the installed Python packages, or any files by --input (UTF-8, an empty
-line between documents). The steps are the commands a user would type; each is printed before it
-runs: vocabulary, pretraining data with a held-out part, pretraining of a tiny ALBERT, export,
-fine-tuning on a labelled set (which package a sentence of documentation comes from). The exports
-are then loaded through hub.KerasLayer, and the classifier answers raw sentences, to show what was
-learned.
+The text is the documentation of the installed Python packages, or any files given by --input. The
+steps are ordinary albert-tf commands, and each is printed before it runs: train a vocabulary, build
+pretraining data with a held-out part, pretrain a tiny ALBERT, export it, and fine-tune it on a
+labelled set (from which package does a sentence of documentation come?). Finally, the exports are
+loaded with hub.KerasLayer, and the classifier labels raw sentences to show what was learned.
 
-Re-running the command goes on with the first step that is not finished. Two cores need about 14
-minutes. What is kept in --output_dir: text/, vocab.model, data/, run/, hub/encoder,
-hub/preprocessor, labelled/, classifier/, hub/classifier, metrics.json, loss.png.
+This takes about 14 minutes on two cores. Rerun it to resume at the first unfinished step.
+--output_dir will contain text/, vocab.model, data/, run/, hub/encoder, hub/preprocessor, labelled/,
+classifier/, hub/classifier, metrics.json and loss.png.
 """
 
 from __future__ import annotations
@@ -21,13 +20,29 @@ RECIPE = "pretrain_tiny"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `albert-tf quickstart`."""
-    parser.add_argument("--input", help="glob of text files; default: installed documentation")
-    parser.add_argument("--output_dir", default="quickstart", help="default: %(default)s")
     parser.add_argument(
-        "--vocab_size", type=int, default=4000, help="pieces; less for little text (%(default)s)"
+        "--input",
+        metavar="GLOB",
+        help="UTF-8 text files with an empty line between documents (default: the documentation of "
+        "the installed Python packages)",
     )
     parser.add_argument(
-        "--train_steps", type=int, help=f"updates; default: that of the recipe {RECIPE}"
+        "--output_dir",
+        metavar="DIR",
+        default="quickstart",
+        help="folder for all results (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--vocab_size",
+        type=int,
+        default=4000,
+        help="number of pieces in the vocabulary; choose fewer if there is little text "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--train_steps",
+        type=int,
+        help=f"number of pretraining steps (default: that of the recipe {RECIPE})",
     )
 
 

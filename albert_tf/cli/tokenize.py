@@ -1,7 +1,8 @@
-"""Show the pieces and ids of lines of text from standard input.
+"""Show the tokens and ids of lines of text from standard input.
 
-Each line gives two: its pieces, then their ids, without [CLS] and [SEP]. The settings beside the
-vocabulary (PREFIX.preprocess.json) decide on case and accents; without that file the flags do.
+For each line of input, two lines are printed: its SentencePiece pieces, and their ids, without
+[CLS] and [SEP]. If there is a file PREFIX.preprocess.json next to the vocabulary, it determines how
+text is normalised, and the flags must agree with it. Otherwise the flags do.
 
 example:
   echo 'Hello, world' | albert-tf tokenize --vocab vocab/my.model
@@ -17,24 +18,38 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags of `albert-tf tokenize`."""
+    """Adds the arguments of `albert-tf tokenize`."""
     parser.add_argument(
         "--vocab",
         required=True,
         metavar="MODEL",
-        help="a SentencePiece model, or a folder that holds one",
+        help="SentencePiece model (.model file), or a folder with one",
     )
-    parser.add_argument("--cased", action="store_true", help="keep the case")
-    parser.add_argument("--keep_accents", action="store_true", help="keep combining marks")
-    parser.add_argument("--rules", help="original or hugging_face")
     parser.add_argument(
-        "--offsets", action="store_true", help="a token a line, with its characters in the text"
+        "--cased", action="store_true", help="do not convert text to lower case (default: convert)"
+    )
+    parser.add_argument(
+        "--keep_accents",
+        action="store_true",
+        help="do not remove accents and other combining marks (default: remove)",
+    )
+    parser.add_argument(
+        "--rules",
+        help="tokenization rules: original (as in the released models) or hugging_face (as in its "
+        "slow tokenizer) (default: original)",
+    )
+    parser.add_argument(
+        "--offsets",
+        action="store_true",
+        help="print one token per line: id, piece, start and end as character positions in the "
+        "line, and the text between them",
     )
     parser.add_argument(
         "--invalid_utf8",
         choices=("error", "replace"),
         default="replace",
-        help="what to do with bytes that are not UTF-8; replaced ones are counted (%(default)s)",
+        help="stop at bytes that are not valid UTF-8, or replace and count them "
+        "(default: %(default)s)",
     )
 
 
@@ -45,14 +60,14 @@ def run(args: argparse.Namespace) -> None:
     from albert_tf.tokenization.lines import decoded
     from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-    # Flags that are not given leave the choice to the settings beside the vocabulary.
-    given = {
+    # Without flags, use the settings stored next to the vocabulary.
+    flags = {
         "lower_case": False if args.cased else None,
         "keep_accents": True if args.keep_accents else None,
         "rules": args.rules,
     }
-    if any(value is not None for value in given.values()):
-        tokenizer = AlbertTokenizer(args.vocab, **given)
+    if any(value is not None for value in flags.values()):
+        tokenizer = AlbertTokenizer(args.vocab, **flags)
     else:
         tokenizer = AlbertTokenizer.from_pretrained(args.vocab)
     total = 0

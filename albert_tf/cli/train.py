@@ -1,15 +1,17 @@
-"""Train or evaluate what a gin file describes.
+"""Pretrain, fine-tune or evaluate a model, configured by gin files.
 
     albert-tf train --gin_file pretrain_base_v2 --mode train_and_eval --model_dir runs/base \\
         --gin.TRAIN_DATA='data/train-*' --gin.EVAL_DATA='data/eval-*'
 
---gin_file takes a path or the name of a recipe in experiments/recipes; recipes list the macros
-that must or may be set. A second start with the same --model_dir goes on at its last checkpoint.
-The folder gets checkpoints, TensorBoard summaries, history.jsonl, the gin it ran with, the model's
-config and vocabulary, so that `albert-tf export` takes it as it is.
+--gin_file takes a path or the name of a recipe in experiments/recipes. The comments in the files
+list the macros that you must or may set. Run the same command again to resume from the newest
+checkpoint in --model_dir. The folder contains checkpoints, TensorBoard summaries, history.jsonl,
+the gin configuration, and the config and vocabulary of the model, so `albert-tf export` can use it
+directly.
 
---seeds 1,2,3 makes a run for each seed, in MODEL_DIR/seed_1 and so on, and tells the median and the
-best by the metric of the recipe; it needs evaluations, and goes on like any run.
+--seeds 1,2,3 trains once with each seed, in MODEL_DIR/seed_1 and so on, and reports the median and
+the best value of the recipe's metric. It needs --mode train_and_eval, and can be resumed like any
+other run.
 """
 
 from __future__ import annotations
@@ -27,35 +29,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--gin_file",
         action="append",
         required=True,
-        help="gin file or recipe name; may be repeated, later files win",
+        metavar="FILE",
+        help="gin file or name of a recipe; may be repeated, and later files take precedence",
     )
-    parser.add_argument("--mode", choices=MODES, default="train", help="default: train")
     parser.add_argument(
-        "--model_dir", required=True, help="folder of the run, new or to go on with"
+        "--mode",
+        choices=MODES,
+        default="train",
+        help="train; evaluate once; do both in turn; or evaluate each checkpoint of a training "
+        "that runs in another process (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--model_dir",
+        required=True,
+        metavar="DIR",
+        help="folder of the run: a new one, or that of a run to resume or evaluate",
     )
     parser.add_argument(
         "--gin",
         action="append",
         default=[],
         metavar="MACRO=VALUE",
-        help="written --gin.MACRO=VALUE: set a macro or a binding; wins over the files",
+        help="set a macro or a binding, written as --gin.MACRO=VALUE; takes precedence over the "
+        "gin files and may be repeated",
     )
     parser.add_argument(
         "--dry_run",
         action="store_true",
-        help="build model and one batch, print sizes and costs, write nothing",
+        help="build the model and one batch of data, print sizes, memory and compute per step, and "
+        "write nothing",
     )
     parser.add_argument(
         "--export_best",
         metavar="DEST",
-        help="write the encoder of the best checkpoint there as a TF-Hub SavedModel, after each "
-        "evaluation that is the best so far",
+        help="after each evaluation with a new best checkpoint, export its encoder to DEST as a "
+        "TF-Hub SavedModel (default: no export)",
     )
-    parser.add_argument("--seeds", metavar="N,N,...", help="run once for each of these seeds")
+    parser.add_argument(
+        "--seeds",
+        metavar="N,N,...",
+        help="train once with each of these seeds (default: one run with the seed of the recipe)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Runs what the gin files describe, once or for each seed."""
+    """Runs the experiment once, or once for each seed."""
     if args.seeds is None:
         _run(args, args.gin, args.model_dir)
         return
@@ -88,9 +106,10 @@ def _run_seeds(args: argparse.Namespace) -> None:
 
     if args.mode != "train_and_eval" or args.dry_run or args.export_best:
         raise InputError(
-            "--seeds compares evaluations of whole runs. Received --mode "
-            f"{args.mode}{' with --dry_run' if args.dry_run else ''}"
-            f"{' with --export_best' if args.export_best else ''}. Use --mode train_and_eval alone."
+            "--seeds needs --mode train_and_eval without --dry_run and --export_best, as it "
+            f"compares complete runs. Received --mode {args.mode}"
+            f"{' with --dry_run' if args.dry_run else ''}"
+            f"{' with --export_best' if args.export_best else ''}. Change these flags."
         )
     summary = seeds.run_all(
         seeds.parse(args.seeds),

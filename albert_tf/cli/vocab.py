@@ -1,8 +1,8 @@
-"""Train a SentencePiece vocabulary with the flags of the released models.
+"""Train a SentencePiece vocabulary with the options used for the released models.
 
-Reads text, a line at a time, plain or gzip (.gz), and writes PREFIX.model, PREFIX.vocab (a listing
-to look at) and PREFIX.preprocess.json, which tells everything that uses the model how its text was
-prepared. Keep the first and the last together.
+Reads plain or gzip-compressed (.gz) text, line by line. Writes PREFIX.model, PREFIX.vocab (a
+readable list of the pieces) and PREFIX.preprocess.json (how text is normalised, for all programs
+that use the model). Keep the .model and .preprocess.json files together.
 
 example:
   albert-tf vocab --input 'text/*.txt' --output vocab/my --vocab_size 8000
@@ -15,43 +15,73 @@ import sys
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags of `albert-tf vocab`."""
-    parser.add_argument("--input", required=True, help="glob of text files, or several by commas")
-    parser.add_argument("--output", required=True, metavar="PREFIX", help="path without an ending")
-    parser.add_argument("--vocab_size", type=int, default=30000, help="ids in all (%(default)s)")
+    """Adds the arguments of `albert-tf vocab`."""
+    parser.add_argument(
+        "--input", required=True, metavar="GLOB", help="text files; separate globs by commas"
+    )
+    parser.add_argument(
+        "--output",
+        required=True,
+        metavar="PREFIX",
+        help="path of the output files without an extension",
+    )
+    parser.add_argument(
+        "--vocab_size",
+        type=int,
+        default=30000,
+        help="number of pieces, including special tokens (default: %(default)s)",
+    )
     case = parser.add_mutually_exclusive_group()
-    case.add_argument("--lower", action="store_true", help="lower the text (the default)")
-    case.add_argument("--cased", action="store_true", help="keep the case")
-    parser.add_argument("--keep_accents", action="store_true", help="keep combining marks")
+    case.add_argument(
+        "--lower", action="store_true", help="convert text to lower case (this is the default)"
+    )
+    case.add_argument(
+        "--cased", action="store_true", help="do not convert text to lower case (default: convert)"
+    )
+    parser.add_argument(
+        "--keep_accents",
+        action="store_true",
+        help="do not remove accents and other combining marks (default: remove)",
+    )
     parser.add_argument(
         "--rules",
         default="original",
-        help="original (the default) or hugging_face, whose slow tokenizer it equals",
+        help="tokenization rules: original (as in the released models) or hugging_face (as in its "
+        "slow tokenizer) (default: %(default)s)",
     )
     parser.add_argument(
         "--character_coverage",
         type=float,
         default=0.99995,
-        help="share of the characters that get a piece (%(default)s)",
+        help="fraction of all characters in the text that the vocabulary must cover "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--input_sentence_size",
         type=int,
         default=10_000_000,
-        help="lines to sample from the text, 0 for all; bounds the memory (%(default)s)",
+        help="number of lines to sample from the text, which limits memory; 0 uses all lines "
+        "(default: %(default)s)",
     )
-    parser.add_argument("--num_threads", type=int, default=16, help="threads (%(default)s)")
+    parser.add_argument(
+        "--num_threads", type=int, default=16, help="number of threads (default: %(default)s)"
+    )
     parser.add_argument(
         "--invalid_utf8",
         choices=("error", "replace"),
         default="error",
-        help="what to do with bytes that are not UTF-8 (%(default)s)",
+        help="stop at bytes that are not valid UTF-8, or replace and count them "
+        "(default: %(default)s)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the files of PREFIX")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace existing output files (default: existing files are an error)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Trains the vocabulary and prints where it is."""
+    """Trains the vocabulary and prints a summary."""
     from albert_tf.files import expand
     from albert_tf.tokenization import vocabulary
     from albert_tf.tokenization.lines import TextLines
@@ -70,7 +100,7 @@ def run(args: argparse.Namespace) -> None:
         args.overwrite,
     )
     print(
-        f"{model_file}: {args.vocab_size} pieces from {lines.count} lines of "
+        f"{model_file}: {args.vocab_size} pieces from {lines.count} lines in "
         f"{len(lines.files)} files; {preprocessing}"
     )
     if lines.replaced:

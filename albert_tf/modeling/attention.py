@@ -1,4 +1,4 @@
-"""Multi-head self-attention as 2-D matrix products."""
+"""Multi-head self-attention with projections as 2-D matrix products."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ import tf_keras
 from official.modeling import tf_utils
 
 from albert_tf.modeling.layers import Dropout, build_parts
-from albert_tf.modeling.padding_removal import Probabilities, TokenRows
+from albert_tf.modeling.padding_removal import Probabilities, TokenLayout
 
 
 class FusedProjection(NamedTuple):
-    """Query, key and value side by side: `kernel` [H, 3H] and `bias` [3H]."""
+    """The query, key and value projections side by side: `kernel` [H, 3H] and `bias` [3H]."""
 
     kernel: tf.Tensor
     bias: tf.Tensor
 
 
 class SelfAttention(tf_keras.layers.Layer):
-    """Self-attention with one product for query, key and value.
+    """Self-attention with a single matrix product for query, key and value.
 
-    The three kernels are variables of their own, for converters and optimizers; the caller joins
-    them once a forward pass (`fused_projection`) and passes the result to every application, as
-    all layers of a group share it.
+    Converters and optimizers need the three kernels as separate variables. The caller therefore
+    joins them once per forward pass (`fused_projection`) and passes the result to every layer of
+    the group, since these layers share their weights.
 
-    Inputs: rows [T, H], the tokens that they are, and optionally `head_mask` float [N], which
-    scales the shares of each head after dropout. Outputs: the rows of the first `output_range`
-    positions, or all, and the attention probabilities [B, N, Q, S], () where padding is left out.
+    Inputs: rows [T, H], their layout, and optionally `head_mask` float [N], which scales the
+    attention probabilities of each head after dropout. Outputs: the rows of the first
+    `output_range` positions, or of all positions without it, and the attention probabilities
+    [B, N, Q, S], which are () with padding removal.
     Source: Lan et al. 2020, section 3; original modeling.py:attention_layer.
     """
 
@@ -60,7 +61,7 @@ class SelfAttention(tf_keras.layers.Layer):
         super().build(input_shape)
 
     def fused_projection(self) -> FusedProjection:
-        """Joins the three projections; call it inside the `call` of an enclosing layer."""
+        """Joins the three projections. Call it inside the `call` method of an enclosing layer."""
         parts = (self.query, self.key, self.value)
         return FusedProjection(
             tf.concat([p.kernel for p in parts], axis=1), tf.concat([p.bias for p in parts], axis=0)
@@ -69,7 +70,7 @@ class SelfAttention(tf_keras.layers.Layer):
     def call(
         self,
         x: tf.Tensor,
-        tokens: TokenRows,
+        layout: TokenLayout,
         fused: FusedProjection,
         output_range: int | None = None,
         head_mask: tf.Tensor | None = None,
@@ -80,7 +81,7 @@ class SelfAttention(tf_keras.layers.Layer):
         def attend(qkv: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return self._attend(qkv, bias, output_range, head_mask, training)
 
-        context, probabilities = tokens.attend(qkv, attend, output_range)
+        context, probabilities = layout.attend(qkv, attend, output_range)
         return self.attention_output(context), probabilities
 
     def _attend(
@@ -91,7 +92,7 @@ class SelfAttention(tf_keras.layers.Layer):
         head_mask: tf.Tensor | None,
         training: bool,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the context [B, Q, H] and probabilities [B, N, Q, S] of [B, S, 3H]."""
+        """Returns context [B, Q, H] and probabilities [B, N, Q, S] for `qkv` [B, S, 3H]."""
         batch, length = tf.shape(qkv)[0], tf.shape(qkv)[1]
         qkv = tf.reshape(qkv, [batch, length, 3, self.num_heads, self.head_size])
         query, key, value = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4]))  # 3 x [B, N, S, D]
@@ -100,9 +101,9 @@ class SelfAttention(tf_keras.layers.Layer):
         scores = scores * (self.head_size**-0.5) + bias
         probabilities = tf.nn.softmax(tf.cast(scores, tf.float32))
         probabilities = tf.cast(probabilities, value.dtype)
-        shares = self.dropout(probabilities, training=training)
+        dropped = self.dropout(probabilities, training=training)
         if head_mask is not None:
-            shares *= tf.cast(head_mask, shares.dtype)[:, tf.newaxis, tf.newaxis]
-        context = tf.transpose(shares @ value, [0, 2, 1, 3])  # [B, Q, N, D]
+            dropped *= tf.cast(head_mask, dropped.dtype)[:, tf.newaxis, tf.newaxis]
+        context = tf.transpose(dropped @ value, [0, 2, 1, 3])  # [B, Q, N, D]
         shape = [batch, tf.shape(context)[1], self.hidden_size]
         return tf.reshape(context, shape), probabilities  # [B, Q, H]

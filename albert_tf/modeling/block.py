@@ -1,4 +1,4 @@
-"""One Transformer block: attention, then the feed-forward part, each with residual and norm."""
+"""A Transformer block: attention and a feed-forward network, each with residual and norm."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from official.modeling import tf_utils
 
 from albert_tf.modeling.attention import FusedProjection, SelfAttention
 from albert_tf.modeling.layers import Activation, Dropout, build_parts, get_activation, layer_norm
-from albert_tf.modeling.padding_removal import Probabilities, TokenRows
+from albert_tf.modeling.padding_removal import Probabilities, TokenLayout
 
 
 class TransformerBlock(tf_keras.layers.Layer):
-    """Post-norm block of the original, or pre-norm with `norm_first`.
+    """A post-norm Transformer block as in the original, or pre-norm with `norm_first`.
 
-    Dense parts run on rows, where TensorFlow on a CPU fuses product, bias and activation. Inputs
-    and outputs as `SelfAttention`. Source: original modeling.py:attention_ffn_block.
+    Dense layers run on 2-D rows, where TensorFlow on a CPU fuses matrix product, bias and
+    activation. Inputs and outputs are those of `SelfAttention`.
+    Source: original modeling.py:attention_ffn_block.
     """
 
     def __init__(
@@ -66,17 +67,17 @@ class TransformerBlock(tf_keras.layers.Layer):
     def call(
         self,
         x: tf.Tensor,
-        tokens: TokenRows,
+        layout: TokenLayout,
         fused: FusedProjection,
         output_range: int | None = None,
         head_mask: tf.Tensor | None = None,
         training: bool = False,
     ) -> tuple[tf.Tensor, Probabilities]:
-        residual = tokens.cut(x, output_range)
+        residual = layout.select(x, output_range)
         if self.norm_first:
             x = self._normalize(self.attention_norm, x)
         y, probabilities = self.attention(
-            x, tokens, fused, output_range, head_mask, training=training
+            x, layout, fused, output_range, head_mask, training=training
         )
         y = residual + self.dropout(y, training=training)  # [T, H]
         if not self.norm_first:

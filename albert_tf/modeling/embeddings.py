@@ -12,15 +12,15 @@ from official.modeling import tf_utils
 from albert_tf.errors import InputError
 from albert_tf.modeling.inputs import checked
 from albert_tf.modeling.layers import Dropout, build_parts, layer_norm
-from albert_tf.modeling.padding_removal import TokenRows
+from albert_tf.modeling.padding_removal import TokenLayout
 
 
 class Table(tf_keras.layers.Layer):
-    """A table of vectors, looked up by row.
+    """An embedding table.
 
     Input: int32 [...]. Output: [..., width] in the compute dtype. With `one_hot`, the lookup is a
-    product with one-hot rows, whose gradient is dense; meant for tables of a few rows.
-    A row outside the table is an error (`checks.checked`).
+    matrix product with one-hot rows, whose gradient is dense; use it for tables with few rows only.
+    An index outside the table is an error (see `inputs.checked`).
     """
 
     def __init__(
@@ -46,8 +46,8 @@ class Table(tf_keras.layers.Layer):
         ids = checked(
             ids,
             tf.reduce_all((ids >= 0) & (ids < self.rows)),
-            f"{self._what} must lie in [0, {self.rows}). Check that ids and model come from the "
-            "same vocabulary. Received smallest and largest:",
+            f"{self._what} must lie in [0, {self.rows}). Check that ids and model use the same "
+            "vocabulary. Received smallest and largest:",
             tf.reduce_min(ids),
             tf.reduce_max(ids),
         )
@@ -59,16 +59,16 @@ class Table(tf_keras.layers.Layer):
 
 
 class AlbertEmbeddings(tf_keras.layers.Layer):
-    """Word, position and type vectors, summed, normalised, and projected to the hidden size.
+    """The sum of word, position and type embeddings, normalised and projected to the hidden size.
 
-    Inputs: the dict of `inputs.standardize` and the tokens to compute. Output: their rows [T, H] in
-    the compute dtype.
-    The projection stands only where `embedding_width` differs from `hidden_size`, as in the
-    original (modeling.py:embedding_lookup_factorized, embedding_postprocessor, transformer_model).
+    Inputs: the dict returned by `inputs.standardize` and the layout of the tokens to compute.
+    Output: rows [T, H] in the compute dtype.
+    The projection exists only if `embedding_width` differs from `hidden_size`, as in the original
+    (modeling.py:embedding_lookup_factorized, embedding_postprocessor, transformer_model).
 
     Raises:
-      InputError: the sequence is longer than the position table; where the length is known only
-        when the graph runs, as `checks.checked`.
+      InputError: the sequence is longer than the position table. If its length is known only when
+        the graph runs, the error is the one that `inputs.checked` describes.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class AlbertEmbeddings(tf_keras.layers.Layer):
             vocab_size, "input_word_ids", "word_embeddings"
         )
         self.position_embeddings = table(max_sequence_length, "Positions", "position_embeddings")
-        # One-hot: every update then sees a dense gradient, whose norm is the true one.
+        # With a one-hot lookup the gradient is dense, so gradient clipping sees its true norm.
         self.type_embeddings = table(
             type_vocab_size, "input_type_ids", "type_embeddings", one_hot=True
         )
@@ -121,7 +121,7 @@ class AlbertEmbeddings(tf_keras.layers.Layer):
         super().build(input_shape)
 
     def call(
-        self, inputs: Mapping[str, tf.Tensor], tokens: TokenRows, training: bool = False
+        self, inputs: Mapping[str, tf.Tensor], layout: TokenLayout, training: bool = False
     ) -> tf.Tensor:
         words = inputs.get("input_word_embeddings")
         if words is None:
@@ -130,21 +130,19 @@ class AlbertEmbeddings(tf_keras.layers.Layer):
         if "dense_inputs" in inputs:
             words = tf.concat([words, tf.cast(inputs["dense_inputs"], words.dtype)], axis=1)
             types = tf.concat([types, inputs["dense_type_ids"]], axis=1)
-        places = inputs.get("position_ids")
-        positions = (
-            self._first_positions(words) if places is None else self.position_embeddings(places)
-        )
+        ids = inputs.get("position_ids")
+        positions = self._first_positions(words) if ids is None else self.position_embeddings(ids)
         x = tf.cast(words, self.compute_dtype) + positions
         x += self.type_embeddings(types)  # [B, S, E]
-        x = tokens.take(tf.reshape(x, [-1, self.width]))  # [T, E]
+        x = layout.pack(tf.reshape(x, [-1, self.width]))  # [T, E]
         x = self.dropout(tf.cast(self.norm(x), self.compute_dtype), training=training)
         return x if self.projection is None else self.projection(x)  # [T, H]
 
     def _first_positions(self, words: tf.Tensor) -> tf.Tensor:
         longest, length = self.position_embeddings.rows, tf.shape(words)[1]
         rule = (
-            f"A sequence must not be longer than the position table, {longest} rows. Truncate it, "
-            "or use a model with a larger max_sequence_length. Received length"
+            f"A sequence must not be longer than the position table, which has {longest} rows. "
+            "Truncate it or use a model with a larger max_sequence_length. Received length"
         )
         if words.shape[1] is not None and words.shape[1] > longest:
             raise InputError(f"{rule} {words.shape[1]}.")

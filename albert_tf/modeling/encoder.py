@@ -1,4 +1,4 @@
-"""`AlbertEncoder`: token ids to vectors."""
+"""`AlbertEncoder`: the Transformer encoder that turns token ids into vectors."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from albert_tf.modeling.layers import (
     get_activation,
     serialize_activation,
 )
-from albert_tf.modeling.padding_removal import AllTokens, ChosenTokens, RealTokens
+from albert_tf.modeling.padding_removal import PaddedLayout, SelectedPositions, UnpaddedLayout
 from albert_tf.modeling.stack import SharedStack
 
-# Arguments that each block takes.
+# Arguments passed on to each block.
 _BLOCK_ARGUMENTS = (
     "hidden_size",
     "num_attention_heads",
@@ -37,13 +37,13 @@ _BLOCK_ARGUMENTS = (
     "norm_first",
 )
 
-# Local names of the constructor that are no fixed part of the config.
+# Local names in the constructor that `get_config` does not take from there.
 _NOT_IN_CONFIG = ("self", "__class__", "kwargs", "remove_padding")
 
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
 class AlbertEncoder(tf_keras.layers.Layer):
-    """ALBERT encoder (Lan et al. 2020) with the arguments of Model Garden's encoders.
+    """The ALBERT encoder (Lan et al. 2020), with the arguments of Model Garden's encoders.
 
     ```python
     encoder = AlbertEncoder(vocab_size=30000)
@@ -51,49 +51,53 @@ class AlbertEncoder(tf_keras.layers.Layer):
     outputs["pooled_output"]  # [1, 768]
     ```
 
-    Inputs: a dict of `input_word_ids`, `input_mask`, `input_type_ids`, int32 [B, S]; mask and type
-    ids may be left out (all ones, all zeros); `input_ids` and `segment_ids` are aliases; the list
-    of the three works too. Optional entries: `input_word_embeddings` [B, S, E] in place of ids,
-    `position_ids` int32 [B, S] in place of 0, 1, 2, ..., `head_mask` float [N] or one row [N] for
-    each block application, which scales the attention of each head.
+    Inputs: a dict with `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], or a list
+    of the three. The mask defaults to all ones and the type ids to all zeros. `input_ids` and
+    `segment_ids` are aliases. Optional entries: `input_word_embeddings` [B, S, E] in place of ids;
+    `position_ids` int32 [B, S] in place of 0, 1, 2, ...; and `head_mask`, float [N] or one row [N]
+    for each block application, which scales the attention probabilities of each head.
 
-    Outputs: a dict of `sequence_output` [B, S, H], `pooled_output` [B, H] (tanh of a dense layer on
-    the first position), `encoder_outputs`, a list of [B, S, H], one for each block application, and
-    `attention_scores`, likewise [B, N, S, S], if asked for. Without `dict_outputs` a list of
-    sequence output and pooled output.
+    Outputs: a dict with `sequence_output` [B, S, H], `pooled_output` [B, H] (a dense layer with
+    tanh on the first position), `encoder_outputs`, a list of [B, S, H], one for each block
+    application, and on request `attention_scores`, a list of [B, N, S, S], again one for each
+    block application. With `dict_outputs=False`, a list of sequence output and pooled output.
 
     Args:
-      vocab_size: rows of the word table.
-      embedding_width: E; a projection to `hidden_size` follows where they differ.
+      vocab_size: number of rows in the word embedding table.
+      embedding_width: E. If it differs from `hidden_size`, a projection follows.
       hidden_size: H, a multiple of `num_attention_heads`.
-      num_layers: layer applications.
+      num_layers: number of layers.
       num_attention_heads: N.
-      max_sequence_length: rows of the position table.
-      type_vocab_size: rows of the type table; ALBERT has 2 (Model Garden's default is 16).
-      intermediate_size: width of the feed-forward part.
-      activation: of the feed-forward part, a function or a name; "gelu" is the tanh form, which all
-        released models were trained with.
-      dropout_rate: after the embedding norm, the attention output and the feed-forward part; 0 as
-        in the released v2 models.
-      attention_dropout_rate: on attention probabilities.
-      initializer: of kernels and tables; truncated normal of 0.02 as in the original.
-      dict_outputs: a dict if True, else a list.
-      num_hidden_groups: groups with weights of their own.
-      inner_group_num: blocks in a group; a layer runs all of them.
-      output_range: compute only that many first positions in the last block.
-      embedding_layer: a layer to use in place of the word table; it has `embeddings` [V, E].
-      norm_first: normalise before attention and feed-forward part instead of after.
-      with_dense_inputs: `inputs` also declares `dense_inputs` [B, T, E], `dense_mask`,
-        `dense_type_ids` [B, T], vectors that are appended to the embedded words.
-      return_attention_scores: whether to give `attention_scores`.
-      return_embedding_output: whether to give `embedding_output` [B, S, H], what the first block
-        takes.
-      recompute: in training, store only the input of each block application and compute the rest
-        again, with the same dropout, for the gradient: less memory, about a third more time.
-      remove_padding: compute real tokens only (`RealTokens`): the same numbers there, zeros at
-        masked positions, at a cost that goes by the tokens of a batch instead of its padded size.
-        Forward and gradient; not under XLA or on TPUs, which need static shapes. An attribute of
-        the same name can be set later, as it changes no weight, and an argument of a call.
+      max_sequence_length: number of rows in the position embedding table.
+      type_vocab_size: number of rows in the type embedding table. ALBERT has 2; Model Garden's
+        default is 16.
+      intermediate_size: width of the feed-forward network.
+      activation: activation of the feed-forward network, a function or a name. "gelu" is the tanh
+        approximation, with which all released models were trained.
+      dropout_rate: dropout after the embedding norm, the attention output and the feed-forward
+        network. The default is 0, as in the released v2 models.
+      attention_dropout_rate: dropout on the attention probabilities.
+      initializer: initializer of kernels and embedding tables. The default is a truncated normal
+        with standard deviation 0.02, as in the original.
+      dict_outputs: whether to return a dict; otherwise a list.
+      num_hidden_groups: number of groups of layers. Layers of a group share their weights.
+      inner_group_num: number of blocks in a group. Each layer runs all of them.
+      output_range: if set, the last block computes only this many positions from the start.
+      embedding_layer: a layer to use as the word table. It must have `embeddings` [V, E].
+      norm_first: whether to normalise before attention and feed-forward network instead of after.
+      with_dense_inputs: whether `inputs` also declares `dense_inputs` [B, T, E], `dense_mask` and
+        `dense_type_ids` [B, T]. These vectors are appended to the word embeddings.
+      return_attention_scores: whether to return `attention_scores`.
+      return_embedding_output: whether to return `embedding_output` [B, S, H], the input of the
+        first block.
+      recompute: whether training stores only the input of each block application and recomputes
+        the rest, with the same dropout masks, for the gradient. Saves memory and takes about a
+        third more time.
+      remove_padding: whether to compute real tokens only (`UnpaddedLayout`). Their outputs are the
+        same, those at masked positions are zeros, and the cost depends on the number of tokens
+        instead of the padded size. Works for the forward pass and for gradients, but not under XLA
+        or on TPUs, which need static shapes. As no weight depends on it, it can be changed later
+        by setting the attribute of the same name, or for one call by an argument.
 
     Raises:
       InputError: a size breaks a rule of `AlbertConfig`, or an input has an unknown name.
@@ -127,8 +131,8 @@ class AlbertEncoder(tf_keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        given = dict(locals())  # a copy, as debuggers change `locals()` while it is read
-        config = {name: value for name, value in given.items() if name not in _NOT_IN_CONFIG}
+        arguments = dict(locals())  # a copy, as debuggers may change `locals()` during iteration
+        config = {name: value for name, value in arguments.items() if name not in _NOT_IN_CONFIG}
         config["embedding_width"] = embedding_width = embedding_width or hidden_size
         config["activation"] = activation = deserialize_activation(activation)
         config["initializer"] = initializer = tf_keras.initializers.get(
@@ -160,10 +164,10 @@ class AlbertEncoder(tf_keras.layers.Layer):
 
     @classmethod
     def from_albert_config(cls, config: AlbertConfig, **kwargs: Any) -> AlbertEncoder:
-        """Returns a new encoder of the sizes and rates of `config`.
+        """Returns a new encoder with the sizes and rates of `config`.
 
         Args:
-          config: the model.
+          config: the config of the model.
           **kwargs: further arguments of the constructor.
         """
         return cls(
@@ -180,19 +184,20 @@ class AlbertEncoder(tf_keras.layers.Layer):
         allow_partial: bool = False,
         **kwargs: Any,
     ) -> AlbertEncoder:
-        """Returns the encoder that lies there, in any format of `albert_tf.convert`.
+        """Loads an encoder from any format of `albert_tf.formats`.
 
         Args:
-          path_or_handle: a folder or checkpoint, or a handle such as hf://owner/name.
-          config: for folders without one, in place of the one that lies there.
-          allow_partial: whether names may be left over on either side.
+          path_or_handle: a folder or checkpoint, a handle such as hf://owner/name, or the name of
+            a released model.
+          config: the model config. Needed if the source has none; overrides the one it has.
+          allow_partial: whether to accept unused weights and variables that are not initialised.
           **kwargs: further arguments of the constructor.
 
         Raises:
-          InputError: nothing readable lies there, or it does not fit.
+          InputError: the source cannot be read, or its weights do not match the model.
         """
         return pretrained.from_pretrained(
-            lambda found: cls.from_albert_config(found, **kwargs),
+            lambda loaded: cls.from_albert_config(loaded, **kwargs),
             path_or_handle,
             config,
             allow_partial,
@@ -200,14 +205,14 @@ class AlbertEncoder(tf_keras.layers.Layer):
 
     @classmethod
     def from_preset(cls, name: str, **kwargs: Any) -> AlbertEncoder:
-        """Returns a new encoder, its weights random, of the sizes and rates of a released model.
+        """Returns a new, randomly initialised encoder with the config of a released model.
 
         Args:
-          name: such as "albert_base_v2" (`albert_tf.presets`).
+          name: name of a preset, such as "albert_base_v2" (see `albert_tf.presets`).
           **kwargs: further arguments of the constructor.
 
         Raises:
-          InputError: there is no such preset; the message lists the closest.
+          InputError: there is no such preset. The message lists the closest names.
         """
         return cls.from_albert_config(presets.get(name).config, **kwargs)
 
@@ -225,15 +230,16 @@ class AlbertEncoder(tf_keras.layers.Layer):
         remove_padding: bool | None = None,
         output_positions: tf.Tensor | None = None,
     ) -> Any:
-        """Returns the outputs; see the class.
+        """Returns the outputs described in the class docstring.
 
         Args:
-          inputs_: the tensors.
-          training: whether dropout is on.
-          output_range: in place of the constructor's. 1 is enough for `pooled_output`.
-          remove_padding: in place of the constructor's.
-          output_positions: int32 [B, P], the only positions that `sequence_output` [B, P, H] then
-            has, those of real tokens, 0 first. The last block does the rest of its work for them.
+          inputs_: the input tensors.
+          training: whether to apply dropout.
+          output_range: overrides the constructor's. 1 is enough for `pooled_output`.
+          remove_padding: overrides the constructor's.
+          output_positions: int32 [B, P], positions of real tokens, the first of which must be 0.
+            If given, `sequence_output` [B, P, H] holds only these, and the part of the last block
+            after attention is computed only for them.
         """
         output_range = self._output_range if output_range is None else output_range
         remove_padding = self.remove_padding if remove_padding is None else remove_padding
@@ -242,16 +248,16 @@ class AlbertEncoder(tf_keras.layers.Layer):
         mask = features["input_mask"]
         if "dense_mask" in features:
             mask = tf.concat([mask, features["dense_mask"]], axis=1)
-        tokens = (RealTokens if remove_padding else AllTokens)(mask, self.compute_dtype)
-        x = self.embeddings_layer(features, tokens, training=training)  # [T, H]
-        last = tokens if output_positions is None else ChosenTokens(tokens, output_positions)
+        layout = (UnpaddedLayout if remove_padding else PaddedLayout)(mask, self.compute_dtype)
+        x = self.embeddings_layer(features, layout, training=training)  # [T, H]
+        last = layout if output_positions is None else SelectedPositions(layout, output_positions)
         outputs, scores = self.stack(
-            x, tokens, output_range, features.get("head_mask"), last, training=training
+            x, layout, output_range, features.get("head_mask"), last, training=training
         )
         pooled = self._pooler_layer(last.first(outputs[-1], output_range))  # [B, H]
         outputs = [
-            *(tokens.restore(rows, None) for rows in outputs[:-1]),
-            last.restore(outputs[-1], output_range),
+            *(layout.unpack(rows, None) for rows in outputs[:-1]),
+            last.unpack(outputs[-1], output_range),
         ]  # each [B, S, H]
         if not self._dict_outputs:
             return [outputs[-1], pooled]
@@ -259,38 +265,38 @@ class AlbertEncoder(tf_keras.layers.Layer):
         if self._return_attention_scores:
             result["attention_scores"] = scores
         if self._return_embedding_output:
-            result["embedding_output"] = tokens.restore(x, None)
+            result["embedding_output"] = layout.unpack(x, None)
         return result
 
     def _check_scores(self, remove_padding: bool) -> None:
         if remove_padding and self._return_attention_scores:
             raise InputError(
-                "attention_scores are those of all positions. Received "
+                "attention_scores are not available with padding removal. Received "
                 "return_attention_scores=True, remove_padding=True. Turn one of them off."
             )
 
-    # === Parts, by Model Garden's names ===
+    # === Parts, under Model Garden's names ===
     @property
     def hidden_size(self) -> int:
-        """H."""
+        """The hidden size, H."""
         return self._pooler_layer.units
 
     def get_embedding_table(self) -> tf.Variable:
-        """Returns the word table, [V, E]."""
+        """Returns the word embedding table, [V, E]."""
         return self.embeddings_layer.word_embeddings.embeddings
 
     def get_embedding_layer(self) -> Table | tf_keras.layers.Layer:
-        """Returns the layer that owns the word table."""
+        """Returns the layer that owns the word embedding table."""
         return self.embeddings_layer.word_embeddings
 
     @property
     def transformer_layers(self) -> list[tf_keras.layers.Layer]:
-        """The block of each application; shared blocks stand in it several times."""
+        """The block of each application. A shared block is listed once per application."""
         return self.stack.applications
 
     @property
     def pooler_layer(self) -> tf_keras.layers.Dense:
-        """The dense layer behind `pooled_output`."""
+        """The dense layer that computes `pooled_output`."""
         return self._pooler_layer
 
     # === Config ===
@@ -300,12 +306,12 @@ class AlbertEncoder(tf_keras.layers.Layer):
 
 
 def _check_sizes(config: Mapping[str, Any]) -> None:
-    """Raises the `InputError` of the first rule that an argument of the constructor breaks."""
+    """Checks the constructor's arguments and raises an `InputError` for the first bad one."""
     activation = config["activation"]
     get_activation(activation)  # its error names the argument
     sizes = {field: config[name] for name, field in ENCODER_ARGUMENTS.items()}
     if not isinstance(activation, str):
-        sizes["hidden_act"] = "linear"  # stands in for a function, which has no name there
+        sizes["hidden_act"] = "linear"  # AlbertConfig takes names only, so any valid one will do
     AlbertConfig(**sizes)
 
 
@@ -335,7 +341,7 @@ def _new_stack(config: Mapping[str, Any]) -> SharedStack:
 
 
 def _symbolic_inputs(embedding_width: int, with_dense_inputs: bool) -> dict[str, Any]:
-    """What Model Garden's models read from `.inputs` to build themselves around an encoder."""
+    """Returns the `.inputs` that Model Garden's models use to build themselves on an encoder."""
     ids = [*inputs.NAMES, *(inputs.DENSE_NAMES if with_dense_inputs else ())]
     result = {name: tf_keras.Input([None], dtype=tf.int32, name=name) for name in ids}
     if with_dense_inputs:

@@ -1,4 +1,4 @@
-"""Heads on the encoder; training and export use the same ones."""
+"""Pretraining heads on top of the encoder, shared by training and export."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from albert_tf.modeling.layers import Activation, build_parts, get_activation, l
 
 
 class MaskedLMHead(tf_keras.layers.Layer):
-    """Logits over the vocabulary at chosen positions, tied to the factorised word table.
+    """Masked language model head: vocabulary logits, with weights tied to the word table.
 
     Inputs: `sequence_output` [B, S, H] and `positions` int32 [B, P]. Output: float32 [B, P, V].
-    A dense layer to the embedding width, the activation, a layer norm, then the product with the
-    transposed table and a bias. Source: original run_pretraining.py:get_masked_lm_output.
+    It applies a dense layer to the embedding width, an activation and a layer norm, then
+    multiplies by the transposed word table and adds a bias.
+    Source: original run_pretraining.py:get_masked_lm_output.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class MaskedLMHead(tf_keras.layers.Layer):
         return self.logits(tf.gather(sequence_output, positions, batch_dims=1))
 
     def logits(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns float32 [B, P, V] for vectors [B, P, H] that were chosen already."""
+        """Returns float32 [B, P, V] for vectors [B, P, H] that are already gathered."""
         rows = tf.reshape(x, [-1, self._hidden_size])  # [B*P, H]
         rows = tf.cast(self.norm(self.transform(rows)), self.compute_dtype)  # [B*P, E]
         table = tf.cast(self._table, self.compute_dtype)
@@ -61,10 +62,10 @@ class MaskedLMHead(tf_keras.layers.Layer):
 
 
 class SentenceOrderHead(tf_keras.layers.Layer):
-    """Logits for the order of two segments: 0 in order, 1 swapped (Lan et al. 2020, section 3.1).
+    """Sentence-order head: logits for two segments in order (0) or swapped (1).
 
     Input: `pooled_output` [B, H]. Output: float32 [B, 2].
-    Source: original run_pretraining.py:get_sentence_order_output.
+    Source: Lan et al. 2020, section 3.1; original run_pretraining.py:get_sentence_order_output.
     """
 
     def __init__(

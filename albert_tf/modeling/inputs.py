@@ -1,7 +1,8 @@
-"""The encoder's inputs: one dict, whatever form the caller has.
+"""Normalises the encoder's inputs, in any form the caller passes them, to one dict.
 
-Letters used in this package: B batch, S sequence, E embedding width, H hidden size, N attention
-heads, D = H / N head size, V vocabulary, P predictions a sequence.
+Letters used in shapes throughout this package: B batch size, S sequence length, E embedding width,
+H hidden size, N attention heads, D = H / N head size, V vocabulary size, P predictions per
+sequence.
 """
 
 from __future__ import annotations
@@ -14,21 +15,21 @@ import tensorflow as tf
 from albert_tf.errors import InputError, closest
 
 NAMES = ("input_word_ids", "input_mask", "input_type_ids")
-# The names of the released TF1-Hub modules, accepted everywhere.
+# Names that the released TF1-Hub modules use; accepted everywhere.
 ALIASES = {"input_ids": "input_word_ids", "segment_ids": "input_type_ids"}
-# What an encoder built with `with_dense_inputs` takes besides.
+# Additional inputs of an encoder built with `with_dense_inputs`.
 DENSE_NAMES = ("dense_inputs", "dense_mask", "dense_type_ids")
-# Model Garden's BertPretrainerV2 hands its encoder all that it was given.
+# Model Garden's BertPretrainerV2 passes all of its own inputs on to the encoder.
 IGNORED = ("masked_lm_positions",)
 OPTIONAL_NAMES = ("input_word_embeddings", "position_ids", "head_mask", *DENSE_NAMES)
 
 
 def standardize(inputs: Any) -> dict[str, tf.Tensor]:
-    """Returns a dict with `NAMES`, all int32 [B, S], and the optional inputs that were given.
+    """Returns a dict with `NAMES`, all int32 [B, S], and any optional inputs that were given.
 
     Args:
-      inputs: a dict by name or alias, a list in the order of `NAMES`, or the ids alone. A mask
-        that is left out is all ones, type ids that are left out are all zeros.
+      inputs: a dict keyed by name or alias, a list in the order of `NAMES`, or the ids alone. The
+        mask defaults to all ones and the type ids to all zeros.
 
     Raises:
       InputError: a name is unknown, the ids are missing, or a list is too long.
@@ -38,8 +39,8 @@ def standardize(inputs: Any) -> dict[str, tf.Tensor]:
     elif isinstance(inputs, Sequence):
         if len(inputs) > len(NAMES):
             raise InputError(
-                f"A list of encoder inputs must hold at most {NAMES}. Received {len(inputs)} "
-                "tensors. Pass a dict."
+                f"A list of encoder inputs can hold {NAMES} only. Received {len(inputs)} "
+                "tensors. Pass a dict for other inputs."
             )
         inputs = dict(zip(NAMES, inputs))
     else:
@@ -53,7 +54,8 @@ def standardize(inputs: Any) -> dict[str, tf.Tensor]:
             )
     if NAMES[0] not in inputs and "input_word_embeddings" not in inputs:
         raise InputError(
-            f"Encoder inputs must hold {NAMES[0]!r}. Received {sorted(inputs)}. Add the token ids."
+            f"Encoder inputs must include {NAMES[0]!r}. Received {sorted(inputs)}. "
+            "Add the token ids."
         )
     first = inputs.get(NAMES[0])
     shape = tf.shape(inputs["input_word_embeddings"])[:2] if first is None else tf.shape(first)
@@ -65,17 +67,18 @@ def standardize(inputs: Any) -> dict[str, tf.Tensor]:
 
 
 def checked(x: tf.Tensor, holds: tf.Tensor, rule: str, *received: tf.Tensor) -> tf.Tensor:
-    """Returns `x`, behind a check that the boolean `holds` is true.
+    """Returns `x` after checking that the condition `holds`.
 
     Args:
       x: any tensor.
       holds: bool scalar.
-      rule: the rule and the remedy, ending where the received values follow.
-      *received: scalars to show after the rule.
+      rule: the start of the error message: rule, remedy and the words before the received values.
+      *received: scalars to append to the message.
 
     Raises:
-      InputError: eagerly; in a graph `tf.errors.InvalidArgumentError` with the same words when it
-        runs. XLA drops the check.
+      InputError: the condition is false in eager execution. In a graph,
+        `tf.errors.InvalidArgumentError` is raised with the same message when the graph runs. XLA
+        drops the check.
     """
     if tf.executing_eagerly():
         if not holds:

@@ -1,8 +1,8 @@
-"""The small parts that every layer of the model uses: activations, layer norm, dropout, building.
+"""Building blocks that all layers share: activations, layer norm, seeded dropout, layer building.
 
-TensorFlow's stateful random numbers restart in every process: a resumed run would draw other
-dropout masks than an uninterrupted one, and a recomputed layer other masks than its first pass.
-Inside `seeded(seed)` every mask is a function of that seed and of the order of the calls.
+TensorFlow's stateful random numbers restart in every process. With them, a resumed run would draw
+different dropout masks from an uninterrupted one, and a recomputed layer different masks from its
+first pass. Inside `seeded(seed)`, masks depend only on the seed and on the order of the calls.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ Activation = Callable[[tf.Tensor], tf.Tensor]
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
 def gelu(x: tf.Tensor) -> tf.Tensor:
-    """The tanh form, which all released models were trained with."""
+    """GELU in its tanh approximation, with which all released models were trained."""
     return tf.nn.gelu(x, approximate=True)
 
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
 def gelu_erf(x: tf.Tensor) -> tf.Tensor:
-    """The exact form."""
+    """GELU in its exact form."""
     return tf.nn.gelu(x, approximate=False)
 
 
-# "gelu" in a released config is the tanh form (original modeling.py:gelu), although tf_keras
-# gives that name to the exact one.
+# "gelu" in a released config means the tanh approximation (original modeling.py:gelu), whereas
+# "gelu" in tf_keras is the exact form.
 _BY_NAME: dict[str, Activation] = {
     "gelu": gelu,
     "gelu_erf": gelu_erf,
@@ -46,7 +46,7 @@ assert tuple(_BY_NAME) == ACTIVATIONS
 
 
 def get_activation(activation: str | Activation) -> Activation:
-    """Returns the function for a name of `config.ACTIVATIONS`, or the function given.
+    """Returns the activation function for a name in `config.ACTIVATIONS`; functions pass through.
 
     Raises:
       InputError: the name is unknown.
@@ -62,14 +62,14 @@ def get_activation(activation: str | Activation) -> Activation:
 
 
 def serialize_activation(activation: str | Activation) -> str | dict:
-    """Returns what `deserialize_activation` turns into the same function again."""
+    """Returns a JSON-compatible value from which `deserialize_activation` restores the function."""
     if isinstance(activation, str):
         return activation
     return {"tf_keras": tf_keras.activations.serialize(activation)}
 
 
 def deserialize_activation(value: str | dict | Activation) -> str | Activation:
-    """The inverse of `serialize_activation`; functions and names pass unchanged."""
+    """Restores the result of `serialize_activation`; functions and names pass through."""
     return tf_keras.activations.get(value["tf_keras"]) if isinstance(value, dict) else value
 
 
@@ -80,7 +80,7 @@ def layer_norm(name: str) -> tf_keras.layers.LayerNormalization:
     )
 
 
-class _Scope(threading.local):  # Replicas of one process are traced in threads of their own.
+class _Scope(threading.local):  # TensorFlow traces each replica of a process in its own thread.
     seed: tf.Tensor | None = None
     drawn: int = 0
 
@@ -90,10 +90,11 @@ _scope = _Scope()
 
 @contextlib.contextmanager
 def seeded(seed: tf.Tensor | None) -> Iterator[None]:
-    """Makes the masks of the model calls in this block a function of `seed`.
+    """Makes the dropout masks of all model calls in this block a function of `seed`.
 
     Args:
-      seed: int32 [2], such as `step_seed` gives it; None leaves masks to TensorFlow's own state.
+      seed: int32 [2], such as the result of `step_seed`. None uses TensorFlow's stateful random
+        numbers.
     """
     before = _scope.seed, _scope.drawn
     _scope.seed, _scope.drawn = seed, 0
@@ -104,7 +105,7 @@ def seeded(seed: tf.Tensor | None) -> Iterator[None]:
 
 
 def step_seed(seed: int, step: tf.Tensor) -> tf.Tensor:
-    """Returns the seed of this replica at a training step, int32 [2]."""
+    """Returns the seed for the current replica at a training step, int32 [2]."""
     replica = tf.distribute.get_replica_context()
     index = replica.replica_id_in_sync_group if replica else 0
     seeds = tf.stack([tf.constant(seed, tf.int32), tf.cast(step, tf.int32)])
@@ -112,7 +113,7 @@ def step_seed(seed: int, step: tf.Tensor) -> tf.Tensor:
 
 
 def draw() -> tf.Tensor | None:
-    """Returns the next seed of the block, int32 [2], or None outside of one."""
+    """Returns the next seed of the enclosing `seeded` block, int32 [2], or None outside of one."""
     if _scope.seed is None:
         return None
     _scope.drawn += 1
@@ -120,7 +121,7 @@ def draw() -> tf.Tensor | None:
 
 
 class Dropout(tf_keras.layers.Dropout):
-    """Keras's layer, with masks from `seeded` where that is in force."""
+    """Keras's dropout layer, which draws its masks from the enclosing `seeded` block, if any."""
 
     def call(self, inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
         seed = draw() if self.rate and training else None
@@ -130,10 +131,10 @@ class Dropout(tf_keras.layers.Dropout):
 
 
 def build_parts(*parts: tuple[tf_keras.layers.Layer | None, int | None]) -> None:
-    """Builds each (layer, input width) that is not built yet inside a name scope of its own name.
+    """Builds each (layer, input width) that is not built yet, in a name scope named after it.
 
-    Models then own all their variables from the start, and a variable's name is its path:
-    `encoder/stack/group_0_inner_0/attention/query/kernel`. A part that is None is passed over.
+    Models thus own all their variables from the start, and the name of a variable is its path, as
+    in `encoder/stack/group_0_inner_0/attention/query/kernel`. Parts that are None are skipped.
     """
     for layer, width in parts:
         if layer is not None and not layer.built:

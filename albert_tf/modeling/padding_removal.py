@@ -1,10 +1,15 @@
-"""The tokens of a batch as rows, the form in which the dense parts of the encoder compute.
+"""Padding removal: running the encoder on real tokens only.
 
-All parts but attention treat each token by itself and run on rows [T, H], one for each token.
-`AllTokens` has a row for each position, T = B * S. `RealTokens` leaves padding out: T is the number
-of real tokens, and the cost of a batch is that of its tokens, whatever length it is padded to.
-Both hand attention the sequences that the rows came from. Letters: T rows, W any width, Q = S or
-the `output_range` where one is given, so many first positions of each sequence.
+Every part of the encoder except attention treats each token independently, so it runs on a matrix
+of rows [T, H] with one row per token. A layout decides which tokens get a row:
+
+- `PaddedLayout` has a row for each position, T = B * S.
+- `UnpaddedLayout` leaves padding out. T is the number of real tokens, so the cost of a batch
+  depends on its tokens and not on the length it is padded to.
+- `SelectedPositions` has rows for a given list of positions, the output of the last block.
+
+For attention, a layout groups the rows into sequences again. Letters: T rows, W any width, and Q
+output positions per sequence, which is `output_range` if given and S otherwise.
 """
 
 from __future__ import annotations
@@ -14,106 +19,107 @@ from typing import Protocol
 
 import tensorflow as tf
 
-# Added to the scores of keys that are padding, after scaling (original modeling.py:
-# dot_product_attention). Finite in float16. A row without any attended position attends to all.
+# Added to the scaled attention scores of padding keys (original modeling.py:
+# dot_product_attention). It is finite in float16. A fully masked sequence attends to all positions.
 MASK_BIAS = -10000.0
 
-# Attention pads its sequences to the longest of a group of similar length. One group computes much
-# for nothing where a batch holds one long text; each more costs the overhead of its operations.
+# Attention runs on groups of sequences of similar length, each padded to its longest sequence. With
+# one group, a single long text in the batch wastes much work; every further group adds op overhead.
 GROUPS = 4
 
-# Of attention, [B, N, Q, S]; () where padding is left out, as gradients allow no None.
+# Attention probabilities [B, N, Q, S]. With padding removal (), since gradients do not allow None.
 Probabilities = tf.Tensor | tuple[()]
 
 # (x [b, s, W], bias [b, 1, 1, s]) -> (context [b, Q, H], probabilities [b, N, Q, s])
 Attend = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
-class TokenRows(Protocol):
-    """Which tokens are computed, and the way from positions to rows and back."""
+class TokenLayout(Protocol):
+    """Maps the positions of a batch to rows, one per computed token, and back."""
 
-    def take(self, x: tf.Tensor) -> tf.Tensor:
-        """Returns the rows [T, W] of all positions, [B*S, W]."""
+    def pack(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the rows [T, W] to compute from vectors [B*S, W] at all positions."""
 
-    def cut(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
-        """Returns those of the rows [T, W] whose positions are among the first `output_range`."""
+    def select(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
+        """Selects from rows [T, W] those at the first `output_range` positions."""
 
     def attend(
         self, rows: tf.Tensor, attend: Attend, output_range: int | None
     ) -> tuple[tf.Tensor, Probabilities]:
-        """Applies `attend` to the sequences of rows [T, W].
+        """Applies `attend` to the sequences that the rows [T, W] belong to.
 
-        Returns the context as rows, cut to `output_range`, and the probabilities.
+        Returns the context rows at the first `output_range` positions, and the probabilities.
         """
 
-    def restore(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
-        """Returns rows, cut to `output_range`, at their positions: [B, Q, W]."""
+    def unpack(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
+        """Returns [B, Q, W]: selected rows, moved back to their positions."""
 
     def first(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
-        """Returns the rows of each sequence's first position, [B, W]."""
+        """Returns [B, W]: the row at the first position of each sequence."""
 
-    def numbers(self, positions: tf.Tensor) -> tf.Tensor:
-        """Returns the row number of each of the positions [B, P], [B*P]."""
+    def row_indices(self, positions: tf.Tensor) -> tf.Tensor:
+        """Returns [B*P]: the row index of each of the positions [B, P]."""
 
 
 def mask_to_bias(mask: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """Returns what is added to the scores: 0 where `mask` [B, S] is 1, `MASK_BIAS` where it is 0.
+    """Returns the bias to add to attention scores, [B, 1, 1, S] of type `dtype`.
 
-    Output: [B, 1, 1, S] of `dtype`.
+    It is 0 where `mask` [B, S] is 1, and `MASK_BIAS` where it is 0.
     """
     bias = (1.0 - tf.cast(mask, dtype)) * tf.cast(MASK_BIAS, dtype)  # [B, S]
     return bias[:, tf.newaxis, tf.newaxis, :]
 
 
-class AllTokens:
-    """A row for each position, padding included: static shapes, as XLA and TPUs need them.
+class PaddedLayout:
+    """One row for each position, including padding. Shapes are static, as XLA and TPUs require.
 
     Args:
       mask: int32 [B, S].
-      dtype: of the scores.
+      dtype: type of the attention scores.
     """
 
     def __init__(self, mask: tf.Tensor, dtype: tf.DType) -> None:
         self._shape = tf.shape(mask)
         self._bias = mask_to_bias(mask, dtype)
 
-    def take(self, x: tf.Tensor) -> tf.Tensor:
+    def pack(self, x: tf.Tensor) -> tf.Tensor:
         return x
 
-    def cut(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
+    def select(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
         if output_range is None:
             return rows
-        return _flat(self.restore(rows, None)[:, :output_range])
+        return _flat(self.unpack(rows, None)[:, :output_range])
 
     def attend(
         self, rows: tf.Tensor, attend: Attend, output_range: int | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        context, probabilities = attend(self.restore(rows, None), self._bias)
+        context, probabilities = attend(self.unpack(rows, None), self._bias)
         return _flat(context), probabilities
 
-    def restore(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
+    def unpack(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
         batch, length = tf.unstack(self._shape)
         if output_range is not None:
             length = tf.minimum(length, output_range)
         return tf.reshape(rows, [batch, length, rows.shape[-1]])  # [B, Q, W]
 
     def first(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
-        return self.restore(rows, output_range)[:, 0]
+        return self.unpack(rows, output_range)[:, 0]
 
-    def numbers(self, positions: tf.Tensor) -> tf.Tensor:
-        return _numbers(positions, self._shape)
+    def row_indices(self, positions: tf.Tensor) -> tf.Tensor:
+        return _flat_positions(positions, self._shape)
 
 
-class RealTokens:
-    """Rows for real tokens only, those of the longest sequences first.
+class UnpaddedLayout:
+    """Rows for real tokens only, ordered by sequence length, longest sequence first.
 
-    Real positions get the numbers of `AllTokens`; the others get zeros. Two kinds of masked
-    positions count as real, as their numbers are used: the first of each sequence, which is pooled,
-    and all of a sequence without any attended position, where each attends to all.
+    Real positions get the same values as with `PaddedLayout`; all others get zeros. Two kinds of
+    masked positions count as real because their values are used: the first position of each
+    sequence, which the pooler reads, and all positions of a fully masked sequence, which attend to
+    each other.
 
     Args:
       mask: int32 [B, S].
-      dtype: of the scores.
+      dtype: type of the attention scores.
     """
 
     def __init__(self, mask: tf.Tensor, dtype: tf.DType) -> None:
@@ -124,16 +130,16 @@ class RealTokens:
         order = tf.argsort(_count(kept), direction="DESCENDING", stable=True)  # [B]
         self._kept = tf.gather(kept, order)  # [B, S]
         self._rank = tf.math.invert_permutation(order)  # [B]
-        places = tf.cast(tf.where(self._kept), tf.int32)  # [T, 2]
-        sequences, self._positions = tf.unstack(places, axis=1)  # 2 x [T]
+        indices = tf.cast(tf.where(self._kept), tf.int32)  # [T, 2]
+        sequences, self._positions = tf.unstack(indices, axis=1)  # 2 x [T]
         self._index = tf.gather(order, sequences) * length + self._positions  # [T], in [0, B*S)
 
         # === Groups ===
-        slots = tf.gather_nd(tf.cumsum(tf.cast(self._kept, tf.int32), 1, exclusive=True), places)
+        slots = tf.gather_nd(tf.cumsum(tf.cast(self._kept, tf.int32), 1, exclusive=True), indices)
         self._bounds = [batch * i // GROUPS for i in range(GROUPS + 1)]
         groups = tf.searchsorted(tf.stack(self._bounds[1:]), sequences, side="right")  # [T]
         self._sizes = tf.math.bincount(groups, minlength=GROUPS, maxlength=GROUPS)  # [GROUPS]
-        mask = self.take(tf.reshape(mask, [-1, 1]))  # [T, 1]
+        mask = self.pack(tf.reshape(mask, [-1, 1]))  # [T, 1]
         parts = (
             tf.split(x, self._sizes, num=GROUPS) for x in (sequences, slots, self._positions, mask)
         )
@@ -142,10 +148,10 @@ class RealTokens:
             for *part, begin, end in zip(*parts, self._bounds, self._bounds[1:])
         ]
 
-    def take(self, x: tf.Tensor) -> tf.Tensor:
+    def pack(self, x: tf.Tensor) -> tf.Tensor:
         return tf.gather(x, self._index)
 
-    def cut(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
+    def select(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
         return rows if output_range is None else rows[self._positions < output_range]
 
     def attend(
@@ -155,9 +161,9 @@ class RealTokens:
         contexts = [group.attend(part, attend, output_range) for group, part in parts]
         return tf.concat(contexts, axis=0), ()
 
-    def restore(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
+    def unpack(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
         shape = [*tf.unstack(self._shape), rows.shape[-1]]
-        index = self.cut(self._index[:, tf.newaxis], output_range)
+        index = self.select(self._index[:, tf.newaxis], output_range)
         flat = tf.scatter_nd(index, rows, [shape[0] * shape[1], shape[2]])  # [B*S, W]
         return tf.reshape(flat, shape)[:, :output_range]  # [B, Q, W]
 
@@ -165,53 +171,54 @@ class RealTokens:
         starts = tf.cumsum(_count(self._kept[:, :output_range]), exclusive=True)  # [B]
         return tf.gather(rows, tf.gather(starts, self._rank))
 
-    def numbers(self, positions: tf.Tensor) -> tf.Tensor:
-        rows, places = tf.range(tf.size(self._index)), self._index[:, tf.newaxis]
-        by_place = tf.scatter_nd(places, rows, [tf.reduce_prod(self._shape)])  # [B*S]
-        return tf.gather(by_place, _numbers(positions, self._shape))
+    def row_indices(self, positions: tf.Tensor) -> tf.Tensor:
+        rows, index = tf.range(tf.size(self._index)), self._index[:, tf.newaxis]
+        row_of_position = tf.scatter_nd(index, rows, [tf.reduce_prod(self._shape)])  # [B*S]
+        return tf.gather(row_of_position, _flat_positions(positions, self._shape))
 
 
-class ChosenTokens:
-    """The rows of some positions, in their order: what a last block computes after attention.
+class SelectedPositions:
+    """Rows at given positions, in the order given: the part of the last block after attention.
 
-    Of `TokenRows`, it has what a block and its outputs need.
+    It implements the methods of `TokenLayout` that a block and its outputs use.
 
     Args:
-      tokens: those that the block attends to.
-      positions: int32 [B, P], of real tokens; the first of each sequence is 0 where it is pooled.
+      layout: the tokens that the block attends to.
+      positions: int32 [B, P], positions of real tokens. If the output is pooled, the first one of
+        each sequence must be 0.
     """
 
-    def __init__(self, tokens: TokenRows, positions: tf.Tensor) -> None:
-        self._tokens, self._shape = tokens, tf.shape(positions)
-        self._numbers = tokens.numbers(positions)  # [B*P]
+    def __init__(self, layout: TokenLayout, positions: tf.Tensor) -> None:
+        self._layout, self._shape = layout, tf.shape(positions)
+        self._rows = layout.row_indices(positions)  # [B*P]
 
-    def cut(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
-        return tf.gather(rows, self._numbers)
+    def select(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
+        return tf.gather(rows, self._rows)
 
     def attend(
         self, rows: tf.Tensor, attend: Attend, output_range: int | None
     ) -> tuple[tf.Tensor, Probabilities]:
-        context, probabilities = self._tokens.attend(rows, attend, None)
-        return self.cut(context, None), probabilities
+        context, probabilities = self._layout.attend(rows, attend, None)
+        return self.select(context, None), probabilities
 
-    def restore(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
+    def unpack(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
         return tf.reshape(rows, [*tf.unstack(self._shape), rows.shape[-1]])  # [B, P, W]
 
     def first(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
-        return self.restore(rows, None)[:, 0]
+        return self.unpack(rows, None)[:, 0]
 
 
 class _Group:
-    """Sequences of similar length, as `b` sequences of `s` slots, the last ones empty or none.
+    """A group of `b` sequences of similar length, padded to `s` slots each.
 
     Args:
-      sequences: int32 [t], the sequence of each row, counted from the first of all groups.
-      slots: int32 [t], its place among the rows of that sequence.
-      positions: int32 [t], its position in the batch.
+      sequences: int32 [t], sequence index of each row, counted across all groups.
+      slots: int32 [t], index of each row among the rows of its sequence.
+      positions: int32 [t], position of each row in its padded sequence.
       mask: int32 [t, 1].
-      begin: number of the group's first sequence.
-      end: number behind its last.
-      dtype: of the scores.
+      begin: index of the first sequence in the group.
+      end: index after the last sequence in the group.
+      dtype: type of the attention scores.
     """
 
     def __init__(
@@ -225,28 +232,28 @@ class _Group:
         dtype: tf.DType,
     ) -> None:
         self._positions = positions
-        self._places = tf.stack([sequences - begin, slots], axis=1)  # [t, 2]
+        self._indices = tf.stack([sequences - begin, slots], axis=1)  # [t, 2]
         self._shape = [end - begin, tf.reduce_max(tf.concat([[0], slots], 0)) + 1]  # [b, s]
         self._bias = mask_to_bias(self._pad(mask)[..., 0], dtype)  # [b, 1, 1, s]
 
     def attend(self, rows: tf.Tensor, attend: Attend, output_range: int | None) -> tf.Tensor:
         context, _ = attend(self._pad(rows), self._bias)  # [b, Q, H]
-        places = self._places
-        if output_range is not None:  # their slots come first too
-            places = places[self._positions < output_range]
-        return tf.gather_nd(context, places)  # [t, H]
+        indices = self._indices
+        if output_range is not None:  # the first positions occupy the first slots too
+            indices = indices[self._positions < output_range]
+        return tf.gather_nd(context, indices)  # [t, H]
 
     def _pad(self, rows: tf.Tensor) -> tf.Tensor:
-        """Returns rows [t, W] at their slots, [b, s, W]; empty slots are zeros."""
-        return tf.scatter_nd(self._places, rows, [*self._shape, rows.shape[-1]])
+        """Returns [b, s, W]: rows [t, W] at their slots, and zeros in empty slots."""
+        return tf.scatter_nd(self._indices, rows, [*self._shape, rows.shape[-1]])
 
 
 def _flat(x: tf.Tensor) -> tf.Tensor:
     return tf.reshape(x, [-1, x.shape[-1]])
 
 
-def _numbers(positions: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
-    """Returns the numbers of positions [B, P] in a flat [B*S], [B*P]."""
+def _flat_positions(positions: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """Returns [B*P]: indices of the positions [B, P] in a flattened batch [B*S]."""
     return tf.reshape(positions + tf.range(shape[0])[:, tf.newaxis] * shape[1], [-1])
 
 

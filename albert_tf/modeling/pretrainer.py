@@ -1,4 +1,4 @@
-"""`AlbertPretrainer`: the encoder with the two heads of pretraining."""
+"""`AlbertPretrainer`: the encoder with the two pretraining heads."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from albert_tf.modeling.layers import build_parts
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
 class AlbertPretrainer(tf_keras.Model):
-    """Masked language model and sentence order on one encoder.
+    """An encoder with a masked language model head and a sentence-order head.
 
-    Inputs: the encoder's dict and `masked_lm_positions` int32 [B, P]; other entries, such as labels
-    of the same batch, are left alone. Outputs: the encoder's dict with `mlm_logits` float32
-    [B, P, V], if positions are given, and `sop_logits` float32 [B, 2].
+    Inputs: the encoder's dict and `masked_lm_positions` int32 [B, P]. Other entries, such as the
+    labels of the batch, are ignored. Outputs: the encoder's dict with `sop_logits` float32 [B, 2]
+    and, if positions are given, `mlm_logits` float32 [B, P, V].
 
     Args:
-      config: the model. Heads use its activation and initializer range, as the original does.
-      recompute: as `AlbertEncoder` takes it.
+      config: the config of the model. As in the original, the heads use its activation and its
+        initializer range.
+      recompute: see `AlbertEncoder`.
     """
 
     def __init__(
@@ -57,12 +58,12 @@ class AlbertPretrainer(tf_keras.Model):
         config: AlbertConfig | None = None,
         allow_partial: bool = False,
     ) -> AlbertPretrainer:
-        """Returns the model that lies there, heads included (`AlbertEncoder.from_pretrained`)."""
+        """Loads a model with its heads; for the arguments see `AlbertEncoder.from_pretrained`."""
         return pretrained.from_pretrained(cls, path_or_handle, config, allow_partial)
 
     @property
     def checkpoint_items(self) -> dict[str, Any]:
-        """What a checkpoint holds besides the whole model, by Model Garden's names."""
+        """The parts that a checkpoint also holds separately, under Model Garden's names."""
         return dict(
             encoder=self.encoder, masked_lm=self.masked_lm, sentence_order=self.sentence_order
         )
@@ -70,14 +71,14 @@ class AlbertPretrainer(tf_keras.Model):
     def predictions(
         self, features: Mapping[str, tf.Tensor], training: bool = False
     ) -> dict[str, tf.Tensor]:
-        """Returns `mlm_logits` and `sop_logits` alone, with the numbers of a call at less cost.
+        """Returns only `mlm_logits` and `sop_logits`, equal to those of a call but cheaper.
 
-        The last block does the work behind its attention only where a prediction looks.
+        After attention, the last block computes only the positions that the heads read.
         """
-        wanted = features["masked_lm_positions"]  # [B, P]
-        chosen = tf.concat([tf.zeros_like(wanted[:, :1]), wanted], axis=1)  # the first is pooled
+        masked = features["masked_lm_positions"]  # [B, P]
+        positions = tf.concat([tf.zeros_like(masked[:, :1]), masked], axis=1)  # 0 is pooled
         outputs = self.encoder(
-            _encoder_inputs(features), training=training, output_positions=chosen
+            _encoder_inputs(features), training=training, output_positions=positions
         )
         return dict(
             mlm_logits=self.masked_lm.logits(outputs["sequence_output"][:, 1:]),

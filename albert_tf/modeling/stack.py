@@ -1,7 +1,7 @@
-"""Cross-layer parameter sharing (Lan et al. 2020, section 3.1): which weights each layer uses.
+"""The stack of layers, with cross-layer parameter sharing (Lan et al. 2020, section 3.1).
 
-A group is a set of weights; an inner block is one Transformer block of a group. Layer i uses group
-`layer_to_group(i)` and runs all inner blocks of it in turn.
+Weights belong to groups. A group has one or more inner blocks, each a Transformer block. Layer i
+uses group `layer_to_group(i)` and runs all inner blocks of that group in turn.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from albert_tf.config import layer_to_group
 from albert_tf.modeling.attention import FusedProjection
 from albert_tf.modeling.block import TransformerBlock
 from albert_tf.modeling.layers import build_parts, draw, seeded
-from albert_tf.modeling.padding_removal import Probabilities, RealTokens, TokenRows
+from albert_tf.modeling.padding_removal import Probabilities, TokenLayout, UnpaddedLayout
 
 _calls_kept = contextvars.ContextVar("calls_kept", default=False)
 
@@ -26,11 +26,12 @@ _calls_kept = contextvars.ContextVar("calls_kept", default=False)
 class SharedStack(tf_keras.layers.Layer):
     """Applies `num_layers` layers that share the weights of `num_hidden_groups` groups.
 
-    Inputs: rows [T, H] and the tokens that they are. Outputs: a list of rows and a list of what
-    `SelfAttention` gives as probabilities, one for each block application (num_layers *
-    inner_group_num). With `output_range` the last application gives only the rows of that many
-    first positions. With `recompute` training stores the input of each application only and
-    computes the rest again for the gradient.
+    Inputs: rows [T, H] and their layout. Outputs: a list of rows and a list of the attention
+    probabilities returned by `SelfAttention`, each with one entry per block application
+    (num_layers * inner_group_num). With `output_range`, the last application returns only the rows
+    of that many positions from the start; with `last_layout`, those of that layout. With
+    `recompute`, training stores only the input of each application and recomputes the rest for
+    the gradient.
     """
 
     def __init__(
@@ -58,12 +59,12 @@ class SharedStack(tf_keras.layers.Layer):
 
     @property
     def blocks(self) -> list[TransformerBlock]:
-        """The blocks that own weights, group by group."""
+        """The blocks, each listed once, group by group."""
         return [block for group in self.groups for block in group]
 
     @property
     def applications(self) -> list[TransformerBlock]:
-        """The block of each application, in the order in which they run."""
+        """The block of each application, in execution order."""
         layers = range(self.num_layers)
         order = [layer_to_group(i, self.num_layers, len(self.groups)) for i in layers]
         return [block for g in order for block in self.groups[g]]
@@ -71,37 +72,37 @@ class SharedStack(tf_keras.layers.Layer):
     def call(
         self,
         x: tf.Tensor,
-        tokens: TokenRows,
+        layout: TokenLayout,
         output_range: int | None = None,
         head_mask: tf.Tensor | None = None,
-        last_tokens: TokenRows | None = None,
+        last_layout: TokenLayout | None = None,
         training: bool = False,
     ) -> tuple[list[tf.Tensor], list[Probabilities]]:
         fused = {block.name: block.attention.fused_projection() for block in self.blocks}
         outputs, probabilities = [], []
         applications = self.applications
-        # Eager calls need no graph; in training each application draws dropout of its own.
+        # Eager calls need no graph, and in training each application draws its own dropout masks.
         traced_once = not (training or tf.executing_eagerly())
         functions: dict[str, Callable[..., tuple[tf.Tensor, Probabilities]]] = {}
         for i, block in enumerate(applications):
             last = i + 1 == len(applications)
             heads = None if head_mask is None else _row(head_mask, i)
-            here = last_tokens if last and last_tokens is not None else tokens
+            block_layout = last_layout if last and last_layout is not None else layout
             limit = output_range if last else None
-            apply = self._apply(block, here, limit, training)
-            if traced_once and here is tokens and limit is None:
-                apply = functions.setdefault(block.name, _traced_once(apply, tokens))
+            apply = self._apply(block, block_layout, limit, training)
+            if traced_once and block_layout is layout and limit is None:
+                apply = functions.setdefault(block.name, _traced_once(apply, layout))
             x, scores = apply(x, fused[block.name], heads)
             outputs.append(x)
             probabilities.append(scores)
         return outputs, probabilities
 
     def _apply(
-        self, block: TransformerBlock, tokens: TokenRows, output_range: int | None, training: bool
+        self, block: TransformerBlock, layout: TokenLayout, output_range: int | None, training: bool
     ) -> Callable[..., tuple[tf.Tensor, Probabilities]]:
-        """Returns the application of a block as a function of tensors."""
+        """Returns a function of tensors that applies a block."""
 
-        # One seed for the first pass and for the second, so that both draw the same masks.
+        # The forward pass and its recomputation use the same seed and so draw the same masks.
         seed = draw() if training else None
         if seed is None and training and self.recompute:
             seed = tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
@@ -110,7 +111,7 @@ class SharedStack(tf_keras.layers.Layer):
             x: tf.Tensor, fused: FusedProjection, heads: tf.Tensor | None
         ) -> tuple[tf.Tensor, Probabilities]:
             with seeded(seed):
-                return block(x, tokens, fused, output_range, heads, training=training)
+                return block(x, layout, fused, output_range, heads, training=training)
 
         if not (self.recompute and training):
             return apply
@@ -118,23 +119,24 @@ class SharedStack(tf_keras.layers.Layer):
         def recomputed(
             x: tf.Tensor, fused: FusedProjection, heads: tf.Tensor | None
         ) -> tuple[tf.Tensor, Probabilities]:
-            given = [] if heads is None else [heads]
+            optional = [] if heads is None else [heads]
             function = tf.recompute_grad(
                 lambda x, kernel, b, *heads: apply(
                     x, FusedProjection(kernel, b), *(heads or [None])
                 )
             )
-            return function(x, *fused, *given)
+            return function(x, *fused, *optional)
 
         return recomputed
 
 
 @contextlib.contextmanager
 def calls_kept() -> Iterator[None]:
-    """In this block, graphs keep the calls of a block's function, instead of its operations.
+    """Graphs traced in this context call each block's function instead of inlining it.
 
-    Optimising the graph, most of a first call, then takes half of the time; later calls take what
-    they took. Converters to other formats, such as LiteRT's, know no calls.
+    This halves the time of graph optimisation, which is most of the time of a first call. Later
+    calls take as long as before. Converters to other formats, such as LiteRT, do not support
+    function calls.
     """
     token = _calls_kept.set(True)
     try:
@@ -144,18 +146,19 @@ def calls_kept() -> Iterator[None]:
 
 
 def _traced_once(
-    apply: Callable[..., tuple[tf.Tensor, Probabilities]], tokens: TokenRows
+    apply: Callable[..., tuple[tf.Tensor, Probabilities]], layout: TokenLayout
 ) -> Callable[..., tuple[tf.Tensor, Probabilities]]:
-    """Returns the application of a block as a function that stands in the graph once.
+    """Returns `apply` as a `tf.function`, so that the graph contains the block only once.
 
-    A saved module is then smaller, and loads in less than half of the time. Calls are always kept
-    for `RealTokens`, whose groups make the graph of a block large and are for no converter.
+    This makes a saved module smaller and lets it load in less than half the time. With
+    `UnpaddedLayout`, calls are never inlined: its groups make the graph of a block large, and no
+    converter supports them anyway.
     """
-    kept = _calls_kept.get() or isinstance(tokens, RealTokens)
+    kept = _calls_kept.get() or isinstance(layout, UnpaddedLayout)
     attributes = {"_noinline": True} if kept else None
     return tf.function(apply, autograph=False, experimental_attributes=attributes)
 
 
 def _row(head_mask: tf.Tensor, application: int) -> tf.Tensor:
-    """Returns the mask [N] of an application: its row of [applications, N], or the one for all."""
+    """Returns the mask [N] of an application from [applications, N], or from [N] for all."""
     return head_mask if head_mask.shape.rank == 1 else head_mask[application]

@@ -1,4 +1,4 @@
-"""Runs: configuration, optimization, the training loop, checkpoints."""
+"""Training runs: configuration, optimization, the training loop and checkpoints."""
 
-# The command line reads this without TensorFlow.
+# Here so that the command line can read it without importing TensorFlow.
 MODES = ("train", "eval", "train_and_eval", "continuous_eval")

@@ -1,4 +1,4 @@
-"""The best checkpoint of a run: which one it is, where it is kept, and its export."""
+"""Chooses, saves and exports the best checkpoint of a run."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from albert_tf.errors import InputError, closest
 
 
 def folder(run: Path, trainer: config_definitions.TrainerConfig) -> Path | None:
-    """Returns where the run in the folder `run` keeps its best checkpoint; None for nowhere."""
-    keeps = trainer.best_checkpoint_export_subdir and trainer.best_checkpoint_eval_metric
-    return run / trainer.best_checkpoint_export_subdir if keeps else None
+    """Returns the folder in which a run saves its best checkpoint, or None if it saves none."""
+    enabled = trainer.best_checkpoint_export_subdir and trainer.best_checkpoint_eval_metric
+    return run / trainer.best_checkpoint_export_subdir if enabled else None
 
 
 def check(trainer: config_definitions.TrainerConfig, metrics: list[str] | None) -> None:
-    """Checks the settings of the best checkpoint before training.
+    """Checks the settings of the best checkpoint before training starts.
 
     Args:
-      trainer: with `best_checkpoint_export_subdir`, `_eval_metric` and `_metric_comp`.
-      metrics: names that evaluations give; None where only an evaluation tells.
+      trainer: trainer config with `best_checkpoint_export_subdir`, `best_checkpoint_eval_metric`
+        and `best_checkpoint_metric_comp`.
+      metrics: names of the metrics of an evaluation, or None if they are known only afterwards.
 
     Raises:
-      InputError: the metric or the comparison is unknown, or a loss is to be high.
+      InputError: the metric or the comparison is unknown, or the comparison is "higher" for a loss.
     """
     name, comparison = trainer.best_checkpoint_eval_metric, trainer.best_checkpoint_metric_comp
     if folder(Path(), trainer) is None:
@@ -38,21 +39,21 @@ def check(trainer: config_definitions.TrainerConfig, metrics: list[str] | None) 
         _check_metric(name, metrics)
     if comparison not in ("higher", "lower") or ("loss" in name and comparison == "higher"):
         raise InputError(
-            "BEST_IS must be 'higher' or 'lower', and 'lower' for a loss. Received "
+            "BEST_IS must be 'higher' or 'lower', and must be 'lower' for a loss. Received "
             f"{comparison!r} for {name!r}."
         )
 
 
 class BestCheckpoint(train_utils.BestCheckpointExporter):
-    """Keeps the checkpoint of the best evaluation in a folder of its own, with its metrics.
+    """Saves the checkpoint of the best evaluation, with its metrics, in a separate folder.
 
-    Unlike Model Garden's, it never takes a metric that is not a number for the best, and writes the
-    metrics after the checkpoint, so that they never tell of one that is not there.
+    Unlike Model Garden's exporter, it never treats NaN as the best value, and it writes the
+    metrics after the checkpoint, so that they never describe a checkpoint that does not exist.
     """
 
     @classmethod
     def of(cls, path: Path, trainer: config_definitions.TrainerConfig) -> BestCheckpoint:
-        """Returns the one that a trainer's config describes, in the folder `path`."""
+        """Returns the exporter that the trainer config describes, writing to the folder `path`."""
         metric, comparison = (
             trainer.best_checkpoint_eval_metric,
             trainer.best_checkpoint_metric_comp,
@@ -71,10 +72,10 @@ class BestCheckpoint(train_utils.BestCheckpointExporter):
         global_step: int,
         write_logs: bool = True,
     ) -> bool:
-        """Saves if the metric is better than every one before; returns whether it did.
+        """Saves the checkpoint if its metric is the best so far, and returns whether it did.
 
         Raises:
-          InputError: there is no such metric.
+          InputError: the evaluation has no such metric.
         """
         name = self._metric_name[0]
         _check_metric(name, eval_logs)
@@ -102,22 +103,22 @@ Export = Callable[[Path, Path], Any]
 
 
 class BestExport:
-    """Eval action: exports the best checkpoint when it is newer than the last export of it.
+    """Eval action that exports the best checkpoint if it is newer than the last export.
 
-    The old export stays until the new one is complete. Nothing but the age of files tells whether
-    there is something to do, so that a run that was killed makes up for it.
+    The old export is kept until the new one is complete. Only the modification times of files
+    decide whether an export is due, so a run that was killed catches up when it is resumed.
 
     Args:
       best: folder of the best checkpoint, with its config and vocabulary.
       dest: folder of the export.
-      export: called with `best` and a folder to make.
+      export: called with `best` and the path of a folder to create.
     """
 
     def __init__(self, best: Path, dest: str | os.PathLike, export: Export) -> None:
         self._best, self._dest, self._export = best, Path(dest).expanduser(), export
 
     def __call__(self, _: Any) -> None:
-        """Exports if need be."""
+        """Exports the best checkpoint if an export is due."""
         newest = tf.train.latest_checkpoint(str(self._best))
         if newest is None:
             return

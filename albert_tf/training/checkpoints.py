@@ -1,4 +1,4 @@
-"""Checkpoints of a run: read strictly, and written only where they fit."""
+"""Checkpoints of a run: strict restoring, safe writing, and a check of the disk space."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from albert_tf.files import existing_parent
 from albert_tf.training import best_checkpoint
 
 _MIB = 2**20
-# What TensorFlow raises for files that are cut off, or of other variables.
+# Exceptions that TensorFlow raises for truncated files and for mismatched variables.
 _DAMAGE = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 
 
 class Checkpoints(tf.train.CheckpointManager):
-    """Orbit's checkpoints, with errors that tell what to do.
+    """Orbit's checkpoint manager, with errors that say what to do.
 
     Args:
-      checkpoint: what is saved.
-      directory: where to save.
-      read_from: where to look for the newest one; workers save elsewhere than they read.
-      **kwargs: of `tf.train.CheckpointManager`.
+      checkpoint: the objects to save.
+      directory: folder to save to.
+      read_from: folder in which to look for the newest checkpoint. Workers save to a different
+        folder than they read from.
+      **kwargs: passed to `tf.train.CheckpointManager`.
     """
 
     def __init__(
@@ -35,13 +36,13 @@ class Checkpoints(tf.train.CheckpointManager):
     ) -> None:
         super().__init__(checkpoint, directory, **kwargs)
         self._latest_checkpoint = tf.train.latest_checkpoint(read_from)
-        self._last_checkpoint_step = 0  # so that the first one comes after a whole interval
+        self._last_checkpoint_step = 0  # the first checkpoint is due after a full interval
 
     def restore_or_initialize(self) -> str | None:
-        """Restores the newest checkpoint and returns its path; without one, calls `init_fn`.
+        """Restores the newest checkpoint and returns its path; calls `init_fn` if there is none.
 
         Raises:
-          InputError: it is damaged, or of another model.
+          InputError: the checkpoint is damaged or belongs to a different model.
         """
         if self.latest_checkpoint is None:
             return super().restore_or_initialize()
@@ -53,7 +54,7 @@ class Checkpoints(tf.train.CheckpointManager):
         """Restores a checkpoint.
 
         Raises:
-          InputError: it is damaged, or of another model.
+          InputError: it is damaged or belongs to a different model.
         """
         try:
             status = self.checkpoint.restore(path)
@@ -61,22 +62,23 @@ class Checkpoints(tf.train.CheckpointManager):
         except (*_DAMAGE, AssertionError) as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(
-                "A run goes on with a checkpoint of the same model only. Received "
-                f"'{path}': {reason} Name another --model_dir, or remove the checkpoint if its "
+                "A run can only resume from a checkpoint of the same model. Received "
+                f"'{path}': {reason} Use another --model_dir, or remove the checkpoint if its "
                 "files are damaged."
             ) from error
-        status.expect_partial()  # Slots come later, or, in an evaluation, never.
+        # Optimizer slots are created later, and an evaluation never creates them.
+        status.expect_partial()
 
     def remove_leftovers(self) -> None:
-        """Removes what a run that was killed while it saved has left behind."""
+        """Removes the partial files of a run that was killed while saving."""
         for path in Path(self.directory).glob("*_temp"):
             shutil.rmtree(path, ignore_errors=True)
 
     def save(self, *args: Any, **kwargs: Any) -> str | None:
-        """Saves, or begins to save, as the options say; see `tf.train.CheckpointManager`.
+        """Saves a checkpoint, or starts an asynchronous save; see `tf.train.CheckpointManager`.
 
         Raises:
-          InputError: this or an earlier checkpoint could not be written.
+          InputError: this checkpoint or an earlier one could not be written.
         """
         try:
             return super().save(*args, **kwargs)
@@ -84,14 +86,14 @@ class Checkpoints(tf.train.CheckpointManager):
             raise self._unwritten(error) from error
 
     def sync(self) -> None:
-        """Waits until everything is written.
+        """Waits until all checkpoints are written.
 
         Raises:
-          InputError: it could not be.
+          InputError: a checkpoint could not be written.
         """
         try:
             super().sync()
-            # It waits for the thread that writes, but leaves that one's error to a next save.
+            # TensorFlow waits for the writing thread but reports its error only at the next save.
             writer = self.checkpoint._async_checkpointer_impl
             if writer is not None:
                 writer._check_async_thread_error()
@@ -101,22 +103,23 @@ class Checkpoints(tf.train.CheckpointManager):
     def _unwritten(self, error: Exception) -> InputError:
         free = shutil.disk_usage(existing_parent(self.directory)).free
         return InputError(
-            f"A checkpoint must be written completely. Received '{self.directory}' with "
-            f"{free / _MIB:,.0f} MiB free: {' '.join(str(error).split())[:200]} The last good one "
-            f"is {self.latest_checkpoint}. Free space; the same command goes on from there."
+            f"A checkpoint could not be written completely. Received '{self.directory}' with "
+            f"{free / _MIB:,.0f} MiB free: {' '.join(str(error).split())[:200]} The last good "
+            f"checkpoint is {self.latest_checkpoint}. Free some space and run the same command "
+            "again to resume from there."
         )
 
 
 def check_space(
     folder: str | os.PathLike, model: tf_keras.Model, trainer: config_definitions.TrainerConfig
 ) -> None:
-    """Checks before training that all checkpoints of a run will fit on the disk.
+    """Checks before training that the disk has room for all checkpoints of a run.
 
-    A checkpoint holds the weights and two optimizer slots for each. One more than `max_to_keep` is
-    there while the next one is written, and one for the best.
+    A checkpoint holds all weights and two optimizer slots for each trainable one. Besides
+    `max_to_keep` checkpoints, there is one more while it is being written, and the best one.
 
     Raises:
-      InputError: they will not.
+      InputError: there is not enough free space.
     """
     parts = [model.variables, *[model.trainable_variables] * 2]
     size = sum(v.shape.num_elements() * v.dtype.size for part in parts for v in part)
@@ -127,6 +130,6 @@ def check_space(
         raise InputError(
             f"The disk must have room for {count} checkpoints of {size / _MIB:,.1f} MiB "
             f"(max_to_keep={trainer.max_to_keep}, the next one, and the best). Received "
-            f"'{folder}' with {free / _MIB:,.1f} MiB free. Free space, name another --model_dir, "
-            "or keep fewer: --gin.TrainerConfig.max_to_keep=1."
+            f"'{folder}' with {free / _MIB:,.1f} MiB free. Free some space, use another "
+            "--model_dir, or keep fewer: --gin.TrainerConfig.max_to_keep=1."
         )

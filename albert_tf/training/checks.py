@@ -1,4 +1,4 @@
-"""Rules on an experiment's numbers and names, checked before any work."""
+"""Checks the numbers and names in an experiment config before any work starts."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _LEAST = dict(
     steps_per_loop=1,
     summary_interval=1,
     checkpoint_interval=1,
-    validation_interval=0,  # evaluates at the end alone
+    validation_interval=0,  # evaluates only at the end
     max_to_keep=1,
 )
 
 
 def check(experiment: config_definitions.ExperimentConfig, replicas: int) -> None:
-    """Checks steps, intervals, the split of a batch, optimizer and schedule.
+    """Checks steps, intervals, batch sizes, optimizer and schedule.
 
     Args:
-      experiment: task, trainer, runtime.
-      replicas: that share a batch.
+      experiment: config of task, trainer and runtime.
+      replicas: number of replicas that share a batch.
 
     Raises:
-      InputError: for the first rule that is broken.
+      InputError: a rule is broken; only the first one is reported.
     """
     trainer = experiment.trainer
     for name, least in _LEAST.items():
@@ -36,12 +36,12 @@ def check(experiment: config_definitions.ExperimentConfig, replicas: int) -> Non
             )
     if trainer.validation_steps < 1 and trainer.validation_steps != -1:
         raise InputError(
-            "trainer.validation_steps must be at least 1, or -1 for all of the data. Received "
+            "trainer.validation_steps must be at least 1, or -1 to use all data. Received "
             f"{trainer.validation_steps}. Set EVAL_STEPS."
         )
     if trainer.summary_interval % trainer.steps_per_loop:
         raise InputError(
-            "trainer.summary_interval must be a multiple of steps_per_loop, as summaries are "
+            "trainer.summary_interval must be a multiple of steps_per_loop, since summaries are "
             f"written between loops. Received {trainer.summary_interval} with "
             f"steps_per_loop={trainer.steps_per_loop}. Set STEPS_PER_LOOP to a divisor."
         )
@@ -68,6 +68,7 @@ def _check_split(experiment: config_definitions.ExperimentConfig, replicas: int)
         if parts < 1 or size < 1 or size % (replicas * parts):
             raise InputError(
                 f"{name}.global_batch_size, which all replicas share, must be a positive multiple "
-                f"of replicas times accumulation_steps. Received {size} for {replicas} x {parts}. "
-                "Change BATCH_SIZE, EVAL_BATCH_SIZE or ACCUMULATION_STEPS."
+                "of the number of replicas times accumulation_steps. Received "
+                f"{size} for {replicas} x {parts}. Change BATCH_SIZE, EVAL_BATCH_SIZE or "
+                "ACCUMULATION_STEPS."
             )

@@ -1,4 +1,4 @@
-"""What a run would do, without a step: the model, one batch, and what a step costs."""
+"""Describes a run without training: the model, one batch, and the cost of a step."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ def describe(
     experiment: config_definitions.ExperimentConfig,
     distribution: tf.distribute.Strategy,
 ) -> str:
-    """Checks the input pipeline, builds the model around one batch of it, and returns the facts.
+    """Checks the input pipeline, builds the model on one batch, and returns a description.
 
-    The model is built in a graph that never runs, so that any size can be looked at on any machine.
+    The model is built in a graph that never runs, so models of any size can be described on any
+    machine.
     """
     data = experiment.task.train_data
     batch = task.build_inputs(data).element_spec
@@ -37,8 +38,8 @@ def describe(
         f"model        {type(model).__name__}, {count:,} trainable parameters",
         *_costs(experiment, count, distribution.num_replicas_in_sync),
         f"data         {data.input_path or data.tfds_name}",
-        f"steps        {trainer.train_steps:,}, evaluated every {trainer.validation_interval:,}, "
-        f"saved every {trainer.checkpoint_interval:,}",
+        f"steps        {trainer.train_steps:,}, evaluation every {trainer.validation_interval:,}, "
+        f"checkpoint every {trainer.checkpoint_interval:,}",
         f"optimizer    {optimizer.type}, {schedule.type}: "
         + ", ".join(f"{k} {v}" for k, v in schedule.get().as_dict().items()),
         "features",
@@ -51,28 +52,28 @@ def describe(
 def _costs(
     experiment: config_definitions.ExperimentConfig, parameters: int, replicas: int
 ) -> list[str]:
-    """Returns batch, memory and compute; of a data config without a fixed length, the batch."""
+    """Returns lines on batch, memory and compute; without a fixed length, on the batch only."""
     task, data = experiment.task, experiment.task.train_data
     steps, size = task.accumulation_steps, data.global_batch_size
-    at_once = size // (replicas * steps)
+    micro_batch = size // (replicas * steps)
     lines = [
-        f"batch        {size} a step (global): {replicas} replica(s) x {steps} micro-batch(es) "
-        f"x {at_once}"
+        f"batch        {size} per step (global): {replicas} replica(s) x {steps} micro-batch(es) "
+        f"x {micro_batch}"
     ]
     config, length = task.model.to_albert_config(), getattr(data, "seq_length", None)
     if not length:
         return lines
     predictions = getattr(data, "max_predictions_per_seq", 0)
     half = experiment.runtime.mixed_precision_dtype in ("float16", "bfloat16")
-    kept = activation_bytes(
-        config, at_once, length, predictions, task.recompute, width=2 if half else 4
+    activations = activation_bytes(
+        config, micro_batch, length, predictions, task.recompute, width=2 if half else 4
     )
     flops = training_flops(config, size, length, predictions, task.recompute)
     return [
         *lines,
         f"memory       {state_bytes(parameters) / 2**20:,.0f} MiB for weights, gradients and "
-        f"optimizer, about {kept / 2**20:,.0f} MiB for activations, each replica",
-        f"compute      {flops / 1e12:,.3f} TFLOP a step (matrix products, full-length sequences)",
+        f"optimizer, about {activations / 2**20:,.0f} MiB for activations, per replica",
+        f"compute      {flops / 1e12:,.3f} TFLOP per step (matrix products, full-length sequences)",
     ]
 
 
@@ -87,26 +88,27 @@ def _shapes(tensors: Mapping[str, tf.TensorSpec | tf.Tensor]) -> list[str]:
 def training_flops(
     config: AlbertConfig, batch: int, length: int, predictions: int = 0, recompute: bool = False
 ) -> int:
-    """Returns the operations of a training step: forward once, backward twice as much.
+    """Returns the FLOPs of a training step; the backward pass costs twice the forward pass.
 
-    Counted are the matrix products, two operations a multiplication: attention and feed-forward
-    part of every block application, the projection of the embeddings, and the masked language
-    model head. The pooler, norms, softmax and element-wise work are left out.
+    Counts matrix products only, with two operations per multiply-add: attention and feed-forward
+    network of every block application, the projection of the embeddings, and the masked language
+    model head. Pooler, norms, softmax and element-wise operations are not counted.
 
     Args:
-      config: the model.
-      batch: sequences.
-      length: tokens in a sequence.
-      predictions: masked positions in a sequence. If any, the last application does its work
-        behind attention for these and the first position only (`AlbertPretrainer.predictions`).
-      recompute: whether blocks run forward twice.
+      config: the config of the model.
+      batch: number of sequences.
+      length: tokens per sequence.
+      predictions: masked positions per sequence. If there are any, the last block application
+        computes the part after attention only for them and for the first position (see
+        `AlbertPretrainer.predictions`).
+      recompute: whether the forward pass of each block runs twice.
     """
     h, e, inner = config.hidden_size, config.embedding_size, config.intermediate_size
-    behind = h * h + 2 * h * inner  # of attention: its output projection, the feed-forward part
-    block = 3 * h * h + 2 * length * h + behind
+    after_attention = h * h + 2 * h * inner  # output projection and feed-forward network
+    block = 3 * h * h + 2 * length * h + after_attention
     applications = config.num_hidden_layers * config.inner_group_num
-    left_out = (length - predictions - 1) * behind if predictions else 0
-    stack = length * applications * block - left_out
+    skipped = (length - predictions - 1) * after_attention if predictions else 0
+    stack = length * applications * block - skipped
     embeddings = length * e * h if e != h else 0
     head = predictions * (h * e + e * config.vocab_size)
     return 2 * batch * ((4 if recompute else 3) * stack + 3 * (embeddings + head))
@@ -116,7 +118,7 @@ _FLOAT32 = 4
 
 
 def state_bytes(parameters: int) -> int:
-    """Returns the bytes of weights, gradients and the two moments of the optimizer, in float32."""
+    """Returns the bytes of weights, gradients and the optimizer's two moments, all in float32."""
     return 4 * _FLOAT32 * parameters
 
 
@@ -128,25 +130,25 @@ def activation_bytes(
     recompute: bool = False,
     width: int = _FLOAT32,
 ) -> int:
-    """Returns about the bytes that a forward pass keeps for the backward pass.
+    """Returns approximately how many bytes a forward pass stores for the backward pass.
 
-    A block application keeps, for each token, its query, key, value, context, the inputs of two
-    norms and of two products (8 H), the feed-forward part before and after its activation (2 I),
-    and the attention scores as shares, before and after dropout (2 N S). The head keeps its logits
-    and their softmax.
+    For each token, a block application stores query, key, value, context, and the inputs of two
+    norms and two matrix products (8 H), the feed-forward activations before and after the
+    activation function (2 I), and the attention probabilities before and after dropout (2 N S).
+    The head stores its logits and their softmax.
 
     Args:
-      config: the model.
-      batch: sequences in memory at once, those of one micro-batch of one replica.
-      length: tokens in a sequence, S.
-      predictions: masked positions in a sequence.
-      recompute: whether only the input of each application is kept; the largest moment then has
-        all of one application besides.
-      width: bytes of a number in the compute format, 2 in mixed precision.
+      config: the config of the model.
+      batch: number of sequences in memory at once: one micro-batch of one replica.
+      length: tokens per sequence, S.
+      predictions: masked positions per sequence.
+      recompute: whether only the input of each application is stored. The peak then also includes
+        everything that one application stores.
+      width: bytes per number in the compute dtype, 2 for mixed precision.
     """
     h = config.hidden_size
-    shares = 2 * config.num_attention_heads * length
-    block = batch * length * (8 * h + 2 * config.intermediate_size + shares)
+    probabilities = 2 * config.num_attention_heads * length
+    block = batch * length * (8 * h + 2 * config.intermediate_size + probabilities)
     applications = config.num_hidden_layers * config.inner_group_num
-    kept = applications * batch * length * h + block if recompute else applications * block
-    return kept * width + 2 * batch * predictions * config.vocab_size * _FLOAT32
+    stored = applications * batch * length * h + block if recompute else applications * block
+    return stored * width + 2 * batch * predictions * config.vocab_size * _FLOAT32

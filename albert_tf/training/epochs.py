@@ -1,4 +1,4 @@
-"""Numbers of steps from passes over training rows; gin files call these."""
+"""Converts epochs over a training table to numbers of steps; called from gin files."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from albert_tf.files import expand
 
 
 def steps(input_path: str, batch_size: int, epochs: float) -> int:
-    """Returns how many updates pass `epochs` times over the rows of tables.
+    """Returns the number of training steps for `epochs` passes over the rows of tables.
 
     Args:
-      input_path: CSV, TSV or JSON Lines files.
-      batch_size: rows an update.
-      epochs: passes.
+      input_path: glob of CSV, TSV or JSON Lines files.
+      batch_size: rows per step.
+      epochs: number of passes.
 
     Raises:
       InputError: there are no rows, a file is not readable, or a number is not positive.
@@ -30,18 +30,21 @@ def steps(input_path: str, batch_size: int, epochs: float) -> int:
 
 
 def share(steps: int, share: float = 1.0, parts: int = 1) -> int:
-    """Returns a share of steps, or one of several equal parts, at least 1."""
+    """Returns a fraction of `steps`, or one of several equal parts of them; at least 1."""
     return max(1, math.ceil(steps * share / parts))
 
 
-@functools.lru_cache  # Gin asks once for each use of the macro.
+@functools.lru_cache  # Gin calls it once for each use of the macro.
 def _rows(input_path: str) -> int:
     if not input_path:
         raise InputError(
-            "EPOCHS counts the rows of TRAIN_DATA. Received none. Set TRAIN_DATA to files, or set "
-            "TRAIN_STEPS, WARMUP_STEPS and EVAL_INTERVAL."
+            "EPOCHS counts the rows of TRAIN_DATA, so TRAIN_DATA must be set. Received "
+            f"TRAIN_DATA={input_path!r}. Set it, or set TRAIN_STEPS, WARMUP_STEPS and "
+            "EVAL_INTERVAL instead of EPOCHS."
         )
     count = sum(1 for path in expand(input_path) for _ in tables.read(path, (), skipped=[]))
     if not count:
-        raise InputError(f"TRAIN_DATA must have rows. Received none in {input_path!r}.")
+        raise InputError(
+            f"TRAIN_DATA must have rows. Received {input_path!r} with 0 rows. Check the files."
+        )
     return count

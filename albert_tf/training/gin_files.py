@@ -1,7 +1,8 @@
-"""Gin files: where they lie, how the command line overrides them, and clear errors.
+"""Finds gin files, applies overrides from the command line, and reports errors clearly.
 
-Gin stays at this edge: no function of this package is decorated for it. Files import what they
-configure (`from __gin__ import dynamic_registration`), and recipes name the macros a user sets.
+Gin is used in this module only: no function of this package has a gin decorator. Instead, gin files
+import the functions that they configure (`from __gin__ import dynamic_registration`), and recipes
+list the macros that users set.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from absl import logging
 from albert_tf.errors import InputError, closest
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-# The checkout first, then the installed package: export/ and experiments/ stand at the top of the
-# one and inside the other.
+# The checkout comes before the installed package. export/ and experiments/ are at the top level of
+# a checkout, but inside the installed package.
 ROOTS = tuple(r for r in (_PACKAGE.parent, _PACKAGE) if (r / "experiments" / "runs").is_dir())
 
 
 def recipes() -> dict[str, Path]:
-    """Returns the launchable files of experiments/recipes by name without `.gin`."""
+    """Returns the gin files in experiments/recipes, keyed by their name without `.gin`."""
     return {
         path.stem: path
         for root in reversed(ROOTS)
@@ -36,10 +37,10 @@ def recipes() -> dict[str, Path]:
 
 
 def resolve(name: str) -> Path:
-    """Returns the gin file for a path, a path below the folder of experiments/, or a recipe name.
+    """Returns the gin file for a path, a path such as experiments/optim/lamb.gin, or a recipe name.
 
     Raises:
-      InputError: there is none.
+      InputError: there is no such file or recipe.
     """
     candidates = [Path(name).expanduser(), *(root / name for root in ROOTS)]
     for path in candidates:
@@ -55,12 +56,13 @@ def resolve(name: str) -> Path:
 
 
 def parse(files: Sequence[str], overrides: Sequence[str]) -> None:
-    """Parses gin files, then overrides, into gin's global configuration, and checks it whole.
+    """Parses gin files and then overrides into gin's global configuration, and checks the result.
 
     Args:
-      files: paths or recipe names; later files win.
-      overrides: "NAME=VALUE" with a macro or a binding; a VALUE that is no Python literal, `@` or
-        `%` reference is taken as a string, so that shells need no second quotes.
+      files: paths or recipe names. Later files take precedence.
+      overrides: "NAME=VALUE", where NAME is a macro or a binding. A VALUE that is neither a Python
+        literal nor a reference with `@` or `%` is taken as a string, so that strings need no extra
+        quotes in a shell.
 
     Raises:
       InputError: a file is missing, a name is unknown, or a required macro is not set.
@@ -77,25 +79,25 @@ def parse(files: Sequence[str], overrides: Sequence[str]) -> None:
         raise
     except (ValueError, TypeError, SyntaxError, OSError, AttributeError, ImportError) as error:
         raise InputError(
-            f"Gin files and overrides must name what exists. Received {list(files)} with "
-            f"{list(overrides)}: {_first_lines(error)} Check the spelling against "
-            "experiments/README.md."
+            "Gin files and overrides may use existing names only. Received "
+            f"{list(files)} with {list(overrides)}: {_first_lines(error)} Check the spelling "
+            "against experiments/README.md."
         ) from error
     _check_required()
     gin.finalize()
 
 
 def configured(function: Callable) -> Callable:
-    """Returns `function` with the arguments that the parsed files bind.
+    """Returns `function` with the arguments that are bound in the parsed files.
 
     Raises:
-      InputError: no file binds it.
+      InputError: the files do not configure the function.
     """
     name = f"{function.__module__}.{function.__name__}"
     if not any(name.endswith(selector) for _, selector in gin.config._CONFIG):
         raise InputError(
             f"Gin files must configure {name}. Received files "
-            "that do not. Include one of experiments/runs/."
+            "that do not. Include a file from experiments/runs/."
         )
     configurable = gin.get_configurable(function)
 
@@ -103,7 +105,7 @@ def configured(function: Callable) -> Callable:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return configurable(*args, **kwargs)
-        except InputError as error:  # without the lines that gin adds about itself
+        except InputError as error:  # drop the lines that gin appends to the message
             raise InputError(str(error).split("\n  In call to configurable")[0]) from error
 
     return call
@@ -122,7 +124,8 @@ def _binding(override: str) -> str:
     name, equals, value = override.partition("=")
     if not equals or not name:
         raise InputError(
-            f"An override must read --gin.NAME=VALUE. Received --gin.{override}. Add the value."
+            "An override must have the form --gin.NAME=VALUE. Received "
+            f"--gin.{override}. Add the value."
         )
     if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) and name not in macros():
         raise InputError(
@@ -148,7 +151,7 @@ def _check_required() -> None:
     )
     if required:
         raise InputError(
-            f"Required macros must be set. Received no value for {', '.join(required)}. Add "
+            f"Required macros must be set. Missing: {', '.join(required)}. Add "
             + " ".join(f"--gin.{name}=VALUE" for name in required)
             + "."
         )
@@ -156,7 +159,7 @@ def _check_required() -> None:
 
 @contextlib.contextmanager
 def _without_notices() -> Iterator[None]:
-    """Gin logs an error for each place of the search path where an include does not lie."""
+    """Silences gin, which logs an error for each folder of its search path without the file."""
     before = logging.get_verbosity()
     logging.set_verbosity(logging.FATAL)
     try:

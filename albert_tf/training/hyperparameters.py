@@ -1,4 +1,4 @@
-"""The settings that tell runs apart, for TensorBoard's HParams and Text pages."""
+"""Writes the hyperparameters of a run to TensorBoard's HParams and Text pages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ Value = bool | int | float | str
 
 
 def of(experiment: config_definitions.ExperimentConfig) -> dict[str, Value]:
-    """Returns settings by their path, such as `task.model.hidden_size`.
+    """Returns the hyperparameters, keyed by path, such as `task.model.hidden_size`.
 
-    Paths to files, intervals and what is not set are left out, as are the optimizers and schedules
-    that are not chosen.
+    File paths, intervals, unset values, and optimizers and schedules that are not used are omitted.
     """
     config = experiment.as_dict()
     optimization = config["trainer"]["optimizer_config"]
@@ -27,10 +26,10 @@ def of(experiment: config_definitions.ExperimentConfig) -> dict[str, Value]:
     }
     task = config["task"]
     data = task["train_data"]
-    lengths = {key: data[key] for key in data if key.endswith(("seq_length", "batch_size", "seed"))}
+    data = {key: data[key] for key in data if key.endswith(("seq_length", "batch_size", "seed"))}
     settings = {
         "task": {key: value for key, value in task.items() if not key.endswith(("_data", "_file"))},
-        "train_data": lengths,
+        "train_data": data,
         "train_steps": config["trainer"]["train_steps"],
         "mixed_precision_dtype": config["runtime"]["mixed_precision_dtype"] or "float32",
         "distribution_strategy": config["runtime"]["distribution_strategy"],
@@ -39,7 +38,7 @@ def of(experiment: config_definitions.ExperimentConfig) -> dict[str, Value]:
 
 
 def write(model_dir: str | os.PathLike, experiment: config_definitions.ExperimentConfig) -> None:
-    """Writes the settings into the event files of `model_dir`/train."""
+    """Writes the hyperparameters to the event files in `model_dir`/train."""
     from tensorboard.plugins.hparams import api
 
     values = of(experiment)

@@ -1,6 +1,6 @@
-"""Our optimizers and schedule inside Model Garden's optimizer factory.
+"""Registers our optimizers and schedule with Model Garden's optimizer factory.
 
-Importing this module registers them, so that Model Garden's own driver builds them too.
+Importing this module registers them, so that Model Garden's own driver can build them too.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from albert_tf.training.optimizers import EXCLUDED, AdamWeightDecay, Lamb, Warmu
 _OPTIMIZERS = {"lamb": ("albert_lamb", Lamb), "adamw": ("albert_adamw", AdamWeightDecay)}
 _SCHEDULE = "albert_polynomial"
 
-# LAMB as ALBERT was pretrained with it (Lan et al. 2020, section 4.1).
+# Learning rate and batch size of ALBERT's pretraining with LAMB (Lan et al. 2020, section 4.1).
 PAPER_RATE, PAPER_BATCH = 0.00176, 4096
-_FAR = 2.0  # a rate this many times the paper's for its batch is known to stay flat or diverge
+# Beyond this factor from the paper's rate, scaled to the batch, the loss may stay flat or diverge.
+_FAR = 2.0
 
 
 @dataclasses.dataclass
@@ -40,7 +41,7 @@ class WeightDecayConfig(optimizer_config.BaseOptimizerConfig):
 
 @dataclasses.dataclass
 class ScheduleConfig(base_config.Config):
-    """Arguments of `schedules.WarmupPolynomialDecay`."""
+    """Arguments of `optimizers.WarmupPolynomialDecay`."""
 
     initial_learning_rate: float = 0.00176
     decay_steps: int = 125_000
@@ -51,7 +52,7 @@ class ScheduleConfig(base_config.Config):
 
 @dataclasses.dataclass
 class OptimizerConfig(optimization.OptimizerConfig):
-    """Model Garden's choice of optimizers, and ours."""
+    """Model Garden's choice of optimizers, extended by ours."""
 
     albert_lamb: WeightDecayConfig = dataclasses.field(default_factory=WeightDecayConfig)
     albert_adamw: WeightDecayConfig = dataclasses.field(default_factory=WeightDecayConfig)
@@ -59,14 +60,14 @@ class OptimizerConfig(optimization.OptimizerConfig):
 
 @dataclasses.dataclass
 class LrConfig(optimization.LrConfig):
-    """Model Garden's choice of schedules, and ours."""
+    """Model Garden's choice of schedules, extended by ours."""
 
     albert_polynomial: ScheduleConfig = dataclasses.field(default_factory=ScheduleConfig)
 
 
 @dataclasses.dataclass
 class OptimizationConfig(optimization.OptimizationConfig):
-    """Model Garden's optimization config with our optimizers and schedule among its types."""
+    """Model Garden's optimization config, extended by our optimizers and schedule."""
 
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     learning_rate: LrConfig = dataclasses.field(default_factory=LrConfig)
@@ -84,19 +85,20 @@ def config(
     batch_size: int | None = None,
     scale_rate: bool = False,
 ) -> OptimizationConfig:
-    """Returns the whole optimization of a run.
+    """Returns the optimization config of a run: optimizer, learning rate and schedule.
 
     Args:
       optimizer: "lamb" or "adamw".
-      learning_rate: the rate at the end of the warm-up.
-      train_steps: where the rate reaches 0.
-      warmup_steps: updates with a rising rate.
+      learning_rate: peak learning rate, reached at the end of the warm-up.
+      train_steps: step at which the learning rate reaches 0.
+      warmup_steps: number of steps with a rising learning rate.
       weight_decay_rate: 0.01 as in the original.
       epsilon: 1e-6 as in the original.
-      global_clipnorm: largest global norm of the gradients.
-      batch_size: sequences of an update. With LAMB, a rate far from the paper's for this batch is
-        then warned of.
-      scale_rate: multiply the rate by sqrt(batch_size / 4096): give the one for 4096.
+      global_clipnorm: gradients are clipped to this global norm.
+      batch_size: sequences per step. If given, a warning is logged when the learning rate of LAMB
+        is far from the paper's for that batch size.
+      scale_rate: whether `learning_rate` is meant for a batch of 4096 sequences and is to be
+        multiplied by sqrt(batch_size / 4096).
 
     Raises:
       InputError: the optimizer is unknown, or a number is out of its range.
@@ -108,8 +110,8 @@ def config(
         )
     if train_steps < 1 or not 0 <= warmup_steps <= train_steps or learning_rate <= 0:
         raise InputError(
-            "train_steps must be at least 1, warmup_steps lie in [0, train_steps] and "
-            f"learning_rate be positive. Received train_steps={train_steps}, "
+            "train_steps must be at least 1, warmup_steps must lie in [0, train_steps], and "
+            f"learning_rate must be positive. Received train_steps={train_steps}, "
             f"warmup_steps={warmup_steps}, learning_rate={learning_rate}."
         )
     if scale_rate:
@@ -133,12 +135,12 @@ def config(
 
 
 def scaled_rate(rate: float, batch_size: int | None) -> float:
-    """Returns a rate meant for a batch of 4096 for another: times the root of the ratio of the two.
+    """Scales a learning rate for a batch of 4096 to another batch size, by sqrt(batch_size / 4096).
 
     Source: You et al. 2020, section 3.
 
     Raises:
-      InputError: there is no batch size, or it is not positive.
+      InputError: the batch size is None or not positive.
     """
     if not batch_size or batch_size < 1:
         raise InputError(
@@ -151,9 +153,9 @@ def _warn_if_far(rate: float, batch_size: int) -> None:
     usual = scaled_rate(PAPER_RATE, batch_size)
     if not 1 / _FAR <= rate / usual <= _FAR:
         logging.warning(
-            "LAMB at a rate of %.3g with a batch of %d is %.2g times the paper's rate for that "
-            "batch, %.3g (%g x sqrt(batch / %d)). Too high a rate leaves the loss flat. Set "
-            "LEARNING_RATE to that, or SCALE_RATE=True to scale it.",
+            "The LAMB learning rate %.3g with a batch of %d is %.2g times the paper's rate for "
+            "that batch, %.3g (%g x sqrt(batch / %d)). With too high a rate the loss stays flat. "
+            "Set LEARNING_RATE to the paper's rate, or SCALE_RATE=True to scale yours.",
             rate,
             batch_size,
             rate / usual,
@@ -167,7 +169,7 @@ def _register() -> None:
     for key, cls in _OPTIMIZERS.values():
         if key not in optimizer_factory.LEGACY_OPTIMIZERS_CLS:
             optimizer_factory.register_optimizer_cls(key, cls)
-    # Model Garden has no call to register a schedule.
+    # Model Garden has no function to register a schedule.
     optimizer_factory.LR_CLS.setdefault(_SCHEDULE, WarmupPolynomialDecay)
 
 

@@ -1,9 +1,9 @@
-"""LAMB, AdamW and the learning rate schedule in the form ALBERT was trained with.
+"""LAMB, AdamW and the learning rate schedule with which ALBERT was trained.
 
-Both keep first and second moments without bias correction, add the weight decay to the update, not
-to the gradient, and leave layer norms and biases out of it (original optimization.py and
-lamb_optimizer.py; LAMB: You et al. 2020). Model Garden's and Keras's optimizers of these names
-correct the bias, which gives other numbers in the first thousands of steps.
+Both optimizers keep first and second moments without bias correction, add weight decay to the
+update instead of the gradient, and do not decay layer norms and biases (original optimization.py
+and lamb_optimizer.py; LAMB: You et al. 2020). The optimizers of the same names in Model Garden and
+Keras correct the bias, which gives different results during the first thousands of steps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-# Layer norms and biases, by our variable names and by the original's.
+# Layer norms and biases, as named by us and by the original.
 EXCLUDED = ("layer_norm", "LayerNorm", "bias")
 
 
@@ -23,13 +23,14 @@ class AdamWeightDecay(tf_keras.optimizers.legacy.Optimizer):
     """Adam with decoupled weight decay and no bias correction.
 
     Args:
-      learning_rate: number or schedule of the step, which counts from 0.
+      learning_rate: a number, or a schedule that is called with the step, counted from 0.
       weight_decay_rate: 0.01 as in the original.
-      beta_1: decay of the first moment.
-      beta_2: decay of the second moment.
-      epsilon: added to the root of the second moment; 1e-6 as in the original.
-      exclude_from_weight_decay: patterns searched for in variable names.
-      name: of the optimizer.
+      beta_1: decay rate of the first moment.
+      beta_2: decay rate of the second moment.
+      epsilon: added to the square root of the second moment; 1e-6 as in the original.
+      exclude_from_weight_decay: regular expressions. A variable whose name matches one of them is
+        not decayed.
+      name: name of the optimizer.
       **kwargs: `global_clipnorm` clips aggregated gradients by their global norm; the original
         clips at 1.0.
     """
@@ -53,7 +54,7 @@ class AdamWeightDecay(tf_keras.optimizers.legacy.Optimizer):
         self.exclude_from_weight_decay = list(exclude_from_weight_decay)
 
     def decays(self, name: str) -> bool:
-        """Whether the variable of this name is decayed (and, by LAMB, scaled)."""
+        """Whether weight decay, and LAMB's scaling, applies to the variable with this name."""
         return not any(re.search(pattern, name) for pattern in self.exclude_from_weight_decay)
 
     def _create_slots(self, var_list: Sequence[tf.Variable]) -> None:
@@ -69,7 +70,7 @@ class AdamWeightDecay(tf_keras.optimizers.legacy.Optimizer):
         if self.decays(var.name):
             decay.append(var.assign_sub(rate * self.weight_decay_rate * var))
         with tf.control_dependencies(decay):
-            # One pass over memory. Powers of 0 turn the bias correction of this kernel off.
+            # One pass over memory. Beta powers of 0 turn off the bias correction of this kernel.
             return tf.raw_ops.ResourceApplyAdam(
                 var=var.handle,
                 m=self.get_slot(var, "m").handle,
@@ -87,7 +88,7 @@ class AdamWeightDecay(tf_keras.optimizers.legacy.Optimizer):
     def _resource_apply_sparse(
         self, grad: tf.Tensor, var: tf.Variable, indices: tf.Tensor, apply_state: Any = None
     ) -> tf.Operation:
-        # Rows without a gradient still move: their moments decay, as in the original.
+        # Rows without a gradient change too, since their moments decay, as in the original.
         dense = tf.scatter_nd(indices[:, tf.newaxis], grad, tf.shape(var, indices.dtype))
         return self._resource_apply_dense(dense, var, apply_state)
 
@@ -106,16 +107,16 @@ class AdamWeightDecay(tf_keras.optimizers.legacy.Optimizer):
 
 
 class Lamb(AdamWeightDecay):
-    """AdamW whose update has, for every decayed variable, the norm of that variable.
+    """LAMB: AdamW with the update of every decayed variable rescaled to the variable's norm.
 
-    Arguments: those of `AdamWeightDecay`.
+    It takes the arguments of `AdamWeightDecay`.
     """
 
     def _resource_apply_dense(
         self, grad: tf.Tensor, var: tf.Variable, apply_state: Any = None
     ) -> tf.Operation:
         m, v = self.get_slot(var, "m"), self.get_slot(var, "v")
-        # Moved towards the new value: fewer passes over memory, and one rounding less.
+        # In-place increments: fewer passes over memory, and one rounding less.
         next_m = m.assign_add((1.0 - self.beta_1) * (grad - m))
         next_v = v.assign_add((1.0 - self.beta_2) * (tf.square(grad) - v))
         update = next_m / (tf.sqrt(next_v) + self.epsilon)
@@ -131,11 +132,11 @@ class Lamb(AdamWeightDecay):
 
 
 class WarmupPolynomialDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
-    """Linear rise from 0, then polynomial decay that counts from step 0, as in the original.
+    """Linear warm-up from 0, then polynomial decay that counts from step 0, as in the original.
 
-    For `step < warmup_steps` the rate is `initial * step / warmup_steps`; from there on
-    `end + (initial - end) * (1 - step / decay_steps) ** power`. Model Garden's warm-up ends at the
-    decayed rate instead of `initial`. Source: original optimization.py:create_optimizer.
+    While `step < warmup_steps`, the rate is `initial * step / warmup_steps`. After that it is
+    `end + (initial - end) * (1 - step / decay_steps) ** power`. In contrast, Model Garden's warm-up
+    ends at the decayed rate, not at `initial`. Source: original optimization.py:create_optimizer.
     """
 
     def __init__(
@@ -156,12 +157,12 @@ class WarmupPolynomialDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
         )
 
     def __call__(self, step: Any) -> tf.Tensor:
-        """Returns the rate of the update that follows `step` updates, float32 scalar."""
+        """Returns the learning rate of the update after `step` updates, a float32 scalar."""
         c = self._config
         step = tf.cast(step, tf.float32)
-        left = 1.0 - tf.minimum(step / float(c["decay_steps"]), 1.0)
+        remaining = 1.0 - tf.minimum(step / float(c["decay_steps"]), 1.0)
         end = c["end_learning_rate"]
-        rate = end + (c["initial_learning_rate"] - end) * tf.pow(left, c["power"])
+        rate = end + (c["initial_learning_rate"] - end) * tf.pow(remaining, c["power"])
         if not c["warmup_steps"]:
             return rate
         warmup = float(c["warmup_steps"])

@@ -1,4 +1,4 @@
-"""What a run shows and keeps while it goes on: a progress line and a history file."""
+"""Reports on a run while it trains: a progress line and a history file."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ HISTORY = "history.jsonl"
 
 
 class Pace:
-    """Train action: puts `tokens_per_second`, padding left out, in place of the loop's `tokens`.
+    """Train action that replaces `tokens`, the real tokens of a loop, by `tokens_per_second`.
 
-    The time between two loops counts, evaluation left out; that of the first loop holds the
-    compilation of the step.
+    The measured time includes the time between two loops, but not evaluations. For the first loop
+    it also includes the compilation of the step.
     """
 
     def __init__(self) -> None:
         self._begin = time.perf_counter()
 
     def __call__(self, output: dict[str, Any]) -> None:
-        """Changes the output itself, so that later actions and TensorBoard have the value."""
+        """Updates `output` in place, so that later actions and TensorBoard see the value."""
         tokens, begin = output.pop("tokens", None), self._begin
         self.restart()
         if tokens is not None:
             output["tokens_per_second"] = float(tokens) / (self._begin - begin)
 
     def restart(self, _: Any = None) -> None:
-        """Counts from now on; an eval action."""
+        """Restarts the clock. As an eval action, it excludes evaluations from the time."""
         self._begin = time.perf_counter()
 
 
 class Progress:
-    """Train action: a line with step, speed, time left and the values of the loop.
+    """Train action that shows a line with step, speed, remaining time and the values of the loop.
 
     Args:
-      global_step: the trainer's counter.
-      train_steps: where the run ends.
+      global_step: the trainer's step counter.
+      train_steps: the last step of the run.
     """
 
-    # Shorter names for the line; other values go by their own.
+    # Abbreviations used in the line; other values keep their names.
     _SHORT = {
         "training_loss": "loss",
         "learning_rate": "rate",
@@ -61,7 +61,7 @@ class Progress:
             initial=int(global_step.numpy()),
             unit="step",
             desc="train",
-            # A log file gets a line now and then instead of a bar that redraws itself.
+            # In a log file, print a line every 15 seconds instead of redrawing the bar.
             mininterval=0.5 if sys.stderr.isatty() else 15.0,
             dynamic_ncols=True,
         )
@@ -70,25 +70,28 @@ class Progress:
         """Shows the values of the loop that has just ended."""
         values = {self._SHORT.get(key, key): float(value) for key, value in output.items()}
         if not values.get("nonfinite_updates"):
-            values.pop("nonfinite_updates", None)  # worth a place only where there are some
+            values.pop("nonfinite_updates", None)  # shown only if there are any
         line = {"loss": values.pop("loss", float("nan")), **values}
         self._bar.set_postfix({key: f"{value:.4g}" for key, value in line.items()}, refresh=False)
         self._bar.update(int(self._global_step.numpy()) - self._bar.n)
 
     def close(self) -> None:
-        """Leaves the last line standing."""
+        """Ends the progress line and keeps its last state on the screen."""
         self._bar.close()
 
 
 class History:
-    """Action: one JSON line for each train loop or evaluation, in `model_dir`/history.jsonl.
+    """Action that appends a JSON line to `model_dir`/history.jsonl for each loop or evaluation.
 
-    A resumed run goes on in the same file. `last` holds the newest values.
+    A resumed run appends to the same file.
+
+    Attributes:
+      last: the newest values.
 
     Args:
-      model_dir: the run's folder.
-      global_step: the trainer's counter.
-      split: "train" or "validation", written into every line.
+      model_dir: folder of the run.
+      global_step: the trainer's step counter.
+      split: "train" or "validation"; written to every line.
     """
 
     def __init__(self, model_dir: str | Path, global_step: tf.Variable, split: str) -> None:
@@ -97,7 +100,7 @@ class History:
         self.last: dict[str, float] = {}
 
     def __call__(self, output: Mapping[str, Any]) -> None:
-        """Appends the values of a loop."""
+        """Appends the values of a train loop or an evaluation."""
         self.last = {key: float(value) for key, value in output.items()}
         line = {
             "split": self._split,
@@ -110,7 +113,7 @@ class History:
 
 
 def read_history(model_dir: str | Path) -> list[dict[str, Any]]:
-    """Returns the lines that `History` wrote, the last one of each split and step."""
+    """Returns the lines written by `History`; for each split and step only the last one."""
     path = Path(model_dir) / HISTORY
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return list({(line["split"], line["step"]): line for line in lines}.values())

@@ -1,4 +1,4 @@
-"""The folder of a run: what may lie there before, and what is written besides checkpoints."""
+"""Checks the folder of a run, and writes everything to it except checkpoints."""
 
 from __future__ import annotations
 
@@ -19,32 +19,34 @@ ALBERT_CONFIG = "albert_config.json"
 
 
 def check(path: str | os.PathLike) -> Path:
-    """Returns the folder of a new run, or of one to go on with, and changes nothing.
+    """Checks that a run can start or resume in a folder and returns its path; changes nothing.
 
     Raises:
-      InputError: it holds something else, or cannot be written.
+      InputError: the folder contains something else or is not writable.
     """
     path = Path(path).expanduser()
     if path.is_dir() and any(path.iterdir()) and not (path / CONFIG).is_file():
         raise InputError(
             "--model_dir must be new, empty, or the folder of an earlier run (with "
-            f"{CONFIG}), so that nothing is overwritten. Received '{path}'. Name another."
+            f"{CONFIG}), so that nothing is overwritten. Received '{path}'. Use another folder."
         )
     if path.exists() and not path.is_dir():
-        raise InputError(f"--model_dir must be a folder. Received '{path}', a file. Name another.")
+        raise InputError(
+            f"--model_dir must be a folder. Received '{path}', a file. Use another path."
+        )
     return files.check_writable(path, "--model_dir")
 
 
 def check_same(path: Path, config: AlbertConfig, extra_files: Mapping[str, Path | str]) -> None:
-    """Checks that what lies in the folder of a run is of the same experiment.
+    """Checks that the folder of a run, if it exists, belongs to the same experiment.
 
     Args:
-      path: the folder, or where it will be.
-      config: of the model.
-      extra_files: as `prepare` takes them.
+      path: the folder, which need not exist.
+      config: config of the model.
+      extra_files: see `prepare`.
 
     Raises:
-      InputError: it is the folder of another model, vocabulary or task.
+      InputError: the folder belongs to a run with another model, vocabulary or task.
     """
     different = []
     if (path / ALBERT_CONFIG).is_file():
@@ -56,22 +58,23 @@ def check_same(path: Path, config: AlbertConfig, extra_files: Mapping[str, Path 
     ]
     if different:
         raise InputError(
-            "A run may go on in its own --model_dir only. Received "
-            f"'{path}' of another experiment: {'; '.join(different)}. Name another folder."
+            "A run can only resume in its own --model_dir. Received "
+            f"'{path}' of another experiment: {'; '.join(different)}. Use another folder."
         )
 
 
 def prepare(
     path: Path, config: AlbertConfig, extra_files: Mapping[str, Path | str], trains: bool
 ) -> None:
-    """Writes what makes the folder a model: config, vocabulary and the gin it ran with.
+    """Writes the files that make the folder a complete model: config, vocabulary and gin config.
 
     Args:
       path: the folder.
-      config: of the model.
-      extra_files: files beside them by their name in the folder, such as the vocabulary: paths to
-        copy, or texts.
-      trains: whether this run trains; the gin of one that only evaluates does not replace that.
+      config: config of the model.
+      extra_files: further files, such as the vocabulary, keyed by their name in the folder. A value
+        is the path of a file to copy, or the text to write.
+      trains: whether the run trains. A run that only evaluates does not overwrite the gin config
+        of the training.
     """
     path.mkdir(parents=True, exist_ok=True)
     write_model_files(path, config, extra_files)
@@ -82,7 +85,7 @@ def prepare(
 def write_model_files(
     path: Path, config: AlbertConfig, extra_files: Mapping[str, Path | str]
 ) -> None:
-    """Writes what makes checkpoints in a folder a model; see `prepare`."""
+    """Writes the files that turn checkpoints in a folder into a model; see `prepare`."""
     config.to_json_file(path / ALBERT_CONFIG)
     for name, source in extra_files.items():
         with files.replacing(path / name) as temporary:
@@ -90,7 +93,7 @@ def write_model_files(
 
 
 def write_gin(path: Path, text: str) -> None:
-    """Writes gin text with the version of this package in front."""
+    """Writes gin text after a comment with the version of this package."""
     with files.replacing(path) as temporary:
         temporary.write_text(f"# albert_tf {__version__}\n{text}", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Model Garden's Orbit runner, made to survive signals, kills, full disks and diverging losses."""
+"""Runs an experiment with Orbit, and handles signals, kills, full disks and diverging losses."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ Action = Callable[[Any], None]
 
 
 class Runner(train_lib.OrbitExperimentRunner):
-    """One mode of an experiment. Building it reads the weights and writes nothing.
+    """Runs one mode of an experiment. The constructor reads the weights and writes nothing.
 
     Args:
-      task: a task.
-      experiment: its config.
+      task: the task to run.
+      experiment: the config of the experiment.
       mode: one of `training.MODES`.
-      model_dir: folder of checkpoints.
-      distribution: strategy to run under.
-      train_actions: called with the outputs of every train loop; may raise `StopTraining`.
-      eval_actions: called with the outputs of every evaluation; may raise `StopTraining`.
+      model_dir: folder of the checkpoints.
+      distribution: the distribution strategy.
+      train_actions: called with the outputs of each train loop; may raise `StopTraining`.
+      eval_actions: called with the outputs of each evaluation; may raise `StopTraining`.
 
     Raises:
-      InputError: the newest checkpoint is damaged or of another model, initial weights do not fit,
-        or the settings of the best checkpoint are wrong.
+      InputError: the newest checkpoint is damaged or belongs to another model, initial weights do
+        not match the model, or the settings of the best checkpoint are wrong.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class Runner(train_lib.OrbitExperimentRunner):
     ) -> None:
         self._signals = Signals()
         self._chief = strategies.is_chief(distribution)
-        # Every worker must save, as reading a variable may need all of them; what the others write
-        # is thrown away.
+        # All workers must save, since reading a variable may involve all of them. Only the chief's
+        # files are kept.
         self._scratch = None if self._chief else tempfile.TemporaryDirectory()
         self._written = Path(model_dir if self._chief else self._scratch.name)
-        # Signals are answered here, for one process and for several.
+        # This class handles signals itself, for one process and for several.
         settings = experiment.trainer.replace(preemption_on_demand_checkpoint=False)
         with _quiet_orbit():
             super().__init__(
@@ -82,21 +82,22 @@ class Runner(train_lib.OrbitExperimentRunner):
 
     @property
     def step(self) -> int:
-        """Updates so far."""
+        """The number of training steps so far."""
         return int(self.trainer.global_step.numpy())
 
     def run(self) -> dict[str, float]:
-        """Runs the mode and returns the newest metrics: of evaluation, or else of training.
+        """Runs the mode and returns the newest evaluation metrics, or else training metrics.
 
         Raises:
-          SystemExit: SIGTERM came in a training; a checkpoint was saved. The status is 143.
-          KeyboardInterrupt: SIGINT came; a training has saved a checkpoint.
+          SystemExit: SIGTERM was received during training. A checkpoint was saved; the exit status
+            is 143.
+          KeyboardInterrupt: SIGINT was received. If training, a checkpoint was saved.
         """
         if "train" in self._mode:
             self.checkpoint_manager.remove_leftovers()
         if "eval" in self._mode:
             self._keep_best()
-        # An evaluation has nothing to save: a signal ends it as it ends any process.
+        # An evaluation has nothing to save, so signals keep their default effect.
         signals = self._signals if "train" in self._mode else contextlib.nullcontext()
         with _quiet_orbit(), self.strategy.scope(), signals, self._shown() as histories:
             trained, evaluated = histories
@@ -126,7 +127,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         self.controller.train(self.params.trainer.train_steps)
 
     def _train_and_evaluate(self) -> None:
-        """Evaluates at multiples of the interval, wherever the run began, and at the end."""
+        """Evaluates at multiples of the interval, even after resuming, and at the end."""
         end = self.params.trainer.train_steps
         interval = self.params.trainer.validation_interval or end
         if self.step >= end:
@@ -141,7 +142,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         self.controller.evaluate(self.params.trainer.validation_steps)
 
     def _evaluate_continuously(self) -> None:
-        """Evaluates every checkpoint that another process writes, until its last step."""
+        """Evaluates every checkpoint that another process writes, until the last step."""
         seconds = self.params.trainer.continuous_eval_timeout
         for path in tf.train.checkpoints_iterator(self.model_dir, timeout=seconds):
             self.checkpoint_manager.restore(path)
@@ -155,7 +156,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         self._save()
         text = (
             f"stopped by {signal} at step {step}; saved "
-            f"{self.checkpoint_manager.latest_checkpoint}. The same command goes on from there."
+            f"{self.checkpoint_manager.latest_checkpoint}. Run the same command again to resume."
         )
         print(text, file=sys.stderr, flush=True)
         if signal.signum == SIGNALS[1]:
@@ -168,7 +169,7 @@ class Runner(train_lib.OrbitExperimentRunner):
 
     @contextlib.contextmanager
     def _shown(self) -> Iterator[tuple[History, History]]:
-        """Adds history and progress; yields the histories of training and evaluation."""
+        """Adds history and progress actions; yields the training and evaluation histories."""
         step, controller = self.trainer.global_step, self.controller
         trained = History(self.model_dir, step, "train")
         evaluated = History(self.model_dir, step, "validation")
@@ -178,7 +179,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         if "train" in self._mode:
             if self._chief:
                 shown.append(Progress(step, self.params.trainer.train_steps))
-            # Health stands before Model Garden's own check, whose error names no remedy.
+            # The health check runs before Model Garden's own, whose error suggests no remedy.
             logged = (pace, trained, *shown) if self._chief else ()
             controller.train_actions = (*logged, self._health(), *controller.train_actions)
             controller.train_actions += (self._check_signals,)
@@ -197,18 +198,18 @@ class Runner(train_lib.OrbitExperimentRunner):
         )
 
     def _check_signals(self, _: Any) -> None:
-        """Train action: ends the run if this process, or any that runs with it, got a signal."""
+        """Train action that ends the run if this process or another worker received a signal."""
         if strategies.spans_workers(self.strategy):
-            heard = self._sum_over_workers(tf.constant(self._signals.received or 0))
-            if int(heard) and self._signals.received is None:
+            total = self._sum_over_workers(tf.constant(self._signals.received or 0))
+            if int(total) and self._signals.received is None:
                 self._signals.received = SIGNALS[0]
         self._signals.check()
 
     @functools.cached_property
     def _sum_over_workers(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        def total(mine: tf.Tensor) -> tf.Tensor:
-            each = self.strategy.run(lambda: mine)
-            return self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
+        def total(value: tf.Tensor) -> tf.Tensor:
+            values = self.strategy.run(lambda: value)
+            return self.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
 
         return tf.function(total)
 
@@ -217,7 +218,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         if best is not None:
             self.trainer.keep_best(best_checkpoint.BestCheckpoint.of(best, self.params.trainer))
 
-    # === Parts of Model Garden's runner ===
+    # === Overrides of Model Garden's runner ===
     def _build_trainer(self, task: base_task.Task, train: bool, evaluate: bool) -> Trainer:
         with self.strategy.scope():
             return train_utils.create_trainer(
@@ -242,10 +243,10 @@ class Runner(train_lib.OrbitExperimentRunner):
 
 @contextlib.contextmanager
 def _quiet_orbit() -> Iterator[None]:
-    """Sends what Orbit prints on standard output to the log only."""
-    printed = orbit.controller._log  # Orbit has no setting for this.
+    """Redirects Orbit's messages from standard output to the log."""
+    log = orbit.controller._log  # Orbit has no setting for this.
     orbit.controller._log = logging.info
     try:
         yield
     finally:
-        orbit.controller._log = printed
+        orbit.controller._log = log

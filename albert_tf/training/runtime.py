@@ -1,4 +1,4 @@
-"""What Model Garden's runtime config asks of the computation: number format and compiler."""
+"""Applies Model Garden's runtime config: mixed precision, padding removal and XLA."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _POLICIES = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixe
 
 @contextlib.contextmanager
 def precision(runtime: config_definitions.RuntimeConfig) -> Iterator[None]:
-    """Layers that are made in this block compute in `runtime.mixed_precision_dtype`.
+    """Makes layers created in this context compute in `runtime.mixed_precision_dtype`.
 
-    Variables, layer norms, softmax, logits and losses stay float32. With "float16" the optimizer
-    scales the loss (`runtime.loss_scale`, a number or "dynamic", the default) and leaves out
-    updates whose gradients overflow.
+    Variables, layer norms, softmax, logits and losses stay in float32. With "float16", the
+    optimizer scales the loss by `runtime.loss_scale`, a number or "dynamic" (the default), and
+    skips updates whose gradients overflow.
 
     Raises:
-      InputError: the name is unknown, or a loss scale comes without float16.
+      InputError: the dtype is unknown, or a loss scale is given without float16.
     """
     dtype = runtime.mixed_precision_dtype or "float32"
     if dtype not in _POLICIES:
@@ -34,7 +34,7 @@ def precision(runtime: config_definitions.RuntimeConfig) -> Iterator[None]:
     scale = runtime.loss_scale
     if scale is not None and dtype != "float16":
         raise InputError(
-            "runtime.loss_scale goes with float16 alone, as other formats do not overflow. "
+            "runtime.loss_scale requires float16, as other number formats do not overflow. "
             f"Received loss_scale={scale!r} with {dtype}. Leave it out."
         )
     if isinstance(scale, str) and scale != "dynamic":
@@ -50,38 +50,40 @@ def precision(runtime: config_definitions.RuntimeConfig) -> Iterator[None]:
 def decide_padding(
     task: config_definitions.TaskConfig, runtime: config_definitions.RuntimeConfig
 ) -> None:
-    """Sets `task.remove_padding` where it is None: on, wherever shapes may depend on the data.
+    """Decides on padding removal if `task.remove_padding` is None.
 
-    They may not under XLA and on TPUs, nor where `train_data.bucketed` is off.
+    It is turned on if shapes may depend on the data, that is, if `train_data.bucketed` is set and
+    the run uses neither XLA nor a TPU.
 
     Raises:
-      InputError: it is on for XLA or a TPU.
+      InputError: `task.remove_padding` is True for a run with XLA or a TPU.
     """
     static = runtime.enable_xla or str(runtime.distribution_strategy).lower() == "tpu"
     if task.remove_padding is None:
-        # Pretraining has full rows: its data know no `bucketed`.
+        # Pretraining has no `bucketed` setting, since its sequences have hardly any padding.
         task.remove_padding = not static and getattr(task.train_data, "bucketed", False)
     elif task.remove_padding and static:
         raise InputError(
-            "Padding can be left out only where shapes may depend on the data, which XLA and TPUs "
-            f"do not allow. Received remove_padding=True with enable_xla={runtime.enable_xla}, "
+            "Padding removal needs shapes that depend on the data, which XLA and TPUs do not "
+            f"support. Received remove_padding=True with enable_xla={runtime.enable_xla}, "
             f"distribution_strategy={runtime.distribution_strategy!r}. Leave REMOVE_PADDING out."
         )
 
 
 def compile_step(task: base_task.Task, runtime: config_definitions.RuntimeConfig) -> None:
-    """Makes the task's training step an XLA program where `runtime.enable_xla` asks for it.
+    """Compiles the task's training step with XLA if `runtime.enable_xla` is set.
 
-    On GPUs Model Garden's trainer does it, on TPUs every program is one; this is for one CPU.
+    This applies to a single CPU device. On GPUs Model Garden's trainer compiles the step, and on
+    TPUs every program is compiled.
 
     Raises:
-      InputError: several CPU devices, which share no XLA program.
+      InputError: the strategy uses several CPU devices, which cannot share an XLA program.
     """
     if not runtime.enable_xla or runtime.num_gpus or runtime.distribution_strategy == "tpu":
         return
     if runtime.distribution_strategy not in ("off", "one_device"):
         raise InputError(
             "runtime.enable_xla needs GPUs, a TPU or a single device. Received "
-            f"{runtime.distribution_strategy!r} with num_gpus=0. Leave one of the two out."
+            f"{runtime.distribution_strategy!r} with num_gpus=0. Change one of the two settings."
         )
     task.train_step = tf.function(task.train_step, jit_compile=True)

@@ -1,4 +1,4 @@
-"""One experiment under several seeds: small sets give scores that hang on luck."""
+"""Runs one experiment with several seeds, as scores on small data sets vary with the seed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ FILE = "seeds.json"
 
 
 def parse(text: str) -> list[int]:
-    """Returns the seeds of a list such as "1,2,3".
+    """Parses a list of seeds such as "1,2,3".
 
     Raises:
-      InputError: it holds something else, or a seed twice.
+      InputError: an entry is not a whole number, or occurs twice.
     """
     try:
         seeds = [int(part) for part in text.split(",")]
@@ -26,7 +26,7 @@ def parse(text: str) -> list[int]:
         seeds = []
     if not seeds or len(set(seeds)) < len(seeds):
         raise InputError(
-            f"--seeds must be different whole numbers, as in 1,2,3. Received {text!r}."
+            f"--seeds must be different whole numbers, such as 1,2,3. Received {text!r}."
         )
     return seeds
 
@@ -37,15 +37,16 @@ def run_all(
     run: Callable[[int, Path], None],
     metric: Callable[[Path], tuple[str, float]],
 ) -> dict[str, Any]:
-    """Runs each seed in FOLDER/seed_N and writes FOLDER/seeds.json after each; returns its content.
+    """Runs each seed in FOLDER/seed_N; writes and returns a summary, FOLDER/seeds.json.
 
-    Seeds that a former start has finished are not run again.
+    The summary is updated after each run. Seeds that are already in it are not run again.
 
     Args:
-      seeds: to run, in this order.
-      folder: of all runs.
-      run: takes a seed and the folder for its run.
-      metric: folder of a run -> name and value of the metric of its best evaluation.
+      seeds: the seeds, in the order in which to run them.
+      folder: parent folder of all runs.
+      run: called with a seed and the folder of its run.
+      metric: called with the folder of a run; returns name and value of the metric of its best
+        evaluation.
     """
     path = folder / FILE
     done = json.loads(path.read_text())["scores"] if path.is_file() else {}
@@ -56,7 +57,7 @@ def run_all(
             run(seed, folder / f"seed_{seed}")
             name, done[str(seed)] = metric(folder / f"seed_{seed}")
         else:
-            print(f"\n== seed {seed}: done before")
+            print(f"\n== seed {seed}: already finished")
             name, _ = metric(folder / f"seed_{seed}")
         summary = summarize(name, done)
         with replacing(path) as temporary:
@@ -65,7 +66,7 @@ def run_all(
 
 
 def summarize(metric: str, scores: Mapping[str, float]) -> dict[str, Any]:
-    """Returns metric, scores by seed, their median, least and greatest, and the best run."""
+    """Returns metric, scores by seed, their median, minimum and maximum, and the best run."""
     best = max(scores, key=lambda seed: scores[seed])
     return {
         "metric": metric,

@@ -1,4 +1,4 @@
-"""What ends a run: signals, evaluations that no longer improve, a NaN or exploding loss."""
+"""Ends a run early: on a signal, without further improvement, or on a NaN or exploding loss."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopTraining(Exception):
-    """An action may raise it: the run is complete, for the reason that it gives."""
+    """Raised by an action to end the run as complete; the message states the reason."""
 
 
 class Interrupted(Exception):
-    """A signal asked the run to save and to leave.
+    """A signal asked the run to save a checkpoint and exit.
 
     Attributes:
-      signum: the signal.
+      signum: number of the signal.
     """
 
     def __init__(self, signum: int) -> None:
@@ -37,10 +37,13 @@ class Interrupted(Exception):
 
 
 class Signals:
-    """While it is entered, SIGTERM and SIGINT are noted in `received` and do not end the process.
+    """Context manager in which SIGTERM and SIGINT are recorded instead of ending the process.
 
-    A second one ends it at once. Outside of the main thread nothing is changed, as Python allows
-    handlers there only.
+    A second signal ends the process at once. In threads other than the main thread it does nothing,
+    since Python allows signal handlers only there.
+
+    Attributes:
+      received: number of the signal, or None if there was none.
     """
 
     def __init__(self) -> None:
@@ -57,7 +60,7 @@ class Signals:
             signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raises `Interrupted` if a signal has come."""
+        """Raises `Interrupted` if a signal was received."""
         if self.received is not None:
             raise Interrupted(self.received)
 
@@ -65,9 +68,9 @@ class Signals:
         if self.received is not None:
             self._leave(number)
         self.received = number
-        # Not print: it may be in the middle of another print.
+        # Not `print`, since the signal may have interrupted another `print`.
         name = signal.Signals(number).name
-        os.write(2, f"\n{name}: saving after this step; once more leaves at once\n".encode())
+        os.write(2, f"\n{name}: saving after this step; repeat to exit at once\n".encode())
 
     def _leave(self, number: int) -> None:
         handler: Callable | int | None = self._before.get(number)
@@ -78,22 +81,22 @@ class Signals:
 def early_stop_actions(
     settings: config_definitions.TrainerConfig, patience: int, folder: Path
 ) -> list[EarlyStop]:
-    """Returns the action that ends a run early, or none.
+    """Returns a list with the action for early stopping, or an empty list.
 
     Args:
-      settings: with the metric and the direction of the best checkpoint.
-      patience: evaluations; 0 for no early end.
-      folder: of the run, whose earlier evaluations count too.
+      settings: trainer config with the metric and the comparison of the best checkpoint.
+      patience: number of evaluations without improvement; 0 turns early stopping off.
+      folder: folder of the run. Its earlier evaluations are counted too.
 
     Raises:
-      InputError: there is no metric to judge by, or `patience` is negative.
+      InputError: no metric is set, or `patience` is negative.
     """
     metric = settings.best_checkpoint_eval_metric
     if not patience:
         return []
     if patience < 0 or not metric:
         raise InputError(
-            "PATIENCE must be a number of evaluations, and needs a metric to judge them by. "
+            "PATIENCE must be a number of evaluations, and BEST_METRIC the metric to compare. "
             f"Received PATIENCE={patience} with BEST_METRIC={metric!r}. Set both."
         )
     known = (folder / progress.HISTORY).is_file()
@@ -103,13 +106,13 @@ def early_stop_actions(
 
 
 class EarlyStop:
-    """Eval action: ends the run after `patience` evaluations in a row that are not the best.
+    """Eval action that ends the run after `patience` evaluations in a row without improvement.
 
     Args:
-      metric: name in the outputs of an evaluation.
-      patience: evaluations, at least 1.
-      higher: whether larger is better.
-      history: metrics of evaluations that were made before the run was stopped and went on.
+      metric: name of the metric in the outputs of an evaluation.
+      patience: number of evaluations, at least 1.
+      higher: whether larger values are better.
+      history: metrics of earlier evaluations, from before the run was resumed.
     """
 
     def __init__(
@@ -125,15 +128,15 @@ class EarlyStop:
             self._take(metrics)
 
     def __call__(self, output: Mapping[str, Any]) -> None:
-        """Takes the metrics of an evaluation.
+        """Records the metrics of an evaluation.
 
         Raises:
-          StopTraining: the last `patience` were no better than one before.
+          StopTraining: none of the last `patience` evaluations improved on the best before them.
         """
         self._take(output)
         if self._since >= self._patience:
             raise StopTraining(
-                f"{self._metric} was not better than {self._sign * self._best:.4f} in the last "
+                f"{self._metric} did not improve on {self._sign * self._best:.4f} in the last "
                 f"{self._since} evaluations"
             )
 
@@ -144,21 +147,21 @@ class EarlyStop:
 
 
 class DivergedError(InputError):
-    """Training went astray; the checkpoints that were saved before are as they were."""
+    """Training diverged. Checkpoints that were saved earlier are not affected."""
 
 
 class HealthCheck:
-    """Train action: raises when a loop's loss or gradients are not finite, or its loss too high.
+    """Train action that stops training if loss or gradients are not finite or the loss explodes.
 
-    Orbit calls train actions after each loop and before it saves, so the newest checkpoint is
-    always one of a healthy loop.
+    Orbit calls train actions after each loop and before it saves a checkpoint, so a bad loop is
+    never saved.
 
     Args:
-      global_step: the trainer's counter.
-      loss_upper_bound: the largest mean loss of a loop (`trainer.loss_upper_bound`).
+      global_step: the trainer's step counter.
+      loss_upper_bound: the largest allowed mean loss of a loop (`trainer.loss_upper_bound`).
       last_checkpoint: returns the path of the newest checkpoint, or None.
-      scales_loss: whether float16 leaves out updates that overflow, so that some gradients may
-        not be finite.
+      scales_loss: whether the optimizer scales the loss for float16. It then skips updates that
+        overflow, so some gradients may be infinite or NaN.
     """
 
     def __init__(
@@ -172,21 +175,22 @@ class HealthCheck:
         self._last_checkpoint, self._scales_loss = last_checkpoint, scales_loss
 
     def __call__(self, output: Mapping[str, Any]) -> None:
-        """Looks at the outputs of the loop that has just ended.
+        """Checks the outputs of the train loop that has just ended.
 
         Raises:
-          DivergedError: with the step, the last good checkpoint and the likely cause.
+          DivergedError: training diverged. The message states the step, the last good checkpoint
+            and the likely cause.
         """
         loss, bad = float(output["training_loss"]), float(output.get("nonfinite_updates", 0.0))
-        rule = f"The training loss must stay a number of at most {self._bound:g}."
+        rule = f"The training loss must stay finite and at most {self._bound:g}."
         step = int(self._global_step.numpy())
-        # An update that is not finite spoils the weights, even if no loss has shown it yet.
+        # A NaN or infinite update ruins the weights even if the loss does not show it yet.
         if not math.isfinite(loss) or (bad and not self._scales_loss):
-            # From the first bad update on all weights are bad, so the bad ones are the last ones.
+            # All updates after the first bad one are bad too, so the bad ones are the last ones.
             first = step - int(bad) + 1 if bad else step
             raise DivergedError(
-                f"{rule} Received {loss} in the loop that ended at step {step}, with gradients "
-                f"that are not finite from step {first} on. {self._remedy(output)}"
+                f"{rule} Received {loss} in the loop that ended at step {step}, with NaN or "
+                f"infinite gradients from step {first} on. {self._remedy(output)}"
             )
         if loss > self._bound:
             raise DivergedError(
@@ -195,11 +199,14 @@ class HealthCheck:
 
     def _remedy(self, output: Mapping[str, Any]) -> str:
         rate = float(output.get("learning_rate", math.nan))
-        cause = f"the learning rate, {rate:.3g} here, is too high for this batch, or warm-up ended"
+        cause = f"the learning rate, {rate:.3g}, is too high for this batch, or warm-up ended"
         if self._scales_loss:
-            cause = f"float16 overflows; bfloat16 does not. Otherwise {cause}"
+            cause = f"float16 overflows (bfloat16 does not), or {cause}"
+        last, restart = "No checkpoint was saved yet.", ""
+        if checkpoint := self._last_checkpoint():
+            last = f"The last good checkpoint is {checkpoint}."
+            restart = ", or from that checkpoint with INIT_FROM"
         return (
-            f"The last good checkpoint is {self._last_checkpoint() or 'none yet'}. Likely cause: "
-            f"{cause} too early. Lower LEARNING_RATE or raise WARMUP_STEPS, and start again in a "
-            "new --model_dir, or from that checkpoint with INIT_FROM."
+            f"{last} Likely cause: {cause} too early. Lower LEARNING_RATE or raise WARMUP_STEPS, "
+            f"and start again in a new --model_dir{restart}."
         )

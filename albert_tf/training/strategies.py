@@ -1,4 +1,4 @@
-"""Distribution strategies by the names of Model Garden's runtime config."""
+"""Builds distribution strategies by the names that Model Garden's runtime config uses."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _CLUSTERS = {
 
 
 def build(runtime: config_definitions.RuntimeConfig) -> tf.distribute.Strategy:
-    """Returns the strategy that the runtime config names.
+    """Returns the distribution strategy selected by the runtime config.
 
-    "off" is the default one. "mirrored" without GPUs runs a replica on each logical CPU device.
-    "multi_worker_mirrored" and "parameter_server" read TF_CONFIG; `worker_hosts` with `task_index`
-    may stand in for it. Call it before any other work, as TensorFlow connects workers first. In a
-    worker or parameter server of a "parameter_server" cluster it does the chief's work and never
-    returns.
+    "off" is TensorFlow's default strategy. Without GPUs, "mirrored" runs a replica on each logical
+    CPU device. "multi_worker_mirrored" and "parameter_server" read TF_CONFIG; alternatively, set
+    `worker_hosts` and `task_index`. Call this function before any other TensorFlow work, since
+    workers must be connected first. In a worker or parameter server of a "parameter_server"
+    cluster, it serves the chief's requests and never returns.
 
     Raises:
-      InputError: the name is unknown, or does not fit the devices, or TF_CONFIG is wrong.
+      InputError: the name is unknown or does not fit the devices, or TF_CONFIG is wrong.
     """
     name = str(runtime.distribution_strategy).lower()
     if name not in NAMES:
@@ -49,13 +49,13 @@ def build(runtime: config_definitions.RuntimeConfig) -> tf.distribute.Strategy:
         return _make(name, runtime.num_gpus, runtime.tpu, runtime.all_reduce_alg, runtime.num_packs)
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise InputError(
-            "The runtime config must fit this machine. Received "
+            "The runtime config does not fit this machine. Received "
             f"distribution_strategy={name!r}, num_gpus={runtime.num_gpus}, tpu={runtime.tpu!r}, "
             f"all_reduce_alg={runtime.all_reduce_alg!r}: {error}"
         ) from error
 
 
-@functools.cache  # Collectives of two strategies with the same devices would meet each other.
+@functools.cache  # Collectives of two strategies on the same devices would interfere.
 def _make(
     name: str, num_gpus: int, tpu: str | None, all_reduce_alg: str | None, num_packs: int
 ) -> tf.distribute.Strategy:
@@ -73,12 +73,12 @@ def _make(
 
 
 def is_chief(distribution: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes the files of a run."""
+    """Whether this process writes the files of the run."""
     return distribution.extended.should_checkpoint
 
 
 def spans_workers(distribution: tf.distribute.Strategy) -> bool:
-    """Whether several processes run each step together."""
+    """Whether several worker processes run each step together."""
     return isinstance(distribution, tf.distribute.MultiWorkerMirroredStrategy)
 
 
@@ -94,23 +94,23 @@ def _serve_unless_chief() -> None:
 
 
 def _check_devices(name: str, runtime: config_definitions.RuntimeConfig) -> None:
-    found = len(tf.config.list_physical_devices("GPU"))
-    most = min(found, 1) if name in ("off", "one_device") else found
+    available = len(tf.config.list_physical_devices("GPU"))
+    most = min(available, 1) if name in ("off", "one_device") else available
     if not 0 <= runtime.num_gpus <= most:
         raise InputError(
             "runtime.num_gpus (NUM_GPUS) must fit the machine and the strategy. Received "
-            f"{runtime.num_gpus} for {name!r} on a machine where TensorFlow sees {found} GPU(s). "
-            f"Set it to a number of at most {most}, or take STRATEGY='mirrored' for several."
+            f"{runtime.num_gpus} for {name!r} on a machine where TensorFlow sees {available} "
+            f"GPU(s). Set it to at most {most}, or use STRATEGY='mirrored' for several GPUs."
         )
     if name == "tpu" and runtime.tpu is None:
         raise InputError(
-            "STRATEGY='tpu' must know the TPU. Received runtime.tpu=None. Set its address or "
+            "STRATEGY='tpu' needs the TPU to use. Received runtime.tpu=None. Set its address or "
             "name, or 'local': --gin.RuntimeConfig.tpu=local."
         )
 
 
 def _check_cluster(name: str, text: str) -> None:
-    """Checks TF_CONFIG; TensorFlow would wait for workers that do not exist, or fail far away."""
+    """Checks TF_CONFIG. TensorFlow would wait for missing workers or fail with obscure errors."""
     jobs = {job: [f"{job}0:2222", f"{job}1:2222"] for job in _CLUSTERS[name]}
     example = json.dumps({"cluster": jobs, "task": {"type": "worker", "index": 0}})
     try:
@@ -118,11 +118,11 @@ def _check_cluster(name: str, text: str) -> None:
         cluster, task = values["cluster"], values["task"]
         problem = _cluster_problem(name, cluster, task)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        problem = f"it is no JSON object with 'cluster' and 'task' ({error!r})"
+        problem = f"it is not a JSON object with 'cluster' and 'task' ({error!r})"
     if problem:
         raise InputError(
-            f"STRATEGY={name!r} must find the cluster in the environment variable TF_CONFIG: "
-            f"{problem}. Received {text!r}. Set it in every process, as in '{example}'."
+            f"STRATEGY={name!r} reads the cluster from the environment variable TF_CONFIG, but "
+            f"{problem}. Received {text!r}. Set it in every process, for example '{example}'."
         )
 
 
@@ -136,12 +136,12 @@ def _cluster_problem(
     addresses = [address for job in cluster.values() for address in job]
     wrong = [a for a in addresses if not str(a).rpartition(":")[2].isdigit() or ":" not in str(a)]
     if wrong:
-        return f"addresses read host:port, unlike {wrong[0]!r}"
+        return f"addresses must have the form host:port, unlike {wrong[0]!r}"
     if len(set(addresses)) != len(addresses):
         return "two tasks have the same address"
     if task["type"] not in jobs:
-        return f"its task has the type {task['type']!r}, not one of {', '.join(jobs)}"
+        return f"its task has type {task['type']!r}, not one of {', '.join(jobs)}"
     index, size = int(task["index"]), len(cluster[task["type"]])
     if not 0 <= index < size:
-        return f"its task has the index {index}, but there are {size} of type {task['type']!r}"
+        return f"its task has index {index}, but there are {size} tasks of type {task['type']!r}"
     return None

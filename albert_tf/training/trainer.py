@@ -1,4 +1,4 @@
-"""Model Garden's trainer, made to go on exactly where a run stopped, and to stop when asked to."""
+"""Model Garden's trainer, extended to resume exactly and to stop on signals."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from official.modeling import optimization
 from albert_tf.training.stopping import Signals
 from albert_tf.training.strategies import spans_workers
 
-_LATER = "made by the first train loop"
+_LATER = "created by the first train loop"
 
 
 class Trainer(base_trainer.Trainer):
-    """Trains with the batches that follow the restored step, in loops that a signal can end.
+    """Trains on the batches that follow the restored step, in loops that a signal can end.
 
     Args:
-      config: of the experiment. `config.task.train_data` has the field `start_step`, and the task's
-        `build_inputs` gives the batches from that step on.
-      signals: looked at between steps.
-      **kwargs: of Model Garden's trainer.
+      config: config of the experiment. `config.task.train_data` must have the field `start_step`,
+        and the task's `build_inputs` must return the batches from that step on.
+      signals: checked between steps.
+      **kwargs: further arguments of Model Garden's trainer.
     """
 
     def __init__(
@@ -36,15 +36,15 @@ class Trainer(base_trainer.Trainer):
         **kwargs: Any,
     ) -> None:
         self._signals = signals
-        # The step to begin with is known once a checkpoint is read, after this.
+        # The first step is known only when a checkpoint has been restored, which happens later.
         super().__init__(config, *args, train=train, train_dataset=_LATER, **kwargs)
         if train:
-            # Here, not in the first step: replicas may not make variables while they run, and a
-            # checkpoint that lacks some is noticed.
+            # Create the slots now and not in the first step: replicas cannot create variables while
+            # they run, and restoring then notices missing slots in a checkpoint.
             self.optimizer._create_all_weights(self.model.trainable_variables)
 
     def keep_best(self, exporter: Any) -> None:
-        """Saves the best checkpoint of every evaluation from now on by `exporter`."""
+        """Uses `exporter` after each evaluation to save the best checkpoint."""
         self._checkpoint_exporter = exporter
 
     def train(self, num_steps: tf.Tensor) -> orbit.runner.Output | None:
@@ -55,12 +55,12 @@ class Trainer(base_trainer.Trainer):
         return super().train(num_steps)
 
     def create_train_loop_fn(self) -> Callable[[Any, tf.Tensor], None]:
-        """Returns the train loop, cut into pieces of about a second, between which it may end."""
+        """Returns the train loop, split into chunks of about a second; it can end between them."""
         loop = super().create_train_loop_fn()
-        if self._is_async:  # workers run it; this process only hands it out
+        if self._is_async:  # workers run it; this process only dispatches
             return loop
 
-        def pieces(iterator: Any, num_steps: tf.Tensor) -> None:
+        def chunked(iterator: Any, num_steps: tf.Tensor) -> None:
             left, size = int(num_steps), 1
             while left and self._signals.received is None:
                 size = min(size, left)
@@ -69,11 +69,11 @@ class Trainer(base_trainer.Trainer):
                 left -= size
                 size = max(1, int(size / max(time.monotonic() - begin, 1e-3)))
 
-        # Workers must run the same steps; they agree on a signal when the whole loop has ended.
-        return loop if spans_workers(self.strategy) else pieces
+        # All workers must run the same steps, so they exchange signals only after a whole loop.
+        return loop if spans_workers(self.strategy) else chunked
 
     def eval_reduce(self, state: Any = None, step_outputs: Any = None) -> Any:
-        """Collects what a step gave; ends an evaluation that a signal interrupts."""
+        """Collects the outputs of a step, and ends the evaluation if a signal was received."""
         averaged = isinstance(self.optimizer, optimization.ExponentialMovingAverage)
         if not (averaged or spans_workers(self.strategy)):
             self._signals.check()

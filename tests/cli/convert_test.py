@@ -11,7 +11,7 @@ from tests.support.commands import status
 from tests.support.paths import TESTDATA
 
 
-def test_a_conversion(tmp_path, capsys, monkeypatch):
+def test_convert_writes_a_model_and_a_report(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     source = shutil.copytree(TESTDATA / "tf1_tiny", tmp_path / "source")
     shutil.copy(TESTDATA / "tokenization" / "spm.model", source / "30k-clean.model")
@@ -23,17 +23,17 @@ def test_a_conversion(tmp_path, capsys, monkeypatch):
     report = json.loads((tmp_path / "dest" / "conversion_report.json").read_text())
     assert report["largest_output_difference"]["mlm_logits"] <= 1e-5
     assert (tmp_path / "dest" / "spiece.model").is_file()
-    # Else processes started later would compute with other kernels than this one.
+    # Otherwise child processes would use other kernels than this process.
     assert "TF_ENABLE_ONEDNN_OPTS" not in os.environ
 
 
-def test_what_is_left_behind_is_printed(tmp_path, capsys):
+def test_convert_prints_weights_that_were_not_converted(tmp_path, capsys):
     arguments = ("convert", TESTDATA / "tf1_tiny", "--to", "keras_hub", tmp_path / "dest")
     assert status(*arguments) == 2
     assert "Pass --allow_partial" in capsys.readouterr().err
     assert not (tmp_path / "dest").exists()
     assert status(*arguments, "--allow_partial") == 0
-    assert "left behind: sentence_order/classifier/kernel" in capsys.readouterr().out
+    assert "not converted: sentence_order/classifier/kernel" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_what_is_left_behind_is_printed(tmp_path, capsys):
         (("absent", "--to", "tf1"), "A model must lie in a folder of a known format"),
     ],
 )
-def test_bad_input_is_one_line_and_status_2(arguments, text, tmp_path, capsys):
+def test_wrong_input_gives_a_one_line_error_and_status_2(arguments, text, tmp_path, capsys):
     source, *others = arguments
     assert status("convert", TESTDATA / source, *others, tmp_path / "dest") == 2
     error = capsys.readouterr().err
@@ -52,14 +52,14 @@ def test_bad_input_is_one_line_and_status_2(arguments, text, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_lists_the_formats():
+def test_help_lists_all_formats():
     for name in FORMATS:
         assert f"\n  {name} " in convert.__doc__
-    except_ = convert.__doc__.partition("one of them except ")[2].partition(";")[0]
-    assert set(FORMATS) - set(writable()) == set(except_.split(" and "))
+    read_only = convert.__doc__.partition("one of them except ")[2].partition(";")[0]
+    assert set(FORMATS) - set(writable()) == set(read_only.split(" and "))
 
 
-def test_inspect(capsys):
+def test_inspect_shows_format_config_heads_and_preprocessing(capsys):
     assert status("inspect", TESTDATA / "tfhub1_tiny") == 0
     printed = capsys.readouterr().out
     for line in (

@@ -25,7 +25,7 @@ def build(tmp_path, *more):
     )
 
 
-def test_build_then_stats_then_show(tmp_path, capsys):
+def test_data_can_be_built_counted_and_shown(tmp_path, capsys):
     assert build(tmp_path, "--seed", 7) == 0
     printed = capsys.readouterr()
     assert "instances               6" in printed.out
@@ -41,7 +41,7 @@ def test_build_then_stats_then_show(tmp_path, capsys):
     assert shown.count("A: [CLS]") == shown.count("B: ") == shown.count("predictions") == 4
 
 
-def test_build_of_json_lines_on_beam_without_sentence_order(tmp_path, capsys):
+def test_json_lines_can_be_built_on_beam_without_sentence_order(tmp_path, capsys):
     paragraphs = ["The first line is here. The second one follows.", "A third.", "", "And its end."]
     (tmp_path / "a.jsonl").write_text(json.dumps({"body": "\n".join(paragraphs)}) + "\n")
     arguments = [
@@ -58,13 +58,13 @@ def test_build_of_json_lines_on_beam_without_sentence_order(tmp_path, capsys):
     files = tmp_path / "out" / "*.tfrecord"
     assert command("show", "--input", files, "--vocab", VOCAB, "--count", 1) == 0
     assert [line[:3] for line in capsys.readouterr().out.splitlines()] == ["A: ", "lab", ""]
-    other = VOCAB.replace("spm", "spm_cased")  # as many pieces, but others
+    other = VOCAB.replace("spm", "spm_cased")  # the same size, but different pieces
     for action in ("stats", "show"):
         assert command(action, "--input", files, "--vocab", other) == 2
         assert "made with another one of 1000 pieces" in capsys.readouterr().err
 
 
-def test_show_of_the_originals_records(capsys):
+def test_show_reads_records_of_the_original_script(capsys):
     assert command("show", "--input", ORIGINAL, "--vocab", VOCAB) == 0
     assert capsys.readouterr().out.count("A: [CLS]") == 3
 
@@ -80,7 +80,7 @@ def test_show_of_the_originals_records(capsys):
         (["--runner", "NoRunner"], "must be a runner of Apache Beam. Received 'NoRunner'"),
     ],
 )
-def test_errors_are_one_line_and_write_nothing(tmp_path, capsys, more, message):
+def test_wrong_arguments_give_a_one_line_error_and_write_nothing(tmp_path, capsys, more, message):
     assert build(tmp_path, *more) == 2
     *bars, error = capsys.readouterr().err.strip().splitlines()
     assert error.startswith("albert-tf data: error: ")
@@ -89,7 +89,7 @@ def test_errors_are_one_line_and_write_nothing(tmp_path, capsys, more, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_runner_without_beam_names_the_command_that_adds_it(tmp_path, capsys, monkeypatch):
+def test_the_error_for_missing_beam_states_how_to_install_it(tmp_path, capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, "albert_tf.pretraining.records.beam_build", raising=False)
     monkeypatch.delattr("albert_tf.pretraining.records.beam_build", raising=False)
     monkeypatch.setitem(sys.modules, "apache_beam", None)
@@ -99,13 +99,13 @@ def test_a_runner_without_beam_names_the_command_that_adds_it(tmp_path, capsys, 
     assert not (tmp_path / "out").exists()
 
 
-def test_sentence_order_is_true_or_false(tmp_path, capsys):
+def test_sentence_order_must_be_true_or_false(tmp_path, capsys):
     with pytest.raises(SystemExit):
         build(tmp_path, "--sentence_order", "no")
     assert "must be true or false. Received 'no'" in capsys.readouterr().err
 
 
-def test_show_of_no_instances(capsys):
+def test_show_needs_a_positive_count(capsys):
     assert command("show", "--input", ORIGINAL, "--vocab", VOCAB, "--count", 0) == 2
     assert "--count must be at least 1. Received 0" in capsys.readouterr().err
 

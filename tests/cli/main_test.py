@@ -1,4 +1,4 @@
-"""The command line: fast help, closest names, one line an error."""
+"""The command line: fast help, one-line errors that name the closest option, and `doctor`."""
 
 import os
 import subprocess
@@ -10,9 +10,9 @@ from albert_tf.cli import doctor, main
 from albert_tf.errors import InputError
 
 
-@pytest.mark.stranger
+@pytest.mark.clean_process
 @pytest.mark.parametrize("command", [None, *main.COMMANDS])
-def test_help_answers_without_tensorflow(command):
+def test_help_does_not_import_tensorflow(command):
     script = (
         "import sys\nfrom albert_tf.cli import main\n"
         "try:\n    main.main(sys.argv[1:])\n"
@@ -28,14 +28,14 @@ def test_help_answers_without_tensorflow(command):
     assert "usage: albert-tf" in result.stdout
 
 
-def test_an_unknown_command_names_the_closest(capsys):
+def test_the_error_for_an_unknown_command_names_the_closest(capsys):
     with pytest.raises(SystemExit) as stop:
         main.parse(["albert-tf", "trian"])
     assert stop.value.code == 2
     assert "Received 'trian'. Closest: train" in capsys.readouterr().err
 
 
-def test_an_input_error_is_one_line_and_status_2(tmp_path, capsys):
+def test_an_input_error_is_printed_on_one_line_with_status_2(tmp_path, capsys):
     args = main.parse(
         ["albert-tf", "vocab", "--input", f"{tmp_path}/*.txt", "--output", f"{tmp_path}/v"]
     )
@@ -45,12 +45,12 @@ def test_an_input_error_is_one_line_and_status_2(tmp_path, capsys):
     assert os.listdir(tmp_path) == []
 
 
-def test_doctor_finds_this_environment_sound(capsys):
+def test_doctor_finds_no_problems_here(capsys):
     doctor.run(None)
-    assert "no known problem" in capsys.readouterr().out
+    assert "no problems found" in capsys.readouterr().out
 
 
-def test_doctor_names_known_bad_pairs(monkeypatch):
+def test_doctor_reports_missing_and_incompatible_packages(monkeypatch):
     good = {"tensorflow": "2.20.0", "tensorflow-text": "2.20.1", "setuptools": "80.1"}
     assert doctor.problems(good, (3, 11)) == []
     assert "older than 81" in doctor.problems({**good, "setuptools": "82.0"}, (3, 11))[0]

@@ -1,4 +1,4 @@
-"""Fine-tuning by the command line: seeds, best checkpoint, report, answers to files and lines."""
+"""Fine-tuning and prediction on the command line: seeds, best checkpoint, reports, predictions."""
 
 import json
 import random
@@ -41,13 +41,13 @@ def trained(tmp_path_factory):
         **{f"model_config.ModelConfig.{name}": v for name, v in tiny_task.MODEL.items()},
     )
     gin = [f"--gin.{name}={value}" for name, value in macros.items()]
-    head = ("train", "--gin_file", "finetune_table", "--mode", "train_and_eval")
-    words = [*head, "--model_dir", root / "runs", *gin]
-    call(*words, "--seeds", "1,2")
-    return root, words
+    train = ("train", "--gin_file", "finetune_table", "--mode", "train_and_eval")
+    command = [*train, "--model_dir", root / "runs", *gin]
+    call(*command, "--seeds", "1,2")
+    return root, command
 
 
-def test_each_seed_leaves_a_model_with_metrics_and_plots(trained):
+def test_each_seed_gives_a_model_with_metrics_and_plots(trained):
     root, _ = trained
     summary = json.loads((root / "runs/seeds.json").read_text())
     assert summary["metric"] == "accuracy" and list(summary["scores"]) == ["1", "2"]
@@ -56,7 +56,7 @@ def test_each_seed_leaves_a_model_with_metrics_and_plots(trained):
         metrics = json.loads((run / "metrics.json").read_text())
         assert metrics["best"]["accuracy"] == score
         steps = [line["step"] for line in metrics["history"]]
-        assert steps in ([4, 8], [4, 8, 12])  # 12 steps, an end after one that is not better
+        assert steps in ([4, 8], [4, 8, 12])  # at most 12 steps; PATIENCE=1 may stop it earlier
         best = json.loads((run / "best/info.json").read_text())
         assert float(best["accuracy"]) == score
         assert {"task.json", "confusion.png"} <= {path.name for path in run.iterdir()}
@@ -65,13 +65,13 @@ def test_each_seed_leaves_a_model_with_metrics_and_plots(trained):
         }
 
 
-def test_seeds_that_are_done_are_not_run_again(trained, capsys):
+def test_finished_seeds_are_not_run_again(trained, capsys):
     call(*trained[1], "--seeds", "2,1")
     out = capsys.readouterr().out
-    assert "seed 1: done before" in out and "weights:" not in out
+    assert "seed 1: already finished" in out and "weights:" not in out
 
 
-def test_answers_of_a_file_are_in_its_order(trained, tmp_path):
+def test_predictions_are_in_the_order_of_the_input(trained, tmp_path):
     root, _ = trained
     best = json.loads((root / "runs/seeds.json").read_text())
     run = root / "runs" / best["best_run"]
@@ -81,22 +81,22 @@ def test_answers_of_a_file_are_in_its_order(trained, tmp_path):
     answers = [json.loads(ln) for ln in (tmp_path / "answers.jsonl").read_text().splitlines()]
     labels = [line.split(",")[1] for line in (root / "dev.csv").read_text().splitlines()[1:]]
     hits = [answer["label"] == label for answer, label in zip(answers, labels, strict=True)]
-    # The best checkpoint answers, not the last one.
+    # The predictions are those of the best checkpoint, not of the last one.
     assert sum(hits) / len(hits) == pytest.approx(best["best"])
     tsv = (tmp_path / "answers.tsv").read_text().splitlines()
     assert tsv == ["index\tprediction", *(f"{i}\t{a['label']}" for i, a in enumerate(answers))]
 
 
-def test_lines_and_tables_of_standard_input(trained, answers_of_stdin):
+def test_standard_input_can_be_lines_or_a_table(trained, answers_of_stdin):
     run = trained[0] / "runs/seed_1"
-    found = answers_of_stdin(run, "this object\nsee the file\n")
-    assert len(found) == 2 and all(set(f["probabilities"]) == set(CLASSES) for f in found)
+    answers = answers_of_stdin(run, "this object\nsee the file\n")
+    assert len(answers) == 2 and all(set(a["probabilities"]) == set(CLASSES) for a in answers)
     table = "id,text\n7,this object\n8,see the file\n"
-    assert answers_of_stdin(run, table, "--input_as", ".csv") == found
+    assert answers_of_stdin(run, table, "--input_as", ".csv") == answers
 
 
-def test_what_cannot_be_answered_or_written(trained, tmp_path):
-    root, words = trained
+def test_wrong_input_and_output_formats_are_errors(trained, tmp_path):
+    root, command = trained
     run = root / "runs/seed_1"
     (tmp_path / "bad.csv").write_text("txt\nx\n")
     with pytest.raises(InputError, match="without 'text'. Closest: txt"):
@@ -105,5 +105,7 @@ def test_what_cannot_be_answered_or_written(trained, tmp_path):
         predict = ("predict", "--model_dir", run, "--input", root / "dev.csv")
         call(*predict, "--output", tmp_path / "answers.xml")
     assert not (tmp_path / "answers.xml").exists()
-    with pytest.raises(InputError, match="--seeds compares evaluations.*--mode train"):
-        call(*(word if word != "train_and_eval" else "train" for word in words), "--seeds", "1")
+    with pytest.raises(
+        InputError, match="--seeds needs --mode train_and_eval.* Received --mode tr"
+    ):
+        call(*(w if w != "train_and_eval" else "train" for w in command), "--seeds", "1")

@@ -14,7 +14,7 @@ def run(monkeypatch, text, *arguments):
     return status("tokenize", *arguments)
 
 
-def test_pieces_and_ids(monkeypatch, capsys):
+def test_pieces_and_ids_are_printed_for_each_line(monkeypatch, capsys):
     assert run(monkeypatch, b"1,000\n\nThe\r\n", "--vocab", MODEL) == 0
     assert capsys.readouterr().out.split("\n") == [
         "▁ ▁ 1 , 000",
@@ -27,17 +27,17 @@ def test_pieces_and_ids(monkeypatch, capsys):
     ]
 
 
-def test_flags(monkeypatch, capsys):
+def test_flags_set_case_and_rules(monkeypatch, capsys):
     run(monkeypatch, b"[MASK]The 1,", "--vocab", MODEL, "--cased", "--rules", "hugging_face")
     assert capsys.readouterr().out.split("\n")[0] == "[MASK] ▁ T h e ▁ 1 ,"
 
 
-def test_offsets(monkeypatch, capsys):
+def test_offsets_are_character_positions(monkeypatch, capsys):
     run(monkeypatch, " Thé".encode(), "--vocab", MODEL, "--offsets")
     assert capsys.readouterr().out.split() == ["15", "▁the", "1", "4", "'Thé'"]
 
 
-def test_invalid_utf8_by_choice(monkeypatch, capsys):
+def test_invalid_utf8_is_replaced_or_an_error(monkeypatch, capsys):
     assert run(monkeypatch, b"The\nThe \xff\xfe\n", "--vocab", MODEL) == 0
     printed = capsys.readouterr()
     assert printed.out.split("\n")[:2] == ["▁the", "15"]
@@ -47,7 +47,7 @@ def test_invalid_utf8_by_choice(monkeypatch, capsys):
     assert "must be UTF-8. Received 2 bytes in line 2 that are not" in capsys.readouterr().err
 
 
-def test_flags_that_contradict_the_settings(monkeypatch, capsys, tmp_path):
+def test_flags_that_contradict_the_stored_settings_are_errors(monkeypatch, capsys, tmp_path):
     shutil.copy(MODEL, tmp_path / "m.model")
     Preprocessing().to_json_file(tmp_path / "m.preprocess.json")
     assert run(monkeypatch, b"", "--vocab", tmp_path / "m.model", "--cased") == 2

@@ -13,17 +13,17 @@ TEXT = "".join(f"Die Straße {i} und der süße Baum {i * 3}.\n" for i in range(
 run = functools.partial(status, "vocab")
 
 
-def test_plain_and_gzip_make_one_vocabulary(tmp_path, capsys):
+def test_a_vocabulary_is_trained_on_plain_and_gzip_files(tmp_path, capsys):
     (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
     with gzip.open(tmp_path / "b.txt.gz", "wt", encoding="utf-8") as stream:
         stream.write("Zebra zebra\n" * 50)
     pattern = f"{tmp_path}/*.txt,{tmp_path}/*.gz"
-    left = run(
+    code = run(
         *("--input", pattern, "--output", tmp_path / "v/german"),
         *("--vocab_size", 60, "--cased", "--keep_accents"),
     )
-    assert left == 0
-    assert "60 pieces from 150 lines of 2 files" in capsys.readouterr().out
+    assert code == 0
+    assert "60 pieces from 150 lines in 2 files" in capsys.readouterr().out
     names = sorted(path.name for path in (tmp_path / "v").iterdir())
     assert names == ["german.model", "german.preprocess.json", "german.vocab"]
     tokenizer = AlbertTokenizer(tmp_path / "v/german.model")
@@ -31,7 +31,7 @@ def test_plain_and_gzip_make_one_vocabulary(tmp_path, capsys):
     assert tokenizer.unk_id not in tokenizer.encode("Straße Zebra süß")
 
 
-def test_invalid_utf8_by_choice(tmp_path, capsys):
+def test_invalid_utf8_is_replaced_or_an_error(tmp_path, capsys):
     (tmp_path / "a.txt").write_bytes(TEXT.encode() + b"\xff\n")
     arguments = ("--input", tmp_path / "a.txt", "--output", tmp_path / "v", "--vocab_size", 60)
     assert run(*arguments) == 2
@@ -49,7 +49,7 @@ def test_invalid_utf8_by_choice(tmp_path, capsys):
         (("--rules", "huggingface"), "Received 'huggingface'. Closest: hugging_face"),
     ],
 )
-def test_errors_leave_no_file(tmp_path, capsys, change, message):
+def test_errors_leave_no_output_file(tmp_path, capsys, change, message):
     (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
     arguments = ["--input", tmp_path / "a.txt", "--output", tmp_path / "v", "--vocab_size", 60]
     assert run(*arguments, *change) == 2
@@ -57,7 +57,7 @@ def test_errors_leave_no_file(tmp_path, capsys, change, message):
     assert list(tmp_path.glob("v*")) == []
 
 
-def test_overwrite_must_be_asked_for(tmp_path, capsys):
+def test_existing_files_are_only_replaced_with_overwrite(tmp_path, capsys):
     (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
     arguments = ["--input", tmp_path / "a.txt", "--output", tmp_path / "v", "--vocab_size"]
     assert run(*arguments, 60) == 0

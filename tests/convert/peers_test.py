@@ -39,7 +39,7 @@ def stranger(code, *arguments):
     subprocess.run(command, check=True, env=environment)
 
 
-@pytest.mark.stranger
+@pytest.mark.clean_process
 @pytest.mark.parametrize("name", ["tf1_tiny", "tf1_groups", "tf1_nofactor", "hf_tiny_gelu_erf"])
 def test_transformers_loads_every_key(name, tmp_path):
     needs("torch", "transformers")
@@ -58,7 +58,7 @@ def test_transformers_loads_every_key(name, tmp_path):
         assert difference(logits, golden["mlm_logits"]) < TOLERANCE
 
 
-@pytest.mark.stranger
+@pytest.mark.clean_process
 def test_transformers_loads_the_models_of_tasks(tmp_path):
     needs("torch", "transformers")
     script = str(ROOT / "tests/support/transformers_tasks.py")
@@ -73,7 +73,7 @@ def test_transformers_loads_the_models_of_tasks(tmp_path):
             assert difference(after[name], before[name]) < 1e-6  # threads add in any order
 
 
-@pytest.mark.stranger
+@pytest.mark.clean_process
 def test_transformers_loads_the_tokenizer(with_vocabulary, tmp_path):
     needs("transformers", "tokenizers")
     convert(with_vocabulary, "hugging_face", tmp_path / "model")

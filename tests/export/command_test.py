@@ -64,7 +64,7 @@ def test_help_does_not_import_tensorflow():
     assert found.stdout == "False False\n", found.stderr
 
 
-@pytest.mark.stranger
+@pytest.mark.clean_process
 def test_the_command_verifies_what_it_writes(source, tmp_path, capsys):
     dest = tmp_path / "new" / "encoder"
     assert status("export", "encoder", source, dest) == 0

@@ -19,7 +19,7 @@ SOURCE = Path(__file__).with_name("cpp") / "server.cc"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "albert_tf-tests"
 OPS = ("_sentencepiece_tokenizer", "_fast_sentencepiece_tokenizer", "_normalize_ops")
 pytestmark = [
-    pytest.mark.stranger,
+    pytest.mark.clean_process,
     pytest.mark.skipif(not shutil.which("g++"), reason="There is no g++ to compile the loader."),
 ]
 

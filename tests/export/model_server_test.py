@@ -22,7 +22,7 @@ from albert_tf.export.task_model import Settings
 BINARY = os.environ.get("TENSORFLOW_MODEL_SERVER", "")
 FILES = Path(albert_tf.export.__file__).with_name("serving")
 pytestmark = [
-    pytest.mark.stranger,
+    pytest.mark.clean_process,
     pytest.mark.skipif(
         not BINARY,
         reason="Set TENSORFLOW_MODEL_SERVER to the path of a tensorflow_model_server of 2.20 or "

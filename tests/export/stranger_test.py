@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-pytestmark = pytest.mark.stranger
+pytestmark = pytest.mark.clean_process
 
 TOLERANCE = 1e-5
 WEIGHTS = 25  # Variables of tf1_tiny's encoder; 5 more in the head, whose table is the encoder's.
@@ -94,8 +94,11 @@ def test_one_module_takes_every_length_and_batch(found):
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ("too long", "must not be longer than the position table, 40 rows"),
-        ("too long for a signature", "must not be longer than the position table, 40 rows"),
+        ("too long", "must not be longer than the position table, which has 40 rows"),
+        (
+            "too long for a signature",
+            "must not be longer than the position table, which has 40 rows",
+        ),
         ("id", "input_word_ids must lie in [0, 200)"),
         ("negative id", "input_word_ids must lie in [0, 200)"),
         ("type", "input_type_ids must lie in [0, 2)"),

@@ -76,7 +76,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(source, tmp_pat
     assert not (tmp_path / "m").exists()
 
 
-@pytest.mark.stranger
+@pytest.mark.clean_process
 def test_the_command_verifies_a_task_in_another_process(source, tmp_path, capsys):
     assert status("export", "task", source, tmp_path / "masks", "--version", 3) == 0
     assert "verified in another process: 3 calls" in capsys.readouterr().out

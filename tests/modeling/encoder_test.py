@@ -1,4 +1,4 @@
-"""The encoder against the NumPy reference; every axis has a size of its own."""
+"""The encoder compared with a NumPy reference. Every axis has a different size."""
 
 import inspect
 
@@ -31,7 +31,7 @@ SIZES = dict(
 
 
 def make(**changes):
-    """An encoder whose every variable is random, so that no term can be left out unseen."""
+    """Returns an encoder with random values in every variable, so that a missing term shows."""
     encoder = AlbertEncoder(**{**SIZES, **changes}, name="encoder")
     rng = np.random.default_rng(1)
     for variable in encoder.variables:
@@ -64,25 +64,25 @@ def expected(encoder, features, **changes):
 def test_all_outputs_equal_the_reference(norm_first, width):
     encoder = make(norm_first=norm_first, embedding_width=width, return_attention_scores=True)
     features = batch()
-    sequence, pooled, outputs, shares = expected(encoder, features, norm_first=norm_first)
-    found = encoder(features)
-    np.testing.assert_allclose(found["sequence_output"], sequence, rtol=2e-5, atol=1e-5)
-    np.testing.assert_allclose(found["pooled_output"], pooled, rtol=2e-5, atol=1e-5)
-    np.testing.assert_allclose(np.stack(found["encoder_outputs"]), outputs, rtol=2e-5, atol=1e-5)
-    np.testing.assert_allclose(np.stack(found["attention_scores"]), shares, rtol=2e-5, atol=1e-5)
-    assert len(found["encoder_outputs"]) == 12
+    sequence, pooled, outputs, scores = expected(encoder, features, norm_first=norm_first)
+    actual = encoder(features)
+    np.testing.assert_allclose(actual["sequence_output"], sequence, rtol=2e-5, atol=1e-5)
+    np.testing.assert_allclose(actual["pooled_output"], pooled, rtol=2e-5, atol=1e-5)
+    np.testing.assert_allclose(np.stack(actual["encoder_outputs"]), outputs, rtol=2e-5, atol=1e-5)
+    np.testing.assert_allclose(np.stack(actual["attention_scores"]), scores, rtol=2e-5, atol=1e-5)
+    assert len(actual["encoder_outputs"]) == 12
 
 
-def test_function_with_unknown_batch_and_length_equals_the_reference():
+def test_tf_function_with_unknown_batch_size_and_length_equals_the_reference():
     encoder, features = make(), batch()
     spec = {name: tf.TensorSpec([None, None], tf.int32) for name in features}
     call = tf.function(encoder).get_concrete_function(spec)
     sequence, *_ = expected(encoder, features)
-    found = call({name: tf.constant(value) for name, value in features.items()})
-    np.testing.assert_allclose(found["sequence_output"], sequence, rtol=2e-5, atol=1e-5)
+    actual = call({name: tf.constant(value) for name, value in features.items()})
+    np.testing.assert_allclose(actual["sequence_output"], sequence, rtol=2e-5, atol=1e-5)
 
 
-def test_aliases_lists_and_defaults_are_the_same_inputs():
+def test_aliases_lists_and_defaults_are_equivalent_inputs():
     encoder, features = make(), batch()
     ids, mask, types = features.values()
     wanted = encoder(features)["sequence_output"]
@@ -98,14 +98,14 @@ def test_output_range_gives_the_first_positions():
     full, features = make(), batch()
     cut = make(output_range=3)
     wanted = full(features)
-    found = cut(features)
+    actual = cut(features)
     np.testing.assert_allclose(
-        found["sequence_output"], wanted["sequence_output"][:, :3], atol=1e-6
+        actual["sequence_output"], wanted["sequence_output"][:, :3], atol=1e-6
     )
-    np.testing.assert_allclose(found["pooled_output"], wanted["pooled_output"], atol=1e-6)
+    np.testing.assert_allclose(actual["pooled_output"], wanted["pooled_output"], atol=1e-6)
 
 
-def test_given_word_vectors_stand_in_for_ids():
+def test_word_embeddings_can_be_given_instead_of_ids():
     encoder, features = make(), batch()
     vectors = encoder.get_embedding_table().numpy()[features["input_word_ids"]]
     given = {**features, "input_word_embeddings": vectors}
@@ -115,7 +115,7 @@ def test_given_word_vectors_stand_in_for_ids():
     )
 
 
-def test_dense_inputs_are_appended_words():
+def test_dense_inputs_are_appended_to_the_words():
     encoder = make(with_dense_inputs=True)
     features = batch()
     table = encoder.get_embedding_table().numpy()
@@ -129,17 +129,17 @@ def test_dense_inputs_are_appended_words():
     assert encoder.inputs["dense_inputs"].shape[-1] == E
 
 
-def test_a_row_that_is_all_padding_has_no_nan():
+def test_a_fully_masked_row_gives_finite_outputs():
     features = batch()
     features["input_mask"][0] = 0
     encoder = make()
     sequence, *_ = expected(encoder, features)
-    found = encoder(features)["sequence_output"]
-    np.testing.assert_allclose(found[1], sequence[1], rtol=2e-5, atol=1e-5)
-    assert np.isfinite(found).all()
+    actual = encoder(features)["sequence_output"]
+    np.testing.assert_allclose(actual[1], sequence[1], rtol=2e-5, atol=1e-5)
+    assert np.isfinite(actual).all()
 
 
-def test_dropout_is_live_in_training_only():
+def test_dropout_is_active_in_training_only():
     encoder = make(dropout_rate=0.3, attention_dropout_rate=0.3)
     features = batch()
     plain = encoder(features)["pooled_output"]
@@ -156,7 +156,7 @@ def test_gradients_reach_every_variable():
     gradients = tape.gradient(loss, encoder.trainable_variables)
     for variable, gradient in zip(encoder.trainable_variables, gradients):
         gradient = tf.convert_to_tensor(gradient)
-        if "key/bias" not in variable.name:  # the softmax does not see it
+        if "key/bias" not in variable.name:  # the softmax cancels it
             assert float(tf.reduce_max(tf.abs(gradient))) > 0, variable.name
 
 
@@ -201,7 +201,7 @@ def test_config_round_trip_keeps_every_argument():
             assert encoder.get_config()[name] != defaults[name], f"{name} is not varied here"
 
 
-def test_position_ids_choose_rows_of_the_table():
+def test_position_ids_select_rows_of_the_position_table():
     encoder, features = make(), batch()
     plain = encoder(features)["sequence_output"]
     given = {**features, "position_ids": np.tile(np.arange(S, dtype=np.int32), [B, 1])}
@@ -217,13 +217,13 @@ def test_position_ids_choose_rows_of_the_table():
         encoder({**features, "position_ids": np.full([B, S], 9)})
 
 
-def test_a_masked_head_is_a_head_without_values():
+def test_masking_a_head_equals_removing_its_output():
     encoder, features = make(return_attention_scores=True), batch()
     mask = np.ones([12, N], np.float32)
     mask[:, 2] = 0.0
-    found = encoder({**features, "head_mask": mask})["sequence_output"]
+    masked = encoder({**features, "head_mask": mask})["sequence_output"]
     np.testing.assert_array_equal(
-        encoder({**features, "head_mask": mask[0]})["sequence_output"], found
+        encoder({**features, "head_mask": mask[0]})["sequence_output"], masked
     )
     cut = make()
     size = H // N
@@ -232,10 +232,10 @@ def test_a_masked_head_is_a_head_without_values():
         kept = np.ones([H, 1], np.float32)
         kept[2 * size : 3 * size] = 0.0
         kernel.assign(kernel * kept)
-    np.testing.assert_allclose(found, cut(features)["sequence_output"], atol=1e-5)
+    np.testing.assert_allclose(masked, cut(features)["sequence_output"], atol=1e-5)
 
 
-def test_embedding_output_is_what_the_first_block_takes():
+def test_embedding_output_is_the_input_of_the_first_block():
     features = batch()
     encoder = make(return_embedding_output=True, num_layers=1, num_hidden_groups=1)
     w = {name: np.float64(value) for name, value in weights(encoder).items()}
@@ -250,7 +250,7 @@ def test_embedding_output_is_what_the_first_block_takes():
 
 
 @pytest.mark.parametrize(("head_mask", "rate"), [(False, 0.0), (True, 0.3)])
-def test_recomputing_gives_equal_gradients(head_mask, rate):
+def test_recomputation_gives_the_same_gradients(head_mask, rate):
     features = batch()
     if head_mask:
         features["head_mask"] = np.linspace(0.5, 1.0, N, dtype=np.float32)
@@ -258,7 +258,7 @@ def test_recomputing_gives_equal_gradients(head_mask, rate):
     direction = np.random.default_rng(4).normal(size=[B, S, H]).astype(np.float32)
 
     def gradients(encoder):
-        # Small weights: large ones amplify rounding a thousandfold at this depth, under XLA too.
+        # Large weights would amplify rounding errors a thousandfold at this depth, even under XLA.
         for variable in encoder.variables:
             if "gamma" not in variable.name:
                 variable.assign(variable * 0.3)
@@ -270,9 +270,9 @@ def test_recomputing_gives_equal_gradients(head_mask, rate):
                 loss = tf.reduce_sum(outputs["sequence_output"] * direction)
             return tape.gradient(loss, encoder.trainable_variables)
 
-        found = compute()
+        result = compute()
         names = [v.name for v in encoder.trainable_variables]
-        pairs = [(n, g) for n, g in zip(names, found) if g is not None]
+        pairs = [(n, g) for n, g in zip(names, result) if g is not None]
         ops = [op.type for op in compute.get_concrete_function().graph.get_operations()]
         return {n: tf.convert_to_tensor(g).numpy() for n, g in pairs}, ops.count("Softmax")
 
@@ -287,7 +287,7 @@ def test_recomputing_gives_equal_gradients(head_mask, rate):
         np.testing.assert_allclose(again[name] / scale, gradient / scale, atol=1e-5, err_msg=name)
 
 
-def test_model_gardens_models_take_the_encoder():
+def test_model_garden_models_accept_the_encoder():
     encoder, features = make(), batch()
     assert models.BertSpanLabeler(encoder)(features)[0].shape == (B, S)
     assert models.BertTokenClassifier(encoder, 6)(features)["logits"].shape == (B, S, 6)
@@ -297,7 +297,7 @@ def test_model_gardens_models_take_the_encoder():
     assert outputs["mlm_logits"].shape == (B, 3, V) and outputs["next_sentence"].shape == (B, 2)
 
 
-def test_model_gardens_encoder_config_builds_it():
+def test_a_model_garden_encoder_config_builds_the_encoder():
     class Sizes(hyperparams.Config):
         pass
 
@@ -309,7 +309,7 @@ def test_model_gardens_encoder_config_builds_it():
     np.testing.assert_array_equal(built(batch())["pooled_output"], make()(batch())["pooled_output"])
 
 
-def test_model_gardens_classifier_takes_the_encoder():
+def test_the_model_garden_classifier_accepts_the_encoder():
     encoder, features = make(), batch()
     classifier = models.BertClassifier(encoder, num_classes=3)
     assert classifier(features).shape == (B, 3)
@@ -331,7 +331,7 @@ def test_ids_outside_the_vocabulary_are_an_error(eager):
 
 def test_a_sequence_longer_than_the_position_table_is_an_error():
     encoder = make()
-    rule = "must not be longer than the position table, 9 rows.*larger max_sequence_length"
+    rule = "must not be longer than the position table, which has 9 rows.*larger max_sequence_len"
     with pytest.raises(InputError, match=f"(?s){rule}.*10"):
         encoder(tf.zeros([1, 10], tf.int32))
     unknown = tf.function(encoder, input_signature=[tf.TensorSpec([None, None], tf.int32)])
@@ -343,7 +343,7 @@ def test_wrong_inputs_and_sizes_are_errors():
     encoder = make()
     with pytest.raises(InputError, match="known names. Received 'input_id'. Closest: input_ids"):
         encoder(dict(input_id=[[1]]))
-    with pytest.raises(InputError, match="must hold 'input_word_ids'. Received .'input_mask'"):
+    with pytest.raises(InputError, match="must include 'input_word_ids'. Received .'input_mask'"):
         encoder(dict(input_mask=tf.constant([[1]])))
     with pytest.raises(
         InputError, match="multiple of num_attention_heads. Received hidden_size=13"

@@ -1,4 +1,4 @@
-"""Predictions alone, with a last block cut down to them: the numbers and gradients of a call."""
+"""`AlbertPretrainer.predictions` gives the same outputs and gradients as a full call."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ SIZES = dict(
 
 @pytest.mark.parametrize("remove_padding", [False, True])
 @pytest.mark.parametrize("recompute", [False, True])
-def test_predictions_are_those_of_a_call(remove_padding, recompute):
+def test_predictions_equal_a_full_call(remove_padding, recompute):
     tf.keras.utils.set_random_seed(2)
     model = AlbertPretrainer(SIZES, recompute=recompute)
     model.encoder.remove_padding = remove_padding
@@ -29,9 +29,9 @@ def test_predictions_are_those_of_a_call(remove_padding, recompute):
         gradients = tape.gradient(loss, model.trainable_variables)
         return outputs, [tf.convert_to_tensor(g).numpy() for g in gradients]
 
-    (called, wanted), (found, gradients) = computed(model), computed(model.predictions)
-    assert set(found) == {"mlm_logits", "sop_logits"}
-    for name, logits in found.items():
+    (called, wanted), (predicted, gradients) = computed(model), computed(model.predictions)
+    assert set(predicted) == {"mlm_logits", "sop_logits"}
+    for name, logits in predicted.items():
         np.testing.assert_allclose(logits, called[name], atol=1e-5)
     for variable, gradient, value in zip(model.trainable_variables, gradients, wanted):
         scale = np.abs(value).max() + 1e-3

@@ -1,4 +1,4 @@
-"""A shared block stands once in a graph, however many layers apply it."""
+"""A graph contains a shared block only once, however many layers apply it."""
 
 import numpy as np
 import pytest
@@ -37,11 +37,11 @@ def features():
     ("arguments", "softmaxes"),
     [
         ({}, GROUPS),
-        ({"output_range": 1}, GROUPS + 1),  # the last application is another computation
+        ({"output_range": 1}, GROUPS + 1),  # the last application is a different computation
         ({"training": True}, LAYERS),
     ],
 )
-def test_a_graph_has_a_block_once(encoder, features, arguments, softmaxes):
+def test_a_graph_contains_each_block_once(encoder, features, arguments, softmaxes):
     graph = tf.function(encoder, autograph=False).get_concrete_function(features, **arguments).graph
     graph = graph.as_graph_def()
     nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
@@ -49,7 +49,7 @@ def test_a_graph_has_a_block_once(encoder, features, arguments, softmaxes):
 
 
 @pytest.mark.parametrize("xla", [False, True])
-def test_numbers_and_gradients_are_those_of_eager_calls(encoder, features, xla):
+def test_outputs_and_gradients_equal_those_of_eager_calls(encoder, features, xla):
     def run():
         with tf.GradientTape() as tape:
             outputs = encoder(features)
@@ -58,8 +58,8 @@ def test_numbers_and_gradients_are_those_of_eager_calls(encoder, features, xla):
         return outputs["sequence_output"], [tf.convert_to_tensor(g) for g in gradients]
 
     wanted, gradients = run()
-    found, others = tf.function(run, autograph=False, jit_compile=xla)()
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
-    for gradient, other in zip(gradients, others, strict=True):
+    actual, graph_gradients = tf.function(run, autograph=False, jit_compile=xla)()
+    np.testing.assert_allclose(actual, wanted, atol=1e-5)
+    for gradient, graph_gradient in zip(gradients, graph_gradients, strict=True):
         scale = 1.0 + np.max(np.abs(gradient))
-        np.testing.assert_allclose(other, gradient, atol=1e-5 * scale, rtol=0.0)
+        np.testing.assert_allclose(graph_gradient, gradient, atol=1e-5 * scale, rtol=0.0)

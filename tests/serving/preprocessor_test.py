@@ -60,7 +60,7 @@ def lists(inputs):
     return {name: values.tolist() for name, values in inputs.items()}
 
 
-@pytest.mark.stranger
+@pytest.mark.clean_process
 @pytest.mark.parametrize("rules", ["original", "hugging_face"])
 def test_a_stranger_uses_the_moved_export(tmp_path, rules):
     (tmp_path / "source").mkdir()

@@ -29,13 +29,13 @@ def runs(tmp_path_factory):
     assert killed.returncode == -signal.SIGKILL, (step, seconds, killed.stderr[-3000:])
     done = start(folder)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert f"goes on with '{folder}/killed/ckpt-" in done.stdout, (step, seconds)
+    assert f"resuming from '{folder}/killed/ckpt-" in done.stdout, (step, seconds)
     metrics = json.loads(done.stdout.splitlines()[-1])
     weights = {name: dict(np.load(folder / f"{name}.npz")) for name in metrics}
     return SimpleNamespace(metrics=metrics, weights=weights)
 
 
-@pytest.mark.stranger
+@pytest.mark.clean_process
 def test_two_devices_with_micro_batches_end_as_one(runs):
     expected = runs.weights["alone"]
     assert len(expected) > 20 and runs.weights["spread"].keys() == expected.keys()
@@ -45,7 +45,7 @@ def test_two_devices_with_micro_batches_end_as_one(runs):
         assert value == pytest.approx(runs.metrics["alone"][name], abs=1e-4), name
 
 
-@pytest.mark.stranger
+@pytest.mark.clean_process
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(runs):
     assert runs.weights["killed"].keys() == runs.weights["undisturbed"].keys()
     for name, value in runs.weights["killed"].items():

@@ -80,7 +80,7 @@ def test_an_evaluation_of_the_run_gives_its_last_metrics(runs, name, capsys):
     before, last = [path.read_text() for path in tasks], run.metrics["history"][-1]
     gin = run.folder / "config.gin"  # all that the command line said
     call("train", "--mode", "eval", "--gin_file", gin, "--model_dir", run.folder)
-    assert "goes on with" in capsys.readouterr().out
+    assert "resuming from" in capsys.readouterr().out
     assert run.metrics["history"][-1] == pytest.approx(last, abs=1e-4)
     # The best checkpoint's settings are kept, which need not be the last one's.
     assert [path.read_text() for path in tasks] == before
@@ -109,9 +109,9 @@ def test_weights_that_are_no_numbers_stop_the_run_and_spoil_no_checkpoint(runs, 
     folder = shutil.copytree(runs("tagging").folder, tmp_path / "run")
     before = {path.name: path.read_bytes() for path in folder.glob("ckpt-*")}
     message = (
-        r"The training loss must stay a number of at most 1e\+06. Received .* gradients that are "
-        rf"not finite from step \d+ on. The last good checkpoint is {folder}/ckpt-6. Likely cause: "
-        r"the learning rate, 2.5e\+29 here.*Lower LEARNING_RATE"
+        r"The training loss must stay finite and at most 1e\+06. Received .* with NaN or infinite "
+        rf"gradients from step \d+ on. The last good checkpoint is {folder}/ckpt-6. Likely cause: "
+        r"the learning rate, 2.5e\+29, is.*Lower LEARNING_RATE"
     )
     with pytest.raises(InputError, match=message):
         runs("tagging").train("train_and_eval", folder, TRAIN_STEPS=12, LEARNING_RATE=1e30)

@@ -135,7 +135,7 @@ def test_save_and_from_pretrained(tmp_path, tokenizers):
     assert saved.read_bytes() == b"another" != before
 
 
-@pytest.mark.stranger
+@pytest.mark.clean_process
 def test_data_workers_do_not_import_tensorflow():
     code = (
         "import sys, albert_tf.tokenization.tokenizer, albert_tf.tokenization.vocabulary;"

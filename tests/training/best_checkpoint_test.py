@@ -1,4 +1,4 @@
-"""Which checkpoint is the best, and settings that cannot tell."""
+"""Choosing and exporting the best checkpoint, and its invalid settings."""
 
 import math
 import os
@@ -13,21 +13,21 @@ from albert_tf.training import best_checkpoint
 from albert_tf.training.best_checkpoint import BestCheckpoint, BestExport
 
 
-def test_the_best_is_never_one_without_a_number(tmp_path):
+def test_a_checkpoint_with_a_nan_metric_is_never_the_best(tmp_path):
     step = tf.Variable(3, dtype=tf.int64)
     best = BestCheckpoint(str(tmp_path), "loss", "lower")
     saved = tf.train.Checkpoint(global_step=step)
     values = [math.nan, 2.0, math.nan, 3.0, 1.0]
-    kept = []
+    saves = []
     for number, value in enumerate(values):
         step.assign(number)
-        kept.append(best.maybe_export_checkpoint(saved, {"loss": tf.constant(value)}, number))
+        saves.append(best.maybe_export_checkpoint(saved, {"loss": tf.constant(value)}, number))
         step.assign(-1)
-    assert kept == [False, True, False, False, True]
+    assert saves == [False, True, False, False, True]
     assert best.best_ckpt_path == str(tmp_path / "best_ckpt-4")  # named by its step
     saved.restore(best.best_ckpt_path)
     assert step.numpy() == 4 and float(best.best_ckpt_logs["loss"]) == 1.0
-    again = BestCheckpoint(str(tmp_path), "loss", "lower")  # as after a kill
+    again = BestCheckpoint(str(tmp_path), "loss", "lower")  # as when resuming after a kill
     assert not again.maybe_export_checkpoint(saved, {"loss": tf.constant(1.5)}, 9)
     with pytest.raises(InputError, match="BEST_METRIC .* Received 'loss'. Closest: los"):
         again.maybe_export_checkpoint(saved, {"los": tf.constant(1.0)}, 10)
@@ -41,7 +41,7 @@ def test_the_best_is_never_one_without_a_number(tmp_path):
         (("acuracy", "higher"), "Received 'acuracy'. Closest: accuracy"),
     ],
 )
-def test_settings_of_the_best_checkpoint(settings, message):
+def test_invalid_settings_of_the_best_checkpoint_are_errors(settings, message):
     trainer = config_definitions.TrainerConfig(
         best_checkpoint_export_subdir="best",
         best_checkpoint_eval_metric=settings[0],
@@ -57,13 +57,13 @@ def best(tmp_path):
 
 
 def save(best, age):
-    """A best checkpoint that was written `age` seconds ago."""
+    """Writes a best checkpoint with a modification time `age` seconds ago."""
     path = tf.train.Checkpoint(x=tf.Variable(1.0)).save(str(best / "best_ckpt"))
     when = time.time() - age
     os.utime(f"{path}.index", (when, when))
 
 
-def test_a_new_best_replaces_the_export_and_an_old_one_does_not(best, tmp_path):
+def test_only_a_newer_best_checkpoint_replaces_the_export(best, tmp_path):
     dest, calls = tmp_path / "hub/encoder", []
 
     def export(source, new):
@@ -78,7 +78,7 @@ def test_a_new_best_replaces_the_export_and_an_old_one_does_not(best, tmp_path):
     save(best, age=10)
     action({})
     action({})
-    BestExport(best, dest, export)({})  # as after a stop
+    BestExport(best, dest, export)({})  # as after resuming
     assert [path.name for path in dest.iterdir()] == ["call_0"]
     os.utime(dest, (1, 1))  # as if the checkpoint were newer
     action({})
@@ -86,7 +86,7 @@ def test_a_new_best_replaces_the_export_and_an_old_one_does_not(best, tmp_path):
     assert [path.name for path in dest.parent.iterdir()] == ["encoder"]
 
 
-def test_an_export_that_fails_leaves_the_old_one(best, tmp_path):
+def test_a_failed_export_keeps_the_old_one(best, tmp_path):
     dest = tmp_path / "encoder"
     dest.mkdir()
     (dest / "old").touch()

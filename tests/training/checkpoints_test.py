@@ -1,4 +1,4 @@
-"""Checkpoints that cannot be written or read."""
+"""Errors in writing and reading checkpoints."""
 
 import contextlib
 import resource
@@ -26,9 +26,10 @@ def step():
 
 @contextlib.contextmanager
 def small_files():
-    """No file may grow beyond 2000 bytes, as on a disk that is full.
+    """Limits files to 2000 bytes, to simulate a full disk.
 
-    Not a fixture: pytest's own output, which may be a file, is written before one ends.
+    This is not a fixture, because pytest writes its own output, perhaps to a file, before a fixture
+    ends.
     """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
@@ -39,28 +40,28 @@ def small_files():
 
 
 @pytest.mark.parametrize("background", [False, True])
-def test_a_full_disk_leaves_the_last_good_checkpoint(background, step, tmp_path):
-    kept = manager(tmp_path, step)
-    kept.save(step)
-    kept.sync()
+def test_a_full_disk_does_not_affect_the_last_good_checkpoint(background, step, tmp_path):
+    checkpoints_ = manager(tmp_path, step)
+    checkpoints_.save(step)
+    checkpoints_.sync()
     step.assign(4)
     options = tf.train.CheckpointOptions(enable_async=background)
-    message = "written completely.*last good one is .*ckpt-3"
+    message = "written completely.*last good checkpoint is .*ckpt-3"
     with pytest.raises(InputError, match=message), small_files():
-        kept.save(step, options=options)
-        kept.sync()
+        checkpoints_.save(step, options=options)
+        checkpoints_.sync()
     assert tf.train.latest_checkpoint(tmp_path).endswith("ckpt-3")
     again = manager(tmp_path, tf.Variable(0, dtype=tf.int64))
     assert again.restore_or_initialize().endswith("ckpt-3")
 
 
-def test_half_written_checkpoints_are_removed_and_others_stay(step, tmp_path):
-    kept = manager(tmp_path, step)
-    kept.save(step)
+def test_partial_checkpoints_are_removed_and_complete_ones_are_kept(step, tmp_path):
+    checkpoints_ = manager(tmp_path, step)
+    checkpoints_.save(step)
     before = sorted(tmp_path.iterdir())
     (tmp_path / "ckpt-4_temp").mkdir()
     (tmp_path / "ckpt-4_temp/part-00000-of-00001.data").write_bytes(b"half")
-    kept.remove_leftovers()
+    checkpoints_.remove_leftovers()
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -68,18 +69,18 @@ def test_a_damaged_checkpoint_is_an_error(step, tmp_path):
     manager(tmp_path, step).save(step)
     data = tmp_path / "ckpt-3.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:100])
-    with pytest.raises(InputError, match="the same model only. Received '.*ckpt-3'.*if its files"):
+    with pytest.raises(InputError, match="of the same model. Received '.*ckpt-3'.*if its files"):
         manager(tmp_path, step).restore_or_initialize()
 
 
 @pytest.mark.parametrize("other", [dict(size=999), dict(head=tf.Variable([0.0, 1.0]))])
 def test_a_checkpoint_of_another_model_is_an_error(other, step, tmp_path):
     manager(tmp_path, step).save(step)
-    with pytest.raises(InputError, match="the same model only. Received '.*ckpt-3'"):
+    with pytest.raises(InputError, match="of the same model. Received '.*ckpt-3'"):
         manager(tmp_path, step, **other).restore_or_initialize()
 
 
-def test_space_is_that_of_all_checkpoints_at_once(tmp_path, monkeypatch):
+def test_the_disk_must_have_room_for_all_checkpoints(tmp_path, monkeypatch):
     weights = [tf.Variable(tf.zeros([700, 11])), tf.Variable(tf.zeros([13]))]
     model = SimpleNamespace(variables=weights, trainable_variables=weights[:1])
     one = 4 * (700 * 11 + 13) + 2 * 4 * 700 * 11  # weights, and two slots of what is trained
@@ -90,5 +91,5 @@ def test_space_is_that_of_all_checkpoints_at_once(tmp_path, monkeypatch):
     usage.free -= 1
     with pytest.raises(InputError, match="room for 4 checkpoints of 0.1 MiB .max_to_keep=3"):
         checkpoints.check_space(tmp_path / "new", model, settings)
-    (tmp_path / "ckpt-7.index").write_bytes(b"x")  # what lies there will be replaced
+    (tmp_path / "ckpt-7.index").write_bytes(b"x")  # existing checkpoints will be replaced
     checkpoints.check_space(tmp_path, model, settings)

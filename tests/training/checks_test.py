@@ -1,4 +1,4 @@
-"""Numbers and names of an experiment that cannot be."""
+"""Invalid numbers and names in an experiment config."""
 
 import pytest
 from official.core import config_definitions
@@ -22,7 +22,7 @@ def experiment(**trainer):
     )
 
 
-def test_what_fits_passes():
+def test_a_valid_experiment_passes():
     checks.check(experiment(validation_interval=0, validation_steps=-1), replicas=2)
 
 
@@ -35,11 +35,11 @@ def test_what_fits_passes():
         (dict(checkpoint_interval=-1), "trainer.checkpoint_interval must be at least 1"),
         (dict(validation_interval=-3), "trainer.validation_interval must be at least 0"),
         (dict(max_to_keep=0), "trainer.max_to_keep must be at least 1. Received 0"),
-        (dict(validation_steps=0), "at least 1, or -1 for all of the data. Received 0. Set EVAL_S"),
+        (dict(validation_steps=0), "at least 1, or -1 to use all data. Received 0. Set EVAL_S"),
         (dict(steps_per_loop=15), "multiple of steps_per_loop.*Received 20 with steps_per_loop=15"),
     ],
 )
-def test_steps_and_intervals(changes, message):
+def test_invalid_steps_and_intervals_are_errors(changes, message):
     with pytest.raises(InputError, match=message):
         checks.check(experiment(**changes), replicas=1)
 
@@ -51,19 +51,19 @@ def test_steps_and_intervals(changes, message):
         ("learning_rate", "cosin", "learning_rate.type must be .*'cosin'. Closest: cosine"),
     ],
 )
-def test_names_of_optimizer_and_schedule(what, name, message):
+def test_unknown_optimizers_and_schedules_are_errors(what, name, message):
     wrong = experiment()
     getattr(wrong.trainer.optimizer_config, what).type = name
     with pytest.raises(InputError, match=message):
         checks.check(wrong, replicas=1)
 
 
-def test_a_batch_must_split_over_replicas_and_micro_batches():
+def test_a_batch_must_divide_evenly_among_replicas_and_micro_batches():
     with pytest.raises(InputError, match="train_data.*Received 12 for 3 x 3. Change BATCH_SIZE"):
         checks.check(experiment(), replicas=3)
 
 
-def test_the_batch_of_an_evaluation_must_split_over_replicas():
+def test_an_evaluation_batch_must_divide_evenly_among_replicas():
     wrong = experiment()
     wrong.task.validation_data.global_batch_size = 5
     with pytest.raises(InputError, match="validation_data.global_batch_size.*Received 5 for 2 x 1"):

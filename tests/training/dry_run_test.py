@@ -1,4 +1,4 @@
-"""FLOPs and memory of a step against a list of its products and tensors, written out."""
+"""FLOPs and memory of a step, compared with an explicit list of its products and tensors."""
 
 from albert_tf.config import AlbertConfig
 from albert_tf.training.dry_run import activation_bytes, state_bytes, training_flops
@@ -11,7 +11,10 @@ CONFIG = AlbertConfig(
 
 
 def products(rows):
-    """Rows, inner and columns of the products of one application; `rows` behind attention."""
+    """Returns (rows, inner, columns) of each matrix product of one block application.
+
+    The products after attention have `rows` rows.
+    """
     attention = [(B * S, H, 3 * H), (B * N * S, H // N, S), (B * N * S, S, H // N)]
     return [*attention, (rows, H, H), (rows, H, INNER), (rows, INNER, H)]
 
@@ -20,21 +23,19 @@ def operations(shapes):
     return sum(2 * m * k * n for m, k, n in shapes)
 
 
-def test_flops_are_those_of_the_products():
+def test_flops_equal_the_sum_over_all_matrix_products():
     projection = [(B * S, E, H)]
     fine_tuning = operations(4 * products(B * S) + projection)
     assert training_flops(CONFIG, B, S) == 3 * fine_tuning
     stack = 3 * products(B * S) + products(B * (P + 1))
     head = [(B * P, H, E), (B * P, E, V)]
     assert training_flops(CONFIG, B, S, P) == 3 * operations(stack + projection + head)
-    again = operations(stack)
-    assert (
-        training_flops(CONFIG, B, S, P, recompute=True)
-        == 3 * operations(projection + head) + 4 * again
-    )
+    assert training_flops(CONFIG, B, S, P, recompute=True) == 3 * operations(
+        projection + head
+    ) + 4 * operations(stack)
 
 
-def test_memory_is_that_of_the_tensors():
+def test_memory_equals_the_sum_over_all_stored_tensors():
     tensors = 8 * [B * S * H] + 2 * [B * S * INNER] + 2 * [B * N * S * S]
     logits = 2 * 4 * B * P * V
     assert activation_bytes(CONFIG, B, S, P) == 4 * 4 * sum(tensors) + logits

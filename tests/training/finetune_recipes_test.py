@@ -1,4 +1,4 @@
-"""Recipes of fine-tuning: what their heads say, their numbers, and a dry run of each."""
+"""Fine-tuning recipes: their header comments, their numbers, and a dry run of each."""
 
 import json
 
@@ -9,7 +9,7 @@ from albert_tf.training import gin_files
 from tests.support import conll_file, glue_file, squad_file, tiny_task
 
 RECIPES = {name: path for name, path in gin_files.recipes().items() if name.startswith("finetune_")}
-# Lan et al. 2020, table 14: batch, rate, dropout of the encoder, steps, warm-up.
+# Lan et al. 2020, table 14: batch size, learning rate, encoder dropout, steps, warm-up steps.
 GLUE = {
     "cola": (16, 1e-5, 0.0, 5336, 320),
     "stsb": (16, 2e-5, 0.0, 3598, 214),
@@ -21,8 +21,8 @@ GLUE = {
     "mrpc": (32, 2e-5, 0.0, 800, 200),
     "wnli": (16, 2e-5, 0.1, 2000, 250),
 }
-# The same, but for the rate and dropout of version 2, which the original's README names; longest
-# sequences behind. SWAG's and CoNLL's are our own.
+# The same columns and the sequence length. Rates and dropout of version 2 models are those in the
+# original's README. The values for SWAG and CoNLL are our own.
 OTHERS = {
     "squad1": (48, 5e-5, 0.0, 3649, 365, 384),
     "squad2": (48, 3e-5, 0.0, 8144, 814, 512),
@@ -34,14 +34,14 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_head_of_a_recipe_says_how_and_what_to_expect(name):
+def test_a_recipe_starts_with_its_command_hardware_and_expected_scores(name):
     head = RECIPES[name].read_text().split("include")[0]
     assert f"albert-tf train --gin_file {name} " in head
     assert "# hardware  " in head and "# expected  " in head
 
 
 @pytest.mark.parametrize("task", GLUE)
-def test_glue_recipes_have_the_numbers_of_the_paper(task):
+def test_glue_recipes_use_the_hyperparameters_of_the_paper(task):
     gin_files.parse([f"finetune_{task}"], ["INIT_FROM=x", "DATA=y"])
     macros = gin_files.macros()
     names = ("BATCH_SIZE", "LEARNING_RATE", "DROPOUT", "TRAIN_STEPS", "WARMUP_STEPS")
@@ -50,7 +50,7 @@ def test_glue_recipes_have_the_numbers_of_the_paper(task):
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_other_recipes_have_their_numbers(name):
+def test_other_recipes_use_their_published_hyperparameters(name):
     gin_files.parse([f"finetune_{name}"], ["INIT_FROM=x", "TRAIN_DATA=y", "EVAL_DATA=z"])
     macros = gin_files.macros()
     names = ("BATCH_SIZE", "LEARNING_RATE", "DROPOUT", "TRAIN_STEPS", "WARMUP_STEPS", "SEQ_LENGTH")
@@ -58,7 +58,7 @@ def test_other_recipes_have_their_numbers(name):
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name != "finetune_table"])
-def test_sizes_change_rate_and_memory_and_batches_split(name):
+def test_size_files_set_rate_and_recomputation_and_batches_divide_evenly(name):
     data = ["DATA=x"] if name.removeprefix("finetune_") in GLUE else ["TRAIN_DATA=x"]
     sizes = [f"experiments/sizes/{size}.gin" for size in ("xlarge", "xxlarge")]
     gin_files.parse([name, *sizes], data)
@@ -68,14 +68,15 @@ def test_sizes_change_rate_and_memory_and_batches_split(name):
 
 
 def passage(path):
-    """A passage of RACE with one question."""
+    """Writes a RACE passage with one question."""
     options = [["the file", "a list", "an object", "one line"]]
-    found = dict(article="see the file", questions=["What?"], options=options, answers=["A"])
-    path.write_text(json.dumps(found))
+    values = dict(article="see the file", questions=["What?"], options=options, answers=["A"])
+    path.write_text(json.dumps(values))
 
 
 SWAG = "sent1,sent2,ending0,ending1,ending2,ending3,label\nThe file,is,a,b,c,d,2\n"
-# What writes a file of the task, the file's name, the model, and the inner axes of its ids.
+# For each task: a function that writes a data file, its name, the model, and the shape of its ids
+# after the batch axis.
 TASKS = {
     "squad1": (lambda path: squad_file.write(path, 4, 1), "a.json", "AlbertSpanLabeler", "40"),
     "squad2": (
@@ -95,7 +96,7 @@ TASKS = {
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_every_recipe_builds_its_model_and_a_batch_of_its_files(recipe, tmp_path, capsys):
+def test_every_recipe_builds_its_model_and_a_batch_of_data(recipe, tmp_path, capsys):
     name = recipe.removeprefix("finetune_")
     changes = dict(FROM_SCRATCH=True, VOCAB=tiny_task.VOCAB, BUCKETED=False, SEQ_LENGTH=40)
     changes |= {f"model_config.ModelConfig.{field}": v for field, v in tiny_task.MODEL.items()}
@@ -112,7 +113,7 @@ def test_every_recipe_builds_its_model_and_a_batch_of_its_files(recipe, tmp_path
     gin_files.parse([recipe], [f"{field}={value}" for field, value in changes.items()])
     macros = gin_files.macros()
     gin_files.configured(train_lib.run)(mode="train_and_eval", model_dir="none", only_describe=True)
-    shown = capsys.readouterr().out
-    told = (model, f"({macros['BATCH_SIZE']}, {axes})")
-    told += (f"initial_learning_rate {macros['LEARNING_RATE']}",)
-    assert all(part in shown for part in told), shown
+    text = capsys.readouterr().out
+    expected = (model, f"({macros['BATCH_SIZE']}, {axes})")
+    expected += (f"initial_learning_rate {macros['LEARNING_RATE']}",)
+    assert all(part in text for part in expected), text

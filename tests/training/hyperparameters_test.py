@@ -1,4 +1,4 @@
-"""Hyperparameters in the event files, as TensorBoard reads them."""
+"""Hyperparameters in event files, read as TensorBoard reads them."""
 
 import tensorflow as tf
 from official.core import config_definitions
@@ -17,7 +17,7 @@ def experiment():
     return config_definitions.ExperimentConfig(task=task, trainer=trainer)
 
 
-def test_what_tells_runs_apart():
+def test_hyperparameters_are_collected_without_paths_and_unused_optimizers():
     values = hyperparameters.of(experiment())
     wanted = {
         "task.model.hidden_size": 36,
@@ -35,17 +35,17 @@ def test_what_tells_runs_apart():
     assert "/home/me" not in str(values) and "sgd" not in str(values)
 
 
-def test_tensorboard_reads_them(tmp_path):
+def test_tensorboard_can_read_the_hyperparameters(tmp_path):
     hyperparameters.write(tmp_path, experiment())
     (path,) = (tmp_path / "train").glob("events.*")
-    found, text = {}, ""
+    values, text = {}, ""
     for event in tf.compat.v1.train.summary_iterator(str(path)):
         for value in event.summary.value:
             content = value.metadata.plugin_data.content
             if value.metadata.plugin_data.plugin_name == "hparams":
                 start = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
-                found |= {name: entry.number_value for name, entry in start.hparams.items()}
+                values |= {name: entry.number_value for name, entry in start.hparams.items()}
             elif value.tag == "hyperparameters":
                 text = value.tensor.string_val[0].decode()
-    assert found["task.model.hidden_size"] == 36 and found["learning_rate.warmup_steps"] == 3
+    assert values["task.model.hidden_size"] == 36 and values["learning_rate.warmup_steps"] == 3
     assert "| optimizer.type | albert_adamw |" in text

@@ -1,4 +1,4 @@
-"""LAMB, AdamW, their schedule and the pretraining loss against twenty steps of the original."""
+"""LAMB, AdamW, their schedule and the pretraining loss, compared with the original code."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def batch():
 
 
 def original_values(golden, after):
-    """Variables of the original after so many steps, by our names and in our layout."""
+    """Yields the original's variables after that many steps, with our names and in our layout."""
     prefix = f"var_after_{after}/"
     for weight in names.weights(
         AlbertPretrainer.from_pretrained(TESTDATA / "tf1_tiny").albert_config
@@ -36,7 +36,7 @@ def original_values(golden, after):
 
 
 @pytest.mark.parametrize("name", ["lamb", "adamw"])
-def test_twenty_steps_of_the_original(name):
+def test_twenty_steps_equal_those_of_the_original(name):
     golden = np.load(TESTDATA / f"lamb_training/{name}_onehot.npz")
     model = AlbertPretrainer.from_pretrained(TESTDATA / "tf1_tiny")
     config = optimization.config(name, learning_rate=0.01, train_steps=20, warmup_steps=5)
@@ -55,7 +55,7 @@ def test_twenty_steps_of_the_original(name):
     np.testing.assert_allclose(losses, golden["total_loss"].reshape(-1)[:20], atol=1e-4)
 
 
-def test_schedule_is_the_originals():
+def test_the_schedule_equals_the_original():
     golden = np.load(TESTDATA / "lamb_training/lamb_onehot.npz")
     schedule = WarmupPolynomialDecay(0.01, decay_steps=20, warmup_steps=5)
     np.testing.assert_allclose([schedule(s) for s in range(20)], golden["learning_rate"], rtol=1e-6)
@@ -64,16 +64,16 @@ def test_schedule_is_the_originals():
     np.testing.assert_allclose([no_warmup(0), no_warmup(2)], [0.5, 0.1 + 0.4 / 4], rtol=1e-6)
 
 
-def test_exactly_norms_and_biases_are_left_out_of_decay():
+def test_only_norms_and_biases_are_excluded_from_weight_decay():
     optimizer = Lamb()
     model = AlbertPretrainer.from_pretrained(TESTDATA / "tf1_tiny")
-    left_out = {v.name.split(":")[0] for v in model.variables if not optimizer.decays(v.name)}
-    wanted = {n for n, _ in ((v.name.split(":")[0], 0) for v in model.variables)}
+    excluded = {v.name.split(":")[0] for v in model.variables if not optimizer.decays(v.name)}
+    wanted = {v.name.split(":")[0] for v in model.variables}
     wanted = {n for n in wanted if n.split("/")[-1] in ("bias", "gamma", "beta", "output_bias")}
-    assert left_out == wanted and len(left_out) == 19
+    assert excluded == wanted and len(excluded) == 19
 
 
-def test_sparse_gradients_move_all_rows_like_dense_ones():
+def test_sparse_gradients_update_all_rows_like_dense_ones():
     dense, sparse = tf.Variable(tf.ones([4, 3])), tf.Variable(tf.ones([4, 3]))
     slices = tf.IndexedSlices(tf.ones([2, 3]), tf.constant([1, 1]), tf.constant([4, 3]))
     for variable, gradient in ((dense, tf.convert_to_tensor(slices)), (sparse, slices)):
@@ -83,14 +83,14 @@ def test_sparse_gradients_move_all_rows_like_dense_ones():
     np.testing.assert_allclose(sparse, dense, rtol=1e-6)
 
 
-def test_optimizer_config_round_trip():
+def test_an_optimizer_can_be_restored_from_its_config():
     optimizer = Lamb(WarmupPolynomialDecay(0.1, 10, 2), weight_decay_rate=0.2, beta_1=0.8)
     again = Lamb.from_config(optimizer.get_config() | {"learning_rate": 0.1})
     assert again.weight_decay_rate == 0.2 and again.beta_1 == 0.8
     assert optimizer.get_config()["learning_rate"]["config"]["warmup_steps"] == 2
 
 
-def test_the_rate_scales_with_the_root_of_the_batch():
+def test_the_learning_rate_scales_with_the_square_root_of_the_batch_size():
     scaled = optimization.config(
         learning_rate=0.00176, train_steps=9, warmup_steps=0, batch_size=64, scale_rate=True
     )
@@ -109,7 +109,9 @@ def test_the_rate_scales_with_the_root_of_the_batch():
         ("adamw", 0.00176, 64, False),
     ],
 )
-def test_a_rate_far_from_the_papers_is_warned_of(optimizer, rate, batch_size, warns, caplog):
+def test_a_lamb_rate_far_from_the_papers_causes_a_warning(
+    optimizer, rate, batch_size, warns, caplog
+):
     with caplog.at_level("WARNING", logger="absl"):
         optimization.config(
             optimizer, learning_rate=rate, train_steps=9, warmup_steps=0, batch_size=batch_size

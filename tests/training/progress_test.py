@@ -1,4 +1,4 @@
-"""What is shown of a run: speed, a line with every value."""
+"""The speed of a run and its progress line."""
 
 import time
 
@@ -8,20 +8,20 @@ import tensorflow as tf
 from albert_tf.training import progress
 
 
-def test_pace_counts_real_tokens_a_second(monkeypatch):
+def test_pace_measures_real_tokens_per_second(monkeypatch):
     clock = iter([10.0, 14.0, 20.0, 22.0])
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     pace = progress.Pace()
     first, second = {"tokens": tf.constant(1000.0), "training_loss": 1.0}, {"tokens": 300.0}
     pace(first)
     assert first == {"training_loss": 1.0, "tokens_per_second": 250.0}
-    pace.restart()  # an evaluation of six seconds
+    pace.restart()  # after an evaluation of six seconds
     pace(second)
     assert second == {"tokens_per_second": 150.0}
 
 
 @pytest.mark.parametrize("skipped", [0, 2])
-def test_the_line_shows_loss_rate_norm_and_speed(skipped, capsys):
+def test_the_progress_line_shows_loss_rate_norm_and_speed(skipped, capsys):
     step = tf.Variable(0)
     bar = progress.Progress(step, train_steps=50)
     step.assign(5)

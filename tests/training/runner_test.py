@@ -1,4 +1,4 @@
-"""Runs that are killed, stopped, or have company end with the weights of those that are not."""
+"""Runs that are killed or stopped and then resumed, and other ways in which a run ends."""
 
 import os
 import random
@@ -29,7 +29,7 @@ def run(folder, mode="train", **arguments):
 
 
 def saved(folder, name=None):
-    """All arrays of a checkpoint: weights, optimizer slots and counters."""
+    """Returns all arrays in a checkpoint: weights, optimizer slots and counters."""
     reader = tf.train.load_checkpoint(str(folder / name) if name else str(folder))
     names = [n for n in reader.get_variable_to_shape_map() if n != "_CHECKPOINTABLE_OBJECT_GRAPH"]
     return {n: reader.get_tensor(n) for n in names if not n.startswith("save_counter/")}
@@ -43,66 +43,66 @@ def assert_equal(folder, other):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "undisturbed"
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "uninterrupted"
     run(folder)
     return folder
 
 
-@pytest.mark.stranger
-def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(undisturbed, tmp_path):
-    # A save waits for the one before: that of step 4 is whole when step 8 is saved.
+@pytest.mark.clean_process
+def test_resuming_a_killed_run_gives_the_same_weights(uninterrupted, tmp_path):
+    # Each save waits for the previous one, so the checkpoint of step 4 is complete at step 8.
     rng, folder = random.Random(7), tmp_path / "killed"
     step, seconds = rng.choice(range(10, STEPS - 16, 2)), rng.uniform(0.0, 0.03)
-    words = [sys.executable, "-m", "tests.support.killed_run", folder, str(step), str(seconds)]
-    process = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+    command = [sys.executable, "-m", "tests.support.killed_run", folder, str(step), str(seconds)]
+    process = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert process.returncode == -signal.SIGKILL, process.stderr
     assert 0 < int(saved(folder)["global_step/.ATTRIBUTES/VARIABLE_VALUE"]) < STEPS
     run(folder)
-    assert_equal(folder, undisturbed)
+    assert_equal(folder, uninterrupted)
 
 
-def test_sigterm_saves_first_and_the_run_goes_on(undisturbed, tmp_path, capfd):
+def test_sigterm_saves_a_checkpoint_and_the_run_can_resume(uninterrupted, tmp_path, capfd):
     folder = tmp_path / "run"
 
     def stop(_):
-        if int(tf.summary.experimental.get_step()) == 6:  # no multiple of the interval
+        if int(tf.summary.experimental.get_step()) == 6:  # not a multiple of the interval
             signal.raise_signal(signal.SIGTERM)
 
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as raised:
         run(folder, train_actions=[stop])
-    assert left.value.code == 143
+    assert raised.value.code == 143
     text = capfd.readouterr().err
     assert "SIGTERM: saving after this step" in text
     assert f"stopped by SIGTERM at step 6; saved {folder}/ckpt-6." in text
     run(folder)
-    assert f"goes on with '{folder}/ckpt-6', step 6" in capfd.readouterr().out
-    assert_equal(folder, undisturbed)
+    assert f"resuming from '{folder}/ckpt-6', step 6" in capfd.readouterr().out
+    assert_equal(folder, uninterrupted)
 
 
-def test_a_signal_within_a_loop_ends_it_after_the_step(tmp_path, monkeypatch):
+def test_a_signal_during_a_loop_ends_it_after_the_current_step(tmp_path, monkeypatch):
     calls = []
 
-    def clock():  # the first look at it stands before the first step
+    def clock():  # first called just before the first step
         calls.append(None)
         if len(calls) == 1:
             signal.raise_signal(signal.SIGINT)
         return time.monotonic()
 
     monkeypatch.setattr(trainer, "time", SimpleNamespace(monotonic=clock))
-    with pytest.raises(KeyboardInterrupt, match="stopped by SIGINT at step 1; saved .*ckpt-1. The"):
+    with pytest.raises(KeyboardInterrupt, match="stopped by SIGINT at step 1; saved .*ckpt-1. Run"):
         run(tmp_path / "run", SUMMARY_INTERVAL=20)
     assert (tmp_path / "run/ckpt-1.index").exists()
 
 
-def test_initial_weights_lose_against_a_checkpoint_and_it_is_said(undisturbed, tmp_path, capsys):
-    folder, start = tmp_path / "run", str(undisturbed)
+def test_a_checkpoint_takes_precedence_over_init_from(uninterrupted, tmp_path, capsys):
+    folder, start = tmp_path / "run", str(uninterrupted)
     run(folder, TRAIN_STEPS=6, INIT_FROM=start, LEARNING_RATE=1e-9)
     assert "loaded variables: encoder 25 of 25, masked_lm 5 of 5" in capsys.readouterr().out
-    model, begun = AlbertPretrainer.from_pretrained(folder), AlbertPretrainer.from_pretrained(start)
-    for one, two in zip(model.variables, begun.variables):
+    trained, initial = (AlbertPretrainer.from_pretrained(path) for path in (folder, start))
+    for one, two in zip(trained.variables, initial.variables):
         np.testing.assert_allclose(one, two, atol=1e-7, err_msg=one.name)
-    # Evaluations stand at multiples of their interval, 4, wherever a run goes on.
+    # Evaluations take place at multiples of the interval, 4, even after resuming at step 6.
     metrics = run(folder, "train_and_eval", TRAIN_STEPS=10, INIT_FROM=start)
     assert f"ckpt-6', step 6; INIT_FROM '{start}' is not used" in capsys.readouterr().out
     history = progress.read_history(folder)
@@ -111,7 +111,7 @@ def test_initial_weights_lose_against_a_checkpoint_and_it_is_said(undisturbed, t
     assert "step 10 of 10: nothing left to train" in capsys.readouterr().out
 
 
-def test_an_action_may_end_the_training_and_the_best_checkpoint_is_kept(tmp_path, capsys):
+def test_an_action_can_stop_training_and_the_best_checkpoint_is_kept(tmp_path, capsys):
     folder, steps = tmp_path / "run", []
 
     def patience(_):
@@ -119,7 +119,7 @@ def test_an_action_may_end_the_training_and_the_best_checkpoint_is_kept(tmp_path
         if len(steps) == 3:
             raise StopTraining("no better for 2 evaluations")
 
-    # A metric that training does not change: the first evaluation stays the best.
+    # Training does not change this metric, so the first evaluation stays the best.
     best = dict(BEST_METRIC="mlm_unigram_accuracy", BEST_IS="higher")
     exports = []
 
@@ -144,34 +144,34 @@ def test_an_action_may_end_the_training_and_the_best_checkpoint_is_kept(tmp_path
 
 
 @pytest.fixture
-def publish(undisturbed, tmp_path):
-    """Puts a checkpoint of the undisturbed run, and all that lies beside it, into a new folder."""
+def publish(uninterrupted, tmp_path):
+    """Copies a checkpoint of the uninterrupted run and the model's files to a new folder."""
 
     def copy(step):
         folder = tmp_path / "copy"
         others = shutil.ignore_patterns("ckpt-*", "checkpoint", "validation", progress.HISTORY)
         if not folder.exists():
-            shutil.copytree(undisturbed, folder, ignore=others)
-        for path in undisturbed.glob(f"ckpt-{step}.*"):
+            shutil.copytree(uninterrupted, folder, ignore=others)
+        for path in uninterrupted.glob(f"ckpt-{step}.*"):
             shutil.copy(path, folder)
         (folder / "new").write_text(f'model_checkpoint_path: "ckpt-{step}"\n')
-        os.replace(folder / "new", folder / "checkpoint")  # at once, as somebody reads it
+        os.replace(folder / "new", folder / "checkpoint")  # atomic, since it is being read
         return folder
 
     return copy
 
 
-def test_continuous_evaluation_follows_a_run_to_its_end(publish, capsys):
+def test_continuous_evaluation_follows_a_run_until_its_end(publish, capsys):
     folder = publish(STEPS - 4)
 
     def train_on(_):
-        if not timers:  # the next checkpoint comes while the evaluation waits for it
+        if not timers:  # the next checkpoint appears while the evaluation waits for it
             timers.append(threading.Timer(0.5, publish, [STEPS]))
             timers[0].start()
 
     timers = []
     metrics = run(folder, "continuous_eval", TRAIN_STEPS=STEPS, eval_actions=[train_on])
-    assert capsys.readouterr().out.count("mlm_accuracy") == 1  # the report, at the end
+    assert capsys.readouterr().out.count("mlm_accuracy") == 1  # in the report at the end
     history = progress.read_history(folder)
     assert [(h["split"], h["step"]) for h in history] == [
         ("validation", STEPS - 4),
@@ -185,7 +185,7 @@ def test_continuous_evaluation_follows_a_run_to_its_end(publish, capsys):
     assert f"TRAIN_STEPS = {STEPS}\n" in (folder / "config.gin").read_text()
 
 
-def test_ctrl_c_ends_an_evaluation_that_waits(publish, capfd):
+def test_ctrl_c_ends_a_waiting_evaluation(publish, capfd):
     def interrupt(_):
         threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT]).start()
 
@@ -194,13 +194,13 @@ def test_ctrl_c_ends_an_evaluation_that_waits(publish, capfd):
     assert "saving" not in capfd.readouterr().err
 
 
-def test_a_run_without_numbers_stops_at_its_step_and_keeps_the_last_checkpoint(publish):
+def test_a_nan_loss_stops_the_run_and_keeps_the_last_checkpoint(publish):
     folder = publish(STEPS)
     before = saved(folder)
     message = (
-        f"Received nan in the loop that ended at step {STEPS + 2}, with gradients that are not "
-        f"finite from step {STEPS + 2} on. The last good checkpoint is .*copy/ckpt-{STEPS}. "
-        "Likely cause: the learning rate, .*e[+]30 here, is too high.* Lower LEARNING_RATE"
+        f"Received nan in the loop that ended at step {STEPS + 2}, with NaN or infinite "
+        f"gradients from step {STEPS + 2} on. The last good checkpoint is .*copy/ckpt-{STEPS}. "
+        "Likely cause: the learning rate, .*e[+]30, is too high.* Lower LEARNING_RATE"
     )
     with pytest.raises(InputError, match=message):
         run(folder, TRAIN_STEPS=STEPS + 8, LEARNING_RATE=1e31)
@@ -214,7 +214,7 @@ def test_a_run_without_numbers_stops_at_its_step_and_keeps_the_last_checkpoint(p
 @pytest.mark.parametrize(
     ("mode", "changes", "message"),
     [
-        ("eval", {}, "--mode eval needs weights. Received --model_dir .* without a checkpoint"),
+        ("eval", {}, "--mode eval needs trained weights. Received --model_dir .* without a check"),
         (
             "train",
             dict(BATCH_SIZE=0),
@@ -236,17 +236,19 @@ def test_a_run_without_numbers_stops_at_its_step_and_keeps_the_last_checkpoint(p
         ("train", dict(STRATEGY="multi_worker_mirrored"), "cluster in .* TF_CONFIG"),
     ],
 )
-def test_what_cannot_work_is_an_error_before_anything_is_written(mode, changes, message, tmp_path):
+def test_wrong_settings_are_errors_before_anything_is_written(mode, changes, message, tmp_path):
     with pytest.raises(InputError, match=message):
         run(tmp_path / "out", mode, **changes)
     assert not (tmp_path / "out").exists()
 
 
-def test_the_folder_of_another_experiment_is_an_error(undisturbed):
+def test_the_folder_of_another_experiment_is_rejected_and_not_changed(uninterrupted):
     def state():
-        return {path: os.stat(path).st_mtime_ns for path in sorted(undisturbed.rglob("*"))}
+        return {path: os.stat(path).st_mtime_ns for path in sorted(uninterrupted.rglob("*"))}
 
     before = state()
-    with pytest.raises(InputError, match="own --model_dir only.*hidden_size=36 here, 24 there"):
-        run(undisturbed, **{"model_config.ModelConfig.hidden_size": 36})
+    with pytest.raises(
+        InputError, match="resume in its own --model_dir.*hidden_size=36 here, 24 there"
+    ):
+        run(uninterrupted, **{"model_config.ModelConfig.hidden_size": 36})
     assert state() == before

@@ -1,4 +1,4 @@
-"""Number formats and XLA as the runtime config names them."""
+"""Mixed precision, padding removal and XLA as set in the runtime config."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def config(**changes):
 
 @pytest.fixture(scope="module")
 def plain():
-    """Losses and variables of two updates in float32."""
+    """Returns losses, variables and metrics of two training steps in float32."""
     return train("lamb", 1, updates=2)
 
 
@@ -25,14 +25,14 @@ def plain():
 def test_mixed_precision_trains_float32_variables(dtype, plain):
     with runtime.precision(config(mixed_precision_dtype=dtype)):
         losses, variables, metrics = train("lamb", 1, updates=2)
-    assert tf_keras.mixed_precision.global_policy().name == "float32"  # as it was before
+    assert tf_keras.mixed_precision.global_policy().name == "float32"  # restored
     np.testing.assert_allclose(losses, plain[0], rtol=0.01)
-    assert losses != plain[0]  # it did compute in fewer digits
+    assert losses != plain[0]  # it did compute with lower precision
     assert {value.dtype for value in variables.values()} == {np.dtype(np.float32)}
     assert metrics["gradient_norm"] == pytest.approx(plain[2]["gradient_norm"], rel=0.05)
 
 
-def test_a_compiled_step_gives_the_same_numbers(plain):
+def test_a_step_compiled_with_xla_gives_the_same_results(plain):
     task, model = pretraining()
     runtime.compile_step(task, config(enable_xla=True))
     losses, variables, metrics = train("lamb", updates=2, made=(task, model))
@@ -46,20 +46,20 @@ def test_a_compiled_step_gives_the_same_numbers(plain):
     ("changes", "message"),
     [
         (dict(mixed_precision_dtype="bfloat"), "Received 'bfloat'. Closest: bfloat16, float"),
-        (dict(loss_scale=8.0), "goes with float16 alone.*Received loss_scale=8.0 with float32"),
+        (dict(loss_scale=8.0), "requires float16.*Received loss_scale=8.0 with float32"),
         (
             dict(loss_scale="dynamik", mixed_precision_dtype="float16"),
             "must be a number or 'dynamic'. Received 'dynamik'",
         ),
     ],
 )
-def test_unknown_formats_are_errors(changes, message):
+def test_wrong_number_formats_and_loss_scales_are_errors(changes, message):
     with pytest.raises(InputError, match=message), runtime.precision(config(**changes)):
         pass
 
 
 @pytest.mark.parametrize(
-    ("wanted", "bucketed", "runtime_changes", "found"),
+    ("setting", "bucketed", "runtime_changes", "result"),
     [
         (None, True, {}, True),
         (None, True, dict(distribution_strategy="mirrored"), True),
@@ -70,16 +70,16 @@ def test_unknown_formats_are_errors(changes, message):
         (False, True, {}, False),
     ],
 )
-def test_padding_is_left_out_where_shapes_may_vary(wanted, bucketed, runtime_changes, found):
-    task = ClassificationConfig(remove_padding=wanted)
+def test_padding_is_removed_if_shapes_may_vary(setting, bucketed, runtime_changes, result):
+    task = ClassificationConfig(remove_padding=setting)
     task.train_data.bucketed = bucketed
     runtime.decide_padding(task, config(**runtime_changes))
-    assert task.remove_padding is found
+    assert task.remove_padding is result
 
 
-def test_leaving_padding_out_under_xla_is_an_error():
+def test_padding_removal_under_xla_is_an_error():
     task = ClassificationConfig(remove_padding=True)
-    rule = "XLA and TPUs do not allow. Received remove_padding=True with enable_xla=True.* Leave"
+    rule = "XLA and TPUs do not support. Received remove_padding=True with enable_xla=True.* Leave"
     with pytest.raises(InputError, match=rule):
         runtime.decide_padding(task, config(enable_xla=True))
 

@@ -8,7 +8,7 @@ from albert_tf.training import seeds
 SCORES = {5: 0.5, 7: 0.9, 1: 0.6}
 
 
-def test_each_seed_runs_once_and_the_median_and_the_best_are_told(tmp_path):
+def test_each_seed_runs_once_and_median_and_best_are_reported(tmp_path):
     runs = []
 
     def metric(folder):
@@ -26,7 +26,7 @@ def test_each_seed_runs_once_and_the_median_and_the_best_are_told(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "1,x", "1,1", "1;2"])
-def test_seeds_are_different_whole_numbers(text):
+def test_seeds_must_be_different_whole_numbers(text):
     with pytest.raises(InputError, match="different whole numbers"):
         seeds.parse(text)
     assert seeds.parse("3, 1") == [3, 1]

@@ -1,4 +1,4 @@
-"""However a batch is spread, the losses are those of one device; names and clusters are checked."""
+"""All distribution strategies give the losses of one device; names and clusters are checked."""
 
 import json
 import socket
@@ -28,9 +28,9 @@ def free_ports(count):
 
 
 @pytest.fixture(scope="module")
-def spread(tmp_path_factory):
-    """The losses under each strategy; all processes run at once."""
-    folder, ports = tmp_path_factory.mktemp("spread"), free_ports(5)
+def distributed(tmp_path_factory):
+    """Returns the losses under each strategy; all processes run in parallel."""
+    folder, ports = tmp_path_factory.mktemp("distributed"), free_ports(5)
     runs = {
         "first": ("workers", folder / "workers", "0", *ports[:2]),
         "second": ("workers", folder / "workers", "1", *ports[:2]),
@@ -40,9 +40,9 @@ def spread(tmp_path_factory):
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     processes = {
         name: subprocess.Popen(
-            [sys.executable, "-m", "tests.support.worker_run", *words], cwd=ROOT, **pipes
+            [sys.executable, "-m", "tests.support.worker_run", *arguments], cwd=ROOT, **pipes
         )
-        for name, words in runs.items()
+        for name, arguments in runs.items()
     }
     losses = {}
     for name, process in processes.items():
@@ -52,55 +52,57 @@ def spread(tmp_path_factory):
     return SimpleNamespace(**losses, folder=folder)
 
 
-@pytest.mark.stranger
-def test_devices_and_parameter_servers_give_the_losses_of_one_device(spread, tmp_path):
+@pytest.mark.clean_process
+def test_mirrored_devices_and_parameter_servers_give_the_losses_of_one_device(
+    distributed, tmp_path
+):
     expected = worker_run.losses(tmp_path / "one")
-    np.testing.assert_allclose(spread.mirrored[0], expected, atol=1e-5)
-    np.testing.assert_allclose(spread.parameters[0], expected, atol=1e-5)
-    assert spread.parameters[1] == [True, True]  # worker and parameter server serve on
+    np.testing.assert_allclose(distributed.mirrored[0], expected, atol=1e-5)
+    np.testing.assert_allclose(distributed.parameters[0], expected, atol=1e-5)
+    assert distributed.parameters[1] == [True, True]  # worker and parameter server still run
 
 
-@pytest.mark.stranger
-def test_two_devices_evaluate_as_one_does(spread):
-    expected = tiny_run.run(spread.folder / "mirrored", "eval", **worker_run.EVALUATION)
-    found = spread.mirrored[1]
-    assert found.keys() == expected.keys() >= {"validation_loss", "mlm_loss"}
+@pytest.mark.clean_process
+def test_two_devices_give_the_metrics_of_one(distributed):
+    expected = tiny_run.run(distributed.folder / "mirrored", "eval", **worker_run.EVALUATION)
+    metrics = distributed.mirrored[1]
+    assert metrics.keys() == expected.keys() >= {"validation_loss", "mlm_loss"}
     assert expected["sop_examples"] == 101
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, 1e-5, err_msg=name)
+        np.testing.assert_allclose(metrics[name], value, 1e-5, err_msg=name)
 
 
-@pytest.mark.stranger
-def test_two_workers_give_the_losses_of_one_process(spread, tmp_path, monkeypatch):
+@pytest.mark.clean_process
+def test_two_workers_give_the_losses_of_one_process(distributed, tmp_path, monkeypatch):
     build = PretrainingTask.build_inputs
 
     def joined(self, params, input_context=None):
-        """The batches of both workers, which read different records, as one batch."""
+        """Joins the batches of both workers, which read different records."""
         contexts = [tf.distribute.InputContext(2, i, num_replicas_in_sync=2) for i in (0, 1)]
         parts = tuple(build(self, params, context) for context in contexts)
         join = lambda a, b: {name: tf.concat([a[name], b[name]], 0) for name in a}  # noqa: E731
         return tf.data.Dataset.zip(parts).map(join)
 
     monkeypatch.setattr(PretrainingTask, "build_inputs", joined)
-    np.testing.assert_allclose(spread.first[0], worker_run.losses(tmp_path / "one"), atol=1e-5)
-    assert spread.first[0] == spread.second[0]
+    np.testing.assert_allclose(distributed.first[0], worker_run.losses(tmp_path / "one"), atol=1e-5)
+    assert distributed.first[0] == distributed.second[0]
     lines = (
-        (spread.folder / "workers/history.jsonl").read_text().splitlines()
+        (distributed.folder / "workers/history.jsonl").read_text().splitlines()
     )  # only one worker writes it
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
 
 
-@pytest.mark.stranger
-def test_a_signal_to_one_worker_saves_and_stops_all(spread):
-    assert spread.first[1] == spread.second[1] == 143
-    assert (spread.folder / "workers_stopped/ckpt-2.index").is_file()
+@pytest.mark.clean_process
+def test_a_signal_to_one_worker_saves_a_checkpoint_and_stops_all_workers(distributed):
+    assert distributed.first[1] == distributed.second[1] == 143
+    assert (distributed.folder / "workers_stopped/ckpt-2.index").is_file()
 
 
-@pytest.mark.stranger
-def test_workers_go_on_from_their_checkpoint(spread):
-    np.testing.assert_allclose(spread.first[2], spread.first[0][2:], rtol=1e-6)
-    assert spread.first[2] == spread.second[2]
-    assert tf.train.latest_checkpoint(spread.folder / "workers_stopped").endswith("ckpt-4")
+@pytest.mark.clean_process
+def test_workers_resume_from_their_checkpoint(distributed):
+    np.testing.assert_allclose(distributed.first[2], distributed.first[0][2:], rtol=1e-6)
+    assert distributed.first[2] == distributed.second[2]
+    assert tf.train.latest_checkpoint(distributed.folder / "workers_stopped").endswith("ckpt-4")
 
 
 def config(**changes):
@@ -120,10 +122,10 @@ WORKERS = ["h0:2222", "h1:2222"]
         (dict(distribution_strategy="miror"), "Received 'miror'. Closest: mirrored"),
         (dict(distribution_strategy="mirrored", num_gpus=2), "Received 2 for 'mirrored'.* at most"),
         (dict(num_gpus=-1), "Received -1 for 'off'"),
-        (dict(distribution_strategy="tpu"), "must know the TPU. Received runtime.tpu=None"),
+        (dict(distribution_strategy="tpu"), "needs the TPU to use. Received runtime.tpu=None"),
         (
             dict(distribution_strategy="multi_worker_mirrored", all_reduce_alg="rink"),
-            "must fit this machine.*all_reduce_alg='rink'",
+            "does not fit this machine.*all_reduce_alg='rink'",
         ),
     ],
 )
@@ -136,13 +138,13 @@ def test_a_wrong_runtime_config_is_an_error(changes, message, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("multi_worker_mirrored", "", "TF_CONFIG: .* no JSON object with 'cluster' and 'task'"),
-        ("multi_worker_mirrored", "{", "no JSON object"),
+        ("multi_worker_mirrored", "", "TF_CONFIG, but .* not a JSON object with 'cluster' and 't"),
+        ("multi_worker_mirrored", "{", "not a JSON object"),
         ("multi_worker_mirrored", cluster(ps=WORKERS), "its cluster has no worker. Received"),
         ("parameter_server", cluster(worker=WORKERS), "its cluster has no chief and no ps"),
         ("multi_worker_mirrored", cluster(index=2, worker=WORKERS), "index 2, but there are 2 of"),
         ("multi_worker_mirrored", cluster("wrker", worker=WORKERS), "type 'wrker', not one of ch"),
-        ("multi_worker_mirrored", cluster(worker=["h0"]), "addresses read host:port, unlike 'h0'"),
+        ("multi_worker_mirrored", cluster(worker=["h0"]), "the form host:port, unlike 'h0'"),
         ("multi_worker_mirrored", cluster(worker=WORKERS[:1] * 2), "have the same address"),
     ],
 )
@@ -152,10 +154,10 @@ def test_a_wrong_cluster_is_an_error(name, text, message, monkeypatch):
         strategies.build(config(distribution_strategy=name))
 
 
-def test_mirrored_without_gpus_takes_the_cpu_devices():
-    found = strategies.build(config(distribution_strategy="mirrored"))
-    assert isinstance(found, tf.distribute.MirroredStrategy)
-    assert found.num_replicas_in_sync == len(tf.config.list_logical_devices("CPU"))
+def test_mirrored_without_gpus_uses_the_cpu_devices():
+    mirrored = strategies.build(config(distribution_strategy="mirrored"))
+    assert isinstance(mirrored, tf.distribute.MirroredStrategy)
+    assert mirrored.num_replicas_in_sync == len(tf.config.list_logical_devices("CPU"))
     assert isinstance(
         strategies.build(config(distribution_strategy="one_device")),
         tf.distribute.OneDeviceStrategy,

@@ -16,7 +16,7 @@ from albert_tf.pretraining.records.pretraining_data import build
 from tests.support.pretraining_corpus import CORPUS, VOCAB, digests
 
 
-@pytest.mark.stranger
+@pytest.mark.clean_process
 def test_rerunning_the_command_finishes_a_killed_build(tmp_path):
     code = (
         "import sys; from albert_tf.pretraining.records.pretraining_data import build;"

@@ -208,7 +208,7 @@ def test_overlong_sentences_and_single_words_are_handled(tmp_path):
         assert arrays_of(out)["input_ids"].shape == (counts["instances"], 24)
 
 
-@pytest.mark.stranger
+@pytest.mark.clean_process
 def test_memory_use_does_not_grow_with_the_text(tmp_path):
     code = (
         "import sys; import tensorflow as tf;"

@@ -140,12 +140,12 @@ assert len(replicas) == 4 and got == tokenizer.encode_batch(texts) * 2, got
 """
 
 
-@pytest.mark.stranger
+@pytest.mark.clean_process
 def test_under_a_mirrored_strategy_of_two_replicas(model_file):
     subprocess.run([sys.executable, "-c", TWO_REPLICAS, str(model_file)], check=True)
 
 
-@pytest.mark.stranger
+@pytest.mark.clean_process
 def test_the_locale_of_the_machine_does_not_matter(model_file):
     code = (
         "import sys, tensorflow as tf\n"
