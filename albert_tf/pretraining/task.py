@@ -17,9 +17,9 @@ from albert_tf.data.storage import expand
 from albert_tf.errors import InputError
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.pretraining import report as pretraining_report
-from albert_tf.pretraining.label_metrics import MajorityShare
 from albert_tf.pretraining.masking.masking import Masking
 from albert_tf.pretraining.records import manifest, pretraining_input, record_files, record_kinds
+from albert_tf.pretraining.report import MajorityShare
 from albert_tf.tasks import starting_point
 from albert_tf.tasks.base import AlbertTask, AlbertTaskConfig, Tensors
 from albert_tf.tasks.model_config import ModelConfig

@@ -9,7 +9,7 @@ are, in order:
 2. `paragraphs` joins the remaining lines. A list item or a parameter starts a new paragraph, which
    keeps only the description.
 3. `plain` removes mark-up and keeps the words.
-4. sentences.py splits sentences, and prose.py drops those that do not look like English.
+4. sentences.py splits sentences, and `is_prose` drops those that do not look like English.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import re
 from collections.abc import Iterable, Iterator
 
 from albert_tf.data.sentences import split_sentences
-from albert_tf.quickstart.prose import is_prose
 
 DROPPED_SECTIONS = frozenset({"references", "reference", "see also", "attributes", "methods"})
 HEADINGS = DROPPED_SECTIONS | {
@@ -179,3 +178,37 @@ def plain(paragraph: str) -> str:
     for pattern, replacement in _MARKUP:
         paragraph = pattern.sub(replacement, paragraph)
     return paragraph.strip()
+
+
+# Nearly all English sentences of five or more words contain one of these; lines of code do not.
+_LIST = (
+    "the a an of to is in and for that this it be are as with if not or on by from which can when "
+    "at has will you but into its no any all than then only so should must does was have"
+)
+FUNCTION_WORDS = frozenset(_LIST.split())
+MIN_WORDS = 3
+LONG = 5
+MAX_CHARACTERS = 600
+MIN_SHARE_OF_LETTERS = 0.7
+
+_WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
+_CODE = re.compile(
+    r"https?:|www\.|[{}\\<>|$@#~^]|==|\s=|=\s|->|::|__|%\(|\w\(\w+[=,)]|\w\.\w+\.\w|\w\[\S|\w/\w+/"
+)
+
+
+def is_prose(sentence: str) -> bool:
+    """Returns whether a sentence looks like English: letters, function words and no code.
+
+    A short sentence must also end in punctuation; otherwise it is usually a heading or a name.
+    """
+    if len(sentence) > MAX_CHARACTERS or not sentence.isascii() or _CODE.search(sentence):
+        return False
+    if not (sentence[0].isalpha() or sentence[0] in "\"'("):
+        return False
+    words = _WORD.findall(sentence)
+    if len(words) < MIN_WORDS or sum(map(len, words)) < MIN_SHARE_OF_LETTERS * len(sentence):
+        return False
+    if sentence[-1] not in ".!?:\"')" and (len(words) < LONG or sentence[-1] in ",;(-"):
+        return False
+    return len(words) < LONG or any(word.lower() in FUNCTION_WORDS for word in words)

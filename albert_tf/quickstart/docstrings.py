@@ -7,7 +7,7 @@ every run.
 
 The held-out part is chosen by file, so that the methods of a class stay together. Packages copy
 text within and between each other: a document is dropped if most of it occurs in earlier documents,
-and a held-out document if some of it occurs in the training text (see near_copies.py).
+and a held-out document if some of it occurs in the training text (see `SeenRuns`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import os
+import re
 import sysconfig
 import warnings
 import zlib
@@ -27,7 +28,6 @@ from albert_tf.data.workers import ordered_map
 from albert_tf.errors import InputError
 from albert_tf.files import replacing
 from albert_tf.quickstart.docstring_prose import sentences
-from albert_tf.quickstart.near_copies import SeenRuns, word_runs
 
 # Folders whose documentation strings are copies, or notes in tests.
 SKIPPED_FOLDERS = frozenset(
@@ -238,3 +238,32 @@ def _check_parts(counts: CorpusCounts) -> None:
             f"Received {counts.documents[TRAIN]} training and {counts.documents[HELDOUT]} held-out "
             f"documents from {counts.files} source files. Pass text files with --input instead."
         )
+
+
+RUN_WORDS = 5
+
+_WORD = re.compile(r"\w+")
+
+
+def word_runs(sentences: Iterable[str]) -> list[int]:
+    """Returns the sorted hashes of the word runs in a document, or [] if it has no words."""
+    words = _WORD.findall(" ".join(sentences).lower())
+    if not words:
+        return []
+    begins = range(max(1, len(words) - RUN_WORDS + 1))
+    return sorted({zlib.crc32(" ".join(words[i : i + RUN_WORDS]).encode()) for i in begins})
+
+
+class SeenRuns:
+    """Stores the word runs of documents seen so far."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+
+    def share(self, runs: list[int]) -> float:
+        """Returns the share of the runs that occurred in earlier documents; 0 if there are none."""
+        return sum(map(self._seen.__contains__, runs)) / max(1, len(runs))
+
+    def add(self, runs: list[int]) -> None:
+        """Adds the runs of a document."""
+        self._seen.update(runs)

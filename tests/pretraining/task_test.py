@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from albert_tf.errors import InputError
 from albert_tf.pretraining import report as pretraining_report
-from albert_tf.pretraining.label_metrics import MajorityShare
 from albert_tf.pretraining.records.build_settings import BuildSettings
 from albert_tf.pretraining.records.pretraining_data import build
+from albert_tf.pretraining.report import MajorityShare
 from albert_tf.pretraining.task import PretrainingConfig, PretrainingDataConfig, PretrainingTask
 from albert_tf.tasks import model_config
 from tests.support.paths import TESTDATA

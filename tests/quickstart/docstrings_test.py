@@ -4,8 +4,13 @@ import zlib
 import pytest
 
 from albert_tf.errors import InputError
-from albert_tf.quickstart.docstrings import docstrings, source_files, write_corpus
-from albert_tf.quickstart.near_copies import word_runs
+from albert_tf.quickstart.docstrings import (
+    SeenRuns,
+    docstrings,
+    source_files,
+    word_runs,
+    write_corpus,
+)
 
 NAMES = ["amber", "birch", "cedar", "delta", "ember", "frost", "grove", "heron", "ivory", "kelp"]
 WORDS = [a + b for a in ("sun", "rain", "wind", "snow", "fog") for b in ("fall", "rise", "drift")]
@@ -136,3 +141,30 @@ def test_errors_leave_existing_files_unchanged(root, tmp_path):
         write_corpus(train, heldout, roots=[empty], workers=1)
     assert train.read_text() == "old"
     assert not heldout.exists()
+
+
+WORDS = [f"word{i}" for i in range(120)]
+
+
+def runs(begin, end):
+    return word_runs([" ".join(WORDS[begin:end]) + "."])
+
+
+def test_word_runs_ignore_case_and_punctuation():
+    assert word_runs(["One, two three", "four FIVE six."]) == word_runs(
+        ["one two (three) four five six"]
+    )
+    assert word_runs(["?!"]) == []
+    assert len(word_runs(["Short."])) == 1
+    assert len(runs(0, 120)) == 116
+    assert set(runs(10, 30)) < set(runs(0, 120))
+
+
+def test_share_of_seen_runs():
+    seen = SeenRuns()
+    assert seen.share(runs(0, 60)) == 0.0
+    seen.add(runs(0, 60))
+    assert seen.share(runs(0, 60)) == 1.0
+    # 60 runs, of which those that begin at words 40 to 55 have been seen before.
+    assert seen.share(runs(40, 104)) == pytest.approx(16 / 60)
+    assert seen.share([]) == 0.0

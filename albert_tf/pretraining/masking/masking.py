@@ -12,6 +12,8 @@ of the original; the loop over visits processes all instances at once.
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -237,3 +239,22 @@ def units(maskable: np.ndarray, begins_unit: np.ndarray) -> tuple[np.ndarray, np
     rows, width = len(unit), int(unit.max(initial=0)) + 1
     flat = (unit + width * np.arange(rows)[:, None])[maskable]
     return unit, np.bincount(flat, minlength=rows * width).reshape(rows, width)
+
+
+# The signs that continue a unit inside a longer piece, as listed in the original.
+CONTINUING_SIGNS = frozenset('!"#$%&()*+,-./:;?@[\\]^_`{|}~£€')
+
+
+def unit_starts(pieces: Sequence[str], word_starts: np.ndarray) -> np.ndarray:
+    """Returns, for each id, whether its piece begins a unit, bool [V].
+
+    Args:
+      pieces: the piece of each id.
+      word_starts: the flags of the tokenizer, bool [V].
+    """
+    cut = np.fromiter((not _continues(piece) for piece in pieces), bool, len(pieces))
+    return word_starts | cut
+
+
+def _continues(piece: str) -> bool:
+    return all(c in CONTINUING_SIGNS or unicodedata.category(c)[0] in "LM" for c in piece)

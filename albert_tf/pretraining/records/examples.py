@@ -16,7 +16,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from albert_tf.pretraining.records.features import Feature
 
-_PACKAGE = "albert_tf.data"
+_PACKAGE = "albert_tf_records"
 _FIELD = descriptor_pb2.FieldDescriptorProto
 # message -> (field, number, repeated, scalar type or message name)
 _MESSAGES = {

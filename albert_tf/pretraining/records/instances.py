@@ -16,7 +16,7 @@ import numpy as np
 
 from albert_tf.data.sentences import split_sentences
 from albert_tf.pretraining.masking import masking
-from albert_tf.pretraining.masking.mask_units import unit_starts
+from albert_tf.pretraining.masking.masking import unit_starts
 from albert_tf.pretraining.records import examples, features, segments, statistics
 from albert_tf.pretraining.records.blocks import Block
 from albert_tf.pretraining.records.build_settings import BuildSettings

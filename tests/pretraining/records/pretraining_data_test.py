@@ -74,7 +74,7 @@ class TestAgainstTheOriginal:
             assert abs(share - ORIGINAL["ngram_words_accepted_fraction"][str(n)]) < limit
 
     def test_token_boundaries_equal_the_original(self, tokenizer):
-        from albert_tf.pretraining.masking.mask_units import unit_starts
+        from albert_tf.pretraining.masking.masking import unit_starts
 
         path = CORPUS.with_name("original_first_101.tfrecord")
         (arrays,) = read_arrays(path, 1000)
