@@ -1,4 +1,4 @@
-"""Results of `benchmarks.inference` as text, as a page of the guides and as a chart."""
+"""Writes the results of `benchmarks.inference` as text, as a page of the site and as a chart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from benchmarks.systems import OURS
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "inference.json"
-PAGE = ROOT / "docs" / "performance.md"
+# The page holds tables only; docs/performance.md explains them.
+PAGE = ROOT / "docs" / "performance_tables.md"
 CHART = PAGE.with_name("performance.png")
 
 
@@ -35,14 +36,14 @@ def tables(results: Mapping[str, Any]) -> str:
 
 
 def write(results: Mapping[str, Any]) -> Path:
-    """Puts the tables and the chart into the guide, and returns its path."""
+    """Writes the tables and the chart, and returns the path of the page."""
     put("benchmarks.inference", f"![Real tokens a second]({CHART.name})\n\n{tables(results)}")
     _draw(results)
     return PAGE
 
 
 def put(module: str, text: str) -> None:
-    """Puts a text into the guide, between the two marks of a module."""
+    """Replaces the text between the two marks of a module on the page."""
     begin, end = f"<!-- {module} -->", f"<!-- end of {module} -->"
     page = PAGE.read_text(encoding="utf-8")
     before, after = page.split(begin)[0], page.split(end)[1]
@@ -63,8 +64,10 @@ def _shape_table(name: str, shape: Mapping[str, Any]) -> str:
         best = shape["operations"] / statistics.median(products) / 1e9
         rate = f"; matrix products alone {best:.0f} GFLOP/s"
     lines = [
-        f"**{name}**: {shape['tokens']} real tokens of {shape['positions']} positions "
-        f"({share:.0%}){rate}; {len(seconds[OURS])} rounds, {shape['measured']}",
+        f"### {name}",
+        "",
+        f"{shape['tokens']} real tokens of {shape['positions']} positions "
+        f"({share:.0%}){rate}; {len(seconds[OURS])} rounds, {shape['measured']}.",
         "",
         f"| system | ms a call | real tokens/s | time over {OURS}'s | of the limit | differs by |",
         "|---|---|---|---|---|---|",
@@ -86,7 +89,9 @@ def _shape_table(name: str, shape: Mapping[str, Any]) -> str:
 
 def _cost_table(shapes: Mapping[str, Any]) -> str:
     lines = [
-        f"**Cost of {OURS}** by real tokens: a straight line has one cost for each",
+        f"### Cost of {OURS} by real tokens",
+        "",
+        "If time grew in proportion to real tokens, the last column would be constant.",
         "",
         "| batch | real tokens | ms a call | microseconds a real token |",
         "|---|---|---|---|",
@@ -100,7 +105,9 @@ def _cost_table(shapes: Mapping[str, Any]) -> str:
 
 def _loading_table(loading: Mapping[str, Mapping[str, float]]) -> str:
     lines = [
-        "**Loading**, libraries included, and the first call",
+        "### Loading and the first call",
+        "",
+        "Loading includes the import of the libraries.",
         "",
         "| system | load, s | first call, s |",
         "|---|---|---|",
