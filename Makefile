@@ -42,7 +42,7 @@ $(VENV)/.docs: $(INSTALLED)
 
 # Material for MkDocs announces MkDocs 2 at every build unless the variable is set.
 docs: $(VENV)/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -10,15 +10,8 @@ from albert_tf.serving import signatures
 from tests.support.paths import ROOT
 
 PAGES = [
-    "README.md",
-    "experiments/README.md",
-    "export/README.md",
-    "docs/fine_tuning.md",
-    "docs/pretraining_data.md",
-    "docs/multiple_choice.md",
-    "docs/question_answering.md",
-    "docs/running.md",
-    "docs/tagging.md",
+    *("README.md", "CONTRIBUTING.md", "experiments/README.md", "export/README.md"),
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md"))),
 ]
 
 

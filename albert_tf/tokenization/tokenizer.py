@@ -39,10 +39,11 @@ class AlbertTokenizer:
     apart (see digit_comma.py). Text such as "[MASK]" is text, unless the rules are
     "hugging_face". A tokenizer can be pickled.
 
-    Example:
-      tokenizer = AlbertTokenizer("30k-clean.model")
-      tokenizer.tokenize("Hello, world")            # ["▁hello", ",", "▁world"]
-      tokenizer(["one text", "another"])            # {"input_word_ids": int32 [2, S], ...}
+    ```python
+    tokenizer = AlbertTokenizer("30k-clean.model")
+    tokenizer.tokenize("Hello, world")  # ["▁hello", ",", "▁world"]
+    tokenizer(["one text", "another"])  # {"input_word_ids": int32 [2, S], ...}
+    ```
 
     Args:
       model_file: a SentencePiece model. `<stem>.preprocess.json` beside it, if there is one, says

@@ -61,7 +61,7 @@ def _sections(parser: argparse.ArgumentParser, level: int) -> Iterator[str]:
         for action in group._group_actions:
             if isinstance(action, argparse._SubParsersAction):
                 children = action.choices
-            elif not isinstance(action, argparse._HelpAction):
+            elif not _is_help(action):
                 rows.append(_row(parser, action))
         if rows:
             title = "Arguments" if group.title == "positional arguments" else group.title
@@ -74,22 +74,28 @@ def _sections(parser: argparse.ArgumentParser, level: int) -> Iterator[str]:
 def _usage(parser: argparse.ArgumentParser) -> str:
     # argparse has no public way to set the width of a usage line.
     formatter = argparse.HelpFormatter(parser.prog, width=88)
-    formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups)
+    actions = [action for action in parser._actions if not _is_help(action)]
+    formatter.add_usage(parser.usage, actions, parser._mutually_exclusive_groups)
     return formatter.format_help().strip().removeprefix("usage: ").replace("\n       ", "\n")
+
+
+def _is_help(action: argparse.Action) -> bool:
+    return any(option.startswith("--help") for option in action.option_strings)
 
 
 def _row(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
     formatter = argparse.HelpFormatter(parser.prog)
-    text = formatter._expand_help(action) if action.help else ""
-    if not action.option_strings:
-        return f"| `{action.metavar or action.dest}` | {inline(text)} |"
+    text = inline(formatter._expand_help(action)) if action.help else ""
     value = ""
-    if action.nargs != 0:
+    if action.choices and action.metavar is None:
+        choices = ", ".join(f"`{choice}`" for choice in action.choices)
+        text = f"one of {choices}; {text}"
+    elif action.option_strings and action.nargs != 0:
         value = f" {formatter._format_args(action, action.dest.upper())}"
-    name = ", ".join(f"`{option}{value}`" for option in action.option_strings)
-    if action.required:
-        name += " (required)"
-    return f"| {name.replace('|', chr(92) + '|')} | {inline(text)} |"
+    names = action.option_strings or [action.metavar or action.dest]
+    name = ", ".join(f"`{option}{value}`" for option in names).replace("|", "\\|")
+    required = " (required)" if action.option_strings and action.required else ""
+    return f"| {name}{required} | {text} |"
 
 
 def markdown(text: str) -> str:
@@ -117,10 +123,15 @@ def _prose(lines: list[str]) -> str:
 
 
 def inline(text: str) -> str:
-    """Returns a text with flags, commands, paths and names in capitals set as code."""
+    """Returns a text with flags, paths and names with underscores set as code."""
     parts = re.split(r"(`[^`]*`)", text)
     for i in range(0, len(parts), 2):
         escaped = re.sub(r"([*<|\[\]])", r"\\\1", parts[i])
-        code = r"(?<![\w`/])(--[a-z][\w.]*|[A-Z]{2,}(?:_[A-Z]+)+|[\w]+(?:_[a-z\d]+)+)(?![\w`/])"
-        parts[i] = re.sub(code, r"`\1`", escaped)
+        parts[i] = re.sub(r"(?<![\w/'-])(--)?\w[\w./=-]*\w", _token, escaped)
     return "".join(parts)
+
+
+def _token(match: re.Match[str]) -> str:
+    token = match[0]
+    is_file = re.search(r"\.(gin|gz|json|jsonl|model|png|preprocess|tsv|txt|vocab)$", token)
+    return f"`{token}`" if token.startswith("--") or "_" in token or is_file else token

@@ -61,7 +61,9 @@ def notebooks() -> list[Path]:
 
 def heading(notebook: Mapping[str, Any], name: str) -> tuple[str, str]:
     """Returns the title of a notebook and the first paragraph behind it."""
-    first = next((_text(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown"), "")
+    first = next(
+        (_text(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown"), ""
+    )
     title, _, rest = first.strip().partition("\n")
     title = title.lstrip("# ").strip() or name
     return title, " ".join(rest.strip().split("\n\n")[0].split())
