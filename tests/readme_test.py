@@ -21,9 +21,8 @@ def blocks(page, language):
 
 
 def commands():
-    lines = (
-        line for page in PAGES for block in blocks(page, "shell") for line in block.splitlines()
-    )
+    text = "\n".join(block for page in PAGES for block in blocks(page, "shell"))
+    lines = text.replace("\\\n", " ").splitlines()
     return [line for line in lines if line.startswith("albert-tf ")]
 
 
