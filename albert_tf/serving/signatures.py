@@ -1,9 +1,8 @@
 """Names and keys of every signature that is exported: the one table.
 
-The exporter and the verifier read it, and a test compares the tables of docs/contracts.md with it.
-Two families of input names exist. `TEXT_ENCODER` is that of TF-Hub's text encoders for TF2.
-`TF1_HUB` is that of the released TF1 modules; the signatures have it, as clients of those modules
-know them by it. A call takes either.
+Exporter, verifier and the tables of export/README.md read it. Two families of input names exist.
+`TEXT_ENCODER` is that of TF-Hub's text encoders for TF2. `TF1_HUB` is that of the released TF1
+modules; the signatures have it, as clients of those modules know them by it. A call takes either.
 
 Letters: B batch, S sequence, P predictions a sequence, H hidden size, V vocabulary, N sequence
 length of a preprocessor.
