@@ -45,7 +45,8 @@ def test_relative_links_lead_to_files_and_headings(page):
         if any(name.startswith(generated) for generated in GENERATED):
             continue
         assert target.exists(), f"{page} links to {link}"
-        if anchor and target.suffix == ".md":
+        of_the_reference = anchor.startswith("albert_tf.")  # made from docstrings
+        if anchor and target.suffix == ".md" and not of_the_reference:
             assert anchor in anchors(prose(name)), f"{page} links to {link}"
 
 
