@@ -2,6 +2,7 @@
 #   make quickstart   raw text -> vocabulary -> data -> pretraining -> hub modules (about 14 minutes)
 #   make test         formatter, linter and test suite
 #   make test-peers   tests that transformers and keras-hub can load converted models
+#   make docs         the documentation site, in build/site
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -9,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 
 PEERS := $(VENV)-peers
 
-.PHONY: quickstart test test-peers lint clean
+.PHONY: quickstart test test-peers docs lint clean
 .DELETE_ON_ERROR:
 
 $(INSTALLED): setup.py pyproject.toml constraints.txt
@@ -34,6 +35,14 @@ $(PEERS)/.installed: $(INSTALLED)
 
 test-peers: $(PEERS)/.installed
 	$(PEERS)/bin/python -m pytest tests/convert/peers_test.py
+
+$(VENV)/.docs: $(INSTALLED)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[test,docs]'
+	@touch $@
+
+# Material for MkDocs announces MkDocs 2 at every build unless the variable is set.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""Reports the results of `benchmarks.inference` as text, in docs/performance.md and as a chart."""
+"""Writes the results of `benchmarks.inference` as text, as a page of the site and as a chart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from benchmarks.systems import OURS
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "inference.json"
-PAGE = ROOT / "docs" / "performance.md"
+# The page holds tables only; docs/performance.md explains them.
+PAGE = ROOT / "docs" / "performance_tables.md"
 CHART = PAGE.with_name("performance.png")
 
 
@@ -35,14 +36,14 @@ def tables(results: Mapping[str, Any]) -> str:
 
 
 def write(results: Mapping[str, Any]) -> Path:
-    """Writes tables and chart to docs/performance.md, and returns its path."""
-    put("benchmarks.inference", f"![Real tokens per second]({CHART.name})\n\n{tables(results)}")
+    """Writes the tables and the chart, and returns the path of the page."""
+    put("benchmarks.inference", f"![Real tokens a second]({CHART.name})\n\n{tables(results)}")
     _draw(results)
     return PAGE
 
 
 def put(module: str, text: str) -> None:
-    """Writes a text to docs/performance.md, between the two comments of a module."""
+    """Replaces the text between the two marks of a module on the page."""
     begin, end = f"<!-- {module} -->", f"<!-- end of {module} -->"
     page = PAGE.read_text(encoding="utf-8")
     before, after = page.split(begin)[0], page.split(end)[1]
@@ -63,8 +64,10 @@ def _shape_table(name: str, shape: Mapping[str, Any]) -> str:
         best = shape["operations"] / statistics.median(products) / 1e9
         rate = f"; matrix products alone {best:.0f} GFLOP/s"
     lines = [
-        f"**{name}**: {shape['tokens']} real tokens of {shape['positions']} positions "
-        f"({share:.0%}){rate}; {len(seconds[OURS])} rounds, {shape['measured']}",
+        f"### {name}",
+        "",
+        f"{shape['tokens']} real tokens of {shape['positions']} positions "
+        f"({share:.0%}){rate}; {len(seconds[OURS])} rounds, {shape['measured']}.",
         "",
         f"| system | ms per call | real tokens/s | time / {OURS} | of the limit | difference |",
         "|---|---|---|---|---|---|",
@@ -86,7 +89,9 @@ def _shape_table(name: str, shape: Mapping[str, Any]) -> str:
 
 def _cost_table(shapes: Mapping[str, Any]) -> str:
     lines = [
-        f"**Cost of {OURS}** by real tokens; if cost is linear, the last column is constant",
+        f"### Cost of {OURS} by real tokens",
+        "",
+        "If time grew in proportion to real tokens, the last column would be constant.",
         "",
         "| batch | real tokens | ms per call | microseconds per real token |",
         "|---|---|---|---|",
@@ -100,7 +105,9 @@ def _cost_table(shapes: Mapping[str, Any]) -> str:
 
 def _loading_table(loading: Mapping[str, Mapping[str, float]]) -> str:
     lines = [
-        "**Loading**, including the import of libraries, and the first call",
+        "### Loading and the first call",
+        "",
+        "Loading includes the import of the libraries.",
         "",
         "| system | load, s | first call, s |",
         "|---|---|---|",

@@ -10,15 +10,8 @@ from albert_tf.serving import signatures
 from tests.support.paths import ROOT
 
 PAGES = [
-    "README.md",
-    "experiments/README.md",
-    "export/README.md",
-    "docs/fine_tuning.md",
-    "docs/pretraining_data.md",
-    "docs/multiple_choice.md",
-    "docs/question_answering.md",
-    "docs/running.md",
-    "docs/tagging.md",
+    *("README.md", "CONTRIBUTING.md", "experiments/README.md", "export/README.md"),
+    *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md"))),
 ]
 
 
@@ -28,9 +21,8 @@ def blocks(page, language):
 
 
 def commands():
-    lines = (
-        line for page in PAGES for block in blocks(page, "shell") for line in block.splitlines()
-    )
+    text = "\n".join(block for page in PAGES for block in blocks(page, "shell"))
+    lines = text.replace("\\\n", " ").splitlines()
     return [line for line in lines if line.startswith("albert-tf ")]
 
 

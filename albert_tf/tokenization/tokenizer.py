@@ -39,10 +39,11 @@ class AlbertTokenizer:
     (see digit_comma.py). Text such as "[MASK]" is treated as ordinary text, unless the rules are
     "hugging_face". A tokenizer can be pickled.
 
-    Example:
-      tokenizer = AlbertTokenizer("30k-clean.model")
-      tokenizer.tokenize("Hello, world")            # ["▁hello", ",", "▁world"]
-      tokenizer(["one text", "another"])            # {"input_word_ids": int32 [2, S], ...}
+    ```python
+    tokenizer = AlbertTokenizer("30k-clean.model")
+    tokenizer.tokenize("Hello, world")  # ["▁hello", ",", "▁world"]
+    tokenizer(["one text", "another"])  # {"input_word_ids": int32 [2, S], ...}
+    ```
 
     Args:
       model_file: a SentencePiece model. If `<stem>.preprocess.json` exists beside it, that file

@@ -1,19 +1,18 @@
-"""The tables of the README hold what the one table of signatures holds."""
+"""The tables of docs/contracts.md are those of `signatures`."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-from albert_tf.export import hub_encoder
 from albert_tf.serving import signatures
+from tests.support.paths import ROOT
 
-README = Path(hub_encoder.__file__).with_name("README.md").read_text(encoding="utf-8")
+CONTRACTS = (ROOT / "docs/contracts.md").read_text(encoding="utf-8")
 
 
 def rows(section):
-    """The signature tables of a section as they stand: name, inputs, outputs."""
-    text = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    """The rows of a section's table of signatures: name, inputs, outputs."""
+    text = CONTRACTS.split(f"\n## {section}\n")[1].split("\n## ")[0]
     table = text.split("| signature |")[1].split("\n\n")[0]
     cells = re.findall(r"^\| `(\w+)` \|(.*?)\|(.*?)\|$", table, re.MULTILINE)
     return [tuple(cell.strip() for cell in row) for row in cells]
@@ -21,7 +20,7 @@ def rows(section):
 
 @pytest.mark.parametrize(
     ("section", "table"),
-    [("Encoder", signatures.ENCODER), ("Preprocessor", signatures.PREPROCESSOR)],
+    [("Hub encoder", signatures.ENCODER), ("Preprocessor", signatures.PREPROCESSOR)],
 )
 def test_signatures(section, table):
     def text(specs):
@@ -34,4 +33,4 @@ def test_signatures(section, table):
 
 def test_families():
     for family in signatures.FAMILIES:
-        assert "| " + " | ".join(f"`{name}`" for name in family) + " |" in README
+        assert "| " + " | ".join(f"`{name}`" for name in family) + " |" in CONTRACTS

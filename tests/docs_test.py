@@ -1,0 +1,133 @@
+"""Links of the pages, and the hooks that generate pages of the site.
+
+`make docs` checks the site as a whole; these tests run without MkDocs.
+"""
+
+import json
+import re
+
+import pytest
+
+from tests.support.paths import ROOT
+
+TOP = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "export/README.md", "experiments/README.md"]
+PAGES = [*TOP, *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md")))]
+
+# Pages that docs/hooks/ generates, from commands and from other files.
+GENERATED = ["docs/commands/", "docs/exporting.md", "docs/recipes.md", "docs/changelog.md"]
+
+
+def prose(page):
+    """The text of a page without its code blocks."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def links(text):
+    return re.findall(r"\[[^\[\]]*\]\(([^()\s]+)\)", text)
+
+
+def anchors(text):
+    """The anchors of the headings, as GitHub and MkDocs form them."""
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    slugs = [re.sub(r"[^\w\s-]", "", title).strip().lower() for title in titles]
+    return {re.sub(r"\s+", "-", slug) for slug in slugs}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_relative_links_lead_to_files_and_headings(page):
+    for link in links(prose(page)):
+        if re.match(r"https?://|mailto:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = ((ROOT / page).parent / path).resolve() if path else ROOT / page
+        name = str(target.relative_to(ROOT))
+        if any(name.startswith(generated) for generated in GENERATED):
+            continue
+        assert target.exists(), f"{page} links to {link}"
+        of_the_reference = anchor.startswith("albert_tf.")  # made from docstrings
+        if anchor and target.suffix == ".md" and not of_the_reference:
+            assert anchor in anchors(prose(name)), f"{page} links to {link}"
+
+
+def test_the_test_sees_links_and_anchors():
+    text = "# One title\n\n## A `b_c`, and d\n[x](a.md#b), [y `z`](../c.py) and ![p](q.png)"
+    assert links(text) == ["a.md#b", "../c.py", "q.png"]
+    assert anchors(text) == {"one-title", "a-b_c-and-d"}
+
+
+def test_every_page_is_in_the_navigation():
+    navigation = re.findall(r"[\w/]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert len(navigation) == len(set(navigation))
+    pages = {page.removeprefix("docs/") for page in PAGES if page.startswith("docs/")}
+    assert pages <= set(navigation)
+
+
+def test_the_site_fetches_nothing_from_elsewhere():
+    for path in [ROOT / "mkdocs.yml", *(ROOT / "docs/assets").iterdir()]:
+        addresses = re.findall(r"https?://[^\s\"')]+", path.read_text(encoding="utf-8"))
+        assert set(addresses) <= {"http://www.w3.org/2000/svg"}, path
+
+
+def test_the_version_is_that_of_the_citation_and_the_changelog():
+    from albert_tf.version import __version__
+
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {__version__}\n" in citation
+    assert f"\n## {__version__} (" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def hook(name):
+    pytest.importorskip("mkdocs", reason="pip install albert-tf[docs]")
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/hooks/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_command_reference_has_every_command_and_flag():
+    from albert_tf.cli.main import COMMANDS
+
+    commands = hook("commands")
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for name in COMMANDS:
+        assert commands.page(name).startswith(f"# albert-tf {name}\n")
+        assert f"commands/{name}.md" in navigation, name
+    train = commands.page("train")
+    assert "| `--model_dir MODEL_DIR` (required) |" in train and "--helpfull" not in train
+    assert "\n## albert-tf export lite\n" in commands.page("export")
+
+
+def test_a_notebook_becomes_a_page_with_its_stored_outputs():
+    picture = "aGVsbG8="
+    cells = [
+        dict(cell_type="markdown", source=["# A title\n", "\n", "What it\n", "shows.\n\nMore."]),
+        dict(
+            cell_type="code",
+            source="print(1)",
+            outputs=[
+                dict(output_type="stream", text=["\x1b[31m1\x1b[0m\n"]),
+                dict(output_type="display_data", data={"image/png": picture, "text/plain": "x"}),
+            ],
+        ),
+    ]
+    notebook = json.loads(json.dumps(dict(cells=cells)))
+    notebooks = hook("notebooks")
+    assert notebooks.heading(notebook, "name") == ("A title", "What it shows.")
+    text, pictures = notebooks.page(notebook, "name")
+    assert "```python\nprint(1)\n```" in text and "\n1\n```" in text and "\x1b" not in text
+    assert "![output](name_1.png)" in text and pictures == {"name_1.png": b"hello"}
+
+
+@pytest.mark.parametrize("page", ["docs/index.md", "docs/hub.md", "docs/converting.md"])
+def test_python_snippets_run_in_order(page, quickstart_folder, monkeypatch):
+    monkeypatch.chdir(quickstart_folder.parent)
+    text = (ROOT / page).read_text(encoding="utf-8")
+    snippets = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names = {}
+    for snippet in snippets:
+        snippet = snippet.replace('"albert_base_v2/"', f'"{quickstart_folder.name}/run"')
+        exec(compile(snippet, page, "exec"), names)
+    assert snippets
