@@ -1,8 +1,8 @@
 """Run a fine-tuned model on files or on standard input.
 
-    albert-tf predict --model_dir runs/mine --input new.csv --output answers.jsonl
-    echo 'a fine film' | albert-tf predict --model_dir runs/mine
-    echo 'It is a [MASK] film.' | albert-tf predict --model_dir albert_base_v2/
+    albert-tf predict --model runs/mine --input new.csv --output answers.jsonl
+    echo 'a fine film' | albert-tf predict --model runs/mine
+    echo 'It is a [MASK] film.' | albert-tf predict --model albert_base_v2/
 
 The task of the model determines the predictions: classes or numbers for texts, answer spans for
 questions, labels for words, or the chosen option. A pretrained model fills in each [MASK].
@@ -26,7 +26,8 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `albert-tf predict`."""
     parser.add_argument(
-        "--model_dir",
+        *("--model", "--model_dir"),
+        dest="model_dir",
         required=True,
         metavar="MODEL",
         help="folder of a run, whose best checkpoint is used if there is one, or a model with a "
