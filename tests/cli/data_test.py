@@ -61,7 +61,7 @@ def test_json_lines_can_be_built_on_beam_without_sentence_order(tmp_path, capsys
     other = VOCAB.replace("spm", "spm_cased")  # the same size, but different pieces
     for action in ("stats", "show"):
         assert command(action, "--input", files, "--vocab", other) == 2
-        assert "made with another one of 1000 pieces" in capsys.readouterr().err
+        assert "built with another vocabulary, of 1000 pieces" in capsys.readouterr().err
 
 
 def test_show_reads_records_of_the_original_script(capsys):
