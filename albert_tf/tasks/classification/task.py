@@ -109,7 +109,7 @@ class ClassificationTask(FineTuningTask):
         if config.glue:
             labels = glue.layout(config.glue).labels
             return ("classification", labels) if labels else ("regression", ())
-        if self.start.goes_on or not (config.train_data.input_path or config.train_data.tfds_name):
+        if self.start.resumes or not (config.train_data.input_path or config.train_data.tfds_name):
             return self._problem_of_weights()
         rows = self._rows(config.train_data, labelled=True)
         values = [row.label for row in rows]

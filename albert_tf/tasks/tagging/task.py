@@ -87,7 +87,7 @@ class TaggingTask(FineTuningTask):
         if config.labels:
             return tuple(config.labels)
         of_weights = found.labels if found and found.task == "tagging" else ()
-        if self.start.goes_on or not config.train_data.input_path:
+        if self.start.resumes or not config.train_data.input_path:
             if not of_weights:
                 raise InputError(
                     "Labels are found in the training data or lie with fine-tuned weights. "
