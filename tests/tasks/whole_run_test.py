@@ -89,7 +89,7 @@ def test_evaluating_a_run_gives_its_last_metrics(runs, name, capsys):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("squad1", '{"data": []}', "A file of questions must hold some. Received '.*bad.json'"),
+        ("squad1", '{"data": []}', "questions must not be empty. Received '.*bad.json'"),
         ("swag", "sent1,sent2,ending0,ending1,ending2,ending3,label\n", "none in '.*bad.csv'"),
         ("swag", "sent1,sent2,ending0,ending1,ending2,ending3,label\na,b\n", "line 2"),
         ("tagging", "-DOCSTART- O\n\n", "none in '.*bad.txt'"),
