@@ -72,8 +72,7 @@ class TaskModel(tf_keras.Model):
         """Loads a saved model; adds a new head if only an encoder was saved.
 
         Args:
-          path_or_handle: a folder or checkpoint in any format that `albert_tf.convert` reads, or a
-            handle.
+          path_or_handle: a folder or checkpoint in any format of `albert_tf.formats`, or a handle.
           config: replaces the saved config; needed for folders without one.
           allow_partial: whether to load weights and model that do not match completely.
           **kwargs: arguments of the constructor. Pass those that describe the head if only an

@@ -52,8 +52,8 @@ def without_server_padding(ids: tf.Tensor, mask: tf.Tensor, cls_id: int) -> tf.T
     """
     same = tf.cast(tf.equal(ids, cls_id), mask.dtype)  # [..., S]
     tail = tf.math.cumprod(same, axis=-1, reverse=True)  # 1 where only [CLS] follows
-    begins, behind = same[..., :1], tf.zeros_like(mask[..., :1])
-    padded = tf.concat([behind, tail[..., 1:] * begins], axis=-1)
+    begins, zero = same[..., :1], tf.zeros_like(mask[..., :1])
+    padded = tf.concat([zero, tail[..., 1:] * begins], axis=-1)
     return mask * (1 - padded)
 
 

@@ -1,4 +1,4 @@
-"""The evaluations of a fine-tuning run: selects and reports the best one."""
+"""Collects the evaluations of a fine-tuning run, and selects and reports the best one."""
 
 from __future__ import annotations
 

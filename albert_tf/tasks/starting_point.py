@@ -49,9 +49,10 @@ def find(
     """Returns the starting point of a run.
 
     Args:
-      init_from: a folder, checkpoint or handle in any format that `albert_tf.convert` reads.
+      init_from: a folder, checkpoint or handle in any format of `albert_tf.formats`.
       from_scratch: whether to start from random weights.
-      model: the sizes for random weights; otherwise the defaults, or the sizes of the weights.
+      model: the sizes for random weights. With other weights, it must have the default sizes or
+        those of the weights.
       vocab_file: a SentencePiece model; "" for the one stored with the weights.
       folder: the folder of the run; a checkpoint in it takes precedence over `init_from`.
 

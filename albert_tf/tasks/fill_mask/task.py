@@ -95,7 +95,8 @@ class FillMaskTask(FineTuningTask):
     def losses(self, labels: Tensors, outputs: Any) -> tf.Tensor:
         """Raises `InputError`, because this task cannot be trained."""
         raise InputError(
-            "The fill_mask task cannot be trained. Received it as TASK. Run a pretraining recipe."
+            "A model for fill_mask is trained by pretraining only. Received a fill_mask task to "
+            "train. Run a pretraining recipe instead."
         )
 
     def kept(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -105,7 +106,7 @@ class FillMaskTask(FineTuningTask):
 
     @property
     def metric(self) -> str:
-        """ "", because texts to fill have no labels."""
+        """Empty, because texts to fill have no labels."""
         return ""
 
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:

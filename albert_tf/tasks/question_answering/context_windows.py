@@ -21,13 +21,13 @@ class Windows(NamedTuple):
     Attributes:
       begin: the position of the first context token in each row of ids.
       index: the index of the context token at each place, int32 [W, C].
-      there: whether there is a token at each place, bool [W, C].
+      exists: whether there is a token at each place, bool [W, C].
       widest: whether this is the widest window for the token, bool [W, C].
     """
 
     begin: tf.Tensor
     index: tf.Tensor
-    there: tf.Tensor
+    exists: tf.Tensor
     widest: tf.Tensor
 
 
@@ -46,10 +46,10 @@ def cut(count: tf.Tensor, query: tf.Tensor, seq_length: int, doc_stride: int) ->
     firsts = tf.range(1 + (more + step - 1) // step) * step  # [W]
     lengths = tf.minimum(firsts + capacity, count) - firsts
     places = tf.range(tf.reduce_max(lengths))  # [C]
-    there = places < lengths[:, tf.newaxis]  # [W, C]
-    index = tf.where(there, firsts[:, tf.newaxis] + places, 0)
-    widest = _widest(lengths[:, tf.newaxis], index, there, count)
-    return Windows(tf.size(query) + 2, index, there, widest)
+    exists = places < lengths[:, tf.newaxis]  # [W, C]
+    index = tf.where(exists, firsts[:, tf.newaxis] + places, 0)
+    widest = _widest(lengths[:, tf.newaxis], index, exists, count)
+    return Windows(tf.size(query) + 2, index, exists, widest)
 
 
 def rows(
@@ -63,7 +63,7 @@ def rows(
       tokens: the tokens of the context, int32 [T].
       special: the special ids.
     """
-    lengths = tf.reduce_sum(tf.cast(windows.there, tf.int32), 1, keepdims=True)  # [W, 1]
+    lengths = tf.reduce_sum(tf.cast(windows.exists, tf.int32), 1, keepdims=True)  # [W, 1]
     front = tf.concat([[special.cls], query, [special.sep]], 0)
     front = tf.tile(front[tf.newaxis], [tf.size(lengths), 1])
     places = tf.range(tf.shape(windows.index)[1] + 1)  # [C + 1]
@@ -96,8 +96,8 @@ def texts(
     """
     begins, limits = (tf.gather(places, windows.index) for places in tokens)  # [W, C]
     size = tf.cast(tf.strings.length(context), tf.int64)
-    begins = tf.minimum(tf.reduce_min(tf.where(windows.there, begins, size), 1), size)  # [W]
-    limits = tf.maximum(tf.reduce_max(tf.where(windows.there, limits, 0), 1), begins)
+    begins = tf.minimum(tf.reduce_min(tf.where(windows.exists, begins, size), 1), size)  # [W]
+    limits = tf.maximum(tf.reduce_max(tf.where(windows.exists, limits, 0), 1), begins)
     # `substr` copies its input for each span, so it gets the text of a window, not the context.
     parts = tf.map_fn(
         lambda part: tf.strings.substr(context, part[0], part[1] - part[0]),
@@ -111,14 +111,14 @@ def texts(
     return tf.strings.strip(spans)
 
 
-def _widest(lengths: tf.Tensor, index: tf.Tensor, there: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+def _widest(lengths: tf.Tensor, index: tf.Tensor, exists: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     """Returns `Windows.widest` for windows with the given lengths, int32 [W, 1]."""
     windows, places = tf.meshgrid(*map(tf.range, tf.unstack(tf.shape(index))), indexing="ij")
     scores = tf.cast(tf.minimum(places, lengths - 1 - places), tf.float64)  # [W, C]
     # As in the original, a longer window wins a tie, then an earlier one.
-    scores = tf.where(there, scores + 0.01 * tf.cast(lengths, tf.float64), -1.0)
+    scores = tf.where(exists, scores + 0.01 * tf.cast(lengths, tf.float64), -1.0)
     most = tf.math.unsorted_segment_max(scores, index, count)  # [T]
-    best = there & tf.equal(scores, tf.gather(most, index))
+    best = exists & tf.equal(scores, tf.gather(most, index))
     candidates = tf.where(best, windows, windows.dtype.max)
     first = tf.math.unsorted_segment_min(candidates, index, count)  # [T]
     return best & tf.equal(tf.gather(first, index), windows)

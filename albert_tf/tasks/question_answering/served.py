@@ -221,7 +221,7 @@ class ServedQuestionAnswering(ServedTask):
         count = tf.shape(windows.index)[1]  # C
         starts, ends = (x[:, begin : begin + count] for x in (starts, ends))  # [W, C]
         starts = tf.where(windows.widest, starts, _NEVER)
-        ends = tf.where(windows.there, ends, _NEVER)
+        ends = tf.where(windows.exists, ends, _NEVER)
         ends = tf.pad(ends, [[0, 0], [0, longest]], constant_values=tf.constant(_NEVER, tf.float64))
         more = tf.range(longest)  # [A]
         after = tf.range(count)[:, tf.newaxis] + more  # [C, A]
@@ -285,7 +285,7 @@ class ServedJointQuestionAnswering(ServedQuestionAnswering):
         starts = outputs["start_top_index"][:, :, tf.newaxis] - windows.begin + tf.zeros_like(ends)
         scores = tf.cast(outputs["start_top_log_probs"], tf.float64)[:, :, tf.newaxis]
         scores += tf.cast(outputs["end_top_log_probs"], tf.float64)  # [W, K, L]
-        count = tf.reduce_sum(tf.cast(windows.there, tf.int32), 1)[:, tf.newaxis, tf.newaxis]
+        count = tf.reduce_sum(tf.cast(windows.exists, tf.int32), 1)[:, tf.newaxis, tf.newaxis]
         allowed = (starts >= 0) & (starts <= ends) & (ends < count)
         allowed &= ends - starts < self._settings.max_answer_length
         places = tf.where(allowed, starts, 0)

@@ -97,7 +97,7 @@ class QuestionAnsweringTask(FineTuningTask):
 
     # === Files ===
     def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
-        """Reads and tokenises files into one example a window; see `FineTuningTask.read`."""
+        """Reads and tokenises files; each window is an example. See `FineTuningTask.read`."""
         config = self.task_config
         for name in self.COUNTS:
             if getattr(config, name) < 1:
