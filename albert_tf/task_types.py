@@ -1,8 +1,8 @@
 """The table of tasks, and `TaskDescription`, which a fine-tuned model keeps as task.json.
 
-`TaskType` is the only table keyed by task. A row names the classes of a task as text,
-"package.module:Class", because this module is imported by readers of weights, which know no model.
-`register` adds a task from outside the package:
+This is the only table keyed by task; each row is a `TaskType`. A row names its classes as strings,
+"package.module:Class", because the readers of weight formats import this module and must not import
+a model. `register` adds a task from outside the package:
 
 ```python
 task_types.register(
@@ -37,11 +37,11 @@ class HeadWeight(NamedTuple):
     """A weight that a task adds to the encoder.
 
     Attributes:
-      name: its path below the layer `head` of the model, such as "kernel".
-      shape: letters as in `formats.names`: H hidden size, D twice that, L labels; or digits.
-      tf1: the variable of the original graph; None where the original has no such head.
-      hugging_face: the key in model.safetensors; None where transformers has no such head.
-      tf1_transposed: whether the original stores the transposed matrix.
+      name: the path of the weight below the model's `head` layer, such as "kernel".
+      shape: digits, or letters as in `formats.names`: H hidden size, D twice that, L labels.
+      tf1: the variable in the original graph; None if the original has no such head.
+      hugging_face: the key in model.safetensors; None if transformers has no such head.
+      tf1_transposed: whether the original stores the matrix transposed.
     """
 
     name: str
@@ -57,13 +57,13 @@ def dense_head(
     tf1_bias: str | None = None,
     hugging_face: str | None = None,
 ) -> tuple[HeadWeight, HeadWeight]:
-    """Returns the weights of one dense layer, the head of most tasks.
+    """Returns the weights of a single dense layer, which is the head of most tasks.
 
     Args:
-      shape: of the kernel, two letters.
+      shape: the shape of the kernel as two letters.
       tf1_kernel: the kernel's variable in the original graph, which stores it transposed.
-      tf1_bias: the bias's variable.
-      hugging_face: the layer in transformers.
+      tf1_bias: the bias variable in the original graph.
+      hugging_face: the name of the layer in transformers.
     """
     weight, bias = (
         (f"{hugging_face}.weight", f"{hugging_face}.bias") if hugging_face else (None,) * 2
@@ -79,14 +79,14 @@ class TaskType:
     """A row of the table.
 
     Attributes:
-      name: as in task.json.
-      model: the `TaskModel`, as "package.module:Class".
-      task: the `FineTuningTask`, likewise.
-      served: the `ServedTask` that exports write, likewise.
-      head: weights that the task adds; empty if it uses a head of pretraining.
-      hugging_face: the class of transformers; "" if it has none.
-      uses_pooler: whether the model reads the pooled output. Without it, the pooler is not trained,
-        and weights without one are complete.
+      name: the name of the task in task.json.
+      model: the `TaskModel` class, as "package.module:Class".
+      task: the `FineTuningTask` class, in the same form.
+      served: the `ServedTask` class that is exported, in the same form.
+      head: the weights that the task adds; empty if it uses a pretraining head.
+      hugging_face: the class in transformers; "" if transformers has none.
+      uses_pooler: whether the model reads the pooled output. If not, the pooler is not trained, and
+        weights without a pooler are complete.
     """
 
     name: str
@@ -99,17 +99,17 @@ class TaskType:
 
     @property
     def model_class(self) -> Any:
-        """The class of the model, imported at first use."""
+        """The model class, imported on first use."""
         return _load(self.model)
 
     @property
     def task_class(self) -> Any:
-        """The class of the task, imported at first use."""
+        """The task class, imported on first use."""
         return _load(self.task)
 
     @property
     def served_class(self) -> Any:
-        """The class of the exported task, imported at first use."""
+        """The served class, imported on first use."""
         return _load(self.served)
 
     @property
@@ -145,9 +145,9 @@ def _builtin(
     )
 
 
-# run_classifier.py, and run_race.py with one output.
+# From run_classifier.py; run_race.py has the same head with one output.
 _CLASSIFIER = dense_head("HL", "output_weights", "output_bias", "classifier")
-# squad_utils.py:create_v2_model; no other library has this head.
+# From squad_utils.py:create_v2_model; no other library has this head.
 _JOINT_HEAD = (
     HeadWeight("start/kernel", "H1", "start_logits/dense/kernel"),
     HeadWeight("start/bias", "1", "start_logits/dense/bias"),
@@ -162,7 +162,7 @@ _JOINT_HEAD = (
     HeadWeight("impossible/kernel", "H1", "answer_class/dense_1/kernel"),
 )
 
-# A class of transformers, or a head of the original, is read as the first row that has it.
+# Where several rows share a transformers class or an original head, readers choose the first.
 _TYPES: dict[str, TaskType] = {
     row.name: row
     for row in (
@@ -223,15 +223,15 @@ _TYPES: dict[str, TaskType] = {
 
 
 def register(task_type: TaskType) -> None:
-    """Adds a task, or replaces one that was registered under the same name from outside.
+    """Adds a task, or replaces a registered task of the same name.
 
     Raises:
-      InputError: the name is one of the package's own tasks.
+      InputError: the name is that of a built-in task.
     """
     if task_type.name in _BUILTIN:
         raise InputError(
-            f"A registered task must have a new name. Received {task_type.name!r}, which is "
-            "built in. Choose another name."
+            "A registered task must not have the name of a built-in task. Received "
+            f"{task_type.name!r}. Choose another name."
         )
     _TYPES[task_type.name] = task_type
 
@@ -240,12 +240,12 @@ _BUILTIN = frozenset(_TYPES)
 
 
 def names() -> tuple[str, ...]:
-    """Returns the names of all tasks, those of the package first."""
+    """Returns the names of all tasks, built-in tasks first."""
     return tuple(_TYPES)
 
 
 def all_types() -> tuple[TaskType, ...]:
-    """Returns all rows, those of the package first."""
+    """Returns all rows, built-in tasks first."""
     return tuple(_TYPES.values())
 
 
@@ -256,7 +256,7 @@ def get(name: str) -> TaskType:
       InputError: there is no such task.
     """
     if name not in _TYPES:
-        raise InputError(f"A task must be known. Received {name!r}. {closest(str(name), _TYPES)}")
+        raise InputError(f"Unknown task. Received {name!r}. {closest(str(name), _TYPES)}")
     return _TYPES[name]
 
 
@@ -265,9 +265,9 @@ class TaskDescription:
     """The task of a model, the names of its outputs, and how its inputs were made.
 
     Attributes:
-      task: a name in the table.
-      labels: names of the outputs in their order; empty where outputs have none.
-      settings: what prediction needs again, such as column names and the longest sequence.
+      task: the name of a row in the table.
+      labels: the names of the outputs, in order; empty if the outputs have no names.
+      settings: the settings that prediction needs, such as column names and the sequence length.
     """
 
     task: str
@@ -275,20 +275,20 @@ class TaskDescription:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raises `InputError` for the first rule that is broken."""
+        """Raises `InputError` for the first broken rule."""
         object.__setattr__(self, "labels", tuple(self.labels))
         get(self.task)
         if len(set(self.labels)) != len(self.labels):
-            raise InputError(f"Labels must differ from each other. Received {list(self.labels)}.")
+            raise InputError(f"Labels must be unique. Received {list(self.labels)}.")
 
     @classmethod
     def of_classifier(cls, labels: tuple[str, ...]) -> TaskDescription:
-        """Returns the task of a classification head: a head with one output is a regression."""
+        """Returns the task of a classification head; a head with one output is for regression."""
         return cls("classification", labels) if len(labels) > 1 else cls("regression")
 
     @property
     def type(self) -> TaskType:
-        """The row of the task."""
+        """The row of the task in the table."""
         return get(self.task)
 
     @classmethod
@@ -296,7 +296,8 @@ class TaskDescription:
         """Reads a task.json.
 
         Raises:
-          InputError: the file is missing, is not a JSON object of known keys, or breaks a rule.
+          InputError: the file is missing, is not a JSON object with known keys only, or breaks a
+            rule.
         """
         path = existing(path, "A task description")
         fields = [field.name for field in dataclasses.fields(cls)]
@@ -309,14 +310,14 @@ class TaskDescription:
             ) from error
         if unknown or "task" not in values:
             raise InputError(
-                f"A task description must have the key 'task' and no keys but {fields}. Received "
-                f"{sorted(values)} in '{path}'."
+                f"A task description must have the key 'task' and no keys other than {fields}. "
+                f"Received {sorted(values)} in '{path}'."
             )
         return cls(**values)
 
     @classmethod
     def beside(cls, folder: str | os.PathLike) -> TaskDescription | None:
-        """Returns the description in a folder, or None if it has none."""
+        """Returns the task description in a folder, or None if there is none."""
         path = Path(folder) / FILE
         return cls.from_json_file(path) if path.is_file() else None
 

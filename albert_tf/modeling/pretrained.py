@@ -1,6 +1,6 @@
-"""Puts the weights of any format into a live model: `from_pretrained` and `assign`.
+"""Loads weights of any format into a model: `from_pretrained` and `assign`.
 
-`assign` is strict on both sides: every weight must have its variable, every variable its weight.
+`assign` is strict: each weight must have a variable, and each variable must have a weight.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from albert_tf.formats.mapping import shortened
 from albert_tf.formats.source import Source
 
 Model = TypeVar("Model")
-# Arguments of the encoder that change its numbers, but no shape: encoder name, config name.
+# Encoder arguments that change the outputs but no shape, with their names in the config.
 _UNSHAPED = {
     "num_layers": "num_hidden_layers",
     "num_attention_heads": "num_attention_heads",
@@ -39,13 +39,13 @@ def from_pretrained(
     """Returns `build(config)` with the weights of a released, converted or trained model.
 
     Args:
-      build: makes the model.
-      path_or_handle: a folder or checkpoint of any known format, or a handle.
-      config: in place of the one that lies there; for folders without one.
-      allow_partial: whether names may be left over on either side.
+      build: takes the config and returns the model.
+      path_or_handle: a folder or checkpoint in any known format, or a handle.
+      config: replaces the saved config; needed for folders without one.
+      allow_partial: whether to load weights and model that do not match completely.
 
     Raises:
-      InputError: as `load` and `assign`.
+      InputError: see `load` and `assign`.
     """
     source = load(path_or_handle, config)
     model = build(source.config)
@@ -55,15 +55,15 @@ def from_pretrained(
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What `assign` did.
+    """The result of `assign`.
 
     Attributes:
-      assigned: our names of the weights that were set.
-      left: weights of heads that the source has and the model has no place for.
-      unset: variables of the model that the source has no weight for.
-      unread: names in the source that no row of the table knows.
-      skipped: what is no weight of the model, counted by kind.
-      notes: from the source.
+      assigned: the weights that were assigned, by our names.
+      left: weights of heads that the source has and the model lacks.
+      unset: variables of the model for which the source has no weight.
+      unread: names in the source that the table of names does not contain.
+      skipped: the number of entries that are not weights of the model, by kind.
+      notes: the notes of the source.
     """
 
     assigned: tuple[str, ...]
@@ -78,15 +78,16 @@ def assign(model: tf_keras.layers.Layer, source: Source, allow_partial: bool = F
     """Sets the variables of `model` from `source`.
 
     Args:
-      model: an `AlbertEncoder`, or a model with one as `encoder` and heads as `masked_lm`,
-        `sentence_order` and `head`. Heads of the source that the model lacks are left, not an
-        error, and so is a pooler that the source lacks and the model does not train.
-      source: what `load` returned.
-      allow_partial: set what there is instead of raising if names are left over on either side.
+      model: an `AlbertEncoder`, or a model with an `AlbertEncoder` as `encoder` and with heads
+        named `masked_lm`, `sentence_order` and `head`. It is not an error if the source has heads
+        that the model lacks, or if it lacks a pooler that the model does not train.
+      source: the result of `load`.
+      allow_partial: whether to assign the weights that match, instead of raising an error, if
+        weights are unused or variables are not initialised.
 
     Raises:
-      InputError: a weight of the source is unread, a variable of the model unset, or the model has
-        other sizes than the source. Nothing is set then.
+      InputError: a weight of the source is unused, a variable of the model is not initialised, or
+        the sizes of the model and the source differ. In these cases no variable is changed.
     """
     targets = _targets(model, source)
     if not allow_partial:
@@ -107,10 +108,10 @@ def assign(model: tf_keras.layers.Layer, source: Source, allow_partial: bool = F
     )
     if (report.unset or report.unread) and not allow_partial:
         raise InputError(
-            "Every weight must find its place. Received "
-            f"'{source.path}' ({source.format}): {_side('unread', report.unread)}; in the model "
-            f"{_side('unset', report.unset)}. Pass allow_partial (--allow_partial) to go on "
-            "without them; what is unset then keeps its random values."
+            f"Weights and model do not match: {_listed('weight', 'unused', report.unread)}, "
+            f"{_listed('variable', 'not initialised', report.unset)}. Received "
+            f"'{source.path}' ({source.format}). Pass allow_partial (--allow_partial) to load the "
+            "matching weights only; variables that are not initialised keep their random values."
         )
     _check_shapes(targets, source, report.assigned)
     for name in report.assigned:
@@ -122,8 +123,10 @@ def assign(model: tf_keras.layers.Layer, source: Source, allow_partial: bool = F
     return report
 
 
-def _side(what: str, found: tuple[str, ...]) -> str:
-    return f"{len(found)} {what}" + (f" ({shortened(found)})" if found else "")
+def _listed(noun: str, state: str, items: tuple[str, ...]) -> str:
+    """Returns text such as "2 weights unused (a, b)"."""
+    plural = "" if len(items) == 1 else "s"
+    return f"{len(items)} {noun}{plural} {state}" + (f" ({shortened(items)})" if items else "")
 
 
 def _root(model: tf_keras.layers.Layer) -> dict[str, Any]:
@@ -134,7 +137,7 @@ def _root(model: tf_keras.layers.Layer) -> dict[str, Any]:
 
 
 def _attribute(root: dict[str, Any], path: str) -> Any:
-    """Follows a path of the table's checkpoint column; None where the model has no such part."""
+    """Follows a path in the table's checkpoint column; returns None if there is no such part."""
     value: Any = root
     for part in path.split("/"):
         if isinstance(value, dict):
@@ -150,15 +153,15 @@ def _attribute(root: dict[str, Any], path: str) -> Any:
 
 def _targets(model: tf_keras.layers.Layer, source: Source) -> dict[str, tf.Variable]:
     root = _root(model)
-    found = {
+    variables = {
         weight.ours: _attribute(root, weight.places["checkpoint"].name)
         for weight in names.weights(source.config, source.task)
     }
-    return {name: variable for name, variable in found.items() if variable is not None}
+    return {name: variable for name, variable in variables.items() if variable is not None}
 
 
 def _unused(model: tf_keras.layers.Layer) -> set[int]:
-    """Returns the variables that no output of the model needs: a pooler that is not trained."""
+    """Returns the ids of variables that no output depends on: those of an untrained pooler."""
     pooler = _root(model)["encoder"].pooler_layer
     return set() if pooler.trainable else {id(variable) for variable in pooler.variables}
 
@@ -184,8 +187,8 @@ def _check_shapes(
     if misfits:
         raise InputError(
             "Weights must have the shapes of the model's variables. Received "
-            f"'{source.path}': {shortened(misfits, '; ')}. Build the model with the source's "
-            "config, as from_pretrained does."
+            f"'{source.path}': {shortened(misfits, '; ')}. Build the model from the config of the "
+            "source, as from_pretrained does."
         )
 
 
@@ -200,7 +203,7 @@ def _check_unshaped(model: tf_keras.layers.Layer, source: Source) -> None:
     ]
     if differing:
         raise InputError(
-            "The model must be built as the source was, or its numbers differ. Received "
-            f"{'; '.join(differing)} ('{source.path}'). Build the model with the source's config, "
-            "as from_pretrained does, or pass allow_partial."
+            "The model must have the architecture of the source, or its outputs differ. Received "
+            f"{'; '.join(differing)} ('{source.path}'). Build the model from the config of the "
+            "source, as from_pretrained does, or pass allow_partial."
         )

@@ -1,4 +1,4 @@
-"""`TaskModel`: what all models with a head for a task share."""
+"""`TaskModel`, the base class of all models with a task head."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ from albert_tf.modeling.layers import Dropout, build_parts
 from albert_tf.task_types import TaskDescription
 
 Model = TypeVar("Model", bound="TaskModel")
-# The original's rate in front of every classifier (run_classifier.py, run_race.py).
+# The dropout rate before every classifier of the original (run_classifier.py, run_race.py).
 DROPOUT = 0.1
 
 
 class TaskModel(tf_keras.Model):
-    """An encoder, dropout, and `head`, the layer that a task adds.
+    """An encoder, dropout, and `head`, the layer that the task adds.
 
     Attributes:
-      TASKS: names of `task_types` that the class is built for.
-      INPUT_AXES: of the token ids: batch and sequence; choices between them where there are any.
+      TASKS: the tasks in `task_types` that the class is built for.
+      INPUT_AXES: the axes of the token ids: batch and sequence, with choices in between if the task
+        has choices.
 
     Args:
-      config: of the encoder.
-      make_head: gives the added layer for the encoder.
-      dropout_rate: on what `head` takes; the encoder's own rates stand in `config`.
+      config: the encoder's config.
+      make_head: takes the encoder and returns the layer to add.
+      dropout_rate: the rate for the input of `head`; the encoder's own rates are in `config`.
       recompute: see `AlbertEncoder`.
     """
 
@@ -68,53 +69,53 @@ class TaskModel(tf_keras.Model):
         allow_partial: bool = False,
         **kwargs: Any,
     ) -> Model:
-        """Returns the model that lies there, or a new head on the encoder that lies there.
+        """Loads a saved model; adds a new head if only an encoder was saved.
 
         Args:
-          path_or_handle: a folder or checkpoint of any format of `albert_tf.convert`, or a handle.
-          config: in place of the one that lies there; for folders without one.
-          allow_partial: whether names may be left over on either side.
-          **kwargs: arguments of the constructor; those that describe the head must be given where
-            only an encoder lies there, and must not where the head lies there too.
+          path_or_handle: a folder or checkpoint in any format of `albert_tf.formats`, or a handle.
+          config: replaces the saved config; needed for folders without one.
+          allow_partial: whether to load weights and model that do not match completely.
+          **kwargs: arguments of the constructor. Pass those that describe the head if only an
+            encoder was saved, and omit them if the head was saved too.
 
         Raises:
-          InputError: nothing readable lies there, it is of another task, or it does not fit.
+          InputError: the source cannot be read, is a model for another task, or does not match.
         """
         source = load(path_or_handle, config)
         return cls.from_source(source, allow_partial, **kwargs)
 
     @classmethod
     def from_source(cls: type[Model], source: Source, allow_partial: bool, **kwargs: Any) -> Model:
-        """`from_pretrained` of what `convert.load` returned."""
+        """Does the same as `from_pretrained` for a source that `formats.load` returned."""
         if source.classifier_dropout is not None:
             kwargs.setdefault("dropout_rate", source.classifier_dropout)
-        found: TaskDescription | None = source.task
         if not cls.has_head(source):
             model = cls(source.config, **kwargs)
             pretrained.assign(model.encoder, source, allow_partial=allow_partial)
             return model
-        if found is None:
+        description: TaskDescription | None = source.task
+        if description is None:
             model = cls(source.config, **kwargs)
         else:
-            model = cls.from_description(source.config, found, **kwargs)
+            model = cls.from_description(source.config, description, **kwargs)
         pretrained.assign(model, source, allow_partial=allow_partial)
         return model
 
     @classmethod
     def has_head(cls, source: Source) -> bool:
-        """Whether `convert.load` found a head of this class, and not an encoder alone.
+        """Returns whether the source has a head of this class rather than only an encoder.
 
         Raises:
-          InputError: it found the head of another task.
+          InputError: the source has the head of another task.
         """
-        found: TaskDescription | None = source.task
-        if found is None or not found.type.head:
+        description: TaskDescription | None = source.task
+        if description is None or not description.type.head:
             return False
-        if found.task not in cls.TASKS:
+        if description.task not in cls.TASKS:
             raise InputError(
-                f"{cls.__name__} must be read from a model for {' or '.join(cls.TASKS)}. Received "
-                f"'{source.path}', a model for {found.task}. Use the class of that task, or start "
-                "a new head from its encoder: AlbertEncoder.from_pretrained reads it."
+                f"{cls.__name__} can only load a model for {' or '.join(cls.TASKS)}. Received "
+                f"'{source.path}', a model for {description.task}. Use the class for that task, or "
+                "load only its encoder with AlbertEncoder.from_pretrained and add a new head."
             )
         return True
 
@@ -122,7 +123,10 @@ class TaskModel(tf_keras.Model):
     def from_description(
         cls: type[Model], config: AlbertConfig, description: TaskDescription, **kwargs: Any
     ) -> Model:
-        """Returns a new model for a described task; a class whose head has a size overrides it."""
+        """Returns a new model for a task description.
+
+        A class whose head size depends on the task overrides this.
+        """
         return cls(config, **kwargs)
 
     @property
@@ -131,24 +135,26 @@ class TaskModel(tf_keras.Model):
 
     @property
     def checkpoint_items(self) -> dict[str, Any]:
-        """What a checkpoint holds besides the whole model, by Model Garden's names."""
+        """The parts that a checkpoint stores in addition to the model, by Model Garden's names."""
         return dict(encoder=self.encoder)
 
     def encode(self, features: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
-        """Returns the encoder's output that the head reads; labels and the like are left alone.
+        """Returns the encoder output that the head reads.
 
         Args:
-          features: at least `input_word_ids` int32 [B, S].
-          training: whether dropout is on.
+          features: at least `input_word_ids` int32 [B, S]; other entries, such as labels, are
+            ignored.
+          training: whether to apply dropout.
 
         Returns:
-          The pooled output [B, H]; of a task without the pooler, the sequence output [B, S, H].
+          The pooled output [B, H], or the sequence output [B, S, H] if the task does not use the
+          pooler.
         """
         known = (*inputs.NAMES, *inputs.ALIASES, *inputs.OPTIONAL_NAMES)
         features = {name: features[name] for name in known if name in features}
         if not self._uses_pooler:
             return self.encoder(features, training=training)["sequence_output"]
-        # The last block need not compute what nobody reads.
+        # Only the first position is read, so the last block computes only that one.
         return self.encoder(features, training=training, output_range=1)["pooled_output"]
 
     def get_config(self) -> dict[str, Any]:
@@ -156,13 +162,13 @@ class TaskModel(tf_keras.Model):
 
 
 class LabelModel(TaskModel):
-    """A `TaskModel` whose head is one dense layer with an output for each label.
+    """A `TaskModel` whose head is one dense layer with one output for each label.
 
     Args:
-      config: of the encoder.
-      num_classes: outputs of the head.
-      labels: their names; LABEL_0, LABEL_1, ... by default, as in transformers.
-      dropout_rate: in front of the head.
+      config: the encoder's config.
+      num_classes: the number of outputs of the head.
+      labels: the names of the outputs; LABEL_0, LABEL_1, ... by default, as in transformers.
+      dropout_rate: the rate for the input of the head.
     """
 
     HEAD: ClassVar[str] = "classifier"
@@ -177,15 +183,16 @@ class LabelModel(TaskModel):
     ) -> None:
         if num_classes is None and not labels:
             raise InputError(
-                f"A new {type(self).__name__} must know its outputs. Received neither num_classes "
-                "nor labels. Pass one of them."
+                f"A new {type(self).__name__} needs the number or the names of its outputs. "
+                "Received num_classes=None and no labels. Pass one of them."
             )
         count = num_classes or len(labels)
         names = tuple(labels or (f"LABEL_{index}" for index in range(count)))
         if len(names) != count:
             raise InputError(
-                f"There must be a label for each class. Received num_classes={num_classes} and "
-                f"labels={list(names)}."
+                "There must be one label for each class. Received "
+                f"num_classes={num_classes} and labels={list(names)}. Pass only one of them, or "
+                "make them agree."
             )
         super().__init__(config, dense(count, config, self.HEAD), dropout_rate, **kwargs)
         self.labels = names
@@ -194,7 +201,7 @@ class LabelModel(TaskModel):
     def from_description(
         cls: type[Model], config: AlbertConfig, description: TaskDescription, **kwargs: Any
     ) -> Model:
-        """Returns a new model with an output for each label; one for a task without labels."""
+        """Returns a new model with one output for each label, or one output without labels."""
         count = len(description.labels) or 1
         return cls(config, count, description.labels or None, **kwargs)
 
@@ -203,14 +210,14 @@ class LabelModel(TaskModel):
 
 
 def as_config(config: AlbertConfig | Mapping[str, Any]) -> AlbertConfig:
-    """Returns the config itself, or the one that a dict of its keys gives."""
+    """Returns the config itself, or builds it from a dict of its keys."""
     return config if isinstance(config, AlbertConfig) else AlbertConfig.from_dict(config)
 
 
 def dense(
     units: int, config: AlbertConfig | Mapping[str, Any], name: str
 ) -> Callable[[AlbertEncoder], tf_keras.layers.Dense]:
-    """Returns what makes a head of one dense layer; float32, as losses should be exact."""
+    """Returns a function that makes a dense head, in float32 so that losses are exact."""
     initializer = tf_keras.initializers.TruncatedNormal(stddev=as_config(config).initializer_range)
     return lambda _: tf_keras.layers.Dense(
         units, kernel_initializer=initializer, dtype=tf.float32, name=name

@@ -1,4 +1,4 @@
-"""Ids, mask and types as clients and servers send them, checked and repaired."""
+"""Checks and repairs the ids, mask and types that clients and servers send."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from albert_tf.serving.signatures import Family
 def standardize(
     inputs: Mapping[str, tf.Tensor], family: Family, cls_id: int | None = None
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns ids, mask and types, int32 [..., S] each, as the encoder may take them.
+    """Returns ids, mask and types, int32 [..., S] each, in a form that the encoder accepts.
 
     Args:
-      inputs: by the names of `family`; other entries are left alone.
-      family: the names.
-      cls_id: of [CLS], where a server may have padded the batch; see `without_server_padding`.
+      inputs: the tensors by the names of `family`; other entries are ignored.
+      family: the names of the inputs.
+      cls_id: the id of [CLS], if a server may have padded the batch; see `without_server_padding`.
 
     Raises:
-      tf.errors.InvalidArgumentError: when the graph runs: the inputs differ in shape, which would
-        otherwise broadcast silently.
+      tf.errors.InvalidArgumentError: raised when the graph runs if the inputs differ in shape.
+        Without this check, they would broadcast silently.
     """
     given = [inputs[name] for name in family[:3]]
     shapes = [tf.shape(x) for x in given]
     same = tf.reduce_all(tf.equal(shapes[0], shapes[1:]))
     rule = (
-        f"{family.ids}, {family.mask} and {family.types} must have one shape. Pad or cut them "
-        "to the same length. Received:"
+        f"{family.ids}, {family.mask} and {family.types} must have the same shape. Pad or cut "
+        "them to the same length. Received:"
     )
     ids, mask, types = (checked(x, same, rule, *shapes) for x in given)
     ids, mask = _without_static_shape(ids), _without_static_shape(mask)
@@ -39,29 +39,29 @@ def standardize(
 
 
 def without_server_padding(ids: tf.Tensor, mask: tf.Tensor, cls_id: int) -> tf.Tensor:
-    """Returns the mask, 0 where TensorFlow Serving padded.
+    """Returns the mask with 0 at positions that TensorFlow Serving padded.
 
-    With `pad_variable_length_inputs` the server pads each tensor of a request with the first
-    element of that tensor: ids with [CLS], the mask with 1. No text ends in [CLS], so a row that
-    begins with it and has more of it at its end was padded there.
+    With `pad_variable_length_inputs`, the server pads each tensor of a request with the first
+    element of that tensor: ids with [CLS], the mask with 1. No text ends in [CLS]. So if a row
+    begins with [CLS] and also ends in one or more [CLS], those at the end are padding.
 
     Args:
       ids: int32 [..., S].
-      mask: likewise.
-      cls_id: of [CLS].
+      mask: int32 [..., S].
+      cls_id: the id of [CLS].
     """
     same = tf.cast(tf.equal(ids, cls_id), mask.dtype)  # [..., S]
-    tail = tf.math.cumprod(same, axis=-1, reverse=True)  # 1 from where only [CLS] follows
-    begins, behind = same[..., :1], tf.zeros_like(mask[..., :1])
-    padded = tf.concat([behind, tail[..., 1:] * begins], axis=-1)
+    tail = tf.math.cumprod(same, axis=-1, reverse=True)  # 1 where only [CLS] follows
+    begins, zero = same[..., :1], tf.zeros_like(mask[..., :1])
+    padded = tf.concat([zero, tail[..., 1:] * begins], axis=-1)
     return mask * (1 - padded)
 
 
 def _without_static_shape(x: tf.Tensor) -> tf.Tensor:
-    """Returns `x` unchanged, but lets nobody infer from it how long a sequence is.
+    """Returns `x` unchanged but without its static shape.
 
-    A loaded function infers shapes before it runs. For a sequence longer than the position table,
-    or inputs of different shapes, that ends in "Dimensions must be equal" of some inner node, and
-    the check that names the rule is never reached.
+    A loaded function infers shapes before it runs. If a sequence is longer than the position table,
+    or the inputs differ in shape, inference fails with "Dimensions must be equal" at some inner
+    node, before the check that explains the rule.
     """
     return tf.raw_ops.PlaceholderWithDefault(input=x, shape=[None] * x.shape.rank)

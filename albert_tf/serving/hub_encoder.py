@@ -1,12 +1,12 @@
-"""`HubEncoder`: what an encoder SavedModel holds, token ids in and vectors out.
+"""`HubEncoder`, the root object of an encoder SavedModel: token ids in, vectors out.
 
-    module(inputs, training=False)         a dict of three int32 [B, S], by either family of names
-    module.mlm(inputs, training=False)     with positions int32 [B, P]: adds "mlm_logits" [B, P, V]
+    module(inputs, training=False)         a dict of three int32 [B, S], with either set of names
+    module.mlm(inputs, training=False)     with positions int32 [B, P]; adds "mlm_logits" [B, P, V]
     module.signatures()                    for clients that call by name; see signatures.py
 
-`variables`, `trainable_variables` and `regularization_losses` are lists on the object, because a
-SavedModel drops properties and `hub.KerasLayer` then finds nothing to train. Letters: B batch, S
-sequence, P predictions a sequence, H hidden size, V vocabulary.
+`variables`, `trainable_variables` and `regularization_losses` are lists on the object. A SavedModel
+would drop properties, and `hub.KerasLayer` would then find nothing to train. Letters: B batch, S
+sequence, P predictions in a sequence, H hidden size, V vocabulary.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from albert_tf.serving.signatures import FAMILIES, TF1_HUB, Family
 
 
 class _Reusable(tf.__internal__.tracking.AutoTrackable):
-    """The variables of a callable object, by the TF-Hub API for reusable SavedModels."""
+    """A callable object with variables, as in the TF-Hub API for reusable SavedModels."""
 
     def __init__(self, variables: Iterable[tf.Variable]) -> None:
         super().__init__()
@@ -33,31 +33,31 @@ class _Reusable(tf.__internal__.tracking.AutoTrackable):
 
 
 class HubEncoder(_Reusable):
-    """The encoder with the heads of pretraining, for `tf.saved_model.save`.
+    """The encoder with the pretraining heads, for `tf.saved_model.save`.
 
-    Outputs of a call: `pooled_output` [B, H], `default`, the same, `sequence_output` [B, S, H] and
-    `encoder_outputs`, a list of [B, S, H], one for each block application. All are float32.
+    A call returns `pooled_output` [B, H]; `default`, the same tensor; `sequence_output` [B, S, H];
+    and `encoder_outputs`, a list with one [B, S, H] for each block application. All are float32.
 
     Args:
-      model: the encoder and its heads, whose weights are exported as they are when the module is
-        saved. Without a head, the signature that needs it is left out.
-      lower_case: whether text is lowered before SentencePiece, which `tokenization_info` tells.
-      assets: files by the name of the attribute that holds them; `sp_model_file`, the
-        SentencePiece model, must be among them. They must exist until the module is saved.
-      remove_padding: whether signatures leave padding out, so that a request costs what its real
-        tokens cost; `sequence_output` is zero at padding then. Calls never do, as who trains or
-        compiles them may need static shapes.
-      cls_id: of [CLS], by which signatures find what a server padded (`encoder_inputs`); 2 as in
-        the releases.
+      model: the encoder and its heads; the weights that they have when the module is saved are
+        exported. A signature is left out if its head is missing.
+      lower_case: whether text is lower-cased before SentencePiece; `tokenization_info` returns it.
+      assets: files by the name of the attribute that holds them. One of them must be
+        `sp_model_file`, the SentencePiece model. The files must exist until the module is saved.
+      remove_padding: whether signatures skip padding, so that latency depends on real tokens only;
+        `sequence_output` is then zero at padding. Calls of the module never skip padding, because
+        training and compiling may need static shapes.
+      cls_id: the id of [CLS], with which signatures detect server padding (`encoder_inputs`); 2 as
+        in the released models.
 
     Attributes:
-      mlm: a `HubMaskedLM`. Absent without the head.
-      variables: those of the encoder alone, so that who trains the module trains no head that
-        gives no output.
-      trainable_variables: likewise.
+      mlm: a `HubMaskedLM`; missing if there is no such head.
+      variables: the variables of the encoder only, so that training the module does not train heads
+        that contribute no output.
+      trainable_variables: the trainable variables of the encoder only.
       regularization_losses: an empty list.
-      sentence_order_variables: of the head. Absent without it.
-      do_lower_case: bool variable, as TF-Hub's TF2 encoders have it.
+      sentence_order_variables: the variables of the sentence order head; missing if there is none.
+      do_lower_case: a bool variable, as in TF-Hub's TF2 encoders.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class HubEncoder(_Reusable):
         return self._model.encode(inputs, _family(inputs), training)
 
     def signatures(self) -> dict[str, Callable[..., Any]]:
-        """Returns the signatures of `signatures.ENCODER` that the heads allow, by name."""
+        """Returns the signatures of `signatures.ENCODER` that the model has heads for, by name."""
         model, how = self._model, self._signatures_run
 
         def tokens(ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> dict[str, Any]:
@@ -106,26 +106,26 @@ class HubEncoder(_Reusable):
             path = tf.identity(self.sp_model_file.asset_path)
             return {"vocab_file": path, "do_lower_case": self.do_lower_case.read_value()}
 
-        found = {"tokens": tokens, "tokenization_info": tokenization_info}
+        functions = {"tokens": tokens, "tokenization_info": tokenization_info}
         if model.masked_lm is not None:
-            found["mlm"] = mlm
+            functions["mlm"] = mlm
         if model.sentence_order is not None:
-            found["sop"] = sop
-        found = {name: signatures.ENCODER[name].bind(found[name]) for name in found}
-        return {**found, "serving_default": found["tokens"]}
+            functions["sop"] = sop
+        bound = {name: signatures.ENCODER[name].bind(f) for name, f in functions.items()}
+        return {**bound, "serving_default": bound["tokens"]}
 
 
 class HubMaskedLM(_Reusable):
-    """The masked language model of a `HubEncoder`, callable by itself.
+    """The masked language model of a `HubEncoder`, a callable object.
 
-    Outputs of a call: those of the encoder and `mlm_logits` float32 [B, P, V].
+    A call returns the outputs of the encoder and `mlm_logits`, float32 [B, P, V].
 
     Args:
-      model: with the head.
+      model: the encoder with its masked language model head.
 
     Attributes:
-      variables: those of the encoder and the head.
-      trainable_variables: likewise.
+      variables: the variables of the encoder and the head.
+      trainable_variables: the trainable variables of the encoder and the head.
       regularization_losses: an empty list.
     """
 
@@ -137,7 +137,7 @@ class HubMaskedLM(_Reusable):
 
     @tf.function(autograph=False)
     def __call__(self, inputs: Tensors, training: bool = False) -> dict[str, Any]:
-        """Returns the outputs of encoder and head; see the class."""
+        """Returns the outputs of the encoder and the head; see the class."""
         return self._model.predict_masked(inputs, _family(inputs), training)
 
 
@@ -146,7 +146,7 @@ def _family(inputs: Tensors) -> Family:
 
 
 def _trace(function: Any, inputs: Iterable[Mapping[str, tf.TensorSpec]]) -> None:
-    """Traces a call for both values of `training`: a SavedModel holds only what was traced."""
+    """Traces a call for both values of `training`; a SavedModel stores only traced functions."""
     for specs in inputs:
         for training in (False, True):
             function.get_concrete_function(dict(specs), training=training)

@@ -1,14 +1,14 @@
-"""`PreprocessorModule`: what a preprocessor SavedModel holds, text in and encoder inputs out.
+"""`PreprocessorModule`, the root object of a preprocessor SavedModel: text in, encoder inputs out.
 
-The object follows the TF-Hub API for text preprocessing, in every part callable by itself:
+The object implements the TF-Hub API for text preprocessing. Each part is callable:
 
     module(texts)                                        the three inputs at the default length
     module.tokenize(texts)                               int32 [B, (tokens)]
     module.tokenize.get_special_tokens_dict()            ids by their purpose, and vocab_size
-    module.tokenize_with_offsets(texts)                  tokens, starts, limits in bytes
-    module.bert_pack_inputs([tokens], seq_length=n)      the three inputs, of one or two segments
+    module.tokenize_with_offsets(texts)                  tokens, with starts and limits in bytes
+    module.bert_pack_inputs([tokens], seq_length=n)      the three inputs from one or two segments
 
-Shapes: B texts, S the sequence length.
+Letters: B texts, S sequence length.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ TEXTS = tf.TensorSpec([None], tf.string, name="texts")
 
 
 class PreprocessorModule(tf.Module):
-    """Turns texts into the inputs of the encoder; `tf.saved_model.save` takes it as it is.
+    """Converts texts to encoder inputs; save it with `tf.saved_model.save`.
 
-    Calling it packs each text as one segment: string [B] -> "input_word_ids", "input_mask",
+    A call packs each text as one segment: string [B] -> "input_word_ids", "input_mask",
     "input_type_ids", int32 [B, seq_length] each.
 
-    The tokenizer lies in the graph. The SentencePiece model and the preprocessing settings are
-    assets besides, for people and for programs that read them.
+    The tokenizer is part of the graph. In addition, the SentencePiece model and the preprocessing
+    settings are stored as assets, for people and programs that read them.
 
     Args:
-      tokenizer: the model and the rules.
-      seq_length: the default S, 128 as in the released preprocessors; can be set at each call of
-        `bert_pack_inputs`.
+      tokenizer: the SentencePiece model and the rules for text.
+      seq_length: the default S, 128 as in the released preprocessors; each call of
+        `bert_pack_inputs` can set another.
 
     Attributes:
       tokenize: string [B] -> int32 [B, (tokens)].
-      tokenize_with_offsets: string [B] -> int32 and twice int64, [B, (tokens)] each.
+      tokenize_with_offsets: string [B] -> one int32 and two int64, [B, (tokens)] each.
       bert_pack_inputs: a list of one or two segments, int32 [B, (tokens)] or
         [B, (words), (tokens)], and `seq_length` -> the three inputs.
 
@@ -60,7 +60,7 @@ class PreprocessorModule(tf.Module):
         self.tokenize = Tokenize(graph)
         self.tokenize_with_offsets = TokenizeWithOffsets(graph)
         self.bert_pack_inputs = BertPackInputs(graph, seq_length)
-        # Copied, so that the settings lie beside the model whether they did so before or not.
+        # Copied, so that the settings file is beside the model even if it was not before.
         self._files = tempfile.TemporaryDirectory()
         model_file = tokenizer.save(Path(self._files.name))
         self.sp_model = tf.saved_model.Asset(str(model_file))
@@ -74,7 +74,7 @@ class PreprocessorModule(tf.Module):
 
 
 class _Tokenizing(tf.Module):
-    """A part that holds the tokenizer and tells its special ids."""
+    """A part that holds the tokenizer and returns its special ids."""
 
     def __init__(self, graph: GraphTokenizer) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class _Tokenizing(tf.Module):
 
     @tf.function(input_signature=[], autograph=False)
     def get_special_tokens_dict(self) -> dict[str, tf.Tensor]:
-        """Returns int32 scalars by the names of the TF-Hub API."""
+        """Returns the special ids as int32 scalars, by the names of the TF-Hub API."""
         ids = self.graph.special_ids
         values = {
             "start_of_sequence_id": ids.cls,
@@ -95,16 +95,16 @@ class _Tokenizing(tf.Module):
 
 
 class Tokenize(_Tokenizing):
-    """Texts to ids, without special tokens."""
+    """Converts texts to ids, without special tokens."""
 
     @tf.function(input_signature=[TEXTS], autograph=False)
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Returns the ids of texts, string [B], as int32 [B, (tokens)]."""
+        """Returns the ids, int32 [B, (tokens)], of texts, string [B]."""
         return self.graph.tokenize(texts)
 
 
 class TokenizeWithOffsets(_Tokenizing):
-    """Texts to ids and the bytes where each stands."""
+    """Converts texts to ids and the byte offsets of each."""
 
     @tf.function(input_signature=[TEXTS], autograph=False)
     def __call__(self, texts: tf.Tensor) -> list[tf.RaggedTensor]:
@@ -113,7 +113,7 @@ class TokenizeWithOffsets(_Tokenizing):
 
 
 class BertPackInputs(tf.Module):
-    """One or two segments of ids to the inputs of the encoder."""
+    """Packs one or two segments of ids into encoder inputs."""
 
     def __init__(self, graph: GraphTokenizer, seq_length: int) -> None:
         super().__init__()
@@ -125,8 +125,8 @@ class BertPackInputs(tf.Module):
         ) -> dict[str, tf.Tensor]:
             return graph_packing.pack(inputs, seq_length, special_ids)
 
-        # On the object, because a default that differs from object to object cannot be had on the
-        # class; a SavedModel keeps it as the function that a call runs.
+        # Set on the object, because the default of `seq_length` differs between objects. A
+        # SavedModel stores it as the function that a call runs.
         self.__call__ = call
         for rank in (2, 3):
             spec = tf.RaggedTensorSpec([None] * rank, tf.int32)

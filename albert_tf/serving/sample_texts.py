@@ -1,4 +1,4 @@
-"""Texts that an export must answer as `albert-tf predict` does, and answers as padded arrays."""
+"""Sample texts that verify an export against `albert-tf predict`, and padding of the answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from albert_tf.serving.signatures import Spec
 
-# Rows of different lengths, with what the rules for text treat specially.
+# Rows of different lengths, with characters that the rules for text treat specially.
 TEXTS = ("[MASK] Hello!", "[MASK][MASK] Café NAÏVE: 1,000 and 2, 3", "[MASK] ΣΑΣ ﬁ Ａ " * 9)
 SECOND_TEXTS = ("a second text", "and another one, longer than the first of all " * 10, "1,000")
 
@@ -18,8 +18,8 @@ def padded(rows: Sequence[Any], spec: Spec) -> np.ndarray:
     """Returns nested lists of different lengths as one array, padded with 0 or "".
 
     Args:
-      rows: a value, list or list of lists for each row.
-      spec: of the output; only its dtype is used.
+      rows: a value, a list or a list of lists for each row.
+      spec: the spec of the output; only its dtype is used.
     """
     is_text = spec.dtype.name == "string"
     arrays = [np.asarray(_encoded(row) if is_text else row) for row in rows]

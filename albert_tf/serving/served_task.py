@@ -1,8 +1,9 @@
-"""`ServedTask`: what all task models for TensorFlow Serving share, from raw text to named answers.
+"""`ServedTask`, the base class of task models for TensorFlow Serving: text in, named answers out.
 
-A task has three signatures, see `signatures.of_task`: `serving_default` takes raw texts, `tokens`
-the ids that a client made of them, `examples` serialized tf.train.Example with the texts. All three
-call one graph of the model, and all outputs are dense. Letters: B batch, S sequence.
+A task has three signatures (see `signatures.of_task`). `serving_default` takes raw texts, `tokens`
+takes ids that a client made from texts, and `examples` takes serialized tf.train.Example protos
+that hold the texts. All three call the same graph of the model, and all outputs are dense. Letters:
+B batch, S sequence.
 """
 
 from __future__ import annotations
@@ -27,25 +28,26 @@ from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 from albert_tf.tokenization.packing import check_seq_length, special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-# Rows that run together where texts are continued in further rows, so that a text of any length
-# needs no more memory than this many rows.
+# The number of rows that run together if a text is split into several rows. It limits the memory
+# that a text of any length needs.
 _ROWS = 16
 
 Texts = Mapping[str, tf.Tensor]
 Tensors = dict[str, tf.Tensor]
 Arrays = dict[str, np.ndarray]
-# Answers of `albert-tf predict` to a file: its ending, such as ".txt", and its text.
+# Returns the answers of `albert-tf predict` to a file, given its extension, such as ".txt", and its
+# content.
 AnswerFile = Callable[[str, str], Sequence[Mapping[str, Any]]]
 Served = TypeVar("Served", bound="ServedTask")
 
 
 class Trained(Protocol):
-    """A model with its task, as `albert_tf.Predictor` holds them.
+    """A model with its task, such as `albert_tf.Predictor`.
 
     Attributes:
-      model: with the weights.
+      model: the model with its weights.
       task: the `FineTuningTask` with its config and tokenizer.
-      seq_length: the longest row.
+      seq_length: the maximum sequence length.
     """
 
     model: TaskModel
@@ -54,23 +56,23 @@ class Trained(Protocol):
 
 
 class ServedTask(abc.ABC):
-    """A model with its tokenizer, and what is made of its outputs.
+    """A model with its tokenizer, and the conversion of its outputs to answers.
 
-    Rows are padded to the longest of a batch, and padding is left out of the computation. Texts
-    that are too long are cut as in training. Like `SharedModel`, this is no trackable object, so
-    that a SavedModel does not hold the Keras layers; `module` makes the one to save.
+    Rows are padded to the longest in a batch, and the computation skips padding. Texts that are too
+    long are cut as in training. Like `SharedModel`, this is not a trackable object, so that a
+    SavedModel does not include the Keras layers; `module` returns the object to save.
 
     Attributes:
       model: the Keras model.
       graph_tokenizer: the in-graph tokenizer.
-      SIGNATURES: the tables of `signatures.of_task`, one for each kind of the task.
-      OPTIONS: options of `albert-tf export task` that the task understands, besides those of all.
+      SIGNATURES: the tables that `signatures.of_task` returns, one for each kind of the task.
+      OPTIONS: the options of `albert-tf export task` that are specific to the task.
 
     Args:
       kind: a key of `SIGNATURES`.
-      model: with the weights.
-      tokenizer: of the model.
-      seq_length: the longest row, S.
+      model: the model with its weights.
+      tokenizer: the tokenizer of the model.
+      seq_length: the maximum sequence length, S.
     """
 
     SIGNATURES: ClassVar[Mapping[str, Signatures]]
@@ -97,49 +99,54 @@ class ServedTask(abc.ABC):
 
     @classmethod
     def config_of(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the fields of the task's config that options of the export set.
+        """Returns the fields of the task's config that export options set.
+
+        By default a field has the name of its option.
 
         Args:
-          options: those of `OPTIONS` that were given; by default a field has the option's name.
+          options: the values of those `OPTIONS` that the user set.
         """
         return dict(options)
 
     @classmethod
     def from_predictor(cls: type[Served], predictor: Trained) -> Served:
-        """Returns the served task of a trained one; a class with more arguments overrides it."""
+        """Returns the served task for a trained model.
+
+        A class whose constructor has more arguments overrides this.
+        """
         kind = predictor.task.describe().task
         return cls(kind, predictor.model, predictor.task.tokenizer, predictor.seq_length)
 
     def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
-        """Returns inputs for `serving_default`, and the outputs that it must give for them.
+        """Returns inputs for `serving_default`, and the outputs that it must return for them.
 
-        By default a file of texts is answered, and every entry of the answers that has the name of
-        an output is expected. A task that reads other files, or names its answers otherwise,
-        overrides it.
+        By default, the input is a file of texts, and the entries of the answers that have the name
+        of an output are expected. A task that reads other files, or uses other names in its
+        answers, overrides this.
 
         Args:
           answer: returns the answers of `albert-tf predict` to a file.
-          config: of the trained task.
+          config: the config of the trained task.
         """
         answers = answer(".txt", "".join(f"{text}\n" for text in TEXTS))
         return {"text": np.array(TEXTS)}, self.arrays(answers)
 
     def arrays(self, answers: Sequence[Mapping[str, Any]]) -> Arrays:
-        """Returns the entries of answers that have the name of an output, as padded arrays."""
+        """Returns the entries of the answers that have the name of an output, as padded arrays."""
         outputs = self.table["serving_default"].outputs
         names = [name for name in outputs if name in answers[0]]
         return {name: padded([_values(a[name]) for a in answers], outputs[name]) for name in names}
 
     @abc.abstractmethod
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
-        """Returns the outputs of `tokens`, and what `answer_texts` needs besides."""
+        """Returns the outputs of `tokens`, and further tensors that `answer_texts` needs."""
 
     def answer_texts(self, texts: Texts) -> Tensors:
-        """Returns the outputs of `serving_default` for its inputs."""
+        """Returns the outputs of `serving_default`."""
         return self.answer(*self.pack([self.tokenize(text) for text in texts.values()]))
 
     def module(self, assets: Mapping[str, str | os.PathLike]) -> Any:
-        """Returns the object for `tf.saved_model.save`.
+        """Returns the object to save with `tf.saved_model.save`.
 
         Args:
           assets: files by the name of the attribute that holds them.
@@ -171,14 +178,14 @@ class ServedTask(abc.ABC):
         return {name: self.table[name].bind(function) for name, function in functions.items()}
 
     def features(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
-        """Returns the inputs by the names of the model."""
+        """Returns the inputs by the names that the model uses."""
         return dict(zip(TEXT_ENCODER, (ids, mask, types)))
 
     def pack(self, segments: Sequence[tf.RaggedTensor]) -> Sequence[tf.Tensor]:
-        """Returns ids, mask and types, int32 [B, S], S that of the longest row.
+        """Returns ids, mask and types, int32 [B, S], where S is the length of the longest row.
 
         Args:
-          segments: one or two, int32 [B, (tokens)].
+          segments: one or two segments, int32 [B, (tokens)] each.
         """
         special = special_count(len(segments))
         lengths = [tf.cast(segment.row_lengths(), tf.int32) for segment in segments]
@@ -189,7 +196,7 @@ class ServedTask(abc.ABC):
 
 
 def _values(answer: Any) -> Any:
-    """Returns an entry of an answer without the names of its values."""
+    """Returns the values of an entry if it is a mapping, otherwise the entry itself."""
     return list(answer.values()) if isinstance(answer, Mapping) else answer
 
 
@@ -198,12 +205,12 @@ def in_parts(
     tensors: Sequence[tf.Tensor],
     outputs: Mapping[str, tf.TensorSpec],
 ) -> Tensors:
-    """Returns what a function gives for a few rows of all tensors at a time, joined.
+    """Applies a function to a few rows of all tensors at a time, and joins the results.
 
     Args:
-      function: takes and gives tensors whose first axis may have any size.
+      function: takes and returns tensors whose first axis may have any size.
       tensors: [R, ...] each.
-      outputs: what the function gives, of any number of rows.
+      outputs: the specs of the tensors that the function returns, for any number of rows.
     """
     rows = tf.shape(tensors[0])[0]
     arrays = {
@@ -212,19 +219,19 @@ def in_parts(
     }
 
     def step(part: tf.Tensor, arrays: dict[str, Any]) -> tuple[tf.Tensor, dict[str, Any]]:
-        found = function(*(x[part * _ROWS : (part + 1) * _ROWS] for x in tensors))
-        return part + 1, {name: arrays[name].write(part, found[name]) for name in arrays}
+        results = function(*(x[part * _ROWS : (part + 1) * _ROWS] for x in tensors))
+        return part + 1, {name: arrays[name].write(part, results[name]) for name in arrays}
 
-    # One part at least, or nothing would tell the shapes.
-    there = lambda part, _: (part == 0) | (part * _ROWS < rows)  # noqa: E731
-    _, arrays = tf.while_loop(there, step, (0, arrays), parallel_iterations=1)
+    # At least one part runs, even without rows, because the result needs its shapes.
+    has_rows = lambda part, _: (part == 0) | (part * _ROWS < rows)  # noqa: E731
+    _, arrays = tf.while_loop(has_rows, step, (0, arrays), parallel_iterations=1)
     return {name: array.concat() for name, array in arrays.items()}
 
 
 def _of_one_batch(names: Sequence[str], texts: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
-    """Returns the texts, behind a check that there are as many of each."""
+    """Returns the texts, with a check that all inputs have the same number of rows."""
     sizes = [tf.shape(text)[0] for text in texts]
-    rule = f"{', '.join(names)} must have one batch size. Send each for every row. Received:"
+    rule = f"{', '.join(names)} must have the same batch size. Send each for every row. Received:"
     return [checked(text, tf.reduce_all(tf.equal(sizes[0], sizes)), rule, *sizes) for text in texts]
 
 

@@ -1,4 +1,4 @@
-"""`SharedModel`: one graph of the encoder for all calls and signatures of an artefact."""
+"""`SharedModel`: one encoder graph for all calls and signatures of an exported module."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ Tensors = Mapping[str, tf.Tensor]
 
 
 class SharedModel:
-    """An encoder with its heads; the encoder runs through a function of its own.
+    """An encoder with its heads; the encoder runs in one shared function.
 
-    That function is traced once for each way to run it. Each call and signature that is
-    exported holds a call of it instead of the whole encoder, which keeps the file small and its
-    loading fast. This class is no trackable object on purpose: a SavedModel would otherwise hold
-    the Keras layers too, with functions that nobody calls.
+    The function is traced once for each combination of options. Each exported call and signature
+    contains a call of this function instead of the whole encoder, which keeps the file small and
+    fast to load. The class is deliberately not a trackable object: otherwise a SavedModel would
+    also include the Keras layers, with functions that nobody calls.
 
-    Methods take a dict of inputs by the names of `family`; other entries are left alone. With
-    `real_tokens` they leave padding out, as `AlbertEncoder` does with `remove_padding`. Who needs
-    `pooled_output` alone passes `output_range=1`, which saves most of the last block. With `cls_id`
-    they repair the mask of batches that a server padded (`encoder_inputs`). Letters: B batch, S
-    sequence, P predictions a sequence, V vocabulary.
+    Methods take a dict of inputs by the names of `family` and ignore other entries. With
+    `real_tokens` they skip padding, as `AlbertEncoder` does with `remove_padding`. Callers that
+    need only `pooled_output` pass `output_range=1`, which saves most of the last block. With
+    `cls_id`, methods repair the mask of batches that a server padded (`encoder_inputs`). Letters: B
+    batch, S sequence, P predictions in a sequence, V vocabulary.
 
     Args:
       encoder: the encoder.
-      masked_lm: its head, if there is one.
-      sentence_order: its head, if there is one.
+      masked_lm: the masked language model head, if any.
+      sentence_order: the sentence order head, if any.
 
     Raises:
-      tf.errors.InvalidArgumentError: by every method when the graph runs: the inputs differ in
-        shape, or break a rule of `AlbertEncoder`.
+      tf.errors.InvalidArgumentError: raised by each method when the graph runs, if the inputs
+        differ in shape or break a rule of `AlbertEncoder`.
     """
 
     def __init__(
@@ -53,16 +53,16 @@ class SharedModel:
         self._run = tf.function(self._run_encoder, autograph=False)
 
     def variables(self) -> dict[str, list[tf.Variable]]:
-        """Returns the variables by part; the word table that a head shares is the encoder's."""
+        """Returns the variables by part; a word table shared with a head belongs to the encoder."""
         parts = dict(
             encoder=self.encoder, masked_lm=self.masked_lm, sentence_order=self.sentence_order
         )
-        seen, found = set(), {}
+        seen, variables = set(), {}
         for name, layer in parts.items():
             if layer is not None:
-                found[name] = [v for v in layer.variables if id(v) not in seen]
-                seen.update(id(v) for v in found[name])
-        return found
+                variables[name] = [v for v in layer.variables if id(v) not in seen]
+                seen.update(id(v) for v in variables[name])
+        return variables
 
     def encode(
         self,
@@ -73,7 +73,7 @@ class SharedModel:
         output_range: int | None = None,
         cls_id: int | None = None,
     ) -> dict[str, Any]:
-        """Returns the outputs of `AlbertEncoder` and `default`, the pooled output."""
+        """Returns the outputs of `AlbertEncoder`, and `default`, which is the pooled output."""
         ids, mask, types = encoder_inputs.standardize(inputs, family, cls_id)
         return self._run(ids, mask, types, training, real_tokens, output_range)
 
@@ -85,14 +85,14 @@ class SharedModel:
         real_tokens: bool = False,
         cls_id: int | None = None,
     ) -> dict[str, Any]:
-        """Returns the same with `mlm_logits` [B, P, V] at the positions, int32 [B, P]."""
+        """Returns the outputs of `encode`, and `mlm_logits` [B, P, V] for positions [B, P]."""
         outputs = self.encode(inputs, family, training, real_tokens, cls_id=cls_id)
         positions, length = inputs[family.positions], tf.shape(inputs[family.ids])[1]
         positions = checked(
             positions,
             tf.reduce_all((positions >= 0) & (positions < length)),
-            f"{family.positions} must lie inside the sequence. Pad them with 0. Received smallest, "
-            "largest and the length of the sequence:",
+            f"{family.positions} must be inside the sequence. Pad them with 0. Received the "
+            "smallest, the largest and the sequence length:",
             tf.reduce_min(positions),
             tf.reduce_max(positions),
             length,
@@ -107,7 +107,7 @@ class SharedModel:
         real_tokens: bool = False,
         cls_id: int | None = None,
     ) -> dict[str, Any]:
-        """Returns the outputs of `encode` with `sop_log_probs` [B, 2]: in order, swapped."""
+        """Returns the outputs of `encode`, and `sop_log_probs` [B, 2] for (in order, swapped)."""
         outputs = self.encode(inputs, family, real_tokens=real_tokens, cls_id=cls_id)
         logits = self.sentence_order(outputs["pooled_output"])
         return {**outputs, "sop_log_probs": tf.nn.log_softmax(logits)}

@@ -1,11 +1,12 @@
-"""Names and keys of the signatures that are exported.
+"""Names, inputs and outputs of the exported signatures.
 
-The tables of encoder and preprocessor are here; `of_task` makes that of a served task, which is in
-the folder of the task. Exporter, verifier and export/README.md read them. There are two families of
-input names: `TEXT_ENCODER`, that of TF-Hub's text encoders for TF2, and `TF1_HUB`, that of the
-released TF1 modules, whose clients know the signatures by it. A call takes either.
+This module has the tables for the encoder and the preprocessor. The table of a served task is in
+the task's folder and is made by `of_task`. The exporter, the verifier and export/README.md use
+these tables. There are two families of input names: `TEXT_ENCODER` has the names of TF-Hub's text
+encoders for TF2, and `TF1_HUB` those of the released TF1 modules, which clients of signatures use.
+A call accepts both.
 
-Letters: B batch, S sequence, P predictions a sequence, H hidden size, V vocabulary, N sequence
+Letters: B batch, S sequence, P predictions in a sequence, H hidden size, V vocabulary, N sequence
 length of a preprocessor, C classes or choices, K fillings, answers or starts, L ends of a start,
 W words of a text or tokens of a row.
 """
@@ -19,18 +20,18 @@ import tensorflow as tf
 
 
 class Spec(NamedTuple):
-    """An input or output: its type and its axes, in letters or numbers."""
+    """An input or output: its dtype, and its axes as letters or numbers."""
 
     dtype: tf.DType
     axes: tuple[str, ...] = ()
 
     @property
     def tensor_spec(self) -> tf.TensorSpec:
-        """The spec of an input, whose axes are all unknown."""
+        """The spec of an input; all axes have unknown sizes."""
         return tf.TensorSpec([None] * len(self.axes), self.dtype)
 
     def named_tensor_spec(self, name: str) -> tf.TensorSpec:
-        """The same with a name, by which a signature takes it."""
+        """Returns the same spec with the name that it has in a signature."""
         return tf.TensorSpec([None] * len(self.axes), self.dtype, name=name)
 
     def __str__(self) -> str:
@@ -38,29 +39,29 @@ class Spec(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """What a signature takes and gives, by name."""
+    """The inputs and outputs of a signature, by name."""
 
     inputs: Mapping[str, Spec]
     outputs: Mapping[str, Spec]
 
     def bind(self, function: Callable[..., Mapping[str, Any]]) -> Callable[..., Any]:
-        """Returns a function with these inputs, in their order, and these outputs.
+        """Returns a function with these inputs, in this order, and these outputs.
 
-        It is left to the saver to trace it: one traced before would call a second copy of the
-        encoder, as the saver traces everything anew.
+        The function is not traced here. The saver traces everything again, so a function traced
+        before saving would call a second copy of the encoder.
         """
         specs = [spec.named_tensor_spec(key) for key, spec in self.inputs.items()]
 
         @tf.function(input_signature=specs, autograph=False)
         def signature(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-            given = function(*tensors)
-            return {key: given[key] for key in self.outputs}
+            outputs = function(*tensors)
+            return {key: outputs[key] for key in self.outputs}
 
         return signature
 
 
 class Family(NamedTuple):
-    """The names of the encoder's inputs, and of the positions to predict."""
+    """The names of the encoder inputs and of the positions to predict."""
 
     ids: str
     mask: str
@@ -69,12 +70,12 @@ class Family(NamedTuple):
 
     @property
     def encoder_specs(self) -> dict[str, tf.TensorSpec]:
-        """What a call of the encoder takes."""
+        """The inputs of a call of the encoder."""
         return dict.fromkeys(self[:3], IDS.tensor_spec)
 
     @property
     def masked_lm_specs(self) -> dict[str, tf.TensorSpec]:
-        """What a call of `mlm` takes."""
+        """The inputs of a call of `mlm`."""
         return {**self.encoder_specs, self.positions: POSITIONS.tensor_spec}
 
 
@@ -92,13 +93,13 @@ _ENCODER_OUTPUTS = {
     "sequence_output": Spec(tf.float32, ("B", "S", "H")),
 }
 
-# `mlm` and `sop` need a head, which a source may lack.
+# `mlm` and `sop` are exported only if the source has the head that they need.
 ENCODER: Mapping[str, Signature] = {
     "serving_default": Signature(_ENCODER_INPUTS, _ENCODER_OUTPUTS),
     "tokens": Signature(_ENCODER_INPUTS, _ENCODER_OUTPUTS),
     "mlm": Signature(
         {**_ENCODER_INPUTS, TF1_HUB.positions: POSITIONS},
-        # Flattened, as in the released modules; rows go through the positions of each text in turn.
+        # Flattened as in the released modules: the rows of one text follow those of the previous.
         {**_ENCODER_OUTPUTS, "mlm_logits": Spec(tf.float32, ("B*P", "V"))},
     ),
     "sop": Signature(
@@ -124,14 +125,14 @@ def of_task(
     of_ids: Mapping[str, Spec] | None = None,
     ids: Spec = IDS,
 ) -> Signatures:
-    """Returns the signatures of a task that is served: texts, ids, or tf.train.Example in.
+    """Returns the signatures of a served task, which take texts, ids or tf.train.Example protos.
 
     Args:
-      texts: inputs of `serving_default`, and the features of each serialized tf.train.Example that
+      texts: the inputs of `serving_default`, and the features of each tf.train.Example that
         `examples` takes.
-      answers: outputs of both.
-      of_ids: outputs of `tokens`; `answers` by default.
-      ids: each input of `tokens`.
+      answers: the outputs of `serving_default` and `examples`.
+      of_ids: the outputs of `tokens`; `answers` by default.
+      ids: the spec of each input of `tokens`.
     """
     return {
         "serving_default": Signature(texts, answers),

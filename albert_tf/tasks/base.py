@@ -1,8 +1,8 @@
-"""`AlbertTask`: the training step that all tasks share.
+"""`AlbertTask`, the training step that all tasks share.
 
-The step gives the same update however a batch is spread: over replicas, and over micro-batches that
-run one after the other to save memory (gradient accumulation). That holds because each part of a
-batch divides its summed losses by the counts of the whole batch, not by its own.
+The update does not depend on how a batch is divided over replicas, or into micro-batches that run
+in sequence to save memory (gradient accumulation). The reason is that each part of a batch divides
+its summed losses by the counts of the whole batch rather than by its own.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ Gradients = list[tf.Tensor | None]
 
 @dataclasses.dataclass
 class AlbertTaskConfig(config_definitions.TaskConfig):
-    """What every task takes.
+    """The config fields that all tasks share.
 
     Attributes:
-      accumulation_steps: micro-batches that a batch is split into, one after the other; the memory
-        for activations falls by that factor, the update stays the same. `global_batch_size` is
-        always the whole batch of an update.
-      recompute: store only the input of each block application and compute the rest again for the
-        gradient: less memory, about a third more time.
-      remove_padding: compute real tokens only, at their cost; not under XLA or on TPUs, which need
-        static shapes. None lets `train_lib.run` decide (`runtime.decide_padding`).
+      accumulation_steps: the number of micro-batches that a batch is split into. They run in
+        sequence, which divides the memory for activations by this number and leaves the update
+        unchanged. `global_batch_size` is always the size of the whole batch.
+      recompute: whether to store only the input of each block application and recompute the rest
+        for the gradient. This needs less memory and about a third more time.
+      remove_padding: whether to compute real tokens only. XLA and TPUs need static shapes and
+        cannot do this. With None, `train_lib.run` decides (`runtime.decide_padding`).
     """
 
     accumulation_steps: int = 1
@@ -47,43 +47,43 @@ class AlbertTaskConfig(config_definitions.TaskConfig):
 
 
 class AlbertTask(base_task.Task):
-    """A Model Garden task with accumulation, and with what a user wants to see of a step.
+    """A Model Garden task with gradient accumulation and with metrics of the training step.
 
-    Subclasses write `counts`, `build_losses`, `process_metrics`, and extend `build_metrics`.
+    Subclasses implement `counts`, `build_losses` and `process_metrics`, and extend `build_metrics`.
     """
 
-    # Metrics of the step itself, which `process_metrics` never gets.
+    # Metrics of the step itself, which are not passed to `process_metrics`.
     _STEP_METRICS = ("gradient_norm", "nonfinite_updates", "tokens", "padding_fraction")
 
     @property
     def starts_from(self) -> str:
-        """The model that a new run takes its weights from; "" for random ones."""
+        """The model whose weights a new run starts from; "" for random weights."""
         return self.task_config.init_checkpoint
 
     @property
     def best_metric(self) -> str:
-        """The metric that tells the best checkpoint if the experiment names none; "" for none."""
+        """The metric that selects the best checkpoint if the experiment names none; "" for none."""
         return ""
 
     def write_results(self, folder: str | os.PathLike) -> list[Path]:
-        """Writes what an evaluation leaves besides its metrics; returns the paths, here none."""
+        """Writes the result files of the evaluations and returns their paths; none by default."""
         return []
 
     def initialize(self, model: tf_keras.Model) -> None:
-        """Sets the weights of a new run from `init_checkpoint`, any format, if that is given."""
+        """Loads the weights of a new run from `init_checkpoint`, in any format, if it is set."""
         if self.starts_from:
             print(starting_point.load_weights(model, self.starts_from))
 
     def reading(self) -> contextlib.AbstractContextManager[None]:
-        """Returns the context to read data in, where errors of the data name their file."""
+        """Returns the context in which to read data, so that data errors name their file."""
         return contextlib.nullcontext()
 
     @abc.abstractmethod
     def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:
-        """Returns what the sums of losses over `labels` are divided by, a float32 scalar each.
+        """Returns the divisors for the losses summed over `labels`, a float32 scalar each.
 
-        They are summed over replicas before the step, so they must be sums, such as the number of
-        real predictions.
+        They are summed over replicas before the step, so each must be additive, such as the number
+        of real predictions.
         """
 
     @abc.abstractmethod
@@ -94,18 +94,20 @@ class AlbertTask(base_task.Task):
         aux_losses: Sequence[tf.Tensor] | None = None,
         counts: Tensors | None = None,
     ) -> tf.Tensor:
-        """Returns the scalar loss of a batch or, with `counts`, its share in that of a larger one.
+        """Returns the scalar loss of a batch or, with `counts`, its share of a larger batch's loss.
 
         Args:
-          labels: of this part of the batch.
-          model_outputs: of this part of the batch.
+          labels: the labels of this part of the batch.
+          model_outputs: the model's outputs for this part of the batch.
           aux_losses: scalars to add, such as regularisation.
-          counts: those of the whole batch; by default those of `labels`.
+          counts: the counts of the whole batch; those of `labels` by default.
         """
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
-        """Returns the metrics of the step: in training `gradient_norm` (before clipping),
-        `nonfinite_updates`, real `tokens` and `padding_fraction`; none in evaluation.
+        """Returns the metrics of the step; none in evaluation.
+
+        In training they are `gradient_norm` (before clipping), `nonfinite_updates`, `tokens` (real
+        tokens) and `padding_fraction`.
         """
         if not training:
             return []
@@ -116,10 +118,10 @@ class AlbertTask(base_task.Task):
         ]
 
     def forward(self, model: tf_keras.Model, features: Any) -> Any:
-        """Returns the outputs in training that losses and metrics need."""
+        """Returns the training outputs that losses and metrics need."""
         return model(features, training=True)
 
-    # Nothing here is Python control flow on tensors; without conversion it is traced sooner.
+    # The step has no Python control flow on tensors, and tracing is faster without conversion.
     @tf.autograph.experimental.do_not_convert
     def train_step(
         self,
@@ -128,14 +130,14 @@ class AlbertTask(base_task.Task):
         optimizer: tf_keras.optimizers.Optimizer,
         metrics: Sequence[tf_keras.metrics.Metric] | None = None,
     ) -> dict[str, tf.Tensor]:
-        """Updates the model with one batch, in replica context; returns the loss.
+        """Updates the model with one batch, in replica context, and returns the loss.
 
         Args:
-          inputs: features that carry their labels, or a pair of features and labels; this
-            replica's part of the batch.
+          inputs: this replica's part of the batch, as features that include their labels or as a
+            pair of features and labels.
           model: the model.
           optimizer: a legacy Keras optimizer, with or without loss scaling.
-          metrics: those of `build_metrics`.
+          metrics: the metrics that `build_metrics` returned.
         """
         features, labels = inputs if isinstance(inputs, tuple) else (inputs, inputs)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -164,7 +166,7 @@ class AlbertTask(base_task.Task):
         self._process_step(step_metrics, features, gradients, replicas)
         optimizer.apply_gradients(
             list(zip(gradients, [variable for _, variable in moving])),
-            # Summed above; with one replica (and parameter servers) there is nothing to sum.
+            # Summed above. With one replica (and parameter servers) there is nothing to sum.
             experimental_aggregate_gradients=replicas == 1,
         )
         return {self.loss: loss * replicas}  # the trainer takes the mean over replicas
@@ -175,16 +177,16 @@ class AlbertTask(base_task.Task):
         model: tf_keras.Model,
         metrics: Sequence[tf_keras.metrics.Metric] | None = None,
     ) -> dict[str, tf.Tensor]:
-        """Updates metrics with one batch of an evaluation, in replica context; returns the loss."""
+        """Updates metrics with one evaluation batch, in replica context, and returns the loss."""
         features, labels = inputs if isinstance(inputs, tuple) else (inputs, inputs)
         outputs = self.inference_step(features, model)
         self.process_metrics(metrics or [], labels, outputs)
         return {self.loss: self.batch_loss(labels, outputs)}
 
     def batch_loss(self, labels: Tensors, model_outputs: Tensors) -> tf.Tensor:
-        """Returns what has the loss of the whole batch as its mean over replicas.
+        """Returns this replica's loss, scaled so that its mean over replicas is the batch loss.
 
-        The last batch of an evaluation may leave a replica without any example.
+        In the last batch of an evaluation, a replica may have no example.
         """
         counts = _sum_over_replicas(self.counts(labels))
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -193,7 +195,7 @@ class AlbertTask(base_task.Task):
     def _dropout_seed(
         self, optimizer: tf_keras.optimizers.Optimizer, part: tf.Tensor
     ) -> tf.Tensor | None:
-        """Returns a seed that is a function of seed, update, part and replica, if a seed is set."""
+        """Returns a seed derived from seed, update, part and replica, or None without a seed."""
         seed = self.task_config.train_data.seed
         if seed is None:
             return None
@@ -209,7 +211,7 @@ class AlbertTask(base_task.Task):
     ) -> None:
         if not metrics:
             return
-        # Clipping takes the same norm of the same tensors; the graph computes it once.
+        # Clipping needs the same norm of the same tensors; the graph computes it once.
         norm = tf.linalg.global_norm(gradients)
         finite = tf.cast(tf.math.is_finite(norm), tf.float32)
         metrics["gradient_norm"].update_state(tf.math.multiply_no_nan(norm, finite), finite)
@@ -229,7 +231,7 @@ def _accumulated(
     if steps == 1:
         return part(*batch, first_index)
     parts = tf.nest.map_structure(lambda tensor: _split(tensor, steps), batch)
-    # The first part stands outside the loop: it tells which variables have a gradient at all.
+    # The first part runs outside the loop to determine which variables have a gradient.
     loss, first = part(*tf.nest.map_structure(lambda tensor: tensor[0], parts), first_index)
     moving = [i for i, gradient in enumerate(first) if gradient is not None]
 
@@ -241,7 +243,7 @@ def _accumulated(
         lambda step, *_: step < steps,
         add,
         (first_index + 1, loss, [first[i] for i in moving]),
-        parallel_iterations=1,  # more would hold the activations of several parts
+        parallel_iterations=1,  # More would keep the activations of several parts in memory.
     )
     gradients: Gradients = [None] * len(first)
     for i, gradient in zip(moving, sums):
@@ -254,7 +256,7 @@ def _split(tensor: tf.Tensor, steps: int) -> tf.Tensor:
     rows = tensor.shape[0]
     if rows is not None and rows % steps:
         raise InputError(
-            "A replica's part of a batch must split into accumulation_steps equal parts. Received "
+            "The rows of a replica must divide into accumulation_steps equal parts. Received "
             f"{rows} rows for {steps} parts. Change BATCH_SIZE or ACCUMULATION_STEPS."
         )
     shape = tf.concat([[steps, tf.shape(tensor)[0] // steps], tf.shape(tensor)[1:]], 0)

@@ -1,8 +1,8 @@
-"""Batches of `EncodedExamples` as `tf.data`: rows of like length together, the same on every run.
+"""Batches of `EncodedExamples` as `tf.data`: bucketed by length, and reproducible.
 
-Sentences have very different lengths, and padding costs as much as words. A batch of rows of like
-length needs little of it. Batches are a function of examples, seed and step alone, so that a run
-that was killed goes on with the batches it would have had.
+Sentence lengths vary widely, and padding costs as much as real tokens. A batch of rows of similar
+length needs little padding. Batches depend only on examples, seed and step, so a killed run resumes
+with the batches that it would have used without the interruption.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ import tensorflow as tf
 from albert_tf.errors import InputError
 from albert_tf.tasks.encoded_examples import EncodedExamples, Ragged
 
-# Batches that are sorted by length together: enough for like lengths, few enough to stay random.
+# The number of batches sorted by length together: enough to make lengths similar within a batch,
+# and few enough to keep the order random.
 POOL = 50
 
 
 def epoch(
     lengths: np.ndarray, batch_size: int, seed: int, number: int, bucketed: bool = True
 ) -> np.ndarray:
-    """Returns the batches of one pass in random order, indices int64 [steps, B].
+    """Returns the batches of one epoch in random order, indices int64 [steps, B].
 
-    The last batch is filled up with examples from the beginning of the same order, so that every
-    example comes at least once.
+    The last batch is filled with examples from the start of the same order, so that every example
+    is used at least once.
 
     Args:
-      lengths: tokens of each example.
+      lengths: the number of tokens of each example.
       batch_size: B.
-      seed: of the run.
-      number: of the pass, from 0.
-      bucketed: whether rows of like length come together.
+      seed: the seed of the run.
+      number: the number of the epoch, counted from 0.
+      bucketed: whether to put rows of similar length in the same batch.
     """
     rng = np.random.default_rng([seed, number])
     steps = -(-len(lengths) // batch_size)
@@ -48,7 +49,7 @@ def epoch(
 def training_batches(
     lengths: np.ndarray, batch_size: int, seed: int, bucketed: bool = True, start_step: int = 0
 ) -> Iterator[np.ndarray]:
-    """Yields the batches of `epoch` after epoch without end, from `start_step` on."""
+    """Yields the batches of endless epochs, starting at batch `start_step`."""
     steps = -(-len(lengths) // batch_size)
     for number in itertools.count(start_step // steps):
         skip = start_step % steps if number == start_step // steps else 0
@@ -58,10 +59,10 @@ def training_batches(
 def evaluation_batches(
     lengths: np.ndarray, batch_size: int, replicas: int = 1
 ) -> Iterator[np.ndarray]:
-    """Yields every example once, the longest first, so that memory fails at once or never.
+    """Yields batches of all examples, longest first, so that any memory failure occurs at once.
 
-    Each replica needs a batch at every step; where the last step has too few, its last batch comes
-    again. `Outputs` counts an example once, however often it comes.
+    Each replica needs a batch at every step, so the last batch is repeated if the last step has
+    too few. `Outputs` counts each example only once.
     """
     order = np.argsort(-lengths, kind="stable")
     batches = np.split(order, range(batch_size, len(order), batch_size))
@@ -79,27 +80,29 @@ def dataset(
     start_step: int = 0,
     input_context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """Returns batches of `EncodedExamples.batch`: endless in training, else one pass.
+    """Returns a dataset of `EncodedExamples.batch`: endless in training, otherwise one epoch.
 
     Args:
-      examples: at least one.
-      global_batch_size: examples of all replicas together.
+      examples: the examples; there must be at least one.
+      global_batch_size: the number of examples in a batch over all replicas.
       is_training: whether to shuffle and repeat.
-      seed: of the order in training.
-      width: S of all batches, for devices that need one shape (TPUs); None pads each batch to its
-        longest row and puts rows of like length together.
-      start_step: batches of training that were used before.
-      input_context: of `tf.distribute`; a training batch is cut into one part for each replica.
-        In evaluation every pipeline reads all examples, as metrics need them in one place.
+      seed: the seed for the order of training examples.
+      width: the S of all batches, for devices that need a fixed shape (TPUs). With None, each batch
+        is padded to its longest row, and rows of similar length are put in the same batch.
+      start_step: the number of training batches to skip because they were used before.
+      input_context: the context from `tf.distribute`. A training batch is split into one part for
+        each replica. In evaluation every pipeline reads all examples, because metrics need them in
+        one place.
 
     Raises:
-      InputError: the batch cannot be cut into equal parts for the replicas.
+      InputError: the batch does not divide equally among the replicas.
     """
     replicas = input_context.num_replicas_in_sync if input_context else 1
     if global_batch_size % replicas:
         raise InputError(
-            "A batch must be cut into equal parts for the replicas. Received "
-            f"global_batch_size={global_batch_size} for {replicas} replicas. Use a multiple."
+            "A batch must divide equally among the replicas. Received "
+            f"global_batch_size={global_batch_size} for {replicas} replicas. Use a multiple of "
+            f"{replicas}."
         )
     size = global_batch_size // replicas
     pipelines = input_context.num_input_pipelines if input_context else 1
@@ -125,11 +128,11 @@ def _signature(
 ) -> dict[str, tf.TensorSpec]:
     rows = [size, examples.choices, width] if examples.choices else [size, width]
     names = ("input_word_ids", "input_mask", "input_type_ids")
-    found = {name: tf.TensorSpec(rows, tf.int32) for name in names}
-    found["example"] = tf.TensorSpec([size], tf.int32)
+    specs = {name: tf.TensorSpec(rows, tf.int32) for name in names}
+    specs["example"] = tf.TensorSpec([size], tf.int32)
     for name, values in examples.labels.items():
         ragged = isinstance(values, Ragged)
         shape = [size, width] if ragged else [size, *values.shape[1:]]
         dtype = values.values.dtype if ragged else values.dtype
-        found[name] = tf.TensorSpec(shape, tf.as_dtype(dtype))
-    return found
+        specs[name] = tf.TensorSpec(shape, tf.as_dtype(dtype))
+    return specs

@@ -1,4 +1,4 @@
-"""`EncodedExamples`: labelled texts as ids, in memory, and the batches made of them.
+"""`EncodedExamples`: labelled texts as ids, held in memory and returned in batches.
 
 Axes: N examples, B batch, C rows of an example (choices), S the longest row of a batch.
 """
@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# Widths are rounded up to this: fewer shapes to prepare kernels for, at little more padding.
+# Widths are rounded up to a multiple of this, which adds a little padding but leaves fewer shapes
+# to prepare kernels for.
 WIDTH_STEP = 4
 
 
@@ -23,10 +24,11 @@ class Ragged(NamedTuple):
 
     @classmethod
     def from_rows(cls, rows: Sequence[Sequence[int]]) -> Ragged:
-        """Returns the rows, lists or arrays, flattened to int32."""
+        """Flattens rows, which are lists or arrays, to int32."""
         splits = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row) for row in rows], out=splits[1:])
-        if len(rows) and isinstance(rows[0], np.ndarray):  # By elements they would take 40 times.
+        # Iterating over the elements of arrays takes 40 times as long.
+        if len(rows) and isinstance(rows[0], np.ndarray):
             return cls(np.concatenate(rows).astype(np.int32, copy=False), splits)
         return cls(np.fromiter(itertools.chain.from_iterable(rows), np.int32, splits[-1]), splits)
 
@@ -36,7 +38,7 @@ class Ragged(NamedTuple):
         return np.diff(self.splits)
 
     def padded(self, rows: np.ndarray, width: int, fill: int) -> np.ndarray:
-        """Returns the named rows, filled up at their ends, [len(rows), width]."""
+        """Returns the rows at the given indices, padded at the end with `fill`, [R, width]."""
         begin, lengths = self.splits[rows, np.newaxis], self.lengths[rows, np.newaxis]
         position = np.arange(width)
         inside = position < lengths
@@ -44,15 +46,16 @@ class Ragged(NamedTuple):
 
 
 class EncodedExamples:
-    """Examples of a task, tokenised.
+    """The tokenised examples of a task.
 
     Args:
-      ids: ids of each row, special tokens included; N x C rows, those of an example in turn.
-      second_starts: where the second segment of each row begins, as many; None for no second ones.
-      labels: by name, an array with one entry an example [N, ...], or a `Ragged` with one entry a
-        token (padded with -1).
-      choices: C, rows of an example; None for one row and batches without that axis.
-      sources: what each example was made from, for answers and messages; one each, or none.
+      ids: the ids of each row, including special tokens. There are N x C rows, and the rows of an
+        example are adjacent.
+      second_starts: where the second segment of each row begins; None if rows have one segment.
+      labels: arrays by name, with one entry for each example [N, ...], or a `Ragged` with one entry
+        for each token (padded with -1).
+      choices: C, the number of rows of an example; None for one row, and batches without this axis.
+      sources: what each example was made from, for answers and messages: one for each, or none.
     """
 
     def __init__(
@@ -76,15 +79,16 @@ class EncodedExamples:
         return len(self.lengths)
 
     def batch(self, examples: np.ndarray, width: int | None = None) -> dict[str, np.ndarray]:
-        """Returns the encoder's inputs and the labels of the named examples.
+        """Returns the encoder inputs and the labels of some examples.
 
         Args:
-          examples: indices, int [B].
-          width: S; by default the longest row, rounded up to `WIDTH_STEP`.
+          examples: the indices of the examples, int [B].
+          width: S; the length of the longest row by default, rounded up to a multiple of
+            `WIDTH_STEP`.
 
         Returns:
-          "input_word_ids", "input_mask", "input_type_ids" int32 [B, S], or [B, C, S] with choices;
-          "example" int32 [B], the indices; and the labels.
+          "input_word_ids", "input_mask" and "input_type_ids", int32 [B, S], or [B, C, S] with
+          choices; "example", the indices, int32 [B]; and the labels.
         """
         rows = examples
         if self.choices:

@@ -1,8 +1,8 @@
-"""`FineTuningTask`: what all tasks on labelled text share.
+"""`FineTuningTask`, the base class of all tasks on labelled text.
 
-A task reads raw files, tokenises them once, trains a `TaskModel` that begins with pretrained
-weights, and scores an evaluation on all its outputs together, with the metrics of the libraries
-that define them. `albert-tf predict` runs the same code on files without labels.
+A task reads raw files, tokenises them once and trains a `TaskModel` from pretrained weights. It
+computes metrics on all outputs of an evaluation together, using the libraries that define them.
+`albert-tf predict` runs the same code on files without labels.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
 class FineTuningTask(AlbertTask):
-    """A task on labelled text. Subclasses write what is abstract here.
+    """A task on labelled text. Subclasses implement the abstract methods.
 
     Attributes:
-      MODEL: class of the model.
-      SETTINGS: fields of the task's config that predicting needs again; task.json keeps them.
-      OUTPUTS: endings of answer files besides .jsonl; see `written`.
-      INPUT: ending of the files that the task reads from standard input.
+      MODEL: the class of the model.
+      SETTINGS: the fields of the task's config that prediction needs; task.json stores them.
+      OUTPUTS: the extensions of answer files in addition to .jsonl; see `written`.
+      INPUT: the extension of the format that the task reads from standard input.
     """
 
     MODEL: ClassVar[type[TaskModel]]
@@ -54,45 +54,45 @@ class FineTuningTask(AlbertTask):
         self._start: starting_point.StartingPoint | None = None
         self.results = results.Results(self.logging_dir)
 
-    # === What a subclass writes ===
+    # === To implement in a subclass ===
     @abc.abstractmethod
     def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
-        """Reads and tokenises files; what answers need of the raw rows is kept in the task.
+        """Reads and tokenises files; the task keeps the parts of the rows that answers need.
 
         Args:
           params: the files.
-          labelled: whether they have labels; False for files to predict.
+          labelled: whether the files have labels; False for files to predict.
 
         Raises:
-          InputError: a file breaks a rule of its format; it is named, with the line.
+          InputError: a file breaks a rule of its format; the error names the file and the line.
         """
 
     @abc.abstractmethod
     def describe(self) -> TaskDescription:
-        """Returns what task.json keeps: the labels found in the training data or the weights."""
+        """Returns the content of task.json, with the labels of the training data or weights."""
 
     @abc.abstractmethod
     def losses(self, labels: Tensors, outputs: Any) -> tf.Tensor:
-        """Returns the loss of each example, float32 [B], or of each position, [B, S]."""
+        """Returns the loss of each example, float32 [B], or of each position, float32 [B, S]."""
 
     @abc.abstractmethod
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
-        """Returns the metrics of outputs, `metric` among them."""
+        """Returns the metrics of the outputs, including `metric`."""
 
     @abc.abstractmethod
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterable[dict[str, Any]]:
-        """Yields an answer for each example in the order of `outputs.examples`, ready for JSON."""
+        """Yields a JSON-serializable answer for each example, in the order of the outputs."""
 
     @property
     @abc.abstractmethod
     def metric(self) -> str:
-        """The metric that tells the best checkpoint, unless the config names another."""
+        """The metric that selects the best checkpoint, unless the config names another."""
 
     def written(self, answers: Iterable[dict[str, Any]], ending: str) -> str:
-        """Returns answers as the text of a file with this ending; every task writes .jsonl.
+        """Returns answers as the text of a file with this extension; every task writes .jsonl.
 
         Raises:
-          InputError: the task writes no such file.
+          InputError: the task does not write files with this extension.
         """
         if ending != ".jsonl":
             raise InputError(
@@ -102,22 +102,22 @@ class FineTuningTask(AlbertTask):
         return "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
 
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
-        """Returns lines that the report adds, such as a table for each class; none by default."""
+        """Returns text to append to the report, such as a table of classes; "" by default."""
         return ""
 
     def draw(self, examples: EncodedExamples, outputs: Outputs, folder: Path) -> list[Path]:
-        """Writes plots of an evaluation into a folder and returns their paths; none by default."""
+        """Writes plots of an evaluation to a folder and returns their paths; none by default."""
         return []
 
     def settings(self) -> dict[str, Any]:
-        """Returns what predicting needs again: `SETTINGS`, and the longest sequence."""
-        found = {name: getattr(self.task_config, name) for name in self.SETTINGS}
-        return {**found, "seq_length": self.task_config.train_data.seq_length}
+        """Returns the settings that prediction needs: `SETTINGS` and the sequence length."""
+        settings = {name: getattr(self.task_config, name) for name in self.SETTINGS}
+        return {**settings, "seq_length": self.task_config.train_data.seq_length}
 
     # === Start ===
     @property
     def start(self) -> starting_point.StartingPoint:
-        """Where the run begins; found when it is first asked for."""
+        """The starting point of the run, determined on first use."""
         if self._start is None:
             config = self.task_config
             self._start = starting_point.find(
@@ -127,17 +127,17 @@ class FineTuningTask(AlbertTask):
                 config.vocab_file,
                 self.logging_dir,
             )
-            if self._start.goes_on and self._start.task is not None:
+            if self._start.resumes and self._start.task is not None:
                 _fill(config, self._start.task.settings)
             config.model = ModelConfig(**self._config().to_dict())
         return self._start
 
     @classmethod
     def from_source(cls, source: Source, **config: Any) -> FineTuningTask:
-        """Returns the task of a fine-tuned model, to predict with it.
+        """Returns the task of a fine-tuned model, for prediction.
 
         Args:
-          source: what `convert.load` read, with a vocabulary.
+          source: the result of `formats.load`; it must have a vocabulary.
           **config: fields of the task's config to change.
         """
         settings = source.task.settings if source.task else {}
@@ -154,14 +154,14 @@ class FineTuningTask(AlbertTask):
 
     @property
     def tokenizer(self) -> AlbertTokenizer:
-        """The tokenizer of the weights."""
+        """The tokenizer that belongs to the weights."""
         return self.start.tokenizer
 
     def check(self) -> None:
-        """Reads everything before a run writes anything.
+        """Reads and checks all inputs before the run writes anything.
 
         Raises:
-          InputError: weights, vocabulary, config and files do not fit each other.
+          InputError: the weights, vocabulary, config and files are not consistent.
         """
         for data in (self.task_config.train_data, self.task_config.validation_data):
             if data.input_path or data.tfds_name:
@@ -174,13 +174,13 @@ class FineTuningTask(AlbertTask):
         longest = self.start.config.max_position_embeddings
         if params.seq_length > longest:
             raise InputError(
-                "Texts must not be longer than the position table. Received seq_length="
-                f"{params.seq_length}, max_position_embeddings={longest} in the weights. Set "
+                "Sequences must not be longer than the position table. Received seq_length="
+                f"{params.seq_length}, max_position_embeddings={longest} in the weights. Lower "
                 "SEQ_LENGTH."
             )
 
     def folder_files(self) -> dict[str, Path | str]:
-        """Returns the files that make a folder of checkpoints a model: paths to copy, or texts."""
+        """Returns the files that turn a checkpoint folder into a model: paths to copy, or text."""
         tokenizer = self.tokenizer
         settings = json.dumps(tokenizer.preprocessing.to_dict(), indent=2) + "\n"
         return {
@@ -191,7 +191,7 @@ class FineTuningTask(AlbertTask):
 
     # === Model ===
     def build_model(self) -> tf_keras.Model:
-        """Returns the model with new weights; `initialize` sets those of the encoder."""
+        """Returns the model with random weights; `initialize` loads the pretrained ones."""
         rate = self.task_config.classifier_dropout
         if rate is None and self.start.source is not None:
             rate = self.start.source.classifier_dropout
@@ -204,11 +204,11 @@ class FineTuningTask(AlbertTask):
 
     @property
     def starts_from(self) -> str:
-        """The model that a new run takes its weights from; "" for random ones."""
+        """The model whose weights a new run starts from; "" for random weights."""
         return self.task_config.init_from
 
     def initialize(self, model: TaskModel) -> None:
-        """Sets the weights that the run begins with, and says what was loaded."""
+        """Loads the initial weights of the run and prints what was loaded."""
         source = self.start.source
         if source is None:
             print("weights: random (FROM_SCRATCH)")
@@ -218,9 +218,9 @@ class FineTuningTask(AlbertTask):
         print(starting_point.load_weights(model, source))
 
     def takes_head(self) -> bool:
-        """Whether the weights have a head for the same task and the same labels."""
-        found, wanted = self.start.task, self.describe()
-        return found is not None and (found.task, found.labels) == (wanted.task, wanted.labels)
+        """Returns whether the weights have a head for the same task and the same labels."""
+        saved, wanted = self.start.task, self.describe()
+        return saved is not None and (saved.task, saved.labels) == (wanted.task, wanted.labels)
 
     def _config(self) -> Any:
         rates = dict(
@@ -232,7 +232,7 @@ class FineTuningTask(AlbertTask):
 
     # === Training ===
     def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:
-        """Returns the number of losses that count: that of examples, unless a task says other."""
+        """Returns the number of losses to average: one for each example, by default."""
         return {"losses": tf.cast(tf.size(labels["example"]), tf.float32)}
 
     def build_losses(
@@ -242,7 +242,7 @@ class FineTuningTask(AlbertTask):
         aux_losses: Sequence[tf.Tensor] | None = None,
         counts: Tensors | None = None,
     ) -> tf.Tensor:
-        """Returns the mean of `losses`, or these examples' share in that of a larger batch."""
+        """Returns the mean of `losses`, or these examples' share of a larger batch's mean."""
         total = tf.reduce_sum(self.losses(labels, model_outputs))
         loss = total / (counts or self.counts(labels))["losses"]
         return loss + (tf.add_n(aux_losses) if aux_losses else 0.0)
@@ -250,30 +250,29 @@ class FineTuningTask(AlbertTask):
     def process_metrics(
         self, metrics: Any, labels: Tensors, model_outputs: Any, **kwargs: Any
     ) -> None:
-        """Updates metrics of training, if a task has some; those of evaluation need all outputs."""
+        """Updates training metrics, if any; evaluation metrics are computed on all outputs."""
         return None
 
     # === Data ===
     def examples(self, params: FineTuningDataConfig) -> EncodedExamples:
-        """Returns the examples of files, read and tokenised at the first call only.
+        """Returns the examples of the files, which are read and tokenised on the first call only.
 
         Raises:
-          InputError: none are named, or there are none, or as `read`.
+          InputError: no files are set, they contain no examples, or `read` fails.
         """
         names = ("input_path", "tfds_name", "tfds_split", "seq_length", "is_training")
         if not (params.input_path or params.tfds_name):
             macro = "TRAIN_DATA" if params.is_training else "EVAL_DATA"
             raise InputError(
-                "A run must have data for what its mode does. Received none to "
-                f"{'train' if params.is_training else 'evaluate'} on. Set --gin.{macro}=FILE, or "
-                "change --mode."
+                f"{'Training' if params.is_training else 'Evaluation'} needs data. Received an "
+                f"empty {macro}. Set --gin.{macro}=FILE, or change --mode."
             )
         key = " ".join(str(getattr(params, name)) for name in names)
         if key not in self._examples:
             examples = self.read(params)
             if not len(examples):
                 raise InputError(
-                    "A set to train on or to evaluate must have examples. Received none in "
+                    "Training and evaluation data must contain examples. Received none in "
                     f"{params.input_path or params.tfds_name!r}. Check the path."
                 )
             self._examples[key] = examples
@@ -284,7 +283,7 @@ class FineTuningTask(AlbertTask):
         params: FineTuningDataConfig,
         input_context: tf.distribute.InputContext | None = None,
     ) -> tf.data.Dataset:
-        """Returns batches of `EncodedExamples.batch`."""
+        """Returns a dataset of the batches that `EncodedExamples.batch` makes."""
         return batching.dataset(
             self.examples(params),
             global_batch_size=params.global_batch_size,
@@ -297,13 +296,13 @@ class FineTuningTask(AlbertTask):
 
     # === Evaluation ===
     def kept(self, outputs: Any) -> dict[str, tf.Tensor]:
-        """Returns what answers and metrics need of a model's outputs, [B, ...] each."""
+        """Returns the model outputs that answers and metrics need, [B, ...] each."""
         return dict(outputs) if isinstance(outputs, Mapping) else {"logits": outputs}
 
     def validation_step(
         self, inputs: Tensors, model: tf_keras.Model, metrics: Any = None
     ) -> dict[str, tf.Tensor]:
-        """Returns the loss of a batch, its examples and what the model gave for them."""
+        """Returns the loss of a batch, the indices of its examples, and the model's outputs."""
         outputs = self.inference_step(inputs, model)
         loss = self.batch_loss(inputs, outputs)
         return {self.loss: loss, "example": inputs["example"], **self.kept(outputs)}
@@ -316,24 +315,24 @@ class FineTuningTask(AlbertTask):
     def reduce_aggregated_logs(
         self, aggregated_logs: Sequence[Mapping[str, Any]], global_step: Any = None
     ) -> dict[str, float]:
-        """Returns the metrics of an evaluation, taken on all its outputs together."""
+        """Returns the metrics of an evaluation, computed on all its outputs together."""
         examples = self.examples(self.task_config.validation_data)
         outputs = Outputs.gather(aggregated_logs)
         metrics = self.evaluate(examples, outputs)
         step = None if global_step is None else int(tf.convert_to_tensor(global_step))
         self.results.add(metrics, self._chosen_metric(metrics), step, examples, outputs)
-        if self.logging_dir:  # At once, so that a run that is killed loses no evaluation.
+        if self.logging_dir:  # Written immediately, so that a killed run loses no evaluation.
             results.write(self.results, Path(self.logging_dir))
         return metrics
 
     @property
     def best_metric(self) -> str:
-        """The metric that tells the best checkpoint where the experiment names none."""
+        """The metric that selects the best checkpoint if the experiment names none."""
         return self.task_config.metric or self.metric
 
     def _chosen_metric(self, metrics: Mapping[str, float]) -> str:
         name = self.best_metric
-        if name == "validation_loss":  # The trainer's, which stands in no list of the task.
+        if name == "validation_loss":  # Computed by the trainer, so the task has no such metric.
             return self.metric
         if name not in metrics:
             raise InputError(
@@ -343,17 +342,17 @@ class FineTuningTask(AlbertTask):
         return name
 
     def report(self, metrics: Mapping[str, float]) -> str:
-        """Returns the best evaluation as lines of text."""
+        """Returns the report of the best evaluation as text."""
         best = self.results.best
         known = best is not None and self.results.best_is_new
         details = self.details(best.examples, best.outputs) if known else ""
         return results.text(self.results, details)
 
     def write_results(self, folder: str | Path) -> list[Path]:
-        """Writes metrics.json, and plots of the best evaluation if it is of this start.
+        """Writes metrics.json, and plots if this session made the best evaluation.
 
         Returns:
-          The paths that were written.
+          The paths of the written files.
         """
         if not self.results.history:
             return []
@@ -365,7 +364,7 @@ class FineTuningTask(AlbertTask):
 
 
 def _fill(config: FineTuningConfig, settings: Mapping[str, Any]) -> None:
-    """Sets what the config leaves open to what an earlier start of the run has found."""
+    """Fills fields of the config that are None with the settings of an earlier session."""
     for name, value in settings.items():
         if hasattr(config, name) and getattr(config, name) is None:
             setattr(config, name, value)

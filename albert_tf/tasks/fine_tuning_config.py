@@ -1,4 +1,4 @@
-"""What every fine-tuning task takes: files, weights, rates."""
+"""The config that all fine-tuning tasks share: data files, weights and dropout rates."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from albert_tf.tasks.model_config import ModelConfig
 
 @dataclasses.dataclass
 class FineTuningDataConfig(config_definitions.DataConfig):
-    """Files to read; `input_path` is a file, a glob, or a list of them.
+    """The files to read; `input_path` is a file, a glob, or a list of files and globs.
 
     Attributes:
-      seq_length: the longest sequence, special tokens included; longer texts are cut.
-      bucketed: put texts of like length together and pad each batch to its longest; False pads all
-        to `seq_length`, for devices that need one shape (TPUs).
-      start_step: the step whose batch comes first; set where a run goes on.
+      seq_length: the maximum sequence length, including special tokens; longer texts are cut.
+      bucketed: whether to put texts of similar length in the same batch and pad each batch to its
+        longest. False pads all to `seq_length`, for devices that need a fixed shape (TPUs).
+      start_step: the step of the first batch; set when a run resumes.
     """
 
     seq_length: int = 128
@@ -32,18 +32,20 @@ class FineTuningDataConfig(config_definitions.DataConfig):
 
 @dataclasses.dataclass
 class FineTuningConfig(AlbertTaskConfig):
-    """What every fine-tuning task takes.
+    """The config fields that all fine-tuning tasks share.
 
     Attributes:
-      init_from: weights to begin with: a folder, checkpoint or handle of any known format.
-      from_scratch: begin with random weights of `model` instead; meant for tests and trials.
-      model: sizes; read from `init_from` where that is set.
-      vocab_file: the SentencePiece model; by default the one that lies with the weights.
-      hidden_dropout: the encoder's rate in training; None for what its config says.
-      attention_dropout: likewise, on attention probabilities.
-      classifier_dropout: in front of the head; None for what the weights say, or 0.1.
-      metric: which metric tells the best checkpoint; "" for the task's own choice.
-      remove_padding: as above; None by default, as texts differ in length.
+      init_from: the weights to start from: a folder, checkpoint or handle in any known format.
+      from_scratch: whether to start from random weights of `model` instead; meant for tests and
+        trials.
+      model: the sizes of the model; read from `init_from` if that is set.
+      vocab_file: the SentencePiece model; the one stored with the weights by default.
+      hidden_dropout: the encoder's dropout rate in training; None for the rate in its config.
+      attention_dropout: the dropout rate for attention probabilities; None as above.
+      classifier_dropout: the dropout rate before the head; None for the rate stored with the
+        weights, or 0.1.
+      metric: the metric that selects the best checkpoint; "" for the task's default.
+      remove_padding: see `AlbertTaskConfig`; None by default, because texts vary in length.
     """
 
     init_from: str = ""
@@ -62,14 +64,14 @@ class FineTuningConfig(AlbertTaskConfig):
 
 
 def with_fields(config: FineTuningConfig, **fields: Any) -> FineTuningConfig:
-    """Returns a task's config with other values, so that gin binds in one place what tasks share.
+    """Returns a task's config with other values, so that gin binds shared fields in one place.
 
     Args:
-      config: of any task.
-      **fields: of `FineTuningConfig`, or of the config's own class.
+      config: the config of any task.
+      **fields: values for fields of `FineTuningConfig` or of the config's own class.
 
     Raises:
-      InputError: the config has a value of its own for one of them, which would be lost.
+      InputError: the config already sets one of these fields, and its value would be lost.
     """
     defaults = type(config)()
     for name in fields:

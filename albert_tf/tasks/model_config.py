@@ -1,4 +1,4 @@
-"""`ModelConfig`: AlbertConfig in the form that Model Garden's nested configs take."""
+"""`ModelConfig`: an `AlbertConfig` for use in Model Garden's nested configs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from albert_tf import presets
 from albert_tf.config import AlbertConfig
 from albert_tf.formats.load import load
 
-# The same fields and defaults as AlbertConfig, which stays their one home.
+# The fields and defaults are taken from AlbertConfig, so that they are defined only once.
 _Fields = dataclasses.make_dataclass(
     "_Fields",
     [
@@ -24,7 +24,7 @@ _Fields = dataclasses.make_dataclass(
 
 @dataclasses.dataclass
 class ModelConfig(_Fields):
-    """The fields of `AlbertConfig`, open to gin bindings and to Model Garden's overrides."""
+    """The fields of `AlbertConfig`; gin bindings and Model Garden's overrides can set them."""
 
     def to_albert_config(self) -> AlbertConfig:
         """Returns the frozen config.
@@ -36,10 +36,10 @@ class ModelConfig(_Fields):
 
 
 def from_preset(name: str, **overrides: Any) -> ModelConfig:
-    """Returns the sizes of a released model.
+    """Returns the config of a released model.
 
     Args:
-      name: a name of `albert_tf.presets`.
+      name: a name in `albert_tf.presets`.
       **overrides: fields to change, such as `vocab_size`.
 
     Raises:
@@ -49,14 +49,14 @@ def from_preset(name: str, **overrides: Any) -> ModelConfig:
 
 
 def from_pretrained(path_or_handle: str, **overrides: Any) -> ModelConfig:
-    """Returns the config of a model that exists, such as the one a run begins with.
+    """Returns the config of an existing model, such as the one that a run starts from.
 
     Args:
-      path_or_handle: what `AlbertEncoder.from_pretrained` reads.
+      path_or_handle: anything that `AlbertEncoder.from_pretrained` reads.
       **overrides: fields to change, such as `hidden_dropout_prob`.
 
     Raises:
-      InputError: nothing readable lies there.
+      InputError: the model cannot be read.
     """
     source = load(path_or_handle)
     return ModelConfig(**{**source.config.to_dict(), **overrides})

@@ -1,4 +1,4 @@
-"""`Outputs`: what a model gave for each example of an evaluation or of files to predict."""
+"""`Outputs`: the model's outputs for each example of an evaluation or prediction."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 
 class Outputs(Mapping[str, list[np.ndarray]]):
-    """Rows by the name of the output, one an example, in the order of the examples.
+    """The rows of each output by name, one row for each example, in the order of the examples.
 
-    Rows of sequences keep the padding of the batch that they came from.
+    Rows with a sequence axis keep the padding of the batch that they came from.
 
     Args:
-      examples: which example each row belongs to, int [N], ascending.
-      rows: by name, N arrays.
+      examples: the index of the example that each row belongs to, int [N], ascending.
+      rows: N arrays for each output name.
     """
 
     def __init__(self, examples: np.ndarray, rows: Mapping[str, Sequence[np.ndarray]]) -> None:
@@ -27,14 +27,15 @@ class Outputs(Mapping[str, list[np.ndarray]]):
         """Returns the rows of all steps.
 
         Args:
-          steps: tensors by name, "example" among them: [B, ...], or one for each replica.
+          steps: tensors by name, including "example". Each is one tensor [B, ...] or a list with
+            one for each replica.
         """
         rows: dict[str, list[np.ndarray]] = {}
         for step in steps:
             for name, value in step.items():
                 parts = value if isinstance(value, (tuple, list)) else (value,)
                 rows.setdefault(name, []).extend(row for part in parts for row in np.asarray(part))
-        # With several workers each may have seen all examples; one row of each is enough.
+        # With several workers, each may process all examples. Keep one row for each example.
         examples, first = np.unique(np.array(rows.pop("example", []), int), return_index=True)
         return cls(examples, {name: [all_[i] for i in first] for name, all_ in rows.items()})
 
@@ -48,5 +49,5 @@ class Outputs(Mapping[str, list[np.ndarray]]):
         return len(self._rows)
 
     def stacked(self, name: str = "logits") -> np.ndarray:
-        """Returns the rows of an output that all have one shape, [N, ...]."""
+        """Returns the rows of an output as one array, [N, ...]; they must have the same shape."""
         return np.stack(self._rows[name])

@@ -1,4 +1,4 @@
-"""Figures that are written without a display, whole or not at all."""
+"""Writes figures atomically, without a display."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def figure(path: Path, size: tuple[float, float] = (5.0, 4.0)) -> Iterator[Any]:
     """Yields matplotlib axes and writes them to `path`, a PNG, if the block succeeds.
 
     Args:
-      path: where the figure goes.
-      size: width and height in inches.
+      path: the file to write.
+      size: the width and height in inches.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

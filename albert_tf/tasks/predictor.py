@@ -1,4 +1,4 @@
-"""`Predictor`: answers of a fine-tuned model for files without labels."""
+"""`Predictor`: runs a fine-tuned model on files without labels."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ from albert_tf.tasks import batching
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.outputs import Outputs
 
-# The folder of the best checkpoint in that of a run (experiments/runs/finetune.gin).
+# The folder of the best checkpoint, below the folder of a run (experiments/runs/finetune.gin).
 BEST = "best"
-LONGEST = 512  # Of models that do not say how long their training sequences were.
+LONGEST = 512  # The sequence length for models that do not specify the one used in training.
 
 
 def load_best(path_or_handle: str | os.PathLike) -> Source:
-    """Reads a model; of the folder of a run, its best checkpoint where there is one.
+    """Reads a model, or the best checkpoint if the path is the folder of a run that has one.
 
     Raises:
-      InputError: as `formats.load.load`.
+      InputError: see `formats.load.load`.
     """
     best = Path(path_or_handle).expanduser() / BEST
     return load(best if (best / "checkpoint").is_file() else path_or_handle)
 
 
 def task_type(source: Source) -> TaskType:
-    """Returns what a model does; one without a fine-tuned head fills masked words.
+    """Returns the task of a model; without a fine-tuned head, this is filling masked words.
 
     Raises:
-      InputError: it is an encoder alone.
+      InputError: the model is only an encoder.
     """
     name = source.task.task if source.task is not None else "fill_mask"
     row = task_types.get(name)
     if not row.head and "masked_lm" not in source.heads:
         raise InputError(
-            "Predicting needs a model with a head for a task, or for masked words. Received "
+            "Prediction needs a model with a head for a task or for masked words. Received "
             f"'{source.path}' ({source.format}) with "
-            f"{', '.join(source.heads) or 'an encoder alone'}. Fine-tune it first: "
+            f"{', '.join(source.heads) or 'only an encoder'}. Fine-tune it first: "
             "`albert-tf train --gin_file finetune_table --help`."
         )
     return row
 
 
 class Predictor:
-    """A model with its task and vocabulary, ready to answer files.
+    """A model with its task and vocabulary, ready to answer the examples in files.
 
     ```python
     predictor = Predictor("runs/reviews")
@@ -63,20 +63,20 @@ class Predictor:
     ```
 
     Args:
-      path_or_handle: a model of any known format with a head for a task, or for masked words; or
-        what `load_best` has read. Of the folder of a run, the best checkpoint is taken where there
-        is one.
-      seq_length: the longest sequence in tokens; by default as in training.
+      path_or_handle: a model in any known format, with a head for a task or for masked words; or
+        the result of `load_best`. If it is the folder of a run, its best checkpoint is used if
+        there is one.
+      seq_length: the maximum sequence length in tokens; the one used in training by default.
       **config: fields of the task's config to change, such as `top_k`.
 
     Attributes:
-      path: where the model was read from.
+      path: the path that the model was read from.
       task: the `FineTuningTask`.
-      model: with the weights; padding is removed.
-      seq_length: the longest sequence.
+      model: the model with its weights; it removes padding.
+      seq_length: the maximum sequence length.
 
     Raises:
-      InputError: there is no readable model, or it has no head or no vocabulary.
+      InputError: the model cannot be read, or it has no head or no vocabulary.
     """
 
     def __init__(
@@ -102,12 +102,12 @@ class Predictor:
         """Yields an answer for each example of a file, in order.
 
         Args:
-          input_path: a file of the task's format, or a glob.
-          batch_size: examples that are answered together.
-          seq_length: the longest sequence; by default that of the predictor.
+          input_path: a file in the task's format, or a glob.
+          batch_size: the number of examples in a batch.
+          seq_length: the maximum sequence length; that of the predictor by default.
 
         Raises:
-          InputError: the file breaks a rule of its format; it is named, with the line.
+          InputError: the file breaks a rule of its format; the error names the file and the line.
         """
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1. Received {batch_size}.")

@@ -1,4 +1,4 @@
-"""The evaluations of a fine-tuning run: which was the best, and how it is told."""
+"""Collects the evaluations of a fine-tuning run, and selects and reports the best one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE = "metrics.json"
 
 
 class Evaluation(NamedTuple):
-    """One evaluation: its step, metrics, and the outputs they were taken on."""
+    """One evaluation: its step, its metrics, and the outputs that they were computed on."""
 
     step: int | None
     metrics: dict[str, float]
@@ -25,14 +25,15 @@ class Evaluation(NamedTuple):
 
 
 class Results:
-    """The evaluations of a run, those of earlier starts included.
+    """The evaluations of a run, including those of earlier sessions.
 
     Attributes:
-      metric: which metric tells the best; larger is better, but for errors and losses.
-      best: the best evaluation of this start, the first one of equals; None before any.
-      history: step and metrics of each evaluation, a step once.
-      collapsed: how many of the last evaluations gave one answer for all examples, though labels
-        differ.
+      metric: the metric that selects the best evaluation. Larger is better, except for errors and
+        losses.
+      best: the best evaluation of this session, the first in case of a tie; None before the first.
+      history: the step and the metrics of each evaluation, with one entry for each step.
+      collapsed: the number of most recent evaluations in a row that gave the same answer for all
+        examples although the labels differ.
     """
 
     def __init__(self, folder: str = "") -> None:
@@ -54,9 +55,9 @@ class Results:
         examples: EncodedExamples,
         outputs: Outputs,
     ) -> None:
-        """Takes an evaluation."""
+        """Adds an evaluation."""
         self.metric = metric
-        # A run that goes on may evaluate a step a second time.
+        # A resumed run may evaluate the same step again.
         others = [entry for entry in self.history if step is None or entry["step"] != step]
         self.history = [*others, {"step": step, **metrics}]
         self.collapsed = self.collapsed + 1 if metrics.get("distinct_answers") == 1 else 0
@@ -65,12 +66,12 @@ class Results:
 
     @property
     def best_entry(self) -> dict[str, Any]:
-        """Step and metrics of the best evaluation of all starts, the first one of equals."""
+        """The step and metrics of the best evaluation in all sessions, the first if tied."""
         return max(self.history, key=self._score)
 
     @property
     def best_is_new(self) -> bool:
-        """Whether the best of all is of this start, so that its outputs are known."""
+        """Whether this session made the best evaluation, so that its outputs are available."""
         return self.best is not None and self.best.step == self.best_entry["step"]
 
     def _score(self, metrics: Mapping[str, Any]) -> float:
@@ -79,9 +80,9 @@ class Results:
 
 
 def text(results: Results, details: str) -> str:
-    """Returns the best evaluation, and a warning if the model has collapsed."""
+    """Returns the best evaluation as text, with a warning if the model has collapsed."""
     if not results.history:
-        return "no evaluation was made"
+        return "no evaluation was run"
     best = dict(results.best_entry)
     step = best.pop("step")
     lines = [f"best evaluation by {results.metric}" + ("" if step is None else f", step {step:,}")]
@@ -98,10 +99,10 @@ def text(results: Results, details: str) -> str:
 
 
 def read_best(folder: Path) -> tuple[str, float]:
-    """Returns name and value of the metric of the best evaluation that `write` has kept.
+    """Returns the name and value of the metric in the best evaluation that `write` saved.
 
     Raises:
-      InputError: there is none.
+      InputError: the folder has no metrics.json.
     """
     path = existing(folder / FILE, "The metrics of a fine-tuning run")
     values = json.loads(path.read_text(encoding="utf-8"))
@@ -109,7 +110,7 @@ def read_best(folder: Path) -> tuple[str, float]:
 
 
 def write(results: Results, folder: Path) -> Path:
-    """Writes metrics.json: the best evaluation and the history; returns its path."""
+    """Writes metrics.json with the best evaluation and the history, and returns its path."""
     values: Mapping[str, Any] = {
         "metric": results.metric,
         "best": results.best_entry,

@@ -1,7 +1,7 @@
-"""What a run begins with: a checkpoint of its folder, the weights of another model, or nothing.
+"""Determines what a run starts from: its own checkpoint, another model, or random weights.
 
-A fine-tuning run takes config, vocabulary and labels from its initial weights (`find`). A
-pretraining run states its config and vocabulary, which are checked against them (`check_weights`).
+A fine-tuning run takes its config, vocabulary and labels from the initial weights (`find`). A
+pretraining run sets its config and vocabulary, which must match the weights (`check_weights`).
 """
 
 from __future__ import annotations
@@ -25,38 +25,39 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 @dataclasses.dataclass(frozen=True)
 class StartingPoint:
-    """Where a run begins.
+    """The starting point of a run.
 
     Attributes:
-      config: of the encoder.
-      tokenizer: with the settings of the weights.
-      source: what `convert.load` read; None for random weights, and for a run that goes on, whose
-        checkpoint the runner restores.
-      task: what the weights were fine-tuned for, if they were.
-      goes_on: whether the run's folder has a checkpoint.
+      config: the config of the encoder.
+      tokenizer: the tokenizer, with the preprocessing settings of the weights.
+      source: the result of `formats.load`. None for random weights, and for a run that resumes,
+        because the runner restores its checkpoint.
+      task: the task that the weights were fine-tuned for; None if they were not fine-tuned.
+      resumes: whether the run's folder has a checkpoint.
     """
 
     config: AlbertConfig
     tokenizer: AlbertTokenizer
     source: Source | None = None
     task: TaskDescription | None = None
-    goes_on: bool = False
+    resumes: bool = False
 
 
 def find(
     init_from: str, from_scratch: bool, model: ModelConfig, vocab_file: str, folder: str
 ) -> StartingPoint:
-    """Returns where a run begins.
+    """Returns the starting point of a run.
 
     Args:
-      init_from: folder, checkpoint or handle of any format of `albert_tf.convert`.
-      from_scratch: whether random weights of `model` are wanted.
-      model: sizes for random weights; its defaults, or those of the weights, otherwise.
-      vocab_file: a SentencePiece model; "" for the one that lies with the weights.
-      folder: of the run; its checkpoint, if there is one, comes before `init_from`.
+      init_from: a folder, checkpoint or handle in any format of `albert_tf.formats`.
+      from_scratch: whether to start from random weights.
+      model: the sizes for random weights. With other weights, it must have the default sizes or
+        those of the weights.
+      vocab_file: a SentencePiece model; "" for the one stored with the weights.
+      folder: the folder of the run; a checkpoint in it takes precedence over `init_from`.
 
     Raises:
-      InputError: there is nothing to begin with, or the parts do not fit each other.
+      InputError: there is nothing to start from, or the arguments are not consistent.
     """
     if folder and tf.train.latest_checkpoint(folder):
         config = AlbertConfig.from_json_file(Path(folder) / "albert_config.json")
@@ -64,20 +65,20 @@ def find(
             differing := "; ".join(model.to_albert_config().misfits(config))
         ):
             raise InputError(
-                f"A run goes on with the model of its folder. Received '{folder}' with "
-                f"{differing}. Leave MODEL out, or begin in another --model_dir."
+                f"A run must resume with the model in its folder. Received '{folder}' with "
+                f"{differing}. Leave MODEL out, or start a new run in another --model_dir."
             )
         return StartingPoint(
             config,
             AlbertTokenizer.from_pretrained(folder),
             task=TaskDescription.beside(folder),
-            goes_on=True,
+            resumes=True,
         )
     if not init_from:
         return _from_scratch(from_scratch, model, vocab_file)
     if from_scratch:
         raise InputError(
-            "A run begins with weights or from scratch. Received both: "
+            "A run must start either from weights or from scratch. Received both: "
             f"INIT_FROM='{init_from}' and FROM_SCRATCH=True. Leave one out."
         )
     source = load(init_from)
@@ -88,21 +89,22 @@ def find(
 
 
 def tokenizer_of(source: Source, vocab_file: str = "") -> AlbertTokenizer:
-    """Returns the tokenizer of weights.
+    """Returns the tokenizer that belongs to the weights.
 
     Args:
-      source: what `convert.load` read.
-      vocab_file: a SentencePiece model, needed where none lies with the weights, else the same.
+      source: the result of `formats.load`.
+      vocab_file: a SentencePiece model. Needed if none is stored with the weights; otherwise it
+        must be the same.
 
     Raises:
-      InputError: there is none, or it is not the one of the weights.
+      InputError: there is no SentencePiece model, or it does not belong to the weights.
     """
     settings = source.preprocessing.to_dict() if source.preprocessing else {}
     if source.model_file is None and not vocab_file:
         raise InputError(
             "Weights must come with their vocabulary. Received "
             f"'{source.path}' ({source.format}) without a SentencePiece model. Set "
-            "--gin.VOCAB=FILE.model, the one they were trained with."
+            "--gin.VOCAB=FILE.model to the one that they were trained with."
         )
     theirs = AlbertTokenizer(source.model_file, **settings) if source.model_file else None
     tokenizer = AlbertTokenizer.from_pretrained(vocab_file) if vocab_file else theirs
@@ -122,34 +124,34 @@ def tokenizer_of(source: Source, vocab_file: str = "") -> AlbertTokenizer:
 def _from_scratch(from_scratch: bool, model: ModelConfig, vocab_file: str) -> StartingPoint:
     if not from_scratch:
         raise InputError(
-            "Fine-tuning must begin with pretrained weights, or it learns little. Received no "
+            "Fine-tuning must start from pretrained weights, or it learns little. Received no "
             "INIT_FROM. Set --gin.INIT_FROM=FOLDER (any format that `albert-tf inspect` reads), or "
-            "--gin.FROM_SCRATCH=True if random weights are meant."
+            "--gin.FROM_SCRATCH=True to start from random weights."
         )
     if not vocab_file:
         raise InputError(
-            "A model from scratch must have a vocabulary. Received no VOCAB. Set "
+            "A model trained from scratch must have a vocabulary. Received no VOCAB. Set "
             "--gin.VOCAB=FILE.model (`albert-tf vocab` trains one)."
         )
     config, tokenizer = model.to_albert_config(), AlbertTokenizer.from_pretrained(vocab_file)
     check_rows(
         config,
         tokenizer,
-        "Set the model's vocab_size to that; to begin with weights that exist, set INIT_FROM.",
+        "Set vocab_size to the number of pieces, or set INIT_FROM to start from existing weights.",
     )
     return StartingPoint(config, tokenizer)
 
 
 def check_weights(path_or_handle: str, config: AlbertConfig, tokenizer: AlbertTokenizer) -> None:
-    """Checks config and vocabulary of a run against its initial weights; reads no weight.
+    """Checks the config and vocabulary of a run against its initial weights; reads no weights.
 
     Args:
-      path_or_handle: what `from_pretrained` reads.
-      config: of the run's model.
-      tokenizer: of the run; compared where a SentencePiece model lies with the weights.
+      path_or_handle: anything that `from_pretrained` reads.
+      config: the config of the run's model.
+      tokenizer: the tokenizer of the run; compared if the weights come with a SentencePiece model.
 
     Raises:
-      InputError: nothing readable lies there, or it was made for another model or vocabulary.
+      InputError: the weights cannot be read, or belong to another model or vocabulary.
     """
     source = load(path_or_handle)
     check_config(config, source)
@@ -158,50 +160,50 @@ def check_weights(path_or_handle: str, config: AlbertConfig, tokenizer: AlbertTo
 
 
 def check_config(config: AlbertConfig, source: Source) -> None:
-    """Raises `InputError` unless a model of `config` has a place for the weights of `source`."""
+    """Raises `InputError` unless the weights of `source` fit a model of `config`."""
     if differing := "; ".join(config.misfits(source.config)):
         raise InputError(
             f"The model must have the config of its initial weights. Received '{source.path}' with "
-            f"{differing}. Set these, or let MODEL be theirs: leave it out of a fine-tuning, set "
-            "MODEL = @model_config.from_pretrained() in a pretraining."
+            f"{differing}. Set these values, or take MODEL from the weights: in fine-tuning leave "
+            "it out, in pretraining set MODEL = @model_config.from_pretrained()."
         )
 
 
 def check_rows(config: AlbertConfig, tokenizer: AlbertTokenizer, remedy: str) -> None:
-    """Raises `InputError`, with `remedy`, unless each piece has one row of the word table."""
+    """Raises `InputError`, with `remedy`, unless the word table has one row for each piece."""
     rows, pieces = config.vocab_size, tokenizer.vocab_size
     if rows == pieces:
         return
     raise InputError(
-        f"The model must have a row for each piece of the vocabulary. Received vocab_size={rows} "
+        f"The model must have one row for each piece of the vocabulary. Received vocab_size={rows} "
         f"for '{tokenizer.model_file}' with {pieces} pieces. {remedy}"
     )
 
 
 def check_same_vocabulary(tokenizer: AlbertTokenizer, theirs: AlbertTokenizer) -> None:
-    """Raises `InputError` unless a run's vocabulary, `tokenizer`, is that of its weights."""
+    """Raises `InputError` unless a run has the vocabulary of its weights, `theirs`."""
     if tokenizer.model_proto != theirs.model_proto:
         raise InputError(
-            "The vocabulary must be the one that the weights were trained with, or ids mean other "
-            f"pieces. Received VOCAB='{tokenizer.model_file}' for weights with "
+            "The vocabulary must be the one that the weights were trained with, or ids map to "
+            f"different pieces. Received VOCAB='{tokenizer.model_file}' for weights with "
             f"'{theirs.model_file}', which {_difference(tokenizer.pieces, theirs.pieces)}. Set "
-            "VOCAB to that one."
+            "VOCAB to the vocabulary of the weights."
         )
 
 
 def load_weights(model: tf_keras.Model, path_or_source: str | os.PathLike | Source) -> str:
-    """Sets the encoder of `model`, and those heads that both have.
+    """Loads the encoder of `model`, and the heads that model and source share.
 
     Args:
       model: an `AlbertPretrainer` or a task model, with its encoder as `encoder`.
-      path_or_source: what `from_pretrained` reads, or what `convert.load` has read.
+      path_or_source: anything that `from_pretrained` reads, or the result of `formats.load`.
 
     Returns:
-      A line for the user: how many variables of each part were loaded, and what stays new.
+      A line for the user: how many variables of each part were loaded, and which are new.
 
     Raises:
-      InputError: a weight of the encoder is missing (the pooler may be), or has another shape.
-        No variable is changed then.
+      InputError: a weight of the encoder other than the pooler is missing, or a shape differs. In
+        these cases no variable is changed.
     """
     is_path = isinstance(path_or_source, (str, os.PathLike))
     source = load(path_or_source) if is_path else path_or_source
@@ -210,10 +212,10 @@ def load_weights(model: tf_keras.Model, path_or_source: str | os.PathLike | Sour
     missing = [n for n, part in wanted.items() if part == "encoder" and n not in held]
     if any("/pooler/" not in name for name in missing):
         raise InputError(
-            "Initial weights must hold every weight of the encoder. Received "
+            "Initial weights must include every weight of the encoder. Received "
             f"'{source.path}' ({source.format}) without {', '.join(missing[:5])}."
         )
-    # Partial: heads of the source may have no place here, and new heads none there.
+    # Partial, because the model may lack heads of the source, and the source new heads.
     report = pretrained.assign(model, source, allow_partial=True)
     return f"{_summary(wanted, report)}, from '{source.path}' ({source.format})"
 
@@ -232,7 +234,7 @@ def _summary(wanted: dict[str, str], report: pretrained.Report) -> str:
 def _difference(ours: list[str], theirs: list[str]) -> str:
     for index, (our, their) in enumerate(zip(ours, theirs)):
         if our != their:
-            return f"has {their!r} for id {index} where this one has {our!r}"
+            return f"maps id {index} to {their!r} instead of {our!r}"
     if len(ours) != len(theirs):
-        return f"has {len(theirs)} pieces where this one has {len(ours)}"
-    return "has the same pieces with other scores or rules"
+        return f"has {len(theirs)} pieces instead of {len(ours)}"
+    return "has the same pieces with different scores or rules"

@@ -102,8 +102,8 @@ def test_one_module_takes_every_length_and_batch(found):
         ("id", "input_word_ids must lie in [0, 200)"),
         ("negative id", "input_word_ids must lie in [0, 200)"),
         ("type", "input_type_ids must lie in [0, 2)"),
-        ("shape", "input_ids, input_mask and segment_ids must have one shape"),
-        ("position", "mlm_positions must lie inside the sequence"),
+        ("shape", "input_ids, input_mask and segment_ids must have the same shape"),
+        ("position", "mlm_positions must be inside the sequence"),
     ],
 )
 def test_wrong_input_is_told_by_its_rule(found, case, message):

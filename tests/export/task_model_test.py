@@ -64,7 +64,7 @@ def test_embeddings_are_those_of_the_encoder(source, pooling):
 
 def test_what_does_not_fit_is_refused_before_anything_is_written(source, tmp_path):
     for settings, message in [
-        (Settings(pooling="max"), "pooling must be known. Received 'max'"),
+        (Settings(pooling="max"), "Unknown pooling. Received 'max'"),
         (Settings(seq_length=999), "--seq_length 999, max_position_embeddings=40"),
         (
             Settings(pairs=True),

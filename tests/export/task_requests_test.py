@@ -77,8 +77,8 @@ def test_batches_that_the_server_padded_have_the_answers_of_single_requests(serv
         ("input_ids", lambda x: x + 1000, r"must lie in \[0, (200|1000)\)"),
         ("input_ids", lambda x: x - 300, r"must lie in \[0, (200|1000)\)"),
         ("segment_ids", lambda x: x + 2, r"must lie in \[0, 2\)"),
-        ("input_mask", lambda x: x[..., :-1], "must have one shape"),
-        ("segment_ids", lambda x: x[:1], "must have one shape"),
+        ("input_mask", lambda x: x[..., :-1], "must have the same shape"),
+        ("segment_ids", lambda x: x[:1], "must have the same shape"),
         ("all", lambda x: np.repeat(x, 8, axis=-1), "must not be longer than the position table"),
     ],
 )
@@ -149,7 +149,7 @@ def test_missing_inputs_are_named(served):
 def test_inputs_must_be_of_one_batch(exported, kind):
     one, two = (texts(exported(kind), *rows) for rows in (GOOD[:1], GOOD))
     *_, last = one
-    with pytest.raises(tf.errors.InvalidArgumentError, match="must have one batch size"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must have the same batch size"):
         ask(exported(kind), "serving_default", {**one, last: two[last]})
 
 

@@ -159,5 +159,5 @@ def test_an_unknown_weight_is_unread(tmp_path):
     encoder = their_encoder()
     extra = tf.Variable([1.0], name="extra")
     tf.train.Checkpoint(encoder=encoder, classifier=extra).save(str(tmp_path / "ckpt"))
-    with pytest.raises(InputError, match=r"1 unread \(classifier/"):
+    with pytest.raises(InputError, match=r"1 weight unused \(classifier/"):
         AlbertEncoder.from_pretrained(tmp_path, config=CONFIG)

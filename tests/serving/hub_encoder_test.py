@@ -36,7 +36,7 @@ def model():
 @pytest.fixture(scope="module")
 def asset(tmp_path_factory):
     path = tmp_path_factory.mktemp("assets") / "any.model"
-    path.write_bytes(b"of no interest here")
+    path.write_bytes(b"any content")
     return {"sp_model_file": path}
 
 
@@ -58,7 +58,7 @@ def largest(ours, theirs):
 
 
 @pytest.mark.parametrize("family", signatures.FAMILIES, ids=lambda family: family.ids)
-def test_calls_equal_the_keras_model(module, expected, family):
+def test_calls_give_the_outputs_of_the_keras_model(module, expected, family):
     outputs = module(dict(zip(family[:3], INPUTS)))
     assert set(outputs) == {"pooled_output", "default", "sequence_output", "encoder_outputs"}
     assert largest(outputs["pooled_output"], expected["pooled_output"]) < 1e-5
@@ -73,37 +73,37 @@ def test_calls_equal_the_keras_model(module, expected, family):
 
 @pytest.fixture(scope="module", params=[True, False], ids=["real tokens", "all tokens"])
 def served(request, model, asset):
-    """The signatures, with padding removed or not."""
+    """The signatures, with and without removed padding."""
     shared = SharedModel(model.encoder, model.masked_lm, model.sentence_order)
     return HubEncoder(shared, False, asset, request.param).signatures()
 
 
-def test_signatures_equal_the_keras_model(served, expected, request):
-    found, remove_padding = served, "real tokens" in request.node.name
-    assert set(found) == set(signatures.ENCODER)
-    tokens = found["tokens"](*INPUTS)
+def test_signatures_give_the_outputs_of_the_keras_model(served, expected, request):
+    remove_padding = "real tokens" in request.node.name
+    assert set(served) == set(signatures.ENCODER)
+    tokens = served["tokens"](*INPUTS)
     real = INPUTS[1].numpy()[:, :, np.newaxis] if remove_padding else 1.0
     assert largest(tokens["sequence_output"], expected["sequence_output"] * real) < 1e-5
-    mlm = found["mlm"](*INPUTS, POSITIONS)
-    # Rows go through the positions of the first text, then of the second.
+    mlm = served["mlm"](*INPUTS, POSITIONS)
+    # The rows are the positions of the first text, then those of the second.
     assert largest(mlm["mlm_logits"][:3], expected["mlm_logits"][0]) < 1e-5
     assert largest(mlm["mlm_logits"][3:], expected["mlm_logits"][1]) < 1e-5
-    sop = found["sop"](*INPUTS)["sop_log_probs"]
+    sop = served["sop"](*INPUTS)["sop_log_probs"]
     assert largest(sop, tf.nn.log_softmax(expected["sop_logits"])) < 1e-5
     assert largest(tf.reduce_sum(tf.exp(sop), -1), tf.ones([2])) < 1e-5
-    assert not found["tokenization_info"]()["do_lower_case"]
+    assert not served["tokenization_info"]()["do_lower_case"]
 
 
 @pytest.mark.parametrize("real_tokens", [True, False])
-def test_the_pooled_output_alone_needs_one_position_of_the_last_block(model, expected, real_tokens):
+def test_the_pooled_output_needs_only_one_position_of_the_last_block(model, expected, real_tokens):
     inputs = dict(zip(signatures.TF1_HUB, INPUTS))
     shared = SharedModel(model.encoder)
-    found = shared.encode(inputs, signatures.TF1_HUB, real_tokens=real_tokens, output_range=1)
-    assert largest(found["pooled_output"], expected["pooled_output"]) < 1e-5
-    assert found["sequence_output"].shape[1] == 1
+    outputs = shared.encode(inputs, signatures.TF1_HUB, real_tokens=real_tokens, output_range=1)
+    assert largest(outputs["pooled_output"], expected["pooled_output"]) < 1e-5
+    assert outputs["sequence_output"].shape[1] == 1
 
 
-def test_outputs_have_the_types_and_shapes_of_the_table(module):
+def test_outputs_have_the_dtypes_and_shapes_of_the_table(module):
     sizes = {"B": None, "S": None, "P": None, "B*P": None, "H": 12, "V": 31, "2": 2}
     for name, function in module.signatures().items():
         outputs = function.get_concrete_function().structured_outputs
@@ -114,13 +114,13 @@ def test_outputs_have_the_types_and_shapes_of_the_table(module):
             assert outputs[key].shape.as_list() == [sizes[axis] for axis in spec.axes], key
 
 
-def test_the_variables_are_the_encoders_and_of_mlm_the_heads_too(module, model):
+def test_only_mlm_has_the_variables_of_the_head(module, model):
     encoder = {id(v) for v in model.encoder.variables}
     head = {id(v) for v in model.masked_lm.variables}
     assert {id(v) for v in module.trainable_variables} == encoder
     assert len(module.variables) == len(encoder)
     assert {id(v) for v in module.mlm.variables} == encoder | head
-    assert len(module.mlm.variables) == len(encoder | head)  # The shared table stands there once.
+    assert len(module.mlm.variables) == len(encoder | head)  # The shared table is in the list once.
 
 
 def test_every_variable_of_the_encoder_gets_a_gradient(module):
@@ -133,7 +133,7 @@ def test_every_variable_of_the_encoder_gets_a_gradient(module):
     assert without == []
 
 
-def test_dropout_is_live_only_in_training(module):
+def test_dropout_is_applied_only_in_training(module):
     inputs = dict(zip(signatures.TF1_HUB, INPUTS))
 
     def twice(**kwargs):
@@ -145,7 +145,7 @@ def test_dropout_is_live_only_in_training(module):
     assert twice() == 0.0
 
 
-def test_a_model_without_heads_has_neither_mlm_nor_sop(model, asset):
+def test_a_model_without_heads_does_not_have_mlm_and_sop(model, asset):
     module = HubEncoder(SharedModel(model.encoder), lower_case=True, assets=asset)
     assert set(module.signatures()) == {"serving_default", "tokens", "tokenization_info"}
     assert not hasattr(module, "mlm")
@@ -157,12 +157,12 @@ def traced(module):
 
 
 def padded_by_the_server(rows):
-    """One tensor of a batch of requests of one row each."""
+    """Returns one tensor of a batch that the server makes from requests with one row each."""
     return tf.constant(batched([[row] for row in rows]), tf.int32)
 
 
-def test_a_batch_that_the_server_padded_has_the_answers_of_its_rows(served):
-    ids = [[2, 9, 3], [2, 5, 6, 2, 8, 9, 3], [2, 3]]  # [CLS] inside of a row means nothing.
+def test_a_batch_padded_by_the_server_gives_the_same_outputs_as_its_rows(served):
+    ids = [[2, 9, 3], [2, 5, 6, 2, 8, 9, 3], [2, 3]]  # [CLS] inside a row is not padding.
     tensors = [ids, [[1] * len(row) for row in ids], [[0, 1, 1], [0] * 7, [0, 0]]]
     for name, more in dict(tokens=[], sop=[], mlm=[[[1], [6], [0]]]).items():
         batch = served[name](*map(padded_by_the_server, [*tensors, *more]))
@@ -182,14 +182,14 @@ def wrong(**changed):
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        (wrong(input_mask=[[1], [1]]), r"must have one shape.*\[2 7\] \[2 1\] \[2 7\]"),
-        (wrong(segment_ids=[[0] * 7]), r"must have one shape.*\[2 7\] \[2 7\] \[1 7\]"),
+        (wrong(input_mask=[[1], [1]]), r"must have the same shape.*\[2 7\] \[2 1\] \[2 7\]"),
+        (wrong(segment_ids=[[0] * 7]), r"must have the same shape.*\[2 7\] \[2 7\] \[1 7\]"),
         (wrong(mlm_positions=[[7, 0], [1, 1]]), r"inside the sequence.*\[0\] \[7\] \[7\]"),
         (wrong(mlm_positions=[[-1, 0], [1, 1]]), r"inside the sequence.*\[-1\] \[1\] \[7\]"),
         (wrong(input_ids=[[31] * 7] * 2), r"must lie in \[0, 31\)"),
     ],
 )
-def test_wrong_inputs_are_told_by_their_rule(module, traced, inputs, message):
+def test_an_error_for_wrong_inputs_explains_the_rule(module, traced, inputs, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         module.mlm(inputs)
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):

@@ -1,4 +1,4 @@
-"""The preprocessor, saved, moved and used by a process that does not know this package."""
+"""The preprocessor, saved, moved and used by a process that does not import this package."""
 
 import json
 import shutil
@@ -51,7 +51,7 @@ try:
     module.bert_pack_inputs(tokens, seq_length=2)
 except tf.errors.InvalidArgumentError as error:
     result["error"] = str(error)
-result["strangers"] = [m for m in sys.modules if m.startswith("albert_tf")]
+result["package"] = [m for m in sys.modules if m.startswith("albert_tf")]
 print(json.dumps(result))
 """
 
@@ -62,7 +62,7 @@ def lists(inputs):
 
 @pytest.mark.clean_process
 @pytest.mark.parametrize("rules", ["original", "hugging_face"])
-def test_a_stranger_uses_the_moved_export(tmp_path, rules):
+def test_a_process_without_this_package_uses_the_moved_export(tmp_path, rules):
     (tmp_path / "source").mkdir()
     source = Path(shutil.copy(GOLDENS / "spm.model", tmp_path / "source/my.model"))
     tokenizer = AlbertTokenizer(source, rules=rules)
@@ -77,7 +77,7 @@ def test_a_stranger_uses_the_moved_export(tmp_path, rules):
         cwd=tmp_path,
     ).stdout
     result = json.loads(out.splitlines()[-1])
-    assert result["strangers"] == []
+    assert result["package"] == []
 
     def packed(*texts, length):
         return lists(tokenizer(*texts, max_length=length, padding="max_length"))
@@ -109,7 +109,7 @@ def test_a_stranger_uses_the_moved_export(tmp_path, rules):
     assert "2 segment(s) must have room for its 3 special tokens" in result["error"]
 
 
-def test_assets_and_no_path_of_this_machine(tmp_path):
+def test_an_export_has_its_assets_and_no_path_of_this_machine(tmp_path):
     tokenizer = AlbertTokenizer(GOLDENS / "spm.model", lower_case=False)
     tf.saved_model.save(PreprocessorModule(tokenizer), str(tmp_path / "export"))
     again = AlbertTokenizer.from_pretrained(tmp_path / "export")
@@ -120,7 +120,7 @@ def test_assets_and_no_path_of_this_machine(tmp_path):
         assert place.encode() not in graph
 
 
-def test_before_saving_it_works_the_same(tmp_path):
+def test_an_unsaved_module_gives_the_same_results():
     tokenizer = AlbertTokenizer(GOLDENS / "spm.model")
     module = PreprocessorModule(tokenizer, seq_length=7)
     texts = tf.constant(TEXTS)
@@ -132,7 +132,7 @@ def test_before_saving_it_works_the_same(tmp_path):
         np.testing.assert_array_equal(packed[name], values)
 
 
-def test_seq_length_without_room():
+def test_a_seq_length_without_room_is_an_error():
     tokenizer = AlbertTokenizer(GOLDENS / "spm.model")
     with pytest.raises(InputError, match="2 special tokens. Received seq_length=1"):
         PreprocessorModule(tokenizer, seq_length=1)

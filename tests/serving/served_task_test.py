@@ -1,4 +1,4 @@
-"""Answers to texts, by tasks in memory; tests/export/task_requests_test.py asks the exports."""
+"""Answers of served tasks in memory; tests/export/task_requests_test.py tests their exports."""
 
 import dataclasses
 
@@ -40,7 +40,7 @@ def tokenizer():
     return AlbertTokenizer(VOCAB)
 
 
-def test_a_class_is_what_the_model_says_to_the_ids_of_a_text(tokenizer):
+def test_a_served_classifier_gives_the_class_of_the_model(tokenizer):
     model = AlbertClassifier(CONFIG, labels=LABELS)
     run = ServedClassifier(model, tokenizer, seq_length=32).signatures()["serving_default"]
     outputs = run(tf.constant(TEXTS))
@@ -55,7 +55,7 @@ def test_a_class_is_what_the_model_says_to_the_ids_of_a_text(tokenizer):
 
 
 @pytest.mark.parametrize("finder", [ServedQuestionAnswering, ServedJointQuestionAnswering])
-def test_contexts_without_an_answer_and_bad_ones(tokenizer, finder):
+def test_empty_long_and_invalid_contexts_are_answered(tokenizer, finder):
     labeler = AlbertSpanLabeler if finder is ServedQuestionAnswering else AlbertJointSpanLabeler
     settings = SpanSettings(128, 9, n_best=3, max_answer_length=30, null_threshold=None)
     run = finder(labeler(CONFIG), tokenizer, 32, settings).signatures()["serving_default"]
@@ -79,7 +79,7 @@ def choose(tokenizer):
     ]
 
 
-def test_choices_that_are_not_there_are_never_chosen(choose):
+def test_empty_choices_are_never_chosen(choose):
     choices = [["", "this", ""], ["that", "this", ""], ["", "", ""]]
     outputs = choose(tf.constant(TEXTS), tf.constant(["", "why", ""]), tf.constant(choices))
     shares = outputs["probabilities"].numpy()
@@ -92,9 +92,9 @@ def test_a_choice_fills_the_gaps_of_its_question_as_in_training(choose):
     questions = ["The _ is a file.", "_", "_ and_then _", "no gap", "at the end _"]
     choices = [["mouse", "1,000 _ lists"]] * len(questions)
     passages = tf.constant([TEXTS[2]] * len(questions))
-    found = choose(passages, tf.constant(questions), tf.constant(choices))
+    outputs = choose(passages, tf.constant(questions), tf.constant(choices))
     joined = [[multiple_choice.joined(q, c) for c in row] for q, row in zip(questions, choices)]
-    alike = choose(passages, tf.constant([""] * len(questions)), tf.constant(joined))
-    # The joined choices hold a "_" that is no gap any more.
-    np.testing.assert_allclose(found["logits"], alike["logits"], atol=1e-6)
-    assert len(np.unique(np.round(found["logits"][:, 0], 5))) == len(questions)
+    expected = choose(passages, tf.constant([""] * len(questions)), tf.constant(joined))
+    # The "_" of a joined choice is no longer a gap.
+    np.testing.assert_allclose(outputs["logits"], expected["logits"], atol=1e-6)
+    assert len(np.unique(np.round(outputs["logits"][:, 0], 5))) == len(questions)

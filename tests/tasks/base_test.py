@@ -1,4 +1,4 @@
-"""The training step: micro-batches give the update of the whole batch; what it reports is true."""
+"""The training step: micro-batches give the same update, and the reported metrics are correct."""
 
 import numpy as np
 import pytest
@@ -22,22 +22,22 @@ def test_micro_batches_give_the_update_of_the_whole_batch(optimizer_name):
     assert losses[2] < losses[0]
 
 
-def test_leaving_padding_out_gives_the_same_update():
+def test_removing_padding_gives_the_same_update():
     losses, variables, _ = train("adamw", accumulation_steps=2, updates=2)
-    found_losses, found, _ = train("adamw", accumulation_steps=2, updates=2, remove_padding=True)
-    np.testing.assert_allclose(found_losses, losses, rtol=1e-6)
+    without_padding = train("adamw", accumulation_steps=2, updates=2, remove_padding=True)
+    np.testing.assert_allclose(without_padding[0], losses, rtol=1e-6)
     for name, value in variables.items():
-        np.testing.assert_allclose(found[name], value, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(without_padding[1][name], value, atol=1e-5, err_msg=name)
 
 
-def test_dropout_is_done_again_in_a_second_run_and_when_recomputing():
+def test_dropout_is_the_same_in_a_second_run_and_when_recomputing():
     first = train("adamw", updates=2, dropout=0.2)
     again = train("adamw", updates=2, dropout=0.2, recompute=True)
     np.testing.assert_allclose(again[0], first[0], rtol=1e-6)
     for name, value in first[1].items():
         np.testing.assert_allclose(again[1][name], value, atol=1e-6, err_msg=name)
     task, model = pretraining()
-    assert abs(first[0][0] - task.build_losses(batch(), model(batch()))) > 1e-3  # it does drop
+    assert abs(first[0][0] - task.build_losses(batch(), model(batch()))) > 1e-3  # Dropout was on.
 
 
 def test_the_step_reports_norm_tokens_and_padding():
@@ -55,7 +55,7 @@ def test_the_step_reports_norm_tokens_and_padding():
     assert metrics["nonfinite_updates"] == 0
 
 
-def test_float16_scales_the_loss_and_skips_what_overflows():
+def test_float16_scales_the_loss_and_skips_overflowing_updates():
     before = tf_keras.mixed_precision.global_policy()
     tf_keras.mixed_precision.set_global_policy("mixed_float16")
     try:

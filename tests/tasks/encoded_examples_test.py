@@ -5,7 +5,7 @@ from albert_tf.tasks.encoded_examples import EncodedExamples, Ragged
 IDS = [[2, 7, 3], [2, 8, 9, 3, 5, 3], [2, 3], [2] * 11]
 
 
-def test_ragged_rows_come_back_padded():
+def test_ragged_rows_are_padded():
     rows = Ragged.from_rows([[4, 5], [], [6]])
     np.testing.assert_array_equal(rows.lengths, [2, 0, 1])
     np.testing.assert_array_equal(
@@ -30,7 +30,7 @@ def test_a_batch_has_mask_types_and_labels():
     assert examples.batch(np.array([0]), width=5)["input_mask"].shape == (1, 5)
 
 
-def test_choices_are_an_axis():
+def test_batches_have_an_axis_for_choices():
     examples = EncodedExamples(IDS, labels={"label": np.array([0, 1])}, choices=2)
     np.testing.assert_array_equal(examples.lengths, [6, 11])
     batch = examples.batch(np.array([1]))

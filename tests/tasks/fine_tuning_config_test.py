@@ -5,7 +5,7 @@ from albert_tf.tasks.fine_tuning_config import with_fields
 from albert_tf.tasks.tagging.task import TaggingConfig
 
 
-def test_shared_fields_are_set_and_own_ones_kept():
+def test_shared_fields_are_set_and_other_fields_kept():
     config = with_fields(TaggingConfig(word_column=2), recompute=True, metric="f1")
     assert (config.word_column, config.recompute, config.metric) == (2, True, "f1")
     assert type(config) is TaggingConfig

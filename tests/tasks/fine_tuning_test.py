@@ -1,4 +1,4 @@
-"""What all fine-tuning tasks share: where they begin, what they keep, how they predict."""
+"""The behaviour that all fine-tuning tasks share: starting points, results and prediction."""
 
 import json
 import re
@@ -27,72 +27,72 @@ def write(path, rows):
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A fine-tuned model in a folder, and the task that it is of."""
+    """A task, its fine-tuned model, and the folder where the model is saved."""
     root = tmp_path_factory.mktemp("weights")
     path = write(root / "data.csv", ROWS)
-    found = tiny_task.task(ClassificationTask, path, path, seq_length=16, batch_size=2)
+    task = tiny_task.task(ClassificationTask, path, path, seq_length=16, batch_size=2)
     (root / "model").mkdir()
-    model = found.build_model()
+    model = task.build_model()
     for variable in model.variables:
         variable.assign_add(tf.random.stateless_normal(variable.shape, [1, 2], stddev=0.1))
-    return found, model, tiny_task.save(found, model, root / "model")
+    return task, model, tiny_task.save(task, model, root / "model")
 
 
 def started(folder, path, **config):
     params = ClassificationConfig(init_from=str(folder), **config)
     for data in (params.train_data, params.validation_data):
         data.input_path, data.global_batch_size, data.seq_length = str(path), 2, 16
-    found = ClassificationTask(params)
-    found.check()
-    return found
+    task = ClassificationTask(params)
+    task.check()
+    return task
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         (ROWS, r"loaded variables: encoder \d+ of \d+, head 2 of 2, from"),
         (["x,good", "y,bad"], r"encoder (\d+) of \1; new: .*classifier/kernel"),
     ],
 )
-def test_weights_bring_their_head_where_the_labels_are_the_same(
-    weights, rows, told, tmp_path, capsys
+def test_the_head_of_the_weights_is_loaded_if_the_labels_are_the_same(
+    weights, rows, message, tmp_path, capsys
 ):
     _, before, folder = weights
-    found = started(folder, write(tmp_path / "data.csv", rows))
-    model = found.build_model()
-    found.initialize(model)
-    assert re.search(told, capsys.readouterr().out)
+    task = started(folder, write(tmp_path / "data.csv", rows))
+    model = task.build_model()
+    task.initialize(model)
+    assert re.search(message, capsys.readouterr().out)
     np.testing.assert_array_equal(
         model.encoder.get_embedding_table(), before.encoder.get_embedding_table()
     )
     assert np.array_equal(model.head.kernel, before.head.kernel) == (rows is ROWS)
 
 
-def test_an_evaluation_without_training_data_has_the_labels_of_the_weights(weights, tmp_path):
+def test_an_evaluation_without_training_data_uses_the_labels_of_the_weights(weights, tmp_path):
     params = ClassificationConfig(init_from=str(weights[2]))
     params.validation_data.input_path = str(write(tmp_path / "dev.csv", ["x,yes"]))
     params.validation_data.seq_length = 16
-    found = ClassificationTask(params)
-    found.check()
-    assert found.describe().labels == ("no", "yes")
+    task = ClassificationTask(params)
+    task.check()
+    assert task.describe().labels == ("no", "yes")
 
 
-def test_dropout_of_the_recipe_wins_over_that_of_the_weights(weights, tmp_path):
+def test_dropout_rates_of_the_config_override_those_of_the_weights(weights, tmp_path):
     path = write(tmp_path / "data.csv", ROWS)
-    found = started(weights[2], path, hidden_dropout=0.3, classifier_dropout=0.2)
-    assert found.task_config.model.hidden_dropout_prob == 0.3
-    assert found.task_config.model.attention_probs_dropout_prob == 0.0
-    assert found.build_model().dropout_rate == 0.2
+    task = started(weights[2], path, hidden_dropout=0.3, classifier_dropout=0.2)
+    assert task.task_config.model.hidden_dropout_prob == 0.3
+    assert task.task_config.model.attention_probs_dropout_prob == 0.0
+    assert task.build_model().dropout_rate == 0.2
 
 
-def test_a_started_run_goes_on_with_its_own_folder(weights, tmp_path):
+def test_a_run_resumes_from_its_own_folder(weights, tmp_path):
     folder = shutil.copytree(weights[2], tmp_path / "run")
     params = ClassificationConfig(init_from="elsewhere")
     params.train_data.input_path = str(write(tmp_path / "data.csv", ROWS))
-    found = ClassificationTask(params, logging_dir=str(folder))
-    assert found.start.goes_on and found.describe().labels == ("no", "yes")
+    task = ClassificationTask(params, logging_dir=str(folder))
+    assert task.start.resumes and task.describe().labels == ("no", "yes")
     params.model = ModelConfig(**{**tiny_task.MODEL, "hidden_size": 36})
-    with pytest.raises(InputError, match="with the model of its folder.*hidden_size=36 here, 32"):
+    with pytest.raises(InputError, match="with the model in its folder.*hidden_size=36 here, 32"):
         ClassificationTask(params, logging_dir=str(folder)).check()
 
 
@@ -101,11 +101,11 @@ def refused(message, **config):
         ClassificationTask(ClassificationConfig(**config)).check()
 
 
-def test_what_does_not_fit_stops_before_any_work(weights, tmp_path):
+def test_inconsistent_settings_are_errors_before_work_starts(weights, tmp_path):
     folder = weights[2]
-    refused("must begin with pretrained weights.*no INIT_FROM.*FROM_SCRATCH=True")
+    refused("must start from pretrained weights.*no INIT_FROM.*FROM_SCRATCH=True")
     refused("weights or from scratch. Received both", init_from=str(folder), from_scratch=True)
-    refused("from scratch must have a vocabulary", from_scratch=True)
+    refused("trained from scratch must have a vocabulary", from_scratch=True)
     vocab = str(tiny_task.VOCAB)
     refused("vocab_size=30000 .*1000 pieces", from_scratch=True, vocab_file=vocab)
     wide = ModelConfig(**{**tiny_task.MODEL, "hidden_size": 36})
@@ -125,18 +125,18 @@ def test_what_does_not_fit_stops_before_any_work(weights, tmp_path):
         ClassificationTask(long).check()
     for data, macro in ((long.train_data, "TRAIN_DATA"), (long.validation_data, "EVAL_DATA")):
         data.input_path = ""
-        with pytest.raises(InputError, match=f"Received none to .* on. Set --gin.{macro}=FILE"):
+        with pytest.raises(InputError, match=f"an empty {macro}. Set --gin.{macro}=FILE"):
             ClassificationTask(long).build_inputs(data)
 
 
-def test_a_folder_tells_labels_columns_and_length(weights):
+def test_a_saved_model_keeps_labels_columns_and_sequence_length(weights):
     description = TaskDescription.beside(weights[2])
     assert (description.task, description.labels) == ("classification", ("no", "yes"))
     assert (description.settings["seq_length"], description.settings["text"]) == (16, "text")
 
 
 def evaluated(task, scores):
-    """Gives a task the outputs of evaluations with so many right answers, by step."""
+    """Runs evaluations; `scores` has the number of right answers by step."""
     examples = task.examples(task.task_config.validation_data)
     wanted = examples.labels["label"]
     for step, right in scores.items():
@@ -145,7 +145,7 @@ def evaluated(task, scores):
         task.reduce_aggregated_logs([rows], step)
 
 
-def test_a_later_start_keeps_the_best_of_the_earlier_ones(weights, tmp_path):
+def test_a_later_session_keeps_the_best_evaluation_of_an_earlier_one(weights, tmp_path):
     folder = shutil.copytree(weights[2], tmp_path / "run")
 
     def start():
@@ -166,7 +166,7 @@ def test_a_later_start_keeps_the_best_of_the_earlier_ones(weights, tmp_path):
     assert [entry["step"] for entry in values["history"]] == [2, 4, 6, 8]
 
 
-def test_errors_are_better_when_small_and_metrics_are_known(weights, tmp_path):
+def test_a_smaller_error_is_better_and_an_unknown_metric_is_an_error(weights, tmp_path):
     path = tmp_path / "data.csv"
     path.write_text("text,label\nthe file,0.5\na list,3\nfrom,2\n")
     task = started(weights[2], path, metric="mean_squared_error")
@@ -180,7 +180,7 @@ def test_errors_are_better_when_small_and_metrics_are_known(weights, tmp_path):
         other.reduce_aggregated_logs([rows], 1)
 
 
-def test_outputs_of_steps_and_replicas_are_in_the_order_of_the_examples():
+def test_outputs_of_steps_and_replicas_follow_the_order_of_the_examples():
     def part(*examples):
         return tf.constant(examples), tf.constant([[10.0 * e] for e in examples])
 
@@ -191,7 +191,7 @@ def test_outputs_of_steps_and_replicas_are_in_the_order_of_the_examples():
     np.testing.assert_array_equal(outputs.stacked(), [[0], [10], [20], [30]])
 
 
-def test_a_predictor_answers_as_the_model_does(weights, tmp_path):
+def test_a_predictor_gives_the_answers_of_the_model(weights, tmp_path):
     _, model, folder = weights
     predictor = albert_tf.Predictor(folder)
     path = tmp_path / "new.csv"

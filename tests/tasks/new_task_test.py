@@ -1,7 +1,7 @@
-"""A task that the package does not know, ordinal ratings, from training to a served model.
+"""A task defined outside the package, ordinal ratings, from training to a served model.
 
-Everything that a task needs is in this file; `task_types.register` is the only call that announces
-it. A rating of 1 to 5 is read from four logits, one for each threshold between two ratings.
+This file contains everything that the task needs, and one call of `task_types.register` adds it. A
+rating from 1 to 5 is derived from four logits, one for each threshold between two ratings.
 """
 
 import dataclasses
@@ -114,7 +114,7 @@ BEST_IS = "lower"
 
 
 def write_ratings(path, rows, seed):
-    """A CSV file of texts that hold the word of their rating among words that mean nothing."""
+    """Writes a CSV file of texts, each with one word for its rating among irrelevant words."""
     rng = np.random.default_rng(seed)
     ratings = rng.integers(1, 6, rows)
     texts = [f"the {rng.choice(['man', 'day', 'hand'])} and {WORDS[r]} of it" for r in ratings]
@@ -159,6 +159,6 @@ def read_json(path):
     return json.loads(path.read_text())
 
 
-def test_a_task_of_the_package_cannot_be_replaced():
-    with pytest.raises(InputError, match="must have a new name. Received 'tagging'"):
+def test_a_built_in_task_cannot_be_replaced():
+    with pytest.raises(InputError, match="the name of a built-in task. Received 'tagging'"):
         task_types.register(dataclasses.replace(task_types.get("tagging"), uses_pooler=True))

@@ -1,4 +1,4 @@
-"""A tiny model learns 64 sequences by heart, whatever the seed: the whole of pretraining works."""
+"""A tiny model overfits 64 sequences with any seed, which shows that pretraining works."""
 
 import pytest
 import tensorflow as tf
@@ -16,7 +16,7 @@ STEPS = 100
 
 @pytest.fixture(scope="module")
 def learner():
-    """Model, optimizer and a compiled step on one batch, which all seeds share."""
+    """The model, its optimizer and a compiled step on one batch, shared by all seeds."""
     data = PretrainingDataConfig(
         input_path=str(RECORDS), seq_length=64, max_predictions_per_seq=10,
         global_batch_size=64, seed=1,
@@ -34,7 +34,7 @@ def learner():
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_sixty_four_sequences_are_learnt_by_heart(learner, seed):
+def test_a_tiny_model_overfits_64_sequences(learner, seed):
     task, model, optimizer, metrics, step = learner
     tf_keras.utils.set_random_seed(seed)
     model.set_weights(task.build_model().get_weights())
@@ -45,5 +45,5 @@ def test_sixty_four_sequences_are_learnt_by_heart(learner, seed):
     for metric in metrics:
         metric.reset_state()
     step()
-    found = {metric.name: float(metric.result()) for metric in metrics}
-    assert min(found["mlm_accuracy"], found["sop_accuracy"]) > 0.95, found
+    results = {metric.name: float(metric.result()) for metric in metrics}
+    assert min(results["mlm_accuracy"], results["sop_accuracy"]) > 0.95, results

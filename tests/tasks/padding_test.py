@@ -1,4 +1,4 @@
-"""Padding that is left out changes no task's loss and no gradient."""
+"""Removing padding does not change the loss or the gradients of any task."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tests.support import choice_file, conll_file, squad_file, tiny_task
 
 
 def table(path, count, seed):
-    """Texts of one word and more."""
+    """Writes a CSV file of texts with different lengths."""
     rows = [f"{' the file' * (number + seed)},{number % 3}" for number in range(count)]
     path.write_text("\n".join(["text,label", *rows]) + "\n")
     return path
@@ -33,28 +33,25 @@ def unanswered(path, count, seed):
         (JointQuestionAnsweringTask, unanswered, ".json", dict(max_query_length=8)),
     ],
 )
-def test_loss_and_gradient_are_those_with_padding(cls, write, ending, sizes, tmp_path):
+def test_removing_padding_keeps_loss_and_gradients(cls, write, ending, sizes, tmp_path):
     path = write(tmp_path / f"data{ending}", 6, 1)
     task = tiny_task.task(
         cls, path, path, seq_length=28, batch_size=6, classifier_dropout=0.0, **sizes
     )
     model = task.build_model()
     tf.keras.utils.set_random_seed(3)
-    for variable in model.trainable_variables:  # zeros and ones would hide much
+    for variable in model.trainable_variables:  # Zeros and ones could hide errors.
         variable.assign_add(tf.random.normal(variable.shape, stddev=0.1))
     batch = next(iter(task.build_inputs(task.task_config.train_data.replace(bucketed=False))))
     assert tf.reduce_mean(tf.cast(batch["input_mask"], tf.float32)) < 0.9
-    found = {}
+    results = {}
     for remove_padding in (True, False):
         model.encoder.remove_padding = remove_padding
         with tf.GradientTape() as tape:
             loss = task.build_losses(batch, task.forward(model, batch))
         gradients = tape.gradient(loss, model.trainable_variables)
-        found[remove_padding] = loss, *map(tf.convert_to_tensor, filter(_is_there, gradients))
-    assert len(found[True]) == len(found[False]) > 15
-    for value, wanted in zip(found[True], found[False]):
-        np.testing.assert_allclose(value, wanted, atol=2e-6)
-
-
-def _is_there(gradient):
-    return gradient is not None
+        gradients = [tf.convert_to_tensor(g) for g in gradients if g is not None]
+        results[remove_padding] = loss, *gradients
+    assert len(results[True]) == len(results[False]) > 15
+    for value, expected in zip(results[True], results[False]):
+        np.testing.assert_allclose(value, expected, atol=2e-6)

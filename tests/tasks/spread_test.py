@@ -1,4 +1,4 @@
-"""Fine-tuning ends with the same weights however a batch is spread and wherever it was killed."""
+"""Fine-tuning gives the same weights on any number of devices, and after being killed."""
 
 import json
 import random
@@ -22,7 +22,7 @@ def start(folder, *kill):
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("spread_task")
-    # The save of step 4 waits for that of step 2, so that one is whole.
+    # The save at step 4 waits for the save at step 2, so the checkpoint of step 2 is complete.
     rng = random.Random(5)
     step, seconds = rng.randint(5, spread_run.STEPS - 2), rng.uniform(0.0, 0.03)
     killed = start(folder, step, seconds)
@@ -36,7 +36,7 @@ def runs(tmp_path_factory):
 
 
 @pytest.mark.clean_process
-def test_two_devices_with_micro_batches_end_as_one(runs):
+def test_two_devices_with_micro_batches_give_the_weights_of_one_device(runs):
     expected = runs.weights["alone"]
     assert len(expected) > 20 and runs.weights["spread"].keys() == expected.keys()
     for name, value in runs.weights["spread"].items():
@@ -46,11 +46,11 @@ def test_two_devices_with_micro_batches_end_as_one(runs):
 
 
 @pytest.mark.clean_process
-def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(runs):
+def test_a_killed_run_gives_the_weights_of_an_uninterrupted_run(runs):
     assert runs.weights["killed"].keys() == runs.weights["undisturbed"].keys()
     for name, value in runs.weights["killed"].items():
         np.testing.assert_array_equal(value, runs.weights["undisturbed"][name], err_msg=name)
     tables = [
         runs.weights[n]["model|head|kernel|.ATTRIBUTES|VARIABLE_VALUE"] for n in ("alone", "killed")
     ]
-    assert np.any(tables[0] != tables[1])  # dropout was on
+    assert np.any(tables[0] != tables[1])  # Dropout was on.

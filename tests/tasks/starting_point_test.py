@@ -1,4 +1,4 @@
-"""Initial weights of every kind: what is loaded, what stays new, what is refused."""
+"""Loading initial weights: which parts are loaded, which stay new, and which are rejected."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def source():
     return load.load(TF1)
 
 
-def test_a_pretrainer_gets_encoder_and_heads(source):
+def test_a_pretrainer_loads_encoder_and_heads(source):
     model = AlbertPretrainer(source.config)
     text = starting_point.load_weights(model, str(TF1))
     assert "encoder 25 of 25, masked_lm 5 of 5, sentence_order 2 of 2" in text and "new" not in text
@@ -27,7 +27,7 @@ def test_a_pretrainer_gets_encoder_and_heads(source):
         np.testing.assert_array_equal(ours, theirs, err_msg=ours.name)
 
 
-def test_a_task_model_gets_the_encoder_and_keeps_a_new_head(source):
+def test_a_task_model_loads_the_encoder_and_keeps_a_new_head(source):
     model = AlbertClassifier(source.config, num_classes=3)
     before = model.head.kernel.numpy()
     text = starting_point.load_weights(model, str(TF1))
@@ -37,7 +37,7 @@ def test_a_task_model_gets_the_encoder_and_keeps_a_new_head(source):
     np.testing.assert_array_equal(model.encoder.get_embedding_table(), table)
 
 
-def test_a_source_without_a_head_leaves_that_head_new():
+def test_a_head_missing_from_the_source_stays_new():
     path = TESTDATA / "kerashub_tiny"
     model = AlbertPretrainer(load.load(path).config)
     before = model.sentence_order.variables[0].numpy()
@@ -46,7 +46,7 @@ def test_a_source_without_a_head_leaves_that_head_new():
     np.testing.assert_array_equal(model.sentence_order.variables[0], before)
 
 
-def test_the_config_can_come_from_the_weights(source):
+def test_the_config_can_be_taken_from_the_weights(source):
     config = model_config.from_pretrained(str(TF1), hidden_dropout_prob=0.1).to_albert_config()
     assert config == AlbertConfig(**{**source.config.to_dict(), "hidden_dropout_prob": 0.1})
     starting_point.check_weights(str(TF1), config, AlbertTokenizer(VOCAB))
@@ -60,13 +60,13 @@ def test_the_config_can_come_from_the_weights(source):
         (dict(vocab_size=201, embedding_size=8), "vocab_size=201 here, 200 there; embedding_size"),
     ],
 )
-def test_another_config_is_an_error(changes, message, source):
+def test_a_different_config_is_an_error(changes, message, source):
     config = AlbertConfig(**{**source.config.to_dict(), **changes})
     with pytest.raises(InputError, match=message):
         starting_point.check_weights(str(TF1), config, AlbertTokenizer(VOCAB))
 
 
-def test_another_vocabulary_is_an_error(tmp_path, source):
+def test_a_different_vocabulary_is_an_error(tmp_path, source):
     folder = tmp_path / "source"
     folder.mkdir()
     for path in TF1.iterdir():
@@ -76,11 +76,11 @@ def test_another_vocabulary_is_an_error(tmp_path, source):
     same, other = AlbertTokenizer(models[0]), AlbertTokenizer(models[1])
     starting_point.check_weights(str(folder), source.config, same)
     with pytest.raises(
-        InputError, match="the weights were trained with, .* Received VOCAB=.*for id .*Set VOCAB"
+        InputError, match="the weights were trained with, .* Received VOCAB=.*maps id .*Set VOCAB"
     ):
         starting_point.check_weights(str(folder), source.config, other)
 
 
-def test_nothing_there_is_an_error(source):
+def test_missing_weights_are_an_error(source):
     with pytest.raises(InputError, match="must lie in a folder of a known format.*nowhere"):
         starting_point.check_weights("nowhere", source.config, AlbertTokenizer(VOCAB))

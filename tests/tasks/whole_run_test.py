@@ -1,4 +1,4 @@
-"""Each task by the command line: train, evaluate, go on, predict, export, serve."""
+"""Each task from the command line: train, evaluate, resume, predict, export, serve."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from tests.support.whole_runs import KINDS, Masks, Run, predicted
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Gives the run of a kind, which is made once."""
+    """Returns the run of a kind; each kind is trained once."""
     made = {}
 
     def run(name):
@@ -28,15 +28,15 @@ def runs(tmp_path_factory):
 
 
 def assert_export_answers(kind, folder, path, answers, dest):
-    """Exports a run and asks the loaded export what `albert-tf predict` was asked."""
+    """Checks that an export of the run gives the same answers as `albert-tf predict`."""
     call("export", "task", folder, dest, "--no_check")
     served = tf.saved_model.load(str(dest / "1")).signatures["serving_default"]
-    found = served(**{name: tf.constant(texts) for name, texts in kind.asked(path).items()})
+    outputs = served(**{name: tf.constant(texts) for name, texts in kind.asked(path).items()})
     for row, answer in enumerate(answers):
         for name, value in kind.outputs(answer).items():
             expected = np.array(value)
-            received = found[name][row].numpy()
-            if expected.ndim:  # behind it stands padding
+            received = outputs[name][row].numpy()
+            if expected.ndim:  # The rest is padding.
                 received = received[tuple(map(slice, expected.shape))]
             if expected.dtype.kind == "f":
                 np.testing.assert_allclose(received, expected, atol=1e-5, err_msg=name)
@@ -45,12 +45,12 @@ def assert_export_answers(kind, folder, path, answers, dest):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_answers_have_the_score_of_the_evaluation_and_are_those_of_the_export(runs, name, tmp_path):
+def test_predictions_have_the_score_of_the_evaluation_and_equal_the_export(runs, name, tmp_path):
     run, kind = runs(name), KINDS[name]
     metrics = run.metrics
     assert [entry["step"] for entry in metrics["history"]] == [3, 6]
     answers = predicted(run.folder, run.labelled, tmp_path / "answers.jsonl")
-    # The best checkpoint answers, not the last one.
+    # Predictions come from the best checkpoint, not from the last one.
     assert kind.score(answers, run.labelled) == pytest.approx(
         metrics["best"][kind.metric], abs=1e-6
     )
@@ -59,8 +59,8 @@ def test_answers_have_the_score_of_the_evaluation_and_are_those_of_the_export(ru
     assert_export_answers(kind, run.folder, run.labelled, answers, tmp_path / "served")
 
 
-def test_masks_of_a_pretraining_run(quickstart_folder, answers_of_stdin, tmp_path):
-    """Pretraining is the training of filling masks, and the quickstart evaluates it."""
+def test_a_pretraining_run_fills_masks(quickstart_folder, answers_of_stdin, tmp_path):
+    """The fill_mask task has no training of its own; the quickstart evaluates its pretraining."""
     lines = ["the [MASK] of [MASK] file", "This is a [MASK]."]
     path = tmp_path / "masked.txt"
     path.write_text("\n".join(lines) + "\n")
@@ -74,22 +74,22 @@ def test_masks_of_a_pretraining_run(quickstart_folder, answers_of_stdin, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["race", "squad1"])
-def test_an_evaluation_of_the_run_gives_its_last_metrics(runs, name, capsys):
+def test_evaluating_a_run_gives_its_last_metrics(runs, name, capsys):
     run = runs(name)
     tasks = [run.folder / "task.json", run.folder / "best/task.json"]
     before, last = [path.read_text() for path in tasks], run.metrics["history"][-1]
-    gin = run.folder / "config.gin"  # all that the command line said
+    gin = run.folder / "config.gin"  # Includes all settings of the command line.
     call("train", "--mode", "eval", "--gin_file", gin, "--model_dir", run.folder)
     assert "resuming from" in capsys.readouterr().out
     assert run.metrics["history"][-1] == pytest.approx(last, abs=1e-4)
-    # The best checkpoint's settings are kept, which need not be the last one's.
+    # The settings of the best checkpoint are kept; the last one may have others.
     assert [path.read_text() for path in tasks] == before
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("squad1", '{"data": []}', "A file of questions must hold some. Received '.*bad.json'"),
+        ("squad1", '{"data": []}', "questions must not be empty. Received '.*bad.json'"),
         ("swag", "sent1,sent2,ending0,ending1,ending2,ending3,label\n", "none in '.*bad.csv'"),
         ("swag", "sent1,sent2,ending0,ending1,ending2,ending3,label\na,b\n", "line 2"),
         ("tagging", "-DOCSTART- O\n\n", "none in '.*bad.txt'"),
@@ -97,7 +97,7 @@ def test_an_evaluation_of_the_run_gives_its_last_metrics(runs, name, capsys):
         ("race", "{}\n", "Received '.*bad.txt' line 1"),
     ],
 )
-def test_a_bad_set_to_evaluate_stops_a_run_before_it_writes(runs, name, text, message, tmp_path):
+def test_bad_evaluation_data_stops_a_run_before_it_writes(runs, name, text, message, tmp_path):
     bad = tmp_path / f"bad{KINDS[name].ENDING or '.txt'}"
     bad.write_text(text)
     with pytest.raises(InputError, match=message):
@@ -105,7 +105,7 @@ def test_a_bad_set_to_evaluate_stops_a_run_before_it_writes(runs, name, text, me
     assert not (tmp_path / "run").exists()
 
 
-def test_weights_that_are_no_numbers_stop_the_run_and_spoil_no_checkpoint(runs, tmp_path):
+def test_nan_weights_stop_the_run_and_leave_checkpoints_intact(runs, tmp_path):
     folder = shutil.copytree(runs("tagging").folder, tmp_path / "run")
     before = {path.name: path.read_bytes() for path in folder.glob("ckpt-*")}
     message = (
@@ -118,7 +118,7 @@ def test_weights_that_are_no_numbers_stop_the_run_and_spoil_no_checkpoint(runs, 
     assert {path.name: path.read_bytes() for path in folder.glob("ckpt-*")} == before
 
 
-def test_predictions_of_the_best_checkpoint_are_those_of_the_evaluation(
+def test_predictions_of_the_best_checkpoint_equal_those_of_the_evaluation(
     runs, answers_of_stdin, tmp_path
 ):
     run = runs("squad2")
@@ -133,7 +133,7 @@ def test_predictions_of_the_best_checkpoint_are_those_of_the_evaluation(
     assert task["settings"]["null_threshold"] == pytest.approx(best, abs=2e-3)
 
 
-def test_the_diagnostic_set_of_glue_is_answered(runs, tmp_path):
+def test_a_model_for_mnli_answers_the_diagnostic_set_of_glue(runs, tmp_path):
     run = runs("classification")
     _, head, row = glue_file.ROWS["mnli"]
     (tmp_path / "diagnostic.tsv").write_text(f"{head}\n{row}\n1\ta list\tfrom here\n")

@@ -1,4 +1,4 @@
-"""One or two texts with a class or a number, from the rows of tables to ids."""
+"""Converts table rows, which have one or two texts with a class or a number, to ids."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from albert_tf.tasks.encoded_examples import EncodedExamples
 from albert_tf.tokenization.packing import special_count, truncate
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-# Fewer rows may well have as many labels as rows.
+# The check for too many labels needs more rows than this; in fewer, all labels may well differ.
 _MANY = 50
 
 
 class LabelledText(NamedTuple):
-    """A row: where it stands, its texts, its label as text ("" without one), and its set."""
+    """A row: its place in the file, its texts, its label as text ("" for none), and its group."""
 
     where: str
     texts: tuple[str, ...]
@@ -33,15 +33,15 @@ def labelled_texts(
     """Returns the rows as texts with labels.
 
     Args:
-      rows: of a table.
-      texts: one or two columns.
-      label: the column of the label; "" for rows to predict, whose texts may be empty too.
-      group: name of the set that the rows belong to.
+      rows: the rows of a table.
+      texts: the names of one or two columns.
+      label: the column of the label; "" for rows to predict, whose texts may be empty.
+      group: the name of the group that the rows belong to.
 
     Raises:
       InputError: a field is empty.
     """
-    found = []
+    labelled = []
     for row in rows:
         if label:
             for column in (*texts, label):
@@ -51,12 +51,12 @@ def labelled_texts(
                         f"{column!r}, {row.where}. Fill it in, or leave the row out."
                     )
         values = tuple(row.fields[column] for column in texts)
-        found.append(LabelledText(row.where, values, row.fields[label] if label else "", group))
-    return found
+        labelled.append(LabelledText(row.where, values, row.fields[label] if label else "", group))
+    return labelled
 
 
 def is_number(label: str) -> bool:
-    """Whether a label reads as a finite number."""
+    """Returns whether a label is a finite number."""
     try:
         return math.isfinite(float(label))
     except ValueError:
@@ -64,26 +64,26 @@ def is_number(label: str) -> bool:
 
 
 def are_numbers(labels: Sequence[str]) -> bool:
-    """Whether labels are for regression: all are numbers, and some are not whole."""
+    """Returns whether labels are for regression: all are numbers, and some are not whole."""
     return all(map(is_number, labels)) and any(not float(label).is_integer() for label in labels)
 
 
 def find_labels(rows: Sequence[LabelledText], column: str) -> tuple[str, ...]:
-    """Returns the different labels of training rows, in order.
+    """Returns the distinct labels of training rows, in order.
 
     Raises:
-      InputError: there is one only, or so many that the column cannot hold classes.
+      InputError: there is only one label, or there are too many for a column of classes.
     """
     labels = distinct(row.label for row in rows)
     if len(labels) < 2:
         raise InputError(
-            "A classifier must have at least two labels to tell apart. Received only "
+            "A classifier must have at least two labels. Received only "
             f"{labels} in column {column!r} of the training data. Check the column."
         )
     if len(rows) > _MANY and len(labels) > len(rows) // 2:
         raise InputError(
-            "The labels of classes must repeat. Received "
-            f"{len(labels)} different ones in {len(rows)} rows of column {column!r}, such as "
+            "Labels for classification must repeat. Received "
+            f"{len(labels)} distinct labels in {len(rows)} rows of column {column!r}, such as "
             f"{labels[0]!r}. Name the column of the labels, or set PROBLEM=regression for numbers."
         )
     return tuple(labels)
@@ -92,17 +92,17 @@ def find_labels(rows: Sequence[LabelledText], column: str) -> tuple[str, ...]:
 def encode(
     rows: Sequence[LabelledText], tokenizer: AlbertTokenizer, seq_length: int
 ) -> tuple[list[list[int]], list[int]]:
-    """Returns ids with special tokens, and where the second segment of each row begins.
+    """Returns ids with special tokens, and the start of the second segment of each row.
 
     Raises:
-      InputError: a row has no room for a token of each text.
+      InputError: a row has no room for one token of each text.
     """
     segments = len(rows[0].texts) if rows else 1
     budget = seq_length - special_count(segments)
     if budget < segments:
         raise InputError(
-            f"A row must hold a token of each of its {segments} text(s) and "
-            f"{special_count(segments)} special ones. Received seq_length={seq_length}. Set "
+            f"A row must have room for one token of each of its {segments} text(s) and "
+            f"{special_count(segments)} special tokens. Received seq_length={seq_length}. Set "
             f"SEQ_LENGTH to {segments + special_count(segments)} or more."
         )
     firsts = tokenizer.encode_batch(row.texts[0] for row in rows)
@@ -120,13 +120,13 @@ def classes(rows: Sequence[LabelledText], labels: Sequence[str]) -> np.ndarray:
     """Returns the index of each row's label, int32 [N].
 
     Raises:
-      InputError: a label is not among them.
+      InputError: a label is unknown.
     """
     index = {label: i for i, label in enumerate(labels)}
     for row in rows:
         if row.label not in index:
             raise InputError(
-                "A label must be one that the model has: those of its weights, of LABELS, or of "
+                "A label must be one of the model's labels, which come from its weights, LABELS or "
                 f"the training data. Received {row.label!r} in {row.where}. "
                 f"{closest(row.label, labels)}"
             )
@@ -137,13 +137,13 @@ def numbers(rows: Sequence[LabelledText]) -> np.ndarray:
     """Returns each row's label as a number, float32 [N].
 
     Raises:
-      InputError: a label is no number.
+      InputError: a label is not a number.
     """
     for row in rows:
         if not is_number(row.label):
             raise InputError(
                 "A label for regression must be a number. Received "
-                f"{row.label!r} in {row.where}. Mend it, or set PROBLEM=classification."
+                f"{row.label!r} in {row.where}. Correct it, or set PROBLEM=classification."
             )
     return np.array([float(row.label) for row in rows], np.float32)
 
@@ -154,7 +154,7 @@ def examples(
     seq_length: int,
     targets: np.ndarray | None,
 ) -> EncodedExamples:
-    """Returns the rows as ids, with `targets`, one a row, as the label "label"."""
+    """Returns the tokenised rows, with `targets`, one for each row, as the label "label"."""
     ids, second_starts = encode(rows, tokenizer, seq_length)
     labels = {} if targets is None else {"label": targets}
     return EncodedExamples(ids, second_starts, labels, sources=rows)

@@ -1,7 +1,7 @@
-"""The files of GLUE (Wang et al. 2018) as they are distributed, and where answers go.
+"""The layout of GLUE's files (Wang et al. 2018) as distributed, and of its submission files.
 
-Each task has a folder of TSV files without quoting. Labels stand in the order of the original
-run_classifier.py, so that its fine-tuned checkpoints keep their meaning.
+Each task has a folder of TSV files without quoting. Labels have the order of the original
+run_classifier.py, so that the outputs of its fine-tuned checkpoints keep their meaning.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from albert_tf.files import existing
 
 
 class Layout(NamedTuple):
-    """How the files of a task are laid out.
+    """The layout of a task's files.
 
     Attributes:
-      texts: columns of the one or two texts.
-      label: column of the label.
-      labels: in their order; empty for numbers.
-      metric: the score of the leaderboard; where it has two, the one that the paper reports.
-      submission: name of the answer file for each test file.
-      train: file to train on.
-      dev: files to evaluate on.
-      header: columns of files that do not begin with them.
+      texts: the columns of the one or two texts.
+      label: the column of the label.
+      labels: the labels in order; empty for numbers.
+      metric: the metric of the leaderboard; if it has two, the one that the paper reports.
+      submission: the name of the answer file for each test file.
+      train: the file to train on.
+      dev: the files to evaluate on.
+      header: the column names of files without a header line.
     """
 
     texts: tuple[str, ...]
@@ -49,7 +49,7 @@ LAYOUTS = {
         _BINARY,
         "matthews_correlation",
         {"test.tsv": "CoLA.tsv"},
-        # The test file begins with names; the others do not.
+        # The test file has a header line; the others do not.
         header=("source", "label", "mark", "sentence"),
     ),
     "sst2": Layout(("sentence",), "label", _BINARY, "accuracy", {"test.tsv": "SST-2.tsv"}),
@@ -88,22 +88,22 @@ def layout(name: str) -> Layout:
       InputError: there is no such task.
     """
     if name not in LAYOUTS:
-        raise InputError(f"A GLUE task must be known. Received {name!r}. {closest(name, LAYOUTS)}")
+        raise InputError(f"Unknown GLUE task. Received {name!r}. {closest(name, LAYOUTS)}")
     return LAYOUTS[name]
 
 
-def files(folder: Path, found: Layout, is_training: bool) -> list[Path]:
-    """Returns the files to train on or to evaluate on in the folder of a task.
+def files(folder: Path, layout: Layout, is_training: bool) -> list[Path]:
+    """Returns the files in the folder of a task to train on, or to evaluate on.
 
     Raises:
-      InputError: one is missing.
+      InputError: a file is missing.
     """
-    names = [found.train] if is_training else found.dev
+    names = [layout.train] if is_training else layout.dev
     return [existing(folder / name, "A file of GLUE") for name in names]
 
 
 def submission(answers: list[str | float]) -> str:
-    """Returns the text of an answer file: index and prediction."""
+    """Returns the text of a submission file, which has columns for index and prediction."""
     lines = ["index\tprediction"]
     for index, answer in enumerate(answers):
         text = answer if isinstance(answer, str) else f"{answer:.3f}"

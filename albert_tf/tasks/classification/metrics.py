@@ -1,4 +1,4 @@
-"""Metrics of classes and numbers, from scikit-learn and scipy, and what is shown of them."""
+"""Metrics of classification and regression from scikit-learn and scipy, with tables and plots."""
 
 from __future__ import annotations
 
@@ -9,55 +9,55 @@ import numpy as np
 
 
 def of_classes(wanted: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-    """Returns the metrics of classes.
+    """Returns the metrics of classification.
 
     Args:
-      wanted: indices, int [N].
+      wanted: the indices of the correct classes, int [N].
       logits: float [N, C].
 
     Returns:
-      accuracy; f1, of class 1 for two classes (as GLUE counts it), else the mean over classes;
-      matthews_correlation; majority_accuracy, the share of the most frequent label;
-      distinct_answers, how many classes were answered.
+      accuracy; f1, which is that of class 1 for two classes (as in GLUE), otherwise the mean over
+      classes; matthews_correlation; majority_accuracy, the share of the most frequent label; and
+      distinct_answers, the number of classes that were predicted.
     """
     from sklearn import metrics
 
-    found = logits.argmax(axis=-1)
+    predicted = logits.argmax(axis=-1)
     average = "binary" if logits.shape[-1] == 2 else "macro"
     return {
-        "accuracy": float(metrics.accuracy_score(wanted, found)),
-        "f1": float(metrics.f1_score(wanted, found, average=average, zero_division=0.0)),
-        "matthews_correlation": float(metrics.matthews_corrcoef(wanted, found)),
+        "accuracy": float(metrics.accuracy_score(wanted, predicted)),
+        "f1": float(metrics.f1_score(wanted, predicted, average=average, zero_division=0.0)),
+        "matthews_correlation": float(metrics.matthews_corrcoef(wanted, predicted)),
         "majority_accuracy": float(np.bincount(wanted).max() / len(wanted)),
-        "distinct_answers": float(len(np.unique(found))),
+        "distinct_answers": float(len(np.unique(predicted))),
     }
 
 
-def of_numbers(wanted: np.ndarray, found: np.ndarray) -> dict[str, float]:
+def of_numbers(wanted: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """Returns pearson, spearman, mean_squared_error and distinct_answers of numbers, [N] each.
 
-    A correlation with answers that are all the same is 0.
+    If all labels or all answers are the same, the correlations are 0.
     """
     from scipy import stats
 
-    constant = np.ptp(found) == 0 or np.ptp(wanted) == 0
+    constant = np.ptp(predicted) == 0 or np.ptp(wanted) == 0
     return {
-        "pearson": 0.0 if constant else float(stats.pearsonr(wanted, found)[0]),
-        "spearman": 0.0 if constant else float(stats.spearmanr(wanted, found)[0]),
-        "mean_squared_error": float(np.mean(np.square(wanted - found))),
-        "distinct_answers": float(len(np.unique(found))),
+        "pearson": 0.0 if constant else float(stats.pearsonr(wanted, predicted)[0]),
+        "spearman": 0.0 if constant else float(stats.spearmanr(wanted, predicted)[0]),
+        "mean_squared_error": float(np.mean(np.square(wanted - predicted))),
+        "distinct_answers": float(len(np.unique(predicted))),
     }
 
 
-def confusion_table(wanted: np.ndarray, found: np.ndarray, labels: Sequence[str]) -> str:
-    """Returns precision, recall, F1 and count of each class, and what it was taken for."""
+def confusion_table(wanted: np.ndarray, predicted: np.ndarray, labels: Sequence[str]) -> str:
+    """Returns tables of precision, recall, F1 and count by class, and of confused classes."""
     from sklearn import metrics
 
     classes = np.arange(len(labels))
     scores = metrics.precision_recall_fscore_support(
-        wanted, found, labels=classes, zero_division=0.0
+        wanted, predicted, labels=classes, zero_division=0.0
     )
-    counts = metrics.confusion_matrix(wanted, found, labels=classes)
+    counts = metrics.confusion_matrix(wanted, predicted, labels=classes)
     width = max(5, *map(len, labels))
     head = f"{'':{width}} precision   recall       f1    count"
     lines = [head]
@@ -76,7 +76,7 @@ def confusion_table(wanted: np.ndarray, found: np.ndarray, labels: Sequence[str]
 def draw_classes(
     wanted: np.ndarray, logits: np.ndarray, labels: Sequence[str], folder: Path
 ) -> list[Path]:
-    """Writes confusion.png and, for two classes, precision_recall.png; returns the paths."""
+    """Writes confusion.png and, for two classes, precision_recall.png, and returns the paths."""
     paths = [draw_confusion(wanted, logits.argmax(axis=-1), labels, folder)]
     if len(labels) == 2 and len(np.unique(wanted)) == 2:
         from sklearn import metrics
@@ -92,9 +92,9 @@ def draw_classes(
 
 
 def draw_confusion(
-    wanted: np.ndarray, found: np.ndarray, labels: Sequence[str], folder: Path
+    wanted: np.ndarray, predicted: np.ndarray, labels: Sequence[str], folder: Path
 ) -> Path:
-    """Writes confusion.png, labels over answers, indices [N] each; returns its path."""
+    """Writes confusion.png from labels and answers, indices [N] each, and returns its path."""
     from sklearn import metrics
 
     from albert_tf.tasks.plots import figure
@@ -104,7 +104,7 @@ def draw_confusion(
     with figure(path, (size + 1, size)) as axes:
         metrics.ConfusionMatrixDisplay.from_predictions(
             wanted,
-            found,
+            predicted,
             labels=np.arange(len(labels)),
             display_labels=labels,
             xticks_rotation="vertical",
@@ -114,12 +114,12 @@ def draw_confusion(
     return path
 
 
-def draw_numbers(wanted: np.ndarray, found: np.ndarray, folder: Path) -> list[Path]:
-    """Writes scatter.png, answers over labels; returns its path."""
+def draw_numbers(wanted: np.ndarray, predicted: np.ndarray, folder: Path) -> list[Path]:
+    """Writes scatter.png, which plots answers over labels, and returns its path in a list."""
     from albert_tf.tasks.plots import figure
 
     path = folder / "scatter.png"
     with figure(path) as axes:
-        axes.scatter(wanted, found, s=6, alpha=0.5)
+        axes.scatter(wanted, predicted, s=6, alpha=0.5)
         axes.set(xlabel="label", ylabel="answer")
     return [path]

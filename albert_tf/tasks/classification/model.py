@@ -1,4 +1,4 @@
-"""`AlbertClassifier`: one text or a pair of texts to a class or a number."""
+"""`AlbertClassifier`: predicts a class or a number for a text or a pair of texts."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class AlbertClassifier(LabelModel):
     logits = model(tokenizer(["a fine film"]))  # [1, 2]
     ```
 
-    Inputs: the encoder's dict; other entries, such as labels, are left alone. Output: logits,
-    float32 [B, C]; with one class it is a regressor, and the output is the number itself.
+    Inputs: the encoder's dict; other entries, such as labels, are ignored. Output: logits, float32
+    [B, C]. With one class, the model is a regressor, and the output is the number itself.
     """
 
     TASKS = ("classification", "regression")

@@ -1,4 +1,4 @@
-"""`ServedClassifier`: a class or a number for a text or a pair of texts."""
+"""`ServedClassifier`: predicts a class or a number for a text or a pair of texts."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _NUMBERS = {"value": Spec(tf.float32, ("B",))}
 
 
 class ServedClassifier(ServedTask):
-    """A class with the probabilities of all, or a number where the model is a regressor.
+    """Returns a class and the probabilities of all classes, or a number if it is a regressor.
 
     Args:
-      model: with the weights.
-      tokenizer: of the model.
-      seq_length: the longest row.
-      regression: whether the model gives a number.
-      pairs: whether it reads two texts.
+      model: the model with its weights.
+      tokenizer: the tokenizer of the model.
+      seq_length: the maximum sequence length.
+      regression: whether the model is a regressor.
+      pairs: whether the model reads two texts.
     """
 
     SIGNATURES = {
@@ -60,12 +60,12 @@ class ServedClassifier(ServedTask):
 
     @classmethod
     def config_of(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the columns of a pair where the option asks for pairs."""
+        """Returns the columns of a text pair if the option `pairs` is set."""
         return {"glue": "", "second_text": "text_b"} if options.get("pairs") else {}
 
     @classmethod
     def from_predictor(cls, predictor: Trained) -> ServedClassifier:
-        """Returns the served classifier, for pairs if the config of the task names two columns."""
+        """Returns the served classifier, for pairs if the task's config has two text columns."""
         config = predictor.task.task_config
         pairs = (
             len(glue.layout(config.glue).texts) == 2 if config.glue else bool(config.second_text)
@@ -75,7 +75,7 @@ class ServedClassifier(ServedTask):
         return cls(predictor.model, tokenizer, length, regression, pairs)
 
     def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
-        """Returns texts or pairs, and their labels or numbers."""
+        """Returns texts or pairs of texts, and the expected labels or numbers."""
         names = tuple(self.table["serving_default"].inputs)
         columns = (FIRST_TEXTS, SECOND_TEXTS)[: len(names)]
         answers = answer(".txt", "".join("\t".join(row) + "\n" for row in zip(*columns)))

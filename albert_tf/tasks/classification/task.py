@@ -1,4 +1,4 @@
-"""Classification and regression of one text or a pair: GLUE, and any table with named columns."""
+"""`ClassificationTask`: classification and regression on GLUE and on tables with named columns."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ PROBLEMS = ("auto", "classification", "regression")
 
 @dataclasses.dataclass
 class ClassificationConfig(FineTuningConfig):
-    """What `ClassificationTask` needs.
+    """The config of `ClassificationTask`.
 
     Attributes:
-      glue: a task of GLUE, whose files have a layout of their own; `input_path` is its folder, and
-        what follows is not read. "" for tables.
-      text: column of the text.
-      second_text: column of the second text of a pair; "" for single texts.
-      label: column of the label.
-      labels: all labels in their order; found in the training data if empty.
-      problem: "classification", "regression", or "auto": regression if all labels are numbers and
-        some are not whole.
-      header: names of the columns, for files that do not begin with them.
-      skip_broken_rows: leave out rows with too few or too many fields, and say so, instead of
-        stopping there.
+      glue: a GLUE task, which defines the layout of its files; "" for tables. `input_path` is then
+        the folder of the task, and the columns, labels, problem and header below are not used.
+      text: the column of the text.
+      second_text: the column of the second text of a pair; "" for single texts.
+      label: the column of the label.
+      labels: all labels in order; collected from the training data if empty.
+      problem: "classification", "regression" or "auto", which means regression if all labels are
+        numbers and some are not whole.
+      header: the names of the columns, for files without a header line.
+      skip_broken_rows: whether to skip rows with too few or too many fields with a warning, instead
+        of stopping with an error.
     """
 
     glue: str = ""
@@ -61,9 +61,9 @@ class ClassificationConfig(FineTuningConfig):
 
 @task_factory.register_task_cls(ClassificationConfig)
 class ClassificationTask(FineTuningTask):
-    """One of several classes, or a number, for a text or a pair of texts.
+    """Predicts a class or a number for a text or a pair of texts.
 
-    The loss is the mean cross entropy, or the mean squared error (original run_classifier.py).
+    The loss is the mean cross entropy or the mean squared error (original run_classifier.py).
     """
 
     MODEL = AlbertClassifier
@@ -72,7 +72,7 @@ class ClassificationTask(FineTuningTask):
 
     @classmethod
     def config_class(cls) -> type[ClassificationConfig]:
-        """`ClassificationConfig`."""
+        """Returns `ClassificationConfig`."""
         return ClassificationConfig
 
     # === Files ===
@@ -90,7 +90,7 @@ class ClassificationTask(FineTuningTask):
         return classification.examples(rows, self.tokenizer, params.seq_length, targets)
 
     def describe(self) -> TaskDescription:
-        """Returns task, labels and columns."""
+        """Returns the task with its labels and columns."""
         if self._description is None:
             task, labels = self._problem()
             self._description = TaskDescription(task, labels, self.settings())
@@ -99,17 +99,17 @@ class ClassificationTask(FineTuningTask):
     _description: TaskDescription | None = None
 
     def _problem(self) -> tuple[str, tuple[str, ...]]:
-        """Returns the kind of task and its labels: of config, layout, weights or training data."""
+        """Returns the task and labels from the config, GLUE, the weights or the training data."""
         config = self.task_config
         if config.problem not in PROBLEMS:
             raise InputError(
-                f"PROBLEM must be known. Received {config.problem!r}. "
+                f"Unknown PROBLEM. Received {config.problem!r}. "
                 f"{closest(str(config.problem), PROBLEMS)}"
             )
         if config.glue:
             labels = glue.layout(config.glue).labels
             return ("classification", labels) if labels else ("regression", ())
-        if self.start.goes_on or not (config.train_data.input_path or config.train_data.tfds_name):
+        if self.start.resumes or not (config.train_data.input_path or config.train_data.tfds_name):
             return self._problem_of_weights()
         rows = self._rows(config.train_data, labelled=True)
         values = [row.label for row in rows]
@@ -118,27 +118,26 @@ class ClassificationTask(FineTuningTask):
             return "regression", ()
         if config.labels:
             return "classification", tuple(map(str, config.labels))
-        labels, found = classification.find_labels(rows, config.label), self.start.task
-        if found is not None and found.task == "classification" and set(labels) <= {*found.labels}:
-            labels = found.labels  # So that their order stays, and the head can be taken.
+        labels, saved = classification.find_labels(rows, config.label), self.start.task
+        if saved is not None and saved.task == "classification" and set(labels) <= {*saved.labels}:
+            labels = saved.labels  # The order is kept, so that the head can be loaded.
         return "classification", labels
 
     def _problem_of_weights(self) -> tuple[str, tuple[str, ...]]:
-        found = self.start.task
-        if found is None or found.task not in self.MODEL.TASKS:
+        saved = self.start.task
+        if saved is None or saved.task not in self.MODEL.TASKS:
             raise InputError(
-                "Labels are found in the training data or lie with fine-tuned weights. Received "
-                f"neither: no TRAIN_DATA, and weights for {found.task if found else 'no task'}. "
-                "Set TRAIN_DATA."
+                "Labels must come from training data or from fine-tuned weights. Received an empty "
+                f"TRAIN_DATA and weights for {saved.task if saved else 'no task'}. Set TRAIN_DATA."
             )
-        return found.task, found.labels
+        return saved.task, saved.labels
 
     def _columns(self) -> tuple[tuple[str, ...], str, Sequence[str]]:
-        """Returns the columns of texts, that of the label, and the header of files without one."""
+        """Returns the text columns, the label column, and the header for files without one."""
         config = self.task_config
         if config.glue:
-            found = glue.layout(config.glue)
-            return found.texts, found.label, found.header
+            layout = glue.layout(config.glue)
+            return layout.texts, layout.label, layout.header
         texts = (config.text, config.second_text) if config.second_text else (config.text,)
         return texts, config.label, config.header
 
@@ -152,7 +151,7 @@ class ClassificationTask(FineTuningTask):
             )
             return classification.labelled_texts(rows, texts, label)
         skipped: list[str] | None = [] if self.task_config.skip_broken_rows else None
-        found = [
+        labelled_rows = [
             row
             for path in self._paths(params)
             for row in classification.labelled_texts(
@@ -160,16 +159,14 @@ class ClassificationTask(FineTuningTask):
             )
         ]
         if skipped:
-            logging.warning(
-                "%d broken rows were left out: %s", len(skipped), "; ".join(skipped[:20])
-            )
-        return found
+            logging.warning("skipped %d broken rows: %s", len(skipped), "; ".join(skipped[:20]))
+        return labelled_rows
 
     def _paths(self, params: FineTuningDataConfig) -> list[Path]:
         path = params.input_path
         if self.task_config.glue and isinstance(path, str) and Path(path).expanduser().is_dir():
-            found = glue.layout(self.task_config.glue)
-            return glue.files(Path(path).expanduser(), found, params.is_training)
+            layout = glue.layout(self.task_config.glue)
+            return glue.files(Path(path).expanduser(), layout, params.is_training)
         return expand(path)
 
     # === Training ===
@@ -180,7 +177,7 @@ class ClassificationTask(FineTuningTask):
         return tf.square(outputs[:, 0] - labels["label"])  # [B]
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
-        """Returns the metrics of the step and, for classes, training's accuracy."""
+        """Returns the metrics of the step and, for classification, `train_accuracy`."""
         metrics = super().build_metrics(training)
         if training and self.describe().labels:
             metrics.append(tf_keras.metrics.Mean(name="train_accuracy"))
@@ -189,7 +186,7 @@ class ClassificationTask(FineTuningTask):
     def process_metrics(
         self, metrics: Any, labels: Tensors, model_outputs: tf.Tensor, **kwargs: Any
     ) -> None:
-        """Updates the accuracy of training."""
+        """Updates `train_accuracy`."""
         for metric in metrics:
             answers = tf.argmax(model_outputs, -1, output_type=tf.int32)  # [B]
             metric.update_state(tf.cast(answers == labels["label"], tf.float32))
@@ -197,21 +194,21 @@ class ClassificationTask(FineTuningTask):
     # === Evaluation ===
     @property
     def metric(self) -> str:
-        """That of the GLUE task, or accuracy, or Pearson's correlation of numbers."""
+        """The metric of the GLUE task; otherwise accuracy, or Pearson's correlation of numbers."""
         if self.task_config.glue:
             return glue.layout(self.task_config.glue).metric
         return "accuracy" if self.describe().labels else "pearson"
 
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
-        """Returns the metrics of all files together and, if there are several, of each."""
+        """Returns the metrics of all files together and, if there are several, of each file."""
         wanted, logits = self._wanted(examples, outputs), outputs.stacked()
-        found = self._scores(wanted, logits)
+        metrics = self._scores(wanted, logits)
         groups = np.array([examples.sources[i].group for i in outputs.examples])
         names = sorted(set(groups))
         for name in names if len(names) > 1 else ():
             scores = self._scores(wanted[groups == name], logits[groups == name])
-            found[f"{self.metric}_{name}"] = scores[self.metric]
-        return found
+            metrics[f"{self.metric}_{name}"] = scores[self.metric]
+        return metrics
 
     def _scores(self, wanted: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         if self.describe().labels:
@@ -222,15 +219,15 @@ class ClassificationTask(FineTuningTask):
         return examples.labels["label"][outputs.examples]
 
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
-        """Returns scores of each class and the confusion table; nothing for numbers."""
+        """Returns the scores of each class and the confusion table; "" for numbers."""
         labels = self.describe().labels
         if not labels:
             return ""
-        found = outputs.stacked().argmax(axis=-1)
-        return metrics_of.confusion_table(self._wanted(examples, outputs), found, labels)
+        answers = outputs.stacked().argmax(axis=-1)
+        return metrics_of.confusion_table(self._wanted(examples, outputs), answers, labels)
 
     def draw(self, examples: EncodedExamples, outputs: Outputs, folder: Path) -> list[Path]:
-        """Writes confusion.png and precision_recall.png, or scatter.png for numbers."""
+        """Writes confusion.png (and precision_recall.png for two classes), or scatter.png."""
         wanted, logits, labels = (
             self._wanted(examples, outputs),
             outputs.stacked(),
@@ -242,7 +239,7 @@ class ClassificationTask(FineTuningTask):
 
     # === Prediction ===
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:
-        """Yields `label`, `probability` and `probabilities` by label, or `value`."""
+        """Yields `label`, its `probability` and all `probabilities` by label, or `value`."""
         labels = self.describe().labels
         for row in outputs["logits"]:
             if not labels:
@@ -257,13 +254,13 @@ class ClassificationTask(FineTuningTask):
             }
 
     def written(self, answers: Iterable[dict[str, Any]], ending: str) -> str:
-        """Returns answers as JSON Lines, or as .tsv: index and prediction, as GLUE asks for."""
+        """Returns answers as JSON Lines, or as .tsv in GLUE's format: index and prediction."""
         if ending != ".tsv":
             return super().written(answers, ending)
-        found = [answer.get("label", answer.get("value")) for answer in answers]
-        if self.task_config.glue == "stsb":  # Scores lie in [0, 5] there.
-            found = [min(max(value, 0.0), 5.0) for value in found]
-        return glue.submission(found)
+        predictions = [answer.get("label", answer.get("value")) for answer in answers]
+        if self.task_config.glue == "stsb":  # Its scores are in [0, 5].
+            predictions = [min(max(value, 0.0), 5.0) for value in predictions]
+        return glue.submission(predictions)
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:

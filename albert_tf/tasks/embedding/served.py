@@ -1,4 +1,4 @@
-"""`ServedEmbedding`: one vector for a text."""
+"""`ServedEmbedding`: one vector for each text."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ POOLINGS = ("mean", "pooled", "cls")
 
 
 class ServedEmbedding(ServedTask):
-    """The vectors of an encoder's last block, as one.
+    """Pools the vectors of the encoder's last block into one vector for each text.
 
     Args:
-      encoder: with the weights.
-      tokenizer: of the encoder.
-      seq_length: the longest row.
-      pooling: "mean" over the real tokens, special ones included, which serves best where nothing
-        was fine-tuned (Reimers and Gurevych 2019, section 4); "pooled", the pooler's output; "cls",
-        what the pooler reads.
+      encoder: the encoder with its weights.
+      tokenizer: the tokenizer of the encoder.
+      seq_length: the maximum sequence length.
+      pooling: "mean", the mean over real tokens, including special tokens, which works best without
+        fine-tuning (Reimers and Gurevych 2019, section 4); "pooled", the output of the pooler; or
+        "cls", the vector that the pooler reads.
 
     Raises:
       InputError: `pooling` is unknown.
@@ -46,14 +46,12 @@ class ServedEmbedding(ServedTask):
         pooling: str = "mean",
     ) -> None:
         if pooling not in POOLINGS:
-            raise InputError(
-                f"pooling must be known. Received {pooling!r}. {closest(pooling, POOLINGS)}"
-            )
+            raise InputError(f"Unknown pooling. Received {pooling!r}. {closest(pooling, POOLINGS)}")
         self._pooling, self._tokenizer = pooling, tokenizer
         super().__init__("embedding", encoder, tokenizer, seq_length)
 
     def expected(self, answer: AnswerFile | None, config: Any) -> tuple[Arrays, Arrays]:
-        """Returns texts, and their vectors, made by NumPy of the outputs of the encoder."""
+        """Returns texts and their vectors, which NumPy computes from the encoder's outputs."""
         texts = list(sample_texts.TEXTS)
         packed = self._tokenizer(texts, max_length=self.seq_length, padding="longest")
         outputs = self.model({name: tf.constant(packed[name]) for name in TEXT_ENCODER[:3]})
@@ -70,7 +68,7 @@ class ServedEmbedding(ServedTask):
         return {"text": np.array(texts)}, {"embedding": pooled[self._pooling]}
 
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
-        # Who reads the first position alone needs nothing else of the last block.
+        # Without the mean, only the first position of the last block is read.
         output_range = None if self._pooling == "mean" else 1
         outputs = self.model(self.features(ids, mask, types), output_range=output_range)
         if self._pooling == "pooled":

@@ -1,4 +1,4 @@
-"""`AlbertMaskedLM`: the encoder with the head that fills masked words."""
+"""`AlbertMaskedLM`: the encoder with the masked language model head."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from albert_tf.modeling.task_model import TaskModel, as_config
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
 class AlbertMaskedLM(TaskModel):
-    """`AlbertPretrainer` without pooler and sentence order, as AlbertForMaskedLM is stored.
+    """`AlbertPretrainer` without pooler and sentence order, like transformers' AlbertForMaskedLM.
 
     Inputs: the encoder's dict and `masked_lm_positions` int32 [B, P]. Output: logits over the
     vocabulary, float32 [B, P, V].
 
     Args:
-      config: of the encoder; the head uses its activation and initializer range.
-      dropout_rate: in front of the head; 0 as in the original.
+      config: the encoder's config; the head uses its activation and initializer range.
+      dropout_rate: the rate for the input of the head; 0 as in the original.
     """
 
     TASKS = ("fill_mask",)
@@ -51,7 +51,7 @@ class AlbertMaskedLM(TaskModel):
 
     @classmethod
     def has_head(cls, source: Source) -> bool:
-        """True: pretrained models have this head, and `assign` says where one lacks it."""
+        """Returns True: pretrained models have this head, and `assign` reports if one lacks it."""
         return True
 
     @property
@@ -61,7 +61,7 @@ class AlbertMaskedLM(TaskModel):
 
     @property
     def checkpoint_items(self) -> dict[str, Any]:
-        """What a checkpoint holds besides the whole model, by Model Garden's names."""
+        """The parts that a checkpoint stores in addition to the model, by Model Garden's names."""
         return dict(encoder=self.encoder, masked_lm=self.head)
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:

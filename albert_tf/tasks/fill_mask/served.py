@@ -1,4 +1,4 @@
-"""`ServedFillMask`: the likeliest pieces at each [MASK] of a text."""
+"""`ServedFillMask`: predicts the most likely pieces for each [MASK] in a text."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _FILLED = {
 
 
 class ServedFillMask(ServedTask):
-    """K pieces for each of P masks; rows with fewer masks have "" and probability 0 behind theirs.
+    """Returns K pieces for each of P masks; rows with fewer masks are padded with "" and 0.
 
     Args:
-      model: with the weights.
-      tokenizer: of the model.
-      seq_length: the longest row; masks behind it are lost.
+      model: the model with its weights.
+      tokenizer: the tokenizer of the model.
+      seq_length: the maximum sequence length; masks beyond it are dropped.
       top_k: K.
     """
 
@@ -46,12 +46,12 @@ class ServedFillMask(ServedTask):
 
     @classmethod
     def from_predictor(cls, predictor: Trained) -> ServedFillMask:
-        """Returns the served task, with as many fillings as the config of the task says."""
+        """Returns the served task, with `top_k` from the config of the trained task."""
         task = predictor.task
         return cls(predictor.model, task.tokenizer, predictor.seq_length, task.task_config.top_k)
 
     def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
-        """Returns texts with masks, and the fillings of these."""
+        """Returns texts with masks and the expected fillings."""
         texts, outputs = sample_texts.TEXTS, self.table["serving_default"].outputs
         rows = [a["fillings"] for a in answer(".txt", "".join(f"{text}\n" for text in texts))]
         fields = {"pieces": "piece", "probabilities": "probability"}
@@ -67,7 +67,7 @@ class ServedFillMask(ServedTask):
 
     def answer_texts(self, texts: Texts) -> Tensors:
         """Returns the outputs of `serving_default`; [MASK] in a text is the special token."""
-        # A mask in front of every part, of which the first is dropped.
+        # Prepend a mask to every part, then remove the first one again.
         parts = tf.strings.split(tf.strings.join([MASK, texts["text"]]), MASK)[:, 1:]
         tokens = self.tokenize(parts.values)  # [parts, (tokens)]
         masks = tf.fill([tokens.nrows(), 1], self.special_ids.mask)
@@ -78,17 +78,17 @@ class ServedFillMask(ServedTask):
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         masked = tf.equal(ids, self.special_ids.mask) & tf.equal(mask, 1)  # [B, S]
         places = tf.range(tf.shape(ids)[1]) + tf.zeros_like(ids)
-        found = tf.ragged.boolean_mask(places, masked)  # [B, (masks)]
-        lengths, positions = tf.cast(found.row_lengths(), tf.int32), found.to_tensor()  # [B, P]
+        masks = tf.ragged.boolean_mask(places, masked)  # [B, (masks)]
+        lengths, positions = tf.cast(masks.row_lengths(), tf.int32), masks.to_tensor()  # [B, P]
         features = self.features(ids, mask, types)
         logits = self.model({**features, "masked_lm_positions": positions})  # [B, P, V]
         shares, best = tf.math.top_k(tf.nn.softmax(logits), self._top_k)  # [B, P, K]
-        there = tf.sequence_mask(lengths, tf.shape(positions)[1])[:, :, tf.newaxis]
+        is_mask = tf.sequence_mask(lengths, tf.shape(positions)[1])[:, :, tf.newaxis]
         names = tf.gather(tf.constant(self._pieces), tf.minimum(best, len(self._pieces) - 1))
         return {
             "positions": positions,
-            "token_ids": tf.where(there, best, self.special_ids.pad),
-            "pieces": tf.where(there, names, ""),
-            "probabilities": tf.where(there, shares, 0.0),
+            "token_ids": tf.where(is_mask, best, self.special_ids.pad),
+            "pieces": tf.where(is_mask, names, ""),
+            "probabilities": tf.where(is_mask, shares, 0.0),
             "lengths": lengths,
         }

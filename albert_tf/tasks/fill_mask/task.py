@@ -1,4 +1,4 @@
-"""Filling masked words: the likeliest pieces at each [MASK] of a text."""
+"""`FillMaskTask`: predicts the most likely pieces for each [MASK] in a text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MASK = "[MASK]"
 
 
 class Masked(NamedTuple):
-    """A text, its ids, and where masks stand in these."""
+    """A text, its ids, and the positions of masks in the ids."""
 
     text: str
     ids: list[int]
@@ -33,11 +33,11 @@ class Masked(NamedTuple):
 
 @dataclasses.dataclass
 class FillMaskConfig(FineTuningConfig):
-    """What `FillMaskTask` needs.
+    """The config of `FillMaskTask`.
 
     Attributes:
-      text: column of the text, in tables.
-      top_k: fillings for each mask.
+      text: the column of the text in tables.
+      top_k: the number of fillings for each mask.
     """
 
     text: str = "text"
@@ -45,9 +45,9 @@ class FillMaskConfig(FineTuningConfig):
 
 
 class FillMaskTask(FineTuningTask):
-    """The pieces that a pretrained model expects at each [MASK]; pretraining is what trains it.
+    """Predicts pieces for masks with a pretrained model; it has no training of its own.
 
-    Any number of masks may stand in a text; each is filled by itself.
+    A text may have any number of masks. Each is filled independently of the others.
     """
 
     MODEL = AlbertMaskedLM
@@ -55,27 +55,27 @@ class FillMaskTask(FineTuningTask):
 
     @classmethod
     def config_class(cls) -> type[FillMaskConfig]:
-        """`FillMaskConfig`."""
+        """Returns `FillMaskConfig`."""
         return FillMaskConfig
 
     def describe(self) -> TaskDescription:
-        """Returns the task."""
+        """Returns the task with the column of the text."""
         return TaskDescription("fill_mask", settings={"text": self.task_config.text})
 
     def read(self, params: FineTuningDataConfig, labelled: bool = False) -> EncodedExamples:
         """Reads and tokenises texts with masks.
 
         Raises:
-          InputError: a text has no [MASK], or none within the longest sequence.
+          InputError: a text has no [MASK] within the maximum sequence length.
         """
         column = self.task_config.text
         rows = [row for path in expand(params.input_path) for row in tables.read(path, [column])]
-        found = [self._masked(row.fields[column], row.where, params.seq_length) for row in rows]
-        positions = np.zeros([len(found), max((len(f.positions) for f in found), default=0)], int)
-        for index, masked in enumerate(found):
+        texts = [self._masked(row.fields[column], row.where, params.seq_length) for row in rows]
+        positions = np.zeros([len(texts), max((len(t.positions) for t in texts), default=0)], int)
+        for index, masked in enumerate(texts):
             positions[index, : len(masked.positions)] = masked.positions
         labels = {"masked_lm_positions": positions.astype(np.int32)}
-        return EncodedExamples([masked.ids for masked in found], labels=labels, sources=found)
+        return EncodedExamples([masked.ids for masked in texts], labels=labels, sources=texts)
 
     def _masked(self, text: str, where: str, seq_length: int) -> Masked:
         tokenizer = self.tokenizer
@@ -87,33 +87,36 @@ class FillMaskTask(FineTuningTask):
         positions = [index for index, token in enumerate(ids) if token == tokenizer.mask_id]
         if not positions:
             raise InputError(
-                f"A text must have a {MASK} to fill, within its first {seq_length} tokens. "
+                f"A text must have a {MASK} to fill within its first {seq_length} tokens. "
                 f"Received {where}: {text[:60]!r}."
             )
         return Masked(text, ids, positions)
 
     def losses(self, labels: Tensors, outputs: Any) -> tf.Tensor:
-        """Raises `InputError`: there is nothing to learn from here."""
-        raise InputError("Filling masks is not trained by itself. Run a pretraining recipe.")
+        """Raises `InputError`, because this task cannot be trained."""
+        raise InputError(
+            "A model for fill_mask is trained by pretraining only. Received a fill_mask task to "
+            "train. Run a pretraining recipe instead."
+        )
 
     def kept(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the likeliest pieces at each position: `ids` and `shares`, [B, P, K]."""
+        """Returns the most likely pieces at each position: `ids` and `shares`, [B, P, K]."""
         shares, ids = tf.math.top_k(tf.nn.softmax(outputs), self.task_config.top_k)
         return {"ids": ids, "shares": shares}
 
     @property
     def metric(self) -> str:
-        """None, as texts to fill have no labels."""
+        """Empty, because texts to fill have no labels."""
         return ""
 
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
-        """Returns nothing, as texts to fill have no labels."""
+        """Returns no metrics, because texts to fill have no labels."""
         return {}
 
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:
-        """Yields `text`, the text `filled` with the likeliest pieces, and `fillings` of each mask.
+        """Yields `text`, `filled`, the text with the most likely pieces, and `fillings` by mask.
 
-        A piece that begins a word has a "▁" in front.
+        A piece that starts a word has the prefix "▁".
         """
         for example, ids, shares in zip(outputs.examples, outputs["ids"], outputs["shares"]):
             masked = examples.sources[example]

@@ -1,4 +1,4 @@
-"""Multiple choice in tables, such as SWAG's CSV: a context, the begin of an ending, and endings."""
+"""Reads multiple choice from tables such as SWAG's CSV: a context, a sentence start, endings."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from albert_tf.tasks.multiple_choice.data import Item, joined
 
 
 class Columns(NamedTuple):
-    """Names of columns; the defaults are SWAG's.
+    """The names of columns; the defaults are SWAG's.
 
     Attributes:
-      passage: the context.
-      question: what each ending begins with, or fills the gap "_" of; "" for none.
-      choices: the endings.
-      label: index of the right ending, counted from 0.
+      passage: the column of the context.
+      question: the column of the text that each ending continues, or whose gap "_" it fills; "" for
+        none.
+      choices: the columns of the endings.
+      label: the column of the index of the correct ending, counted from 0.
     """
 
     passage: str = "sent1"
@@ -31,10 +32,10 @@ class Columns(NamedTuple):
 
 
 def items(rows: Iterable[Row], columns: Columns, labelled: bool) -> Iterator[Item]:
-    """Yields the rows as items; empty endings behind the last one are no choices.
+    """Yields the rows as items; trailing empty endings are dropped.
 
     Raises:
-      InputError: a label is not a whole number; the row is named.
+      InputError: a label is not a whole number; the error names the row.
     """
     for number, row in enumerate(rows):
         begin = row.fields[columns.question] if columns.question else ""
@@ -54,7 +55,7 @@ def _label(row: Row, column: str) -> int:
     label = row.fields[column].strip()
     if not label.isdecimal():
         raise InputError(
-            "A label of a choice must be its index, counted from 0. Received "
-            f"{row.fields[column]!r} in column {column!r}, {row.where}. Mend it."
+            "A label must be the index of a choice, counted from 0. Received "
+            f"{row.fields[column]!r} in column {column!r}, {row.where}. Correct it."
         )
     return int(label)

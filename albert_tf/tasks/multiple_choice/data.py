@@ -1,7 +1,7 @@
-"""Questions with several answers to choose from, as rows [CLS] passage [SEP] choice [SEP].
+"""Multiple-choice questions, encoded as rows of [CLS] passage [SEP] choice [SEP].
 
-A row that is too long loses tokens of its passage, never of its choice, which is capped on its own:
-its end is kept, as that is where the answer stands (original race_utils.py).
+If a row is too long, its passage is cut, not its choice. Choices have a limit of their own; the end
+of a choice is kept because it contains the answer (original race_utils.py).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Item:
     """One question.
 
     Attributes:
-      id: names it in predictions and messages.
-      passage: what it is about.
-      choices: the question with each of its answers, or each ending of the passage.
-      label: index of the right choice, None where not known.
-      group: a subset that is also scored by itself, such as "middle"; "" for none.
-      origin: file and place, for messages.
+      id: the id of the question in predictions and messages.
+      passage: the text that the question is about.
+      choices: the question joined with each of its answers, or each ending of the passage.
+      label: the index of the correct choice; None if unknown.
+      group: a subset that is also scored separately, such as "middle"; "" for none.
+      origin: the file and the place in it, for messages.
     """
 
     id: str
@@ -42,42 +42,42 @@ class Item:
 
 
 def joined(question: str, choice: str) -> str:
-    """Returns the question with the choice in its gaps, or behind it if it has none.
+    """Returns the question with the choice in its gaps, or appended if it has no gap.
 
-    RACE writes a gap as "_" (original race_utils.py); a run of them, as others write it, is one
-    gap. Served models do the same (`ServedMultipleChoice`).
+    RACE writes a gap as "_" (original race_utils.py). Other data sets write several underscores,
+    which count as one gap. Served models do the same (`ServedMultipleChoice`).
     """
     return choice.join(_GAP.split(question)) if "_" in question else f"{question} {choice}"
 
 
 def check(items: Sequence[Item], num_choices: int, labelled: bool) -> None:
-    """Raises `InputError` for the first item that does not fit; the message has its place.
+    """Raises `InputError` for the first invalid item; the error names its place.
 
     Args:
-      items: of a file.
-      num_choices: the most that an item may have.
-      labelled: whether each must have a label.
+      items: the items of a file.
+      num_choices: the maximum number of choices of an item.
+      labelled: whether each item must have a label.
     """
     for item in items:
         if not 2 <= len(item.choices) <= num_choices:
             raise InputError(
                 f"An item must have 2 to num_choices={num_choices} choices. Received "
-                f"{len(item.choices)} at {item.origin}. Set NUM_CHOICES, or mend the file."
+                f"{len(item.choices)} at {item.origin}. Set NUM_CHOICES, or correct the file."
             )
         if labelled and item.label is None:
             raise InputError(
-                f"Each item of a set to train on or to score must have a label. Received none at "
-                f"{item.origin}. Use `albert-tf predict` for such files."
+                "Each item for training or evaluation must have a label. Received none at "
+                f"{item.origin}. Use `albert-tf predict` for files without labels."
             )
         if item.label is not None and not 0 <= item.label < len(item.choices):
             raise InputError(
-                f"A label must name one of the {len(item.choices)} choices. Received the index "
-                f"{item.label} at {item.origin}. Mend the file."
+                f"A label must be the index of one of the {len(item.choices)} choices, counted "
+                f"from 0. Received the index {item.label} at {item.origin}. Correct the file."
             )
         if not all(text.strip() for text in (item.passage, *item.choices)):
             raise InputError(
                 f"Passage and choices must not be empty. Received an empty one at {item.origin}. "
-                "Mend the file."
+                "Correct the file."
             )
 
 
@@ -88,19 +88,20 @@ def encode(
     seq_length: int = 512,
     max_qa_length: int = 128,
 ) -> tuple[EncodedExamples, list[str]]:
-    """Returns the items as ids, and the ids of those whose choices had to be cut.
+    """Returns the tokenised items, and the ids of items whose choices had to be cut.
 
-    An item with fewer choices is filled up with empty ones; the feature "choices" has their number.
+    Items with fewer choices are padded with empty choices. The feature "choices" has the number of
+    actual choices.
 
     Args:
-      items: as `check` wants them.
+      items: items that satisfy `check`.
       tokenizer: the tokenizer.
-      num_choices: C, rows of an item.
-      seq_length: the longest row.
-      max_qa_length: tokens of a choice; 128 as in the original.
+      num_choices: C, the number of rows of an item.
+      seq_length: the maximum length of a row.
+      max_qa_length: the maximum number of tokens of a choice; 128 as in the original.
 
     Raises:
-      InputError: a row has no room for choice and special tokens.
+      InputError: a row has no room for the longest choice and the special tokens.
     """
     room = seq_length - special_count(2)
     if not 0 < max_qa_length <= room:
@@ -114,14 +115,14 @@ def encode(
     cls, sep = np.array([[tokenizer.cls_id], [tokenizer.sep_id]], np.int32)
     rows, second_starts, cut = [], [], []
     for item in items:
-        passage, found = passages[item.passage], [choices[text] for text in item.choices]
-        if any(len(choice) > max_qa_length for choice in found):
+        passage, endings = passages[item.passage], [choices[text] for text in item.choices]
+        if any(len(choice) > max_qa_length for choice in endings):
             cut.append(item.id)
-        for choice in (choice[-max_qa_length:] for choice in found):
+        for choice in (choice[-max_qa_length:] for choice in endings):
             front = passage[: room - len(choice)]
             rows.append(np.concatenate([cls, front, sep, choice, sep]))
             second_starts.append(len(front) + 2)
-        missing = num_choices - len(found)
+        missing = num_choices - len(endings)
         rows += [np.concatenate([cls, sep])] * missing
         second_starts += [2] * missing
     labels = {"choices": np.array([len(item.choices) for item in items], np.int32)}
@@ -131,9 +132,9 @@ def encode(
 
 
 def _tokenized(tokenizer: AlbertTokenizer, texts: Iterable[str]) -> dict[str, np.ndarray]:
-    """Returns the ids of each text, int32; one that comes several times is tokenised once.
+    """Returns the ids of each distinct text as int32 arrays, because lists need more memory.
 
-    As arrays: a set such as RACE, whose passages stand in every row, would fill memory as lists.
+    In data such as RACE, every row includes the passage.
     """
     texts = list(dict.fromkeys(texts))
     return {

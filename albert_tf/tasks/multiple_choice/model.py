@@ -1,4 +1,4 @@
-"""`AlbertMultipleChoice`: which of several continuations or answers is right."""
+"""`AlbertMultipleChoice`: scores several continuations or answers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from albert_tf.modeling.task_model import DROPOUT, TaskModel, dense
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
 class AlbertMultipleChoice(TaskModel):
-    """A score for each choice from its pooled output; a softmax goes over choices (run_race.py).
+    """Scores each choice from its pooled output, for a softmax over choices (run_race.py).
 
-    Inputs: the encoder's dict, each int32 [B, C, S], a row for each of C choices; other entries
-    are left alone. Output: logits, float32 [B, C].
+    Inputs: the encoder's dict, each int32 [B, C, S] with one row for each of C choices; other
+    entries are ignored. Output: logits, float32 [B, C].
 
     Args:
-      config: of the encoder.
-      dropout_rate: in front of the head.
+      config: the encoder's config.
+      dropout_rate: the rate for the input of the head.
     """
 
     TASKS = ("multiple_choice",)

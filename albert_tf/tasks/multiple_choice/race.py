@@ -1,8 +1,9 @@
-"""RACE: reading comprehension for middle and high school (Lai et al. 2017), as published.
+"""Reads RACE, reading comprehension for middle and high school (Lai et al. 2017), as published.
 
-A file holds one passage with its questions as JSON: {"id", "article", "questions", "options",
-"answers"}, the answers as letters; or one such object a line, as the original concatenates them.
-The published folders are `train`, `dev` and `test`, each with `middle` and `high`.
+A file has one passage with its questions as a JSON object, {"id", "article", "questions",
+"options", "answers"}, where answers are letters. It may also have one such object on each line, as
+in the files that the original code concatenates. The published folders are `train`, `dev` and
+`test`, each with `middle` and `high`.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ _LETTERS = "ABCDEFGH"
 
 
 def files(folder: Path) -> list[Path]:
-    """Returns the files of a folder and those below it, middle school first.
+    """Returns the files in a folder and its sub-folders, middle school first.
 
     Raises:
-      InputError: there is none.
+      InputError: there are no files.
     """
-    found = sorted(folder.rglob("*.txt"), key=lambda path: (level(path) != "middle", path))
-    if not found:
+    paths = sorted(folder.rglob("*.txt"), key=lambda path: (level(path) != "middle", path))
+    if not paths:
         raise InputError(
-            f"A folder of RACE must hold .txt files. Received '{folder}', which has none. Name "
+            f"A folder of RACE must contain .txt files. Received '{folder}', which has none. Use "
             "`train`, `dev` or `test` of the unpacked archive."
         )
-    return found
+    return paths
 
 
 def level(path: Path) -> str:
-    """Returns "middle" or "high", if a folder of the path is named so, the last one, or ""."""
+    """Returns "middle" or "high", the last part of the path with such a name, or ""."""
     return next((name for name in reversed(path.parts) if name in LEVELS), "")
 
 
@@ -44,7 +45,7 @@ def read(path: Path) -> Iterator[Item]:
     """Yields the questions of a file.
 
     Raises:
-      InputError: a line is not such an object; the message names file and line.
+      InputError: a line is not such an object; the error names the file and the line.
     """
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
@@ -56,12 +57,12 @@ def _items(line: str, path: Path, place: str) -> Iterator[Item]:
         passage = json.loads(line)
         article, columns = passage["article"], _columns(passage)
         if not isinstance(article, str):
-            raise TypeError(f"'article' is no text: {article!r}")
+            raise TypeError(f"'article' is not a string: {article!r}")
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
             "A line of RACE must be a JSON object with 'article', 'questions', 'options' and "
-            f"'answers', the last three lists of one length. Received {place}: {error!r}. Mend the "
-            "file, or leave it out."
+            "'answers', the last three being lists of the same length. Received "
+            f"{place}: {error!r}. Correct the file, or leave it out."
         ) from error
     name = passage.get("id", path.name)
     for index, (question, options, answer) in enumerate(zip(*columns)):
@@ -90,7 +91,7 @@ def _label(answer: str | None, place: str) -> int | None:
         return None
     if answer not in tuple(_LETTERS):
         raise InputError(
-            f"An answer of RACE must be a letter from A on. Received {answer!r} at {place}. Mend "
-            "the file."
+            f"An answer of RACE must be a letter from A to {_LETTERS[-1]}. Received {answer!r} at "
+            f"{place}. Correct the file."
         )
     return _LETTERS.index(answer)

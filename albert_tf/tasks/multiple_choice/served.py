@@ -1,4 +1,4 @@
-"""`ServedMultipleChoice`: the right one of several answers."""
+"""`ServedMultipleChoice`: selects the correct one of several answers."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _CHOICES = (
 
 
 class ServedMultipleChoice(ServedTask):
-    """A passage, a question and C choices; of two texts, the choice is kept and the passage cut.
+    """Answers a question on a passage, given C choices; long passages are cut, not choices.
 
-    A request has as many choices in each row; rows with fewer end in empty ones, which get
-    probability 0.
+    All rows of a request have the same number of choices. If a row has fewer, pad it with empty
+    choices, which get probability 0.
 
     Args:
-      model: with the weights.
-      tokenizer: of the model.
-      seq_length: the longest row.
-      max_qa_length: tokens of a question with its choice, of which the end is kept.
+      model: the model with its weights.
+      tokenizer: the tokenizer of the model.
+      seq_length: the maximum sequence length.
+      max_qa_length: the maximum number of tokens of a question with its choice; the end is kept.
     """
 
     SIGNATURES = {
@@ -63,12 +63,12 @@ class ServedMultipleChoice(ServedTask):
 
     @classmethod
     def from_predictor(cls, predictor: Trained) -> ServedMultipleChoice:
-        """Returns the served task, which cuts questions as the config of the task says."""
+        """Returns the served task, with `max_qa_length` from the config of the trained task."""
         task, length = predictor.task, predictor.seq_length
         return cls(predictor.model, task.tokenizer, length, task.task_config.max_qa_length)
 
     def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
-        """Returns passages, questions and choices, and which choice is right."""
+        """Returns passages, questions and choices, and the expected answers."""
         questions = ("Which?", "There are _.", "_, or ____?") if config.question else ("",) * 3
         lines = [
             {config.passage: passage, **dict.fromkeys(config.choices, "")}
@@ -80,22 +80,22 @@ class ServedMultipleChoice(ServedTask):
         inputs = (SECOND_TEXTS, questions, _CHOICES)
         names = self.table["serving_default"].inputs
         arrays = self.arrays(answers)
-        del arrays["answer"]  # `predict` writes the choice within its question.
+        del arrays["answer"]  # `predict` writes the choice joined with its question.
         return dict(zip(names, map(np.array, inputs))), arrays
 
     def answer_texts(self, texts: Texts) -> Tensors:
         """Returns the outputs of `serving_default`."""
         choices, shape = texts["choices"], tf.shape(texts["choices"])  # [B, C]
-        there = tf.not_equal(tf.strings.strip(choices), "")
-        there, flat = tf.reshape(there, [-1]), tf.reshape(choices, [-1])  # [B*C]
+        exists = tf.not_equal(tf.strings.strip(choices), "")
+        exists, flat = tf.reshape(exists, [-1]), tf.reshape(choices, [-1])  # [B*C]
         questions = tf.repeat(texts["question"], shape[1])
-        ends = self.tokenize(tf.where(there, _joined(questions, flat), ""))
+        ends = self.tokenize(tf.where(exists, _joined(questions, flat), ""))
         ends = ends[:, -self._longest :]  # [B*C, (tokens)]
         passages = tf.gather(
             self.tokenize(texts["passage"]), tf.repeat(tf.range(shape[0]), shape[1])
         )  # [B*C, (tokens)]
         room = self._room - ends.row_lengths()
-        room = tf.where(there, room, 0)  # Evaluation packs nothing there.
+        room = tf.where(exists, room, 0)  # Evaluation packs no passage with an empty choice.
         kept = tf.ragged.range(tf.minimum(passages.row_lengths(), room))
         packed = self.pack([tf.gather(passages, kept, batch_dims=1), ends])
         outputs = self.answer(*(tf.reshape(x, [*tf.unstack(shape), -1]) for x in packed))
@@ -103,9 +103,9 @@ class ServedMultipleChoice(ServedTask):
 
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         logits = self.model(self.features(ids, mask, types))  # [B, C]
-        # A choice has tokens besides the special ones.
-        there = tf.reduce_sum(mask, axis=2) > special_count(2)  # [B, C]
-        scores = tf.where(there, logits, logits.dtype.min)
+        # An empty choice has only special tokens.
+        exists = tf.reduce_sum(mask, axis=2) > special_count(2)  # [B, C]
+        scores = tf.where(exists, logits, logits.dtype.min)
         return {
             "index": tf.argmax(scores, axis=-1, output_type=tf.int32),
             "probabilities": tf.nn.softmax(scores),
@@ -114,11 +114,11 @@ class ServedMultipleChoice(ServedTask):
 
 
 def _joined(questions: tf.Tensor, choices: tf.Tensor) -> tf.Tensor:
-    """Returns each question with its choice in the gaps "_", or behind it, as in training."""
-    questions = tf.strings.regex_replace(questions, "_+", "_")  # A run is one gap.
+    """Returns each question with its choice in the gaps "_", or appended, as in training."""
+    questions = tf.strings.regex_replace(questions, "_+", "_")  # Several underscores are one gap.
     gaps = tf.strings.split(questions, "_").row_lengths() - 1
     questions = tf.where(gaps > 0, questions, tf.strings.join([questions, " _"]))
-    # The choice in front of every part, of which the first is dropped.
+    # Prepend the choice to every part, then remove the first one again.
     parts = tf.strings.split(questions, "_")  # [N, (parts)]
     filled = tf.strings.join([tf.gather(choices, parts.value_rowids()), parts.values])
     filled = tf.strings.reduce_join(parts.with_values(filled), axis=1)

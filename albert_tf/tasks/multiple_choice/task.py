@@ -1,4 +1,4 @@
-"""Multiple choice: RACE, and tables such as SWAG's."""
+"""`MultipleChoiceTask`: multiple choice on RACE, and on tables such as SWAG's."""
 
 from __future__ import annotations
 
@@ -34,18 +34,20 @@ _SWAG = choice_tables.Columns()
 
 @dataclasses.dataclass
 class MultipleChoiceConfig(FineTuningConfig):
-    """What `MultipleChoiceTask` needs.
+    """The config of `MultipleChoiceTask`.
 
-    The data are a folder of RACE (or its .txt files), or tables with the columns named here, which
-    are SWAG's.
+    The data are a folder of RACE (or its .txt files), or tables with the columns given here, which
+    default to SWAG's.
 
     Attributes:
-      num_choices: the most that an item may have, 8 at most.
-      max_qa_length: tokens of a question with its answer; its begin is cut. 128 as in the original.
-      passage: column of the context.
-      question: column of what each ending begins with, or fills the gap "_" of; "" for none.
-      choices: columns of the endings.
-      label: column of the right ending's index, counted from 0.
+      num_choices: the maximum number of choices of an item, at most 8.
+      max_qa_length: the maximum number of tokens of a question with its answer; the start of a
+        longer one is cut. 128 as in the original.
+      passage: the column of the context.
+      question: the column of the text that each ending continues, or whose gap "_" it fills; "" for
+        none.
+      choices: the columns of the endings.
+      label: the column of the index of the correct ending, counted from 0.
     """
 
     num_choices: int = 4
@@ -58,10 +60,10 @@ class MultipleChoiceConfig(FineTuningConfig):
 
 @task_factory.register_task_cls(MultipleChoiceConfig)
 class MultipleChoiceTask(FineTuningTask):
-    """The right one of several answers or endings.
+    """Selects the correct one of several answers or endings.
 
-    The choices of an item are rows of one batch; the loss is the mean cross entropy over the scores
-    of an item's choices (original race_utils.py).
+    The choices of an item are rows in the same batch. The loss is the mean cross entropy over the
+    scores of each item's choices (original race_utils.py).
     """
 
     MODEL = AlbertMultipleChoice
@@ -69,7 +71,7 @@ class MultipleChoiceTask(FineTuningTask):
 
     @classmethod
     def config_class(cls) -> type[MultipleChoiceConfig]:
-        """`MultipleChoiceConfig`."""
+        """Returns `MultipleChoiceConfig`."""
         return MultipleChoiceConfig
 
     # === Files ===
@@ -78,7 +80,7 @@ class MultipleChoiceTask(FineTuningTask):
         config = self.task_config
         if not 2 <= config.num_choices <= len(_LETTERS):
             raise InputError(
-                f"num_choices must lie in [2, {len(_LETTERS)}]. Received {config.num_choices}."
+                f"num_choices must be in [2, {len(_LETTERS)}]. Received {config.num_choices}."
             )
         items = [item for path in _paths(params) for item in self._items(path, labelled)]
         multiple_choice.check(items, config.num_choices, labelled)
@@ -99,45 +101,45 @@ class MultipleChoiceTask(FineTuningTask):
         yield from choice_tables.items(tables.read(path, wanted), names, labelled)
 
     def describe(self) -> TaskDescription:
-        """Returns the task, the number of choices and the columns."""
+        """Returns the task with the number of choices and the columns."""
         return TaskDescription("multiple_choice", settings=self.settings())
 
     # === Training ===
     def losses(self, labels: Tensors, outputs: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of each item; choices that it does not have take no part."""
-        there = tf.sequence_mask(labels["choices"], tf.shape(outputs)[1])  # [B, C]
-        scores = tf.where(there, outputs, -1e9)
+        """Returns the loss of each item; padded choices are excluded."""
+        exists = tf.sequence_mask(labels["choices"], tf.shape(outputs)[1])  # [B, C]
+        scores = tf.where(exists, outputs, -1e9)
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels["label"], scores)  # [B]
 
     # === Evaluation ===
     @property
     def metric(self) -> str:
-        """Accuracy over all items."""
+        """The accuracy over all items."""
         return "accuracy"
 
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
         """Returns the accuracy of all items and of each group, such as RACE's middle and high."""
-        wanted, found = self._answered(examples, outputs)
+        wanted, scores = self._labels_and_scores(examples, outputs)
         groups = np.array([examples.sources[index].group for index in outputs.examples])
-        metrics = classification_metrics.of_classes(wanted, found)
+        metrics = classification_metrics.of_classes(wanted, scores)
         for group in np.unique(groups[groups != ""]):
             rows = groups == group
-            scores = classification_metrics.of_classes(wanted[rows], found[rows])
-            metrics[f"{group}_accuracy"] = scores["accuracy"]
+            of_group = classification_metrics.of_classes(wanted[rows], scores[rows])
+            metrics[f"{group}_accuracy"] = of_group["accuracy"]
         return {n: v for n, v in metrics.items() if n.endswith(("accuracy", "distinct_answers"))}
 
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
-        """Returns the scores of each place of the right choice, and what it was taken for."""
-        wanted, found = self._answered(examples, outputs)
-        return classification_metrics.confusion_table(wanted, found.argmax(-1), self._letters())
+        """Returns the scores of each letter of the correct choice, and the confusion table."""
+        wanted, scores = self._labels_and_scores(examples, outputs)
+        return classification_metrics.confusion_table(wanted, scores.argmax(-1), self._letters())
 
     def draw(self, examples: EncodedExamples, outputs: Outputs, folder: Path) -> list[Path]:
-        """Writes confusion.png, and more for two choices."""
-        wanted, found = self._answered(examples, outputs)
-        return classification_metrics.draw_classes(wanted, found, self._letters(), folder)
+        """Writes confusion.png and, for two choices, precision_recall.png."""
+        wanted, scores = self._labels_and_scores(examples, outputs)
+        return classification_metrics.draw_classes(wanted, scores, self._letters(), folder)
 
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:
-        """Yields `id`, `answer`, its `index`, `letter`, and the `probabilities` of all choices."""
+        """Yields `id`, `answer`, its `index` and `letter`, and `probabilities` of all choices."""
         for index, scores in zip(outputs.examples, outputs["logits"]):
             item = examples.sources[index]
             shares = probabilities(scores[: len(item.choices)])
@@ -150,20 +152,20 @@ class MultipleChoiceTask(FineTuningTask):
                 "probabilities": shares.tolist(),
             }
 
-    def _answered(
+    def _labels_and_scores(
         self, examples: EncodedExamples, outputs: Outputs
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the right choices, int [N], and the scores of all, [N, C], absent ones lowest."""
+        """Returns the labels, int [N], and all scores, [N, C], with -inf for padded choices."""
         scores, count = outputs.stacked(), examples.labels["choices"][outputs.examples]
-        there = np.arange(scores.shape[1]) < count[:, np.newaxis]  # [N, C]
-        return examples.labels["label"][outputs.examples], np.where(there, scores, -np.inf)
+        exists = np.arange(scores.shape[1]) < count[:, np.newaxis]  # [N, C]
+        return examples.labels["label"][outputs.examples], np.where(exists, scores, -np.inf)
 
     def _letters(self) -> str:
         return _LETTERS[: self.task_config.num_choices]
 
 
 def _paths(params: FineTuningDataConfig) -> list[Path]:
-    """Returns the files of a folder of RACE, or those that a pattern names."""
+    """Returns the files in a folder of RACE, or those that match a pattern."""
     path = params.input_path
     if isinstance(path, str) and Path(path).expanduser().is_dir():
         return race.files(Path(path).expanduser())

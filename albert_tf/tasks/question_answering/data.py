@@ -1,4 +1,4 @@
-"""Questions of a file, ready for a model, and an account of every one that does not go in whole."""
+"""Prepares the questions of a file for a model, and reports those that are skipped or cut."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from albert_tf.tasks.question_answering.squad import Question
 from albert_tf.tokenization.offsets import TokenSpans
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-MISPLACED = "left out, as the answer is not where the file says"
-NO_TOKEN = "left out, as nothing of the answer is left once the text is normalised"
-NO_WINDOW = "trained as unanswerable, as the answer fits into no window"
+MISPLACED = "skipped because the answer is not at its answer_start"
+NO_TOKEN = "skipped because nothing of the answer remains after normalisation"
+NO_WINDOW = "trained as unanswerable because no window contains the whole answer"
 CUT = "cut to max_query_length"
 
 
 class Remarks:
-    """What became of questions that do not go in whole.
+    """Collects the questions that were skipped or cut.
 
     Attributes:
-      ids: for each reason, the ids.
+      ids: the ids of questions by reason.
     """
 
     def __init__(self) -> None:
         self.ids: dict[str, list[str]] = defaultdict(list)
 
     def report(self) -> str:
-        """Returns a line for each reason with the number of questions and every id."""
+        """Returns one line for each reason, with the number of questions and all ids."""
         return "\n".join(
             f"{len(ids)} question(s) {reason}: {', '.join(ids)}"
             for reason, ids in sorted(self.ids.items())
@@ -45,7 +45,7 @@ class Remarks:
 
 
 class Prepared(NamedTuple):
-    """A question's windows, and why it does not go in whole, if so."""
+    """A question, its windows, and the reasons if it is skipped or cut."""
 
     question: Question
     windows: list[Window]
@@ -55,25 +55,25 @@ class Prepared(NamedTuple):
 def well_placed(
     questions: Sequence[Question], skip_invalid: bool, remarks: Remarks
 ) -> list[Question]:
-    """Returns the questions whose answer stands where the file says, or that have none.
+    """Returns the questions that are unanswerable or whose answer is at its `answer_start`.
 
     Args:
-      questions: of a file.
-      skip_invalid: leave the others out and name them in `remarks`; else they are an error.
-      remarks: gets their ids.
+      questions: the questions of a file.
+      skip_invalid: whether to skip all other questions, instead of raising an error.
+      remarks: collects the ids of skipped questions.
 
     Raises:
-      InputError: an answer is not where the file says; the message has file, id and place.
+      InputError: an answer is not at its `answer_start`; the error names the file, id and place.
     """
     reasons = {question.id: squad.misplaced(question) for question in questions}
     wrong = [question for question in questions if reasons[question.id]]
     if wrong and not skip_invalid:
         ids = ", ".join(question.id for question in wrong[:10])
         raise InputError(
-            "An answer must stand in its context at answer_start, counted in characters. "
-            f"Received {wrong[0].origin}: {reasons[wrong[0].id]}. {len(wrong)} of "
-            f"{len(questions)} questions are wrong: {ids}{', ...' if len(wrong) > 10 else ''}. "
-            "Mend them, or set skip_invalid to leave them out."
+            "An answer must be in its context at answer_start, counted in characters. Received "
+            f"{wrong[0].origin}: {reasons[wrong[0].id]}. {len(wrong)} of {len(questions)} "
+            f"questions are wrong: {ids}{', ...' if len(wrong) > 10 else ''}. Correct them, or set "
+            "skip_invalid to skip them."
         )
     for question in wrong:
         remarks.ids[MISPLACED].append(question.id)
@@ -90,12 +90,13 @@ def prepare(
     """Yields the questions with their windows.
 
     Args:
-      questions: their first answer is what a model is trained on; those about one context should
-        follow each other, as its tokens are kept until the next.
+      questions: the questions; the first answer of each is used for training. Questions about the
+        same context should be adjacent, because the tokens of only one context are cached.
       tokenizer: the tokenizer.
-      settings: how contexts are cut.
-      remarks: gets the ids of questions that do not go in whole.
-      is_training: leave out those that no model can be trained on; else each is yielded.
+      settings: the settings for windows.
+      remarks: collects the ids of questions that are skipped or cut.
+      is_training: whether to skip questions that cannot be used for training; otherwise every
+        question is yielded.
     """
     work = _preparer(tokenizer, settings)
     for prepared in map(work, questions):
@@ -115,7 +116,7 @@ def _preparer(
         if question.context not in last:
             last.clear()
             spans = tokenizer.tokenize_with_offsets(question.context)
-            # As arrays, of which the windows of all questions about a context are views.
+            # As arrays, so that the windows of all questions about a context share them as views.
             starts, ends = np.array(spans.starts, np.int32), np.array(spans.ends, np.int32)
             last[question.context] = spans._replace(starts=starts, ends=ends)
         context = last[question.context]
@@ -126,11 +127,11 @@ def _preparer(
         if has_place:
             text, start = question.answers[0]
             answer = token_span(context, start, start + len(text))
-        found = windows(query, context, answer, tokenizer.special_ids, settings)
+        parts = windows(query, context, answer, tokenizer.special_ids, settings)
         if has_place and answer is None:
             reasons.append(NO_TOKEN)
-        elif has_place and all(window.impossible for window in found):
+        elif has_place and all(window.impossible for window in parts):
             reasons.append(NO_WINDOW)
-        return Prepared(question, found, tuple(reasons))
+        return Prepared(question, parts, tuple(reasons))
 
     return work

@@ -1,6 +1,6 @@
-"""The head for questions that may have no answer: a start, an end given the start, and a verdict.
+"""`JointSpanHead`, for questions that may have no answer: start, end given start, and no answer.
 
-B is the batch, S the sequence, H the hidden size, K and L the beams of starts and ends.
+B is the batch, S the sequence, H the hidden size, K and L the beam sizes of starts and ends.
 Source: original squad_utils.py:create_v2_model.
 """
 
@@ -16,34 +16,34 @@ from albert_tf.modeling.layers import Dropout, build_parts, layer_norm
 
 
 def answer_positions(type_ids: tf.Tensor) -> tf.Tensor:
-    """Returns where an answer may stand, bool [B, S]: in the context, and at [CLS] for none.
+    """Returns the positions of possible answers, bool [B, S]: the context, and [CLS] for none.
 
     Args:
-      type_ids: int32 [B, S]: 1 on the context and on the [SEP] behind it, 0 elsewhere.
+      type_ids: int32 [B, S], 1 for the context and the [SEP] after it, 0 elsewhere.
     """
     is_context = tf.equal(type_ids, 1)
-    # The last position of the context is its [SEP], which is no answer.
+    # The last position with type id 1 is [SEP], which cannot be part of an answer.
     next_too = tf.pad(is_context[:, 1:], [[0, 0], [0, 1]])
     first = tf.one_hot(tf.zeros_like(type_ids[:, 0]), tf.shape(type_ids)[1], True, False)
     return tf.logical_or(tf.logical_and(is_context, next_too), first)
 
 
 class JointSpanHead(tf_keras.layers.Layer):
-    """Starts, ends conditioned on a start, and whether there is an answer at all.
+    """Predicts starts, ends conditioned on a start, and whether there is an answer.
 
-    Inputs: `sequence_output` [B, S, H], `allowed` bool [B, S] as `answer_positions` gives it, and
-    `start_positions` int32 [B], the true starts, or None. Outputs, float32 or int32:
-      impossible_logits [B]: above 0 if there is more likely no answer;
-      with `start_positions`: `start_log_probs` and `end_log_probs` [B, S], ends given those starts;
+    Inputs: `sequence_output` [B, S, H]; `allowed` bool [B, S], the result of `answer_positions`;
+    and `start_positions` int32 [B], the true starts, or None. Outputs, float32 or int32:
+      always: `impossible_logits` [B], above 0 if no answer is more likely than an answer;
+      with `start_positions`: `start_log_probs` and `end_log_probs` [B, S], ends given these starts;
       unless training: `start_top_log_probs` and `start_top_index` [B, K], the best starts, and
-      `end_top_log_probs` and `end_top_index` [B, K, L], the best ends of each.
+      `end_top_log_probs` and `end_top_index` [B, K, L], the best ends of each start.
 
     Args:
-      hidden_size: of the encoder.
-      initializer: of the kernels.
-      dropout_rate: in training, before the verdict; 0.1 in the original.
-      start_n_top: K; less if the sequence is shorter.
-      end_n_top: L; likewise.
+      hidden_size: the hidden size of the encoder.
+      initializer: the initializer of the kernels.
+      dropout_rate: the dropout rate before the no-answer prediction; 0.1 in the original.
+      start_n_top: K; smaller if the sequence is shorter.
+      end_n_top: L; smaller if the sequence is shorter.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class JointSpanHead(tf_keras.layers.Layer):
             return tf_keras.layers.Dense(units, kernel_initializer=kernel, name=name, **options)
 
         self.start = dense("start", 1)
-        self.end_hidden = dense("end_hidden", hidden_size)  # tanh, see `_end_log_probs`
+        self.end_hidden = dense("end_hidden", hidden_size)  # `_end_log_probs` applies tanh.
         self.end_norm = layer_norm("end_norm")
         self.end = dense("end", 1)
         self.impossible_hidden = dense("impossible_hidden", hidden_size, activation="tanh")
@@ -108,16 +108,16 @@ class JointSpanHead(tf_keras.layers.Layer):
     def _end_log_probs(
         self, sequence_output: tf.Tensor, starts: tf.Tensor, allowed: tf.Tensor
     ) -> tf.Tensor:
-        """Returns the log-probabilities of ends for each of `starts` [B, K], [B, K, S]."""
-        # The product of the kernel with [token; start] is the sum of two products, of which that
-        # of the tokens is the same for all starts.
+        """Returns the log-probabilities [B, K, S] of the ends for each of `starts` [B, K]."""
+        # The product of the kernel with [token; start] is the sum of two products. The product with
+        # the tokens is the same for all starts.
         kernel = tf.cast(self.end_hidden.kernel, self.compute_dtype)
         of_token, of_start = tf.split(kernel, 2)  # [H, H] each
         tokens = tf.matmul(sequence_output, of_token)  # [B, S, H]
         begins = tf.gather(sequence_output, starts, batch_dims=1)  # [B, K, H]
         begins = tf.matmul(begins, of_start) + tf.cast(self.end_hidden.bias, self.compute_dtype)
         hidden = tf.tanh(tokens[:, None] + begins[:, :, None])  # [B, K, S, H]
-        # Built for rows, the norm takes nothing else.
+        # The norm was built for rows and accepts no other rank.
         rows = self.end_norm(tf.reshape(hidden, [-1, self._hidden_size]))  # [B*K*S, H]
         logits = self.end(tf.cast(rows, self.compute_dtype))  # [B*K*S, 1]
         return _log_probs(tf.reshape(logits, tf.shape(hidden)[:-1]), allowed[:, None])  # [B, K, S]
@@ -138,5 +138,5 @@ def _log_probs(logits: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
 
 
 def _top(scores: tf.Tensor, count: int) -> Any:
-    """Returns the best `count` of the last axis, or all if there are fewer."""
+    """Returns the best `count` values of the last axis, or all if there are fewer."""
     return tf.math.top_k(scores, tf.minimum(count, tf.shape(scores)[-1]))

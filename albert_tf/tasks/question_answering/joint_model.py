@@ -1,4 +1,4 @@
-"""`AlbertJointSpanLabeler`: where an answer begins and ends, and whether there is one."""
+"""`AlbertJointSpanLabeler`: predicts where an answer begins and ends, and whether there is one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from albert_tf.tasks.question_answering.joint_head import JointSpanHead, answer_
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
 class AlbertJointSpanLabeler(TaskModel):
-    """ALBERT's model for SQuAD 2.0 (Lan et al. 2020, section 4; original squad_utils.py, v2).
+    """The ALBERT model for SQuAD 2.0 (Lan et al. 2020, section 4; original squad_utils.py, v2).
 
     ```python
     model = AlbertJointSpanLabeler.from_pretrained("albert_base/")
@@ -24,15 +24,15 @@ class AlbertJointSpanLabeler(TaskModel):
     outputs["impossible_logits"]  # [1], above 0 for no answer
     ```
 
-    Inputs: the encoder's dict, with type id 1 on the context and the [SEP] behind it, which is
-    where answers are looked for; `start_positions` int32 [B], the true starts, if losses are
-    wanted; other entries are left alone. Outputs: those of `JointSpanHead`.
+    Inputs: the encoder's dict, where type id 1 marks the context and the [SEP] after it, and so the
+    positions of possible answers; and `start_positions` int32 [B], the true starts, to compute
+    losses. Other entries are ignored. Outputs: those of `JointSpanHead`.
 
     Args:
-      config: of the encoder.
-      dropout_rate: within the head, in front of its verdict.
-      start_n_top: starts that are followed in inference.
-      end_n_top: ends for each of them.
+      config: the encoder's config.
+      dropout_rate: the rate in the head, before its no-answer prediction.
+      start_n_top: the beam size for starts in inference.
+      end_n_top: the beam size for ends of each start in inference.
     """
 
     TASKS = ("joint_question_answering",)
@@ -61,7 +61,7 @@ class AlbertJointSpanLabeler(TaskModel):
     def from_description(
         cls, config: AlbertConfig, description: TaskDescription, **kwargs: Any
     ) -> AlbertJointSpanLabeler:
-        """Returns a new model with the beams of a described task."""
+        """Returns a new model with the beam sizes of a task description."""
         names = ("start_n_top", "end_n_top")
         beams = {n: description.settings[n] for n in names if n in description.settings}
         return cls(config, **{**beams, **kwargs})

@@ -1,4 +1,4 @@
-"""Question answering with SQuAD's files, as the original does it for 2.0."""
+"""`JointQuestionAnsweringTask`: question answering with the original's model for SQuAD 2.0."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from albert_tf.tasks.question_answering.task import (
 
 @dataclasses.dataclass
 class JointQuestionAnsweringConfig(QuestionAnsweringConfig):
-    """What `JointQuestionAnsweringTask` needs.
+    """The config of `JointQuestionAnsweringTask`.
 
     Attributes:
-      start_n_top: starts of a window that are followed; 5 in the original.
-      end_n_top: ends for each of them; 5 in the original.
+      start_n_top: the beam size for starts in a window; 5 in the original.
+      end_n_top: the beam size for ends of each start; 5 in the original.
     """
 
     start_n_top: int = 5
@@ -35,10 +35,11 @@ class JointQuestionAnsweringConfig(QuestionAnsweringConfig):
 
 @task_factory.register_task_cls(JointQuestionAnsweringConfig)
 class JointQuestionAnsweringTask(QuestionAnsweringTask):
-    """Answers as parts of a context, by ends given their starts, and a verdict if there is none.
+    """Finds answers as spans of a context and predicts whether there is an answer.
 
-    The loss is half the sum of the mean cross entropies of start, end given the true start, and
-    verdict (original squad_utils.py:v2_model_fn_builder).
+    End scores are conditioned on the start. The loss is half the sum of three mean cross entropies:
+    of the start, of the end given the true start, and of the no-answer prediction (original
+    squad_utils.py:v2_model_fn_builder).
     """
 
     MODEL = AlbertJointSpanLabeler
@@ -47,7 +48,7 @@ class JointQuestionAnsweringTask(QuestionAnsweringTask):
 
     @classmethod
     def config_class(cls) -> type[JointQuestionAnsweringConfig]:
-        """`JointQuestionAnsweringConfig`."""
+        """Returns `JointQuestionAnsweringConfig`."""
         return JointQuestionAnsweringConfig
 
     def losses(self, labels: Tensors, outputs: Tensors) -> tf.Tensor:
@@ -56,13 +57,13 @@ class JointQuestionAnsweringTask(QuestionAnsweringTask):
             -tf.gather(outputs[f"{side}_log_probs"], labels[f"{side}_positions"], batch_dims=1)
             for side in ("start", "end")
         ]
-        verdict = tf.nn.sigmoid_cross_entropy_with_logits(
+        no_answer = tf.nn.sigmoid_cross_entropy_with_logits(
             tf.cast(labels["impossible"], tf.float32), outputs["impossible_logits"]
         )
-        return 0.5 * tf.add_n([*sides, verdict])  # [B]
+        return 0.5 * tf.add_n([*sides, no_answer])  # [B]
 
     def kept(self, outputs: Tensors) -> dict[str, tf.Tensor]:
-        """Returns the beams and the verdict; scores of all positions serve the loss alone."""
+        """Returns all outputs except the scores of all positions, which only the loss needs."""
         return {n: v for n, v in outputs.items() if n not in ("start_log_probs", "end_log_probs")}
 
     def _candidates(
@@ -79,5 +80,5 @@ class JointQuestionAnsweringTask(QuestionAnsweringTask):
         return candidates, float(outputs["impossible_logits"])
 
     def _null_odds(self, spans: Sequence[span_decoding.Span], nulls: Sequence[float]) -> float:
-        """Returns the verdict of the window that is the surest of an answer."""
+        """Returns the no-answer score of the window that is most confident of an answer."""
         return min(nulls)

@@ -1,10 +1,10 @@
-"""The scores of SQuAD's official evaluation: exact match and F1 over words, in per cent.
+"""The metrics of SQuAD's official evaluation: exact match and F1 over words, in per cent.
 
-Source: https://rajpurkar.github.io/SQuAD-explorer, evaluate-v2.0.py, whose rules are used for 1.1
-too; there they differ from its own script only where an annotator's answer is nothing but articles
-and punctuation. Two things are mended in the search for a threshold, so that the best score is one
-that can be reached: it lies between different odds, never between equal ones, and below all of them
-where no answer at all is best.
+Source: https://rajpurkar.github.io/SQuAD-explorer, evaluate-v2.0.py. The same rules are used for
+SQuAD 1.1. They differ from the script for 1.1 only if an annotator's answer consists entirely of
+articles and punctuation. The search for a threshold has two corrections, so that the best score can
+actually be reached: the threshold never separates questions with equal odds, and it is below all
+odds if answering no question is best.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 class Scores(NamedTuple):
-    """Exact match and F1 of a question, both in [0, 1]."""
+    """The exact match and F1 of a question, both in [0, 1]."""
 
     exact: float
     f1: float
 
 
 def normalize(answer: str) -> str:
-    """Returns an answer in lower case without punctuation, articles and superfluous white space."""
+    """Returns an answer in lower case without punctuation, articles and extra white space."""
     return " ".join(_ARTICLES.sub(" ", answer.lower().translate(_PUNCTUATION)).split())
 
 
 def score(prediction: str, answers: Iterable[str]) -> Scores:
-    """Returns the best scores of a prediction against any answer; "" stands for no answer."""
+    """Returns the best scores of a prediction over all answers; "" means no answer."""
     golds = [gold for gold in map(normalize, answers) if gold] or [""]
     predicted = normalize(prediction)
     return Scores(
@@ -61,15 +61,16 @@ def evaluate(
 ) -> dict[str, float]:
     """Returns the metrics of a set of predictions by their official names.
 
-    `exact`, `f1` and `total`; where some questions have no answer, the same of those that have one
-    (`HasAns_*`) and of the others (`NoAns_*`); with odds, `best_exact`, `best_f1` and their
-    thresholds: what would be if each question with odds above the threshold stayed unanswered.
+    They are `exact`, `f1` and `total`. If some questions have no answer, the same metrics follow
+    for questions with an answer (`HasAns_*`) and without (`NoAns_*`). With odds, there are also
+    `best_exact`, `best_f1` and their thresholds: the best scores that result if questions with odds
+    above the threshold are left unanswered.
 
     Args:
-      questions: with their answers.
-      predictions: an answer for each id, "" for none.
-      null_odds: for each id, how sure the model is that there is no answer; then `predictions` are
-        the answers regardless of that.
+      questions: the questions with their answers.
+      predictions: an answer for each id; "" for no answer.
+      null_odds: for each id, the odds that there is no answer. In this case, `predictions` must
+        have an answer even if the odds are high.
 
     Raises:
       InputError: a question has no prediction.
@@ -78,7 +79,7 @@ def evaluate(
     if missing:
         raise InputError(
             f"Each question must have a prediction. Received none for {len(missing)} of "
-            f"{len(questions)}: {', '.join(missing[:10])}. Predict the same file."
+            f"{len(questions)}: {', '.join(missing[:10])}. Predict the file that you evaluate."
         )
     rows = [
         score(predictions[question.id], [answer.text for answer in question.answers])
@@ -107,16 +108,16 @@ def _means(rows: Sequence[Scores], prefix: str) -> dict[str, float]:
 def best_threshold(
     scores: Sequence[float], odds: Sequence[float], answerable: Sequence[bool]
 ) -> tuple[float, float]:
-    """Returns the best mean score in per cent, and the threshold that gives it.
+    """Returns the best mean score in per cent, and the threshold that achieves it.
 
-    A question is answered if its odds of having no answer are not above the threshold.
+    A question is answered unless its null odds are above the threshold.
 
     Args:
-      scores: of each answer, if the question is answered.
-      odds: of each question.
-      answerable: whether it has an answer; a question without one scores 1 if not answered.
+      scores: the score of each question if it is answered.
+      odds: the null odds of each question.
+      answerable: whether each question has an answer; one without scores 1 if left unanswered.
     """
-    # Begin with no question answered, then answer them one by one, the surest first.
+    # Start with all questions unanswered, then answer one after another, most confident first.
     order = sorted(range(len(odds)), key=odds.__getitem__)
     total = float(sum(not has for has in answerable))
     best, threshold = total, odds[order[0]] - 1.0

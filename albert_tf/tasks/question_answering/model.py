@@ -1,4 +1,4 @@
-"""`AlbertSpanLabeler`: where an answer begins and ends."""
+"""`AlbertSpanLabeler`: predicts where an answer begins and ends."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from albert_tf.modeling.task_model import TaskModel, dense
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
 class AlbertSpanLabeler(TaskModel):
-    """Independent scores of start and end for each position (original squad_utils.py, v1).
+    """Predicts independent start and end scores for each position (original squad_utils.py, v1).
 
-    Inputs: the encoder's dict; other entries are left alone. Outputs: a dict of `start_logits` and
-    `end_logits`, float32 [B, S], of all positions, padding and question included; the caller leaves
-    out those that cannot be an answer.
+    Inputs: the encoder's dict; other entries are ignored. Outputs: a dict of `start_logits` and
+    `end_logits`, float32 [B, S]. They cover all positions, including padding and the question; the
+    caller excludes those that cannot be part of an answer.
 
     Args:
-      config: of the encoder.
-      dropout_rate: in front of the head; 0 as in the original.
+      config: the encoder's config.
+      dropout_rate: the rate for the input of the head; 0 as in the original.
     """
 
     TASKS = ("question_answering",)

@@ -1,4 +1,4 @@
-"""What is shown of answers besides their mean scores: a table by kind of question, and a curve."""
+"""Reports on answers beyond their mean scores: a table by kind of question, and a curve."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 from albert_tf.tasks.question_answering.metrics import Scores, score
 from albert_tf.tasks.question_answering.span_decoding import Answer
 
-# Questions that begin otherwise come together.
+# All other questions form one group.
 _FIRST_WORDS = ("what", "who", "when", "where", "which", "why", "how", "in")
 
 
 def by_first_word(answers: Sequence[Answer], threshold: float | None) -> str:
-    """Returns lines with number, exact match and F1 of the questions that begin alike.
+    """Returns a table with the number, exact match and F1 of questions by their first word.
 
     Args:
-      answers: of an evaluation.
-      threshold: of the odds above which a question stays unanswered.
+      answers: the answers of an evaluation.
+      threshold: the null odds above which a question is left unanswered; None to answer all.
     """
     groups: dict[str, list[Scores]] = defaultdict(list)
     for answer in answers:
@@ -37,9 +37,10 @@ def by_first_word(answers: Sequence[Answer], threshold: float | None) -> str:
 
 
 def draw(answers: Sequence[Answer], folder: Path) -> list[Path]:
-    """Writes precision_coverage.png: the scores of the surest answers over their share of all.
+    """Writes precision_coverage.png and returns its path in a list.
 
-    Sureness is the odds against having no answer. Returns the path.
+    It plots the mean scores of the most confident answers over their share of all questions.
+    Confidence is measured by low null odds.
     """
     from albert_tf.tasks.plots import figure
 

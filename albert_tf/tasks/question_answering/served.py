@@ -1,4 +1,4 @@
-"""`ServedQuestionAnswering`: the part of a context that answers a question."""
+"""`ServedQuestionAnswering`: finds the span of a context that answers a question."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ from albert_tf.tasks.question_answering.model import AlbertSpanLabeler
 from albert_tf.tasks.question_answering.span_windows import WindowSettings
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-# Spans whose texts are compared, for each that is wanted: different spans may have the same text.
-# Evaluation compares all, which for a long context would be millions of texts for one request. The
-# answers differ only where fewer than `n_best` texts are among so many spans.
+# The number of spans whose texts are compared for each of the `n_best` answers, because different
+# spans may have the same text. Evaluation compares all spans, which for a long context would be
+# millions of texts for one request. The answers differ only if there are fewer than `n_best`
+# distinct texts among so many spans.
 _SPANS = 40
-_NEVER = -1e30  # Scores of what is no span.
-# Of some windows: the spans that score best, and of each part of the windows how no answer scores.
+_NEVER = -1e30  # The score of places that are not a span.
+# The best spans of some windows, and the score of no answer in each part of the windows.
 _BEST = {
     "scores": tf.TensorSpec([None], tf.float64),
     "firsts": tf.TensorSpec([None], tf.int32),
@@ -67,7 +68,7 @@ Finder = TypeVar("Finder", bound="ServedQuestionAnswering")
 
 
 class SpanSettings(NamedTuple):
-    """How contexts are cut and answers chosen; see `QuestionAnsweringConfig`."""
+    """The settings for windows and answers; see `QuestionAnsweringConfig`."""
 
     doc_stride: int
     max_query_length: int
@@ -77,7 +78,7 @@ class SpanSettings(NamedTuple):
 
 
 class Spans(NamedTuple):
-    """Candidates, [M] each: float64 scores, first and last tokens; and the score of no answer."""
+    """Candidates, [M] each: scores (float64), first and last tokens; and the no-answer score."""
 
     scores: tf.Tensor
     firsts: tf.Tensor
@@ -86,22 +87,22 @@ class Spans(NamedTuple):
 
 
 class ServedQuestionAnswering(ServedTask):
-    """The best spans over all windows of a context, as in evaluation.
+    """Finds the best spans over all windows of a context, as evaluation does.
 
-    Only the 40 * n_best best spans are compared by their texts.
+    Unlike evaluation, it compares the texts of only the 40 * n_best best spans.
 
-    This class reads independent scores of start and end, `ServedJointQuestionAnswering` the beams
+    This class uses independent start and end scores. `ServedJointQuestionAnswering` uses the beams
     of the joint model.
 
-    `start` and `end` count characters of the context, as SQuAD does. Where there is no answer, or
-    the odds of that exceed the threshold of the training, `answer` is "". Letters: T tokens of a
-    context, W its windows, C context tokens of a window, A tokens of an answer.
+    `start` and `end` count characters of the context, as in SQuAD. If there is no answer, or if the
+    null odds exceed the threshold from training, `answer` is "". Letters: T tokens of a context, W
+    its windows, C context tokens of a window, A tokens of an answer.
 
     Args:
-      model: with the weights.
-      tokenizer: of the model.
-      seq_length: tokens of a window.
-      settings: how contexts are cut and answers chosen.
+      model: the model with its weights.
+      tokenizer: the tokenizer of the model.
+      seq_length: the maximum number of tokens of a window.
+      settings: the settings for windows and answers.
     """
 
     SIGNATURES = {"question_answering": signatures.of_task(_INPUTS, _FOUND, _LOGITS)}
@@ -119,7 +120,7 @@ class ServedQuestionAnswering(ServedTask):
 
     @classmethod
     def from_predictor(cls: type[Finder], predictor: Trained) -> Finder:
-        """Returns the served task, which cuts contexts as the config of the task says.
+        """Returns the served task, with the settings from the config of the trained task.
 
         Raises:
           InputError: windows have no room for a question.
@@ -130,7 +131,7 @@ class ServedQuestionAnswering(ServedTask):
         return cls(predictor.model, task.tokenizer, length, SpanSettings(**settings))
 
     def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
-        """Returns questions and contexts, and the best spans."""
+        """Returns questions and contexts, and the expected best spans."""
         questions, contexts = ("Which?", "How many, or how long?", "Why so?"), SECOND_TEXTS
         rows = [
             {"context": context, "qas": [{"id": str(index), "question": question}]}
@@ -177,50 +178,50 @@ class ServedQuestionAnswering(ServedTask):
         limits: tf.Tensor,
         context: tf.Tensor,
     ) -> Tensors:
-        """Returns the answers to one question; begins and limits count bytes."""
+        """Returns the answers to one question; `begins` and `limits` count bytes."""
         windows = context_windows.cut(
             tf.size(tokens), query, self.seq_length, self._settings.doc_stride
         )
         best = self._best(windows, context_windows.rows(windows, query, tokens, self.special_ids))
-        found = tf.gather(begins, best["firsts"]), tf.gather(limits, best["lasts"])
+        spans = tf.gather(begins, best["firsts"]), tf.gather(limits, best["lasts"])
         places = begins, limits
-        texts = context_windows.texts(windows, context, places, best["windows"], found)
+        texts = context_windows.texts(windows, context, places, best["windows"], spans)
         null = tf.reduce_min(best["nulls"])
-        return self._chosen(context, texts, *found, best["scores"], null)
+        return self._chosen(context, texts, *spans, best["scores"], null)
 
     def _best(self, windows: Windows, rows: Sequence[tf.Tensor]) -> Tensors:
-        """Returns the best spans of all windows, the best first, as `_BEST` has them."""
+        """Returns the best spans of all windows, best first, in the form of `_BEST`."""
 
         def of_some(number: tf.Tensor, *tensors: tf.Tensor) -> Tensors:
             ids, mask, types, *places = tensors
             spans = self._spans(self.answer(ids, mask, types), Windows(windows.begin, *places))
             kept = self._top(spans.scores)
-            # Each window has as many spans.
+            # All windows have the same number of spans.
             window = kept // tf.maximum(tf.size(spans.scores) // tf.size(number), 1)
-            found = dict(scores=spans.scores, firsts=spans.firsts, lasts=spans.lasts)
-            found = {name: tf.gather(values, kept) for name, values in found.items()}
-            return {**found, "windows": tf.gather(number, window), "nulls": spans.null[tf.newaxis]}
+            best = dict(scores=spans.scores, firsts=spans.firsts, lasts=spans.lasts)
+            best = {name: tf.gather(values, kept) for name, values in best.items()}
+            return {**best, "windows": tf.gather(number, window), "nulls": spans.null[tf.newaxis]}
 
         number = tf.range(tf.shape(windows.index)[0])
-        found = in_parts(of_some, [number, *rows, *windows[1:]], _BEST)
-        kept, nulls = self._top(found["scores"]), found.pop("nulls")
-        return {**{name: tf.gather(x, kept) for name, x in found.items()}, "nulls": nulls}
+        best = in_parts(of_some, [number, *rows, *windows[1:]], _BEST)
+        kept, nulls = self._top(best["scores"]), best.pop("nulls")
+        return {**{name: tf.gather(x, kept) for name, x in best.items()}, "nulls": nulls}
 
     def _top(self, scores: tf.Tensor) -> tf.Tensor:
-        """Returns which spans score best, the best first; among equals the first one."""
+        """Returns the indices of the best spans, best first; ties go to the earlier span."""
         count = tf.minimum(tf.size(scores), self._settings.n_best * _SPANS)
         values, best = tf.math.top_k(scores, count)
         return best[values > _NEVER / 2]
 
     def _spans(self, outputs: Tensors, windows: Windows) -> Spans:
-        """Returns every span that may be an answer, in the order of evaluation."""
+        """Returns every possible answer span, in the order of evaluation."""
         starts, ends = (tf.cast(outputs[f"{s}_logits"], tf.float64) for s in ("start", "end"))
         null = tf.reduce_min(starts[:, 0] + ends[:, 0])
         begin, longest = windows.begin, self._settings.max_answer_length
         count = tf.shape(windows.index)[1]  # C
         starts, ends = (x[:, begin : begin + count] for x in (starts, ends))  # [W, C]
         starts = tf.where(windows.widest, starts, _NEVER)
-        ends = tf.where(windows.there, ends, _NEVER)
+        ends = tf.where(windows.exists, ends, _NEVER)
         ends = tf.pad(ends, [[0, 0], [0, longest]], constant_values=tf.constant(_NEVER, tf.float64))
         more = tf.range(longest)  # [A]
         after = tf.range(count)[:, tf.newaxis] + more  # [C, A]
@@ -229,7 +230,7 @@ class ServedQuestionAnswering(ServedTask):
         return Spans(_flat(scores), _flat(firsts), _flat(firsts + more), null)
 
     def _odds(self, null: tf.Tensor, best: tf.Tensor) -> tf.Tensor:
-        """Returns how much better no answer scores than the best one."""
+        """Returns the score of no answer minus the score of the best answer."""
         return null - best
 
     def _chosen(
@@ -241,7 +242,7 @@ class ServedQuestionAnswering(ServedTask):
         scores: tf.Tensor,
         null: tf.Tensor,
     ) -> Tensors:
-        """Returns the best spans with different texts; "" and 0 behind the last one."""
+        """Returns the best spans with distinct texts, padded with "" and 0."""
         n_best, threshold = self._settings.n_best, self._settings.null_threshold
         _, which = tf.unique(texts)
         firsts = tf.math.unsorted_segment_min(
@@ -250,7 +251,7 @@ class ServedQuestionAnswering(ServedTask):
         firsts = tf.boolean_mask(firsts, tf.not_equal(tf.gather(texts, firsts), ""))[:n_best]
         missing = [[0, n_best - tf.size(firsts)]]
         kept = tf.gather(scores, firsts)
-        best = tf.reduce_sum(kept[:1])  # 0 where there is none
+        best = tf.reduce_sum(kept[:1])  # 0 if there is no answer.
         shares = tf.pad(tf.cast(tf.nn.softmax(kept), tf.float32), missing)
         starts, ends = (
             tf.pad(_characters(context, tf.gather(x, firsts)), missing) for x in (begins, limits)
@@ -272,7 +273,10 @@ class ServedQuestionAnswering(ServedTask):
 
 
 class ServedJointQuestionAnswering(ServedQuestionAnswering):
-    """The same with ends that are conditioned on their starts, and a verdict on no answer."""
+    """Like `ServedQuestionAnswering`, for the joint model.
+
+    Its ends are conditioned on their starts, and it predicts whether there is no answer.
+    """
 
     SIGNATURES = {"joint_question_answering": signatures.of_task(_INPUTS, _FOUND, _BEAMS)}
 
@@ -281,11 +285,11 @@ class ServedJointQuestionAnswering(ServedQuestionAnswering):
         starts = outputs["start_top_index"][:, :, tf.newaxis] - windows.begin + tf.zeros_like(ends)
         scores = tf.cast(outputs["start_top_log_probs"], tf.float64)[:, :, tf.newaxis]
         scores += tf.cast(outputs["end_top_log_probs"], tf.float64)  # [W, K, L]
-        count = tf.reduce_sum(tf.cast(windows.there, tf.int32), 1)[:, tf.newaxis, tf.newaxis]
+        count = tf.reduce_sum(tf.cast(windows.exists, tf.int32), 1)[:, tf.newaxis, tf.newaxis]
         allowed = (starts >= 0) & (starts <= ends) & (ends < count)
         allowed &= ends - starts < self._settings.max_answer_length
         places = tf.where(allowed, starts, 0)
-        # One column more, as a context may have no token.
+        # One extra column, because a context may have no token.
         widest = tf.pad(windows.widest, [[0, 0], [0, 1]])
         allowed &= tf.gather(widest, places, batch_dims=1)
         index = tf.pad(windows.index, [[0, 0], [0, 1]])
@@ -303,6 +307,6 @@ def _flat(x: tf.Tensor) -> tf.Tensor:
 
 
 def _characters(context: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """Returns how many characters stand in front of each place, which counts bytes; int32 [N]."""
+    """Converts places from bytes to characters, int32 [N]."""
     texts = tf.fill(tf.shape(places), context)
     return tf.strings.length(tf.strings.substr(texts, tf.zeros_like(places), places), "UTF8_CHAR")

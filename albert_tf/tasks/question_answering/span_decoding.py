@@ -1,14 +1,15 @@
-"""From scores of tokens to answers: the best spans over all windows of a question.
+"""Decodes token scores into answers: the best spans over all windows of a question.
 
 Candidates come from one of two models. `logit_candidates` takes independent start and end logits
-(SQuAD 1.1 and models in Hugging Face's form); `beam_candidates` takes the beams of the joint model,
-whose ends are conditioned on their starts. A span must lie in the context, begin where its window
-is the widest for the token, and have `max_answer_length` tokens at most. C is the number of context
-tokens of a window, M that of candidates, K and L the beams of starts and ends.
+(SQuAD 1.1, and models in the Hugging Face format). `beam_candidates` takes the beams of the joint
+model, where ends are conditioned on their starts. A span must be in the context, begin at a token
+whose widest window is this one, and have at most `max_answer_length` tokens. C is the number of
+context tokens of a window, M the number of candidates, K and L the beam sizes of starts and ends.
 
-Source: original squad_utils.py:accumulate_predictions_v1, _v2 and write_predictions_v1, _v2. There
-the 20 best starts meet the 20 best ends, and tokens of the question and padding take some of these
-places; here all spans are compared, so that the result is the best one and padding has no say.
+Source: original squad_utils.py:accumulate_predictions_v1, _v2 and write_predictions_v1, _v2. The
+original combines the 20 best starts with the 20 best ends, some of which are tokens of the question
+or padding. Here all spans are compared, so the result is the best span and does not depend on
+padding.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ class Candidates(NamedTuple):
     """Spans of one window, float64 or int64 [M] each.
 
     Attributes:
-      start_scores: logits or log-probabilities of the first tokens.
-      end_scores: likewise, of the last tokens.
-      begins: for each span, the character of the context where it begins.
-      ends: likewise, where it ends.
+      start_scores: the logit or log-probability of the first token of each span.
+      end_scores: the logit or log-probability of the last token of each span.
+      begins: the character of the context where each span begins.
+      ends: the character of the context where each span ends.
     """
 
     start_scores: np.ndarray
@@ -44,12 +45,12 @@ class Span:
     """One answer of an n-best list.
 
     Attributes:
-      text: the part of the context, white space stripped.
-      probability: softmax of the sums of both scores over the list.
-      start_score: of the first token.
-      end_score: of the last token.
-      begin: the character of the context where it begins.
-      end: likewise, where it ends.
+      text: the text of the span, without white space at its ends.
+      probability: the softmax over the list of the sums of both scores.
+      start_score: the score of the first token.
+      end_score: the score of the last token.
+      begin: the character of the context where the span begins.
+      end: the character of the context where the span ends.
     """
 
     text: str
@@ -60,17 +61,17 @@ class Span:
     end: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns what stands in the n-best file."""
+        """Returns the entry for the n-best file."""
         return dataclasses.asdict(self)
 
 
 class Answer(NamedTuple):
-    """What a model says to a question.
+    """The answer of a model to a question.
 
     Attributes:
-      question: what was asked.
-      spans: the best spans, the best first; none if the context has no token.
-      null_odds: how sure the model is that there is no answer; larger is surer.
+      question: the question.
+      spans: the best spans, best first; empty if the context has no token.
+      null_odds: the odds that there is no answer; larger means no answer is more likely.
     """
 
     question: Question
@@ -78,7 +79,7 @@ class Answer(NamedTuple):
     null_odds: float
 
     def text(self, threshold: float | None) -> str:
-        """Returns the best span's text, or "" if the odds are above the threshold."""
+        """Returns the text of the best span, or "" if the odds are above the threshold."""
         if not self.spans or (threshold is not None and self.null_odds > threshold):
             return ""
         return self.spans[0].text
@@ -90,10 +91,10 @@ def logit_candidates(
     """Returns every allowed span of a window.
 
     Args:
-      start_logits: of every position of the window, float [S].
-      end_logits: likewise.
+      start_logits: the start logit of each position of the window, float [S].
+      end_logits: the end logit of each position of the window, float [S].
       window: the window.
-      max_answer_length: tokens of the longest answer.
+      max_answer_length: the maximum number of tokens of an answer.
     """
     length = len(window.starts)
     firsts = np.flatnonzero(window.widest)
@@ -121,12 +122,12 @@ def beam_candidates(
     """Returns the allowed spans among the beams of a window.
 
     Args:
-      start_scores: log-probabilities of the best starts, float [K].
-      start_positions: where they stand in the window, int [K].
-      end_scores: log-probabilities of the best ends of each start, float [K, L].
-      end_positions: where they stand in the window, int [K, L].
+      start_scores: the log-probabilities of the best starts, float [K].
+      start_positions: the positions of the best starts in the window, int [K].
+      end_scores: the log-probabilities of the best ends of each start, float [K, L].
+      end_positions: the positions of the best ends in the window, int [K, L].
       window: the window.
-      max_answer_length: tokens of the longest answer.
+      max_answer_length: the maximum number of tokens of an answer.
     """
     beams = np.shape(end_positions)
     firsts = np.broadcast_to(start_positions[:, None], beams).ravel() - window.context_begin
@@ -156,17 +157,19 @@ def _candidates(
 
 
 def best_spans(context: str, windows: Sequence[Candidates], n_best: int) -> list[Span]:
-    """Returns the best answers of a question with different texts, the best first.
+    """Returns the best answers to a question, best first and without repeated texts.
 
     Args:
-      context: of the question.
-      windows: candidates of each of its windows.
-      n_best: answers at most; fewer, even none, if there are not as many candidates.
+      context: the context of the question.
+      windows: the candidates of each window.
+      n_best: the maximum number of answers; there are fewer, or none, if there are not enough
+        candidates.
     """
     merged = Candidates(*(np.concatenate(parts) for parts in zip(*windows)))
     totals = merged.start_scores + merged.end_scores
     chosen: dict[str, int] = {}
-    # Stable: among equals the earlier window, then the earlier start, then the shorter span.
+    # The sort is stable: ties go to the earlier window, then the earlier start, then the shorter
+    # span.
     for index in np.argsort(-totals, kind="stable"):
         text = context[merged.begins[index] : merged.ends[index]].strip()
         if text and text not in chosen:

@@ -1,9 +1,10 @@
-"""Questions to model inputs: [CLS] question [SEP] part of the context [SEP].
+"""Converts questions to model inputs: [CLS] question [SEP] part of the context [SEP].
 
-A context that is too long is cut into windows, each `doc_stride` tokens after the one before, so
-that they overlap. A token stands in several windows then; the one where it has the most context on
-its poorer side is the *widest* for it, and only there may an answer begin (original squad_utils.py:
-_check_is_max_context). C is the number of context tokens of a window.
+A context that is too long is split into overlapping windows, each starting `doc_stride` tokens
+after the previous one, so a token may be in several windows. The *widest* window for a token is the
+one where its smaller side, left or right, has the most context. An answer may begin at a token only
+in its widest window (original squad_utils.py:_check_is_max_context). C is the number of context
+tokens of a window.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ DOC_STRIDE, MAX_QUERY_LENGTH = 128, 64
 
 @dataclasses.dataclass(frozen=True)
 class WindowSettings:
-    """How contexts are cut; the defaults are the original's (run_squad_v1.py).
+    """The settings for windows; the defaults are the original's (run_squad_v1.py).
 
     Attributes:
-      seq_length: tokens of a window, special ones included.
-      doc_stride: tokens from one window's begin to the next one's.
-      max_query_length: tokens of a question; its end is cut.
+      seq_length: the maximum number of tokens of a window, including special tokens.
+      doc_stride: the number of tokens from the start of one window to the next.
+      max_query_length: the maximum number of tokens of a question; the end of a longer one is cut.
     """
 
     seq_length: int = 384
@@ -45,8 +46,8 @@ class WindowSettings:
         needed = self.max_query_length + special_count(2) + 1
         if self.seq_length < needed:
             raise InputError(
-                "A window must hold the longest question, three special tokens and some context. "
-                f"Received seq_length={self.seq_length} with max_query_length="
+                "A window must have room for the longest question, three special tokens and some "
+                f"context. Received seq_length={self.seq_length} with max_query_length="
                 f"{self.max_query_length}. Set seq_length to {needed} or more, or lower "
                 "max_query_length."
             )
@@ -57,14 +58,15 @@ class Window:
     """A question with a part of its context.
 
     Attributes:
-      ids: int32 [S].
-      context_begin: where the context's first token stands in `ids`.
-      starts: for each context token, the character of the context where it begins, int32 [C].
-      ends: likewise, where it ends.
-      widest: for each context token, whether it has more context here than elsewhere, bool [C].
-      start_positions: of the answer's first token in `ids`; 0, which is [CLS], for none here.
-      end_positions: likewise, of its last token.
-      impossible: whether the answer is not in this window; 0 or 1.
+      ids: the ids of the row, int32 [S].
+      context_begin: the position of the first context token in `ids`.
+      starts: the character of the context where each context token begins, int32 [C].
+      ends: the character of the context where each context token ends, int32 [C].
+      widest: whether this is the widest window for each context token, bool [C].
+      start_positions: the position of the first token of the answer in `ids`; 0, the position of
+        [CLS], if the answer is not in this window.
+      end_positions: the position of the last token of the answer in `ids`, or 0 as above.
+      impossible: 1 if the answer is not in this window, otherwise 0.
     """
 
     ids: np.ndarray
@@ -84,27 +86,27 @@ def windows(
     special: SpecialIds,
     settings: WindowSettings,
 ) -> list[Window]:
-    """Returns the windows of a question; one at least, even if the context has no token.
+    """Returns the windows of a question, at least one even if the context has no token.
 
     Args:
-      query: ids of the question, cut already.
-      context: tokens of the context.
+      query: the ids of the question, already cut to its maximum length.
+      context: the tokens of the context.
       answer: the first and the last token of the answer, or None.
       special: the special ids.
-      settings: how the context is cut.
+      settings: the settings for windows.
     """
     front = [special.cls, *query, special.sep]
     capacity = settings.seq_length - len(front) - 1
     parts = list(_parts(len(context.ids), capacity, settings.doc_stride))
     widest = _widest(parts, len(context.ids))
     starts, ends = np.asarray(context.starts, np.int32), np.asarray(context.ends, np.int32)
-    found = []
+    result = []
     for index, (first, last) in enumerate(parts):
         position = {}
         if answer and first <= answer[0] and answer[1] < last:
             begin, end = (token - first + len(front) for token in answer)
             position = dict(start_positions=begin, end_positions=end, impossible=0)
-        found.append(
+        result.append(
             Window(
                 np.array([*front, *context.ids[first:last], special.sep], np.int32),
                 len(front),
@@ -114,13 +116,13 @@ def windows(
                 **position,
             )
         )
-    return found
+    return result
 
 
 def token_span(context: TokenSpans, begin: int, end: int) -> tuple[int, int] | None:
-    """Returns the first and the last token with a part of the characters `begin` to `end`.
+    """Returns the first and the last token that overlap the characters `begin` to `end`.
 
-    None if there is no such token, as all of these characters are dropped.
+    Returns None if there is no such token because normalisation drops all these characters.
     """
     starts, ends = np.asarray(context.starts), np.asarray(context.ends)
     inside = np.flatnonzero((starts < end) & (ends > begin) & (starts < ends))
@@ -128,7 +130,7 @@ def token_span(context: TokenSpans, begin: int, end: int) -> tuple[int, int] | N
 
 
 def _parts(length: int, capacity: int, stride: int) -> Iterator[tuple[int, int]]:
-    """Yields the first token of each window and the one after its last."""
+    """Yields the first token of each window and the token after its last one."""
     first = 0
     while True:
         last = min(first + capacity, length)
@@ -139,11 +141,11 @@ def _parts(length: int, capacity: int, stride: int) -> Iterator[tuple[int, int]]
 
 
 def _widest(parts: Sequence[tuple[int, int]], length: int) -> np.ndarray:
-    """Returns for each token the index of the window where it has the most context, int [T]."""
+    """Returns the index of the widest window of each token, int [T]."""
     token = np.arange(length)
     scores = np.full([len(parts), length], -1.0)
     for score, (first, last) in zip(scores, parts):
         inside = token[first:last]
-        # The original's tie-break: among equals, the longer window.
+        # As in the original, a longer window wins a tie.
         score[first:last] = np.minimum(inside - first, last - 1 - inside) + 0.01 * (last - first)
     return scores.argmax(0)

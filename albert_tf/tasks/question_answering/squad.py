@@ -1,11 +1,11 @@
-"""Questions about a context: SQuAD 1.1 and 2.0 files, or one flat JSON object a line.
+"""Reads questions about a context: SQuAD 1.1 and 2.0 files, or one flat JSON object on each line.
 
-Two layouts are read and told apart by their content:
+The layout is detected automatically. There are two:
 - as published: {"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers",
   "is_impossible"}]}]}]};
-- a line for each question: {"id", "question", "context", "answers", "is_impossible"}, where
+- one question on each line: {"id", "question", "context", "answers", "is_impossible"}, where
   "answers" is a list of {"text", "answer_start"} or, as dataset tools write it, {"text": [...],
-  "answer_start": [...]}. The id may be absent; the line's number stands in for it.
+  "answer_start": [...]}. If there is no id, the line number is used.
 
 `answer_start` counts characters (Unicode code points), as in the published files. A question with
 an empty list of answers is unanswerable, with or without "is_impossible".
@@ -24,7 +24,7 @@ from albert_tf.errors import InputError
 
 
 class Answer(NamedTuple):
-    """A text and the character of the context where it begins, None if the file does not say."""
+    """A text and the character of the context where it begins; None if the file has no start."""
 
     text: str
     start: int | None
@@ -35,12 +35,13 @@ class Question:
     """One question.
 
     Attributes:
-      id: unique in its file.
+      id: the id of the question, unique in its file.
       text: the question.
-      context: where the answer is looked for.
-      answers: of several annotators; none for an unanswerable question, or where not known.
-      impossible: whether the context holds no answer.
-      origin: file and place, for messages.
+      context: the text that may contain the answer.
+      answers: the answers of several annotators; empty if the question is unanswerable, or if the
+        answers are unknown.
+      impossible: whether the context has no answer.
+      origin: the file and the place in it, for messages.
     """
 
     id: str
@@ -52,11 +53,11 @@ class Question:
 
 
 def read(paths: Iterable[Path]) -> list[Question]:
-    """Returns the questions of files in their order.
+    """Returns the questions of files, in order.
 
     Raises:
-      InputError: a file is not of a known layout or empty, a field is missing, empty or of another
-        type, or an id comes twice; the message names file and place.
+      InputError: a file has an unknown layout or no questions; a field is missing, empty or of the
+        wrong type; or an id is not unique. The error names the file and the place in it.
     """
     questions: dict[str, Question] = {}
     for path in paths:
@@ -66,30 +67,31 @@ def read(paths: Iterable[Path]) -> list[Question]:
             if question.id in questions:
                 raise InputError(
                     f"A question's id must be unique. Received {question.id!r} at {row.place} and "
-                    f"at {questions[question.id].origin}. Give each question its own."
+                    f"at {questions[question.id].origin}. Give each question its own id."
                 )
             questions[question.id] = question
         if len(questions) == before:
             raise InputError(
-                f"A file of questions must hold some. Received '{path}', which has none."
+                f"A file of questions must not be empty. Received '{path}', which has no "
+                "questions. Check the path."
             )
     return list(questions.values())
 
 
 def misplaced(question: Question) -> str | None:
-    """Returns what is wrong with the first answer's place in the context, None if nothing is."""
+    """Returns an explanation if the first answer is not at its place in the context, or None."""
     if question.impossible:
         return None
     if not question.answers:
-        return "no answers are given"
+        return "there are no answers"
     text, start = question.answers[0]
     if start is None:
-        return "no answer_start"
-    found = question.context[start : start + len(text)] if start >= 0 else ""
-    if found != text:
+        return "there is no answer_start"
+    there = question.context[start : start + len(text)] if start >= 0 else ""
+    if there != text:
         elsewhere = question.context.find(text)
-        hint = f"it begins at {elsewhere}" if elsewhere >= 0 else "it is nowhere in the context"
-        return f"the answer {text!r} does not begin at {start}, where {found!r} stands; {hint}"
+        hint = f"it begins at {elsewhere}" if elsewhere >= 0 else "it is not in the context"
+        return f"the answer {text!r} does not begin at {start}, where the text is {there!r}; {hint}"
     return None
 
 
@@ -100,7 +102,7 @@ class _Row(NamedTuple):
 
 
 def _rows(lines: Iterable[str], name: str) -> Iterator[_Row]:
-    """Yields flat fields, as one JSON document or as a document a line."""
+    """Yields the fields of each question, from one JSON document or from one on each line."""
     lines, document, broken = list(lines), None, None
     try:
         document = json.loads("".join(lines))
@@ -115,12 +117,13 @@ def _rows(lines: Iterable[str], name: str) -> Iterator[_Row]:
         try:
             fields = json.loads(line)
         except json.JSONDecodeError as error:
-            # The first line of a document that was cut, whose error stands further below.
+            # A first line "{" starts a document that is broken further below; report that place.
             whole = broken is not None and number == 1 and line.strip() == "{"
             place, problem = (broken.lineno, broken) if whole else (number, error)
             raise InputError(
-                "A file of questions must be SQuAD's JSON with 'data', or one JSON object a line. "
-                f"Received '{name}', whose line {place} is neither: {problem}. Check the file."
+                "A file of questions must be SQuAD's JSON with 'data', or have one JSON object on "
+                f"each line. Received '{name}', whose line {place} is not valid JSON: {problem}. "
+                "Check the file."
             ) from error
         yield _Row(fields, f"'{name}' line {number}", str(number))
 
@@ -151,15 +154,15 @@ def _question(fields: Any, place: str, default_id: str | None) -> Question:
     for key in ("question", "context"):
         value = fields.get(key)
         if not isinstance(value, str) or not value.strip():
-            raise _wrong(key, "a text that is not empty", value, place)
+            raise _wrong(key, "a string that is not empty", value, place)
         texts[key] = value
     name = fields.get("id", default_id)
     if not isinstance(name, (str, int)):
-        raise _wrong("id", "a text", name, place)
+        raise _wrong("id", "a string", name, place)
     answers = fields.get("answers")
-    # Files in which all questions without an answer are unanswerable need not say so.
-    nothing = answers in ([], {}, {"text": [], "answer_start": []})
-    impossible = fields.get("is_impossible", nothing)
+    # An empty list of answers makes a question unanswerable even without "is_impossible".
+    is_empty = answers in ([], {}, {"text": [], "answer_start": []})
+    impossible = fields.get("is_impossible", is_empty)
     if not isinstance(impossible, bool):
         raise _wrong("is_impossible", "true or false", impossible, place)
     answers = () if impossible else _answers(answers or (), place)
@@ -170,17 +173,19 @@ def _answers(value: Any, place: str) -> tuple[Answer, ...]:
     if isinstance(value, dict):
         texts, starts = value.get("text"), value.get("answer_start")
         if not isinstance(texts, list):
-            raise _wrong("answers", "a list, or lists 'text' and 'answer_start'", value, place)
+            raise _wrong("answers", "a list, or 'text' and 'answer_start' lists", value, place)
         starts = [None] * len(texts) if starts is None else starts
         if not isinstance(starts, list) or len(starts) != len(texts):
-            raise _wrong("answer_start", f"a list of {len(texts)}, one a text", starts, place)
+            raise _wrong(
+                "answer_start", f"a list of {len(texts)} numbers, one for each text", starts, place
+            )
         value = [dict(text=text, answer_start=start) for text, start in zip(texts, starts)]
     answers = []
     for answer in value:
         text = answer.get("text") if isinstance(answer, dict) else None
         start = answer.get("answer_start") if isinstance(answer, dict) else None
         if not isinstance(text, str) or not text:
-            raise _wrong("an answer's text", "a text that is not empty", answer, place)
+            raise _wrong("an answer's text", "a string that is not empty", answer, place)
         if start is not None and type(start) is not int:
             raise _wrong("answer_start", "a number of characters", start, place)
         answers.append(Answer(text, start))
@@ -190,5 +195,5 @@ def _answers(value: Any, place: str) -> tuple[Answer, ...]:
 def _wrong(key: str, kind: str, value: Any, place: str) -> InputError:
     return InputError(
         f"{key} must be {kind}. Received {json.dumps(value, ensure_ascii=False)[:80]} at {place}. "
-        "Mend the file; see albert_tf/tasks/question_answering/squad.py for the layout."
+        "Correct the file; see albert_tf/tasks/question_answering/squad.py for the layout."
     )

@@ -1,7 +1,7 @@
-"""Question answering with SQuAD's files, by independent scores of start and end.
+"""`QuestionAnsweringTask`: question answering on SQuAD with independent start and end scores.
 
-The same files, windows, answers and metrics serve joint_question_answering.py, the original's model
-for SQuAD 2.0.
+The original's model for SQuAD 2.0, in joint_task.py, uses the same files, windows, answers and
+metrics.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from albert_tf.tasks.question_answering.span_windows import (
 )
 from albert_tf.tasks.question_answering.squad import Question
 
-_ROUNDING = 1e-3  # more than the odds differ by between devices, batches and exports
+_ROUNDING = 1e-3  # Odds differ by less than this between devices, batches and exports.
 
 
 class Source(NamedTuple):
-    """What an example was made from."""
+    """The question and window that an example was made from."""
 
     question: Question
     window: Window
@@ -53,18 +53,18 @@ class Source(NamedTuple):
 
 @dataclasses.dataclass
 class QuestionAnsweringConfig(FineTuningConfig):
-    """What `QuestionAnsweringTask` needs; the defaults are the original's.
+    """The config of `QuestionAnsweringTask`; the defaults are the original's.
 
     Attributes:
-      doc_stride: tokens from the begin of one window of a long context to the next.
-      max_query_length: tokens of a question; its end is cut.
-      n_best: answers that are kept for a question.
-      max_answer_length: tokens of the longest answer.
-      skip_invalid: leave out questions to train on whose answer is not where the file says, and
-        name them, instead of stopping there.
-      null_threshold: a question whose odds of having no answer are above it stays unanswered; None
-        answers all. An evaluation of a set with unanswerable questions finds the best one, and
-        task.json keeps it.
+      doc_stride: the number of tokens from the start of one window of a long context to the next.
+      max_query_length: the maximum number of tokens of a question; the end of a longer one is cut.
+      n_best: the number of answers to keep for each question.
+      max_answer_length: the maximum number of tokens of an answer.
+      skip_invalid: whether to skip training questions whose answer is not at the given place, and
+        report their ids, instead of stopping with an error.
+      null_threshold: the null odds (for no answer) above which a question is left unanswered; None
+        to answer all. If some questions of an evaluation are unanswerable, it determines the best
+        threshold, which task.json stores.
     """
 
     doc_stride: int = DOC_STRIDE
@@ -77,26 +77,27 @@ class QuestionAnsweringConfig(FineTuningConfig):
 
 @task_factory.register_task_cls(QuestionAnsweringConfig)
 class QuestionAnsweringTask(FineTuningTask):
-    """Answers as parts of a context, by independent scores of start and end.
+    """Finds answers as spans of a context, with independent start and end scores.
 
-    The loss is the mean cross entropy of start and end over all real positions; where a window has
-    no answer, both stand at [CLS] (original squad_utils.py:v1_model_fn_builder).
+    The loss is the mean cross entropy of start and end over all real positions. If a window has no
+    answer, both are at [CLS] (original squad_utils.py:v1_model_fn_builder).
     """
 
     MODEL = AlbertSpanLabeler
     SETTINGS = ("doc_stride", "max_query_length", "n_best", "max_answer_length", "null_threshold")
     OUTPUTS = (".json",)
     INPUT = ".json"
-    COUNTS: ClassVar[tuple[str, ...]] = ("n_best", "max_answer_length")  # at least 1 each
+    # Fields of the config that must be at least 1.
+    COUNTS: ClassVar[tuple[str, ...]] = ("n_best", "max_answer_length")
 
     @classmethod
     def config_class(cls) -> type[QuestionAnsweringConfig]:
-        """`QuestionAnsweringConfig`."""
+        """Returns `QuestionAnsweringConfig`."""
         return QuestionAnsweringConfig
 
     # === Files ===
     def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
-        """Reads and tokenises files, an example for each window; see `FineTuningTask.read`."""
+        """Reads and tokenises files; each window is an example. See `FineTuningTask.read`."""
         config = self.task_config
         for name in self.COUNTS:
             if getattr(config, name) < 1:
@@ -134,17 +135,17 @@ class QuestionAnsweringTask(FineTuningTask):
             [window.ids for window in windows],
             [window.context_begin for window in windows],
             labels if labelled else None,
-            sources=() if params.is_training else sources,  # Answers alone need them.
+            sources=() if params.is_training else sources,  # Only answers need them.
         )
 
     def describe(self) -> TaskDescription:
-        """Returns the task and how contexts are cut."""
+        """Returns the task with its settings for windows and answers."""
         return TaskDescription(self.MODEL.TASKS[0], settings=self.settings())
 
     # === Training ===
     def losses(self, labels: Tensors, outputs: Tensors) -> tf.Tensor:
         """Returns the loss of each window; see the class."""
-        # Without this the loss would depend on how far a batch is padded.
+        # Otherwise the loss would depend on the amount of padding.
         padding = tf.equal(labels["input_mask"], 0)
         return 0.5 * tf.add_n(
             [
@@ -157,7 +158,7 @@ class QuestionAnsweringTask(FineTuningTask):
 
     # === Answers ===
     def _answers(self, examples: EncodedExamples, outputs: Outputs) -> list[Answer]:
-        """Returns an answer for each question whose windows are among the outputs."""
+        """Returns an answer for each question that has windows in the outputs."""
         if self._decoded is None or self._decoded[0] is not outputs:
             windows: dict[str, list[int]] = {}
             for row, example in enumerate(outputs.examples):
@@ -177,19 +178,19 @@ class QuestionAnsweringTask(FineTuningTask):
     def _answer(self, examples: EncodedExamples, outputs: Outputs, rows: Sequence[int]) -> Answer:
         sources = [examples.sources[outputs.examples[row]] for row in rows]
         question = sources[0].question
-        found = [
+        windows = [
             self._candidates(source.window, {name: outputs[name][row] for name in outputs})
             for source, row in zip(sources, rows)
         ]
         spans = span_decoding.best_spans(
-            question.context, [candidates for candidates, _ in found], self.task_config.n_best
+            question.context, [candidates for candidates, _ in windows], self.task_config.n_best
         )
-        return Answer(question, spans, self._null_odds(spans, [null for _, null in found]))
+        return Answer(question, spans, self._null_odds(spans, [null for _, null in windows]))
 
     def _candidates(
         self, window: Window, outputs: Mapping[str, np.ndarray]
     ) -> tuple[Candidates, float]:
-        """Returns the candidates of a window, and how it scores that there is no answer."""
+        """Returns the candidates of a window, and its score for no answer."""
         starts, ends = outputs["start_logits"], outputs["end_logits"]
         length = self.task_config.max_answer_length
         return (
@@ -198,7 +199,7 @@ class QuestionAnsweringTask(FineTuningTask):
         )
 
     def _null_odds(self, spans: Sequence[span_decoding.Span], nulls: Sequence[float]) -> float:
-        """Returns how much better no answer scores than the best one."""
+        """Returns the score of no answer minus the score of the best answer."""
         return min(nulls) - (spans[0].start_score + spans[0].end_score if spans else 0.0)
 
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:
@@ -212,7 +213,7 @@ class QuestionAnsweringTask(FineTuningTask):
             }
 
     def written(self, answers: Iterable[dict[str, Any]], ending: str) -> str:
-        """Returns answers as JSON Lines, or as .json: a text for each id, SQuAD's official form."""
+        """Returns answers as JSON Lines, or as .json in SQuAD's official format: text by id."""
         if ending != ".json":
             return super().written(answers, ending)
         return _json({answer["id"]: answer["answer"] for answer in answers})
@@ -220,11 +221,11 @@ class QuestionAnsweringTask(FineTuningTask):
     # === Evaluation ===
     @property
     def metric(self) -> str:
-        """F1 over words."""
+        """The F1 score over words."""
         return "f1"
 
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
-        """Returns SQuAD's metrics, the best threshold applied if some questions have no answer."""
+        """Returns SQuAD's metrics, with the best threshold if some questions have no answer."""
         answers = self._answers(examples, outputs)
         questions = [answer.question for answer in answers]
         texts = {answer.question.id: answer.text(None) for answer in answers}
@@ -239,7 +240,7 @@ class QuestionAnsweringTask(FineTuningTask):
         return {**metrics, **tuned, "distinct_answers": float(len(set(texts.values())))}
 
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
-        """Returns the scores by the questions' first word."""
+        """Returns a table of scores by the first word of the question."""
         return squad_report.by_first_word(self._answers(examples, outputs), self._threshold())
 
     def draw(self, examples: EncodedExamples, outputs: Outputs, folder: Path) -> list[Path]:
@@ -247,10 +248,10 @@ class QuestionAnsweringTask(FineTuningTask):
         return squad_report.draw(self._answers(examples, outputs), folder)
 
     def write_results(self, folder: str | Path) -> list[Path]:
-        """Writes, besides metrics and plot, the best evaluation's answers in the official form.
+        """Writes metrics and plot, and the best evaluation's answers in the official format.
 
-        predictions.json has a text for each id, nbest_predictions.json the best spans, and
-        null_odds.json, if some questions have no answer, the odds of that.
+        predictions.json has the text of the answer for each id, nbest_predictions.json the best
+        spans, and null_odds.json, which is written if some questions have no answer, the null odds.
         """
         paths = super().write_results(folder)
         best = self.results.best
@@ -275,14 +276,15 @@ class QuestionAnsweringTask(FineTuningTask):
         return paths
 
     def _keep_threshold(self, folder: Path, threshold: float, step: int | None) -> None:
-        """Writes the threshold into task.json, and into that of the best checkpoint.
+        """Writes the threshold to the run's task.json and to that of the best checkpoint.
 
-        An evaluation of another checkpoint than the best one leaves both as they are.
+        If the evaluated checkpoint is not the best one, both files stay unchanged.
         """
-        notes = list(folder.glob("*/info.json"))  # Model Garden's, beside the best checkpoint
-        if all(json.loads(n.read_text())["best_ckpt_global_step"] == step for n in notes):
+        # Model Garden writes info.json beside the best checkpoint.
+        infos = list(folder.glob("*/info.json"))
+        if all(json.loads(n.read_text())["best_ckpt_global_step"] == step for n in infos):
             self.task_config.null_threshold = threshold
-            for path in (folder, *(note.parent for note in notes)):
+            for path in (folder, *(info.parent for info in infos)):
                 self.describe().to_json_file(path / FILE)
 
     def _threshold(self) -> float | None:
@@ -290,9 +292,10 @@ class QuestionAnsweringTask(FineTuningTask):
 
 
 def _margin(threshold: float, odds: Iterable[float]) -> float:
-    """Returns what to add to a tuned threshold, so that it decides these odds as before.
+    """Returns a margin to add to a tuned threshold, so that rounding cannot change a decision.
 
-    It is one of the odds itself; on another device rounding may lift that question above it.
+    The threshold equals the odds of a question. On another device, rounding could move these odds
+    above the threshold.
     """
     above = min((value for value in odds if value > threshold), default=math.inf)
     return min(_ROUNDING, (above - threshold) / 2)
@@ -303,11 +306,11 @@ def _json(values: dict[str, Any]) -> str:
 
 
 def _check_answered(questions: Sequence[Question]) -> None:
-    """Raises `InputError` for the first question of which nothing is known."""
+    """Raises `InputError` for the first question that has no answers and is not unanswerable."""
     for question in questions:
         if not question.answers and not question.impossible:
             raise InputError(
-                "Each question of a set to score must have answers, or an empty list of them if "
-                f"it is unanswerable. Received none at {question.origin}. Use `albert-tf predict` "
-                "for such files."
+                "Each question for evaluation must have answers, or an empty list of answers if it "
+                f"is unanswerable. Received none at {question.origin}. Use `albert-tf predict` "
+                "for files without answers."
             )

@@ -1,7 +1,7 @@
-"""Sentences with a label for each word, a word a line: CoNLL 2003 and files like it.
+"""Reads sentences with a label for each word, one word to a line, as in CoNLL 2003.
 
-Columns are separated by tabs, or by any white space if the file has no tab; an empty line ends a
-sentence. `-DOCSTART-` lines are passed over, and so are comments: lines of a tab-separated file
+Columns are separated by tabs, or by any white space if the file has no tab. An empty line ends a
+sentence. `-DOCSTART-` lines are skipped. In tab-separated files, comments are skipped too: lines
 that begin with "#" and have no tab.
 """
 
@@ -22,10 +22,10 @@ class Sentence:
     """Words and their labels.
 
     Attributes:
-      words: at least one.
-      labels: one for each word, or none at all where they are not known.
-      line: of the first word.
-      name: of the file.
+      words: the words of the sentence, at least one.
+      labels: one label for each word; empty if unknown.
+      line: the line number of the first word.
+      name: the name of the file.
     """
 
     words: tuple[str, ...]
@@ -34,7 +34,7 @@ class Sentence:
     name: str = ""
 
     def place(self, index: int) -> str:
-        """Returns file and line of a word."""
+        """Returns the file and line of a word."""
         return f"'{self.name}' line {self.line + index}"
 
 
@@ -45,12 +45,12 @@ def read(
 
     Args:
       path: the file.
-      word_column: column of the words; negative numbers count from the end.
-      label_column: column of the labels, likewise.
-      labelled: whether there are labels.
+      word_column: the column of the words; negative numbers count from the end.
+      label_column: the column of the labels; negative numbers count from the end.
+      labelled: whether to read labels.
 
     Raises:
-      InputError: rows differ in their number of columns, or have too few; the line is named.
+      InputError: rows differ in their number of columns, or have too few; the error names the line.
     """
     return list(from_lines(read_lines(path), str(path), word_column, label_column, labelled))
 
@@ -62,7 +62,7 @@ def from_lines(
     label_column: int = -1,
     labelled: bool = True,
 ) -> Iterator[Sentence]:
-    """Yields the sentences in the lines of a file or stream of that name; see `read`."""
+    """Yields the sentences in the lines of a file or stream called `name`; see `read`."""
     lines = list(lines)
     separator = "\t" if any("\t" in line for line in lines) else None
     wanted = [word_column, label_column] if labelled else [word_column]
@@ -83,7 +83,7 @@ def from_lines(
 
 
 def _row(line: str, separator: str | None) -> list[str] | None:
-    """Returns the columns of a line, none for an empty line, None for one to pass over."""
+    """Returns the columns of a line, an empty list for an empty line, or None to skip it."""
     line = line.rstrip("\r\n")
     if not line.strip():
         return []
@@ -93,22 +93,22 @@ def _row(line: str, separator: str | None) -> list[str] | None:
 
 
 def _checked(row: list[str], width: int | None, wanted: list[int], place: str) -> int:
-    """Returns the number of columns; a row that has another is an error."""
+    """Returns the number of columns; raises `InputError` if the row breaks a rule."""
     if width is not None and len(row) != width:
         raise InputError(
             f"All rows must have the same number of columns. Received {len(row)} at {place}, after "
-            f"rows of {width}: {row}. Mend the row; an empty line ends a sentence."
+            f"rows of {width}: {row}. Correct the row; an empty line ends a sentence."
         )
     if not all(-len(row) <= column < len(row) for column in wanted) or (
         len(wanted) == 2 and wanted[0] % len(row) == wanted[1] % len(row)
     ):
         raise InputError(
-            f"A row must have a column for the word and one for its label. Received {row} at "
+            f"A row must have one column for the word and another for its label. Received {row} at "
             f"{place} for the columns {wanted}. Set WORD_COLUMN and LABEL_COLUMN."
         )
     for column in wanted:
         if not row[column].strip():
             raise InputError(
-                f"A word or label must not be empty. Received {row} at {place}. Mend the row."
+                f"Words and labels must not be empty. Received {row} at {place}. Correct the row."
             )
     return len(row)

@@ -1,8 +1,8 @@
-"""Words to tokens and back: the first token of a word has its label, the others have none.
+"""Converts words to tokens and back; only the first token of a word has its label.
 
-Each word is tokenised by itself, so a word begins a token. A word of which normalisation leaves
-nothing becomes <unk> and keeps its place. A sentence that is too long is continued in the next row,
-so that every word is labelled. T is the number of tokens of a row.
+Each word is tokenised separately, so each word starts a new token. If normalisation removes all of
+a word, the word becomes <unk> and keeps its place. A sentence that is too long continues in the
+next row, so that every word is labelled.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ NO_LABEL = -1
 
 
 class Row(NamedTuple):
-    """A sentence, or a part of one: the source of an example.
+    """A sentence or a part of one, from which an example was made.
 
     Attributes:
-      sentence: what it is a part of.
-      index: of the sentence.
-      heads: for each word of the part, the position of its first token.
+      sentence: the whole sentence.
+      index: the index of the sentence.
+      heads: the position of the first token of each word in the part.
     """
 
     sentence: Sentence
@@ -37,27 +37,30 @@ class Row(NamedTuple):
 
 
 def of_words(rows: Mapping[int, Sequence], sources: Sequence[Row]) -> dict[int, list]:
-    """Returns, by index of the sentence, what belongs to each of its words.
+    """Selects the values of words from the values of token positions.
 
     Args:
-      rows: by example, something for each position, such as the names of labels.
+      rows: for each example, a value at each position, such as the name of a label.
       sources: the rows that the examples were made from.
+
+    Returns:
+      The values of the words of each sentence, by the index of the sentence.
     """
-    found: dict[int, list] = {}
+    words: dict[int, list] = {}
     for example, values in sorted(rows.items()):
         source = sources[example]
-        found.setdefault(source.index, []).extend(values[head] for head in source.heads)
-    return found
+        words.setdefault(source.index, []).extend(values[head] for head in source.heads)
+    return words
 
 
 def labels_of(sentences: Sequence[Sentence]) -> tuple[str, ...]:
-    """Returns the labels, sorted, "O" first, as it is the most frequent and no entity."""
-    found = {label for sentence in sentences for label in sentence.labels}
-    return tuple(sorted(found, key=lambda label: (label != "O", label)))
+    """Returns the sorted labels, starting with "O", which is the most frequent and no entity."""
+    labels = {label for sentence in sentences for label in sentence.labels}
+    return tuple(sorted(labels, key=lambda label: (label != "O", label)))
 
 
 def check_labels(sentences: Sequence[Sentence], labels: Sequence[str]) -> None:
-    """Raises `InputError` for the first label that training did not see; the line is named."""
+    """Raises `InputError` for the first unknown label; the error names its line."""
     known = set(labels)
     for sentence in sentences:
         for index, label in enumerate(sentence.labels):
@@ -74,13 +77,15 @@ def encode(
     labels: Sequence[str],
     seq_length: int = 128,
 ) -> tuple[EncodedExamples, list[str]]:
-    """Returns sentences as ids, with labels if all have some, and the words that had to be cut.
+    """Returns the tokenised sentences, and the words that had to be cut.
+
+    The examples have labels if all sentences have labels.
 
     Args:
-      sentences: with words.
+      sentences: the sentences.
       tokenizer: the tokenizer.
-      labels: their names; the index is what the model learns.
-      seq_length: the longest row.
+      labels: the names of the labels; the model learns their indices.
+      seq_length: the maximum length of a row.
 
     Raises:
       InputError: a label is unknown, or a row has no room for a token.
@@ -88,7 +93,7 @@ def encode(
     room = seq_length - special_count(1)
     if room < 1:
         raise InputError(
-            f"A row must hold a token between its two special ones. Received seq_length="
+            "A row must have room for a token and two special tokens. Received seq_length="
             f"{seq_length}. Set SEQ_LENGTH to 3 or more."
         )
     check_labels(sentences, labels)
@@ -97,9 +102,9 @@ def encode(
     ids, tags, rows, cut = [], [], [], []
     for number, sentence in enumerate(sentences):
         words = tokenizer.encode_batch(sentence.words)
-        cut += [word for word, found in zip(sentence.words, words) if len(found) > room]
-        words = [found[:room] or [tokenizer.unk_id] for found in words]
-        for first, last in _parts([len(found) for found in words], room):
+        cut += [word for word, tokens in zip(sentence.words, words) if len(tokens) > room]
+        words = [tokens[:room] or [tokenizer.unk_id] for tokens in words]
+        for first, last in _parts([len(tokens) for tokens in words], room):
             tokens = list(itertools.chain.from_iterable(words[first:last]))
             heads = list(itertools.accumulate(map(len, words[first:last]), initial=1))[:-1]
             ids.append([tokenizer.cls_id, *tokens, tokenizer.sep_id])
@@ -108,12 +113,12 @@ def encode(
             if labelled:
                 row_tags[heads] = [index[label] for label in sentence.labels[first:last]]
             tags.append(row_tags)
-    found = {"label": Ragged.from_rows(tags)} if labelled else None
-    return EncodedExamples(ids, labels=found, sources=rows), cut
+    targets = {"label": Ragged.from_rows(tags)} if labelled else None
+    return EncodedExamples(ids, labels=targets, sources=rows), cut
 
 
 def _parts(lengths: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
-    """Yields the first word of each row and the one after its last."""
+    """Yields the first word of each row and the word after its last one."""
     first, used = 0, 0
     for index, length in enumerate(lengths):
         if used + length > room:

@@ -1,4 +1,4 @@
-"""Scores of entities, from seqeval, which counts as the CoNLL evaluation does."""
+"""Metrics of entities from seqeval, which counts entities like the CoNLL evaluation."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ import numpy as np
 Tags = Sequence[Sequence[str]]
 
 
-def of_tags(wanted: Tags, found: Tags) -> dict[str, float]:
+def of_tags(wanted: Tags, predicted: Tags) -> dict[str, float]:
     """Returns f1, precision and recall of entities, accuracy of words, and distinct_answers.
 
-    An entity counts if its type and all of its words are right. The tags are IOB1, IOB2, IOE or
-    IOBES. Tags without a prefix, such as parts of speech, have no entities; look at the accuracy.
+    An entity is correct if its type and all its words are correct. Tags may be IOB1, IOB2, IOE or
+    IOBES. Tags without a prefix, such as parts of speech, have no entities; use accuracy for them.
 
     Args:
-      wanted: tags of the words of each sentence.
-      found: likewise, as a model gave them.
+      wanted: the correct tags of the words of each sentence.
+      predicted: the predicted tags of the words of each sentence.
     """
     from seqeval import metrics
 
     return {
-        "f1": float(metrics.f1_score(wanted, found, zero_division=0)),
-        "precision": float(metrics.precision_score(wanted, found, zero_division=0)),
-        "recall": float(metrics.recall_score(wanted, found, zero_division=0)),
-        "accuracy": float(metrics.accuracy_score(wanted, found)),
-        "distinct_answers": float(len({tag for tags in found for tag in tags})),
+        "f1": float(metrics.f1_score(wanted, predicted, zero_division=0)),
+        "precision": float(metrics.precision_score(wanted, predicted, zero_division=0)),
+        "recall": float(metrics.recall_score(wanted, predicted, zero_division=0)),
+        "accuracy": float(metrics.accuracy_score(wanted, predicted)),
+        "distinct_answers": float(len({tag for tags in predicted for tag in tags})),
     }
 
 
-def table(wanted: Tags, found: Tags) -> str:
-    """Returns precision, recall, F1 and number of the entities of each type."""
+def table(wanted: Tags, predicted: Tags) -> str:
+    """Returns a table of precision, recall, F1 and number of entities for each type."""
     from seqeval import metrics
 
-    return metrics.classification_report(wanted, found, digits=4, zero_division=0).rstrip()
+    return metrics.classification_report(wanted, predicted, digits=4, zero_division=0).rstrip()
 
 
-def draw(wanted: Tags, found: Tags, labels: Sequence[str], folder: Path) -> list[Path]:
-    """Writes confusion.png: tags of words, and what they were taken for; returns its path."""
+def draw(wanted: Tags, predicted: Tags, labels: Sequence[str], folder: Path) -> list[Path]:
+    """Writes confusion.png, the confusion matrix of words, and returns its path in a list."""
     from albert_tf.tasks.classification import metrics as classification_metrics
 
     index = {label: i for i, label in enumerate(labels)}
-    flat = [np.array([index[tag] for tags in side for tag in tags]) for side in (wanted, found)]
+    flat = [np.array([index[tag] for tags in side for tag in tags]) for side in (wanted, predicted)]
     return [classification_metrics.draw_confusion(*flat, labels, folder)]

@@ -1,4 +1,4 @@
-"""`AlbertTokenClassifier`: a label for each token."""
+"""`AlbertTokenClassifier`: predicts a label for each token."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from albert_tf.modeling.task_model import LabelModel
 class AlbertTokenClassifier(LabelModel):
     """A dense layer on each position of the sequence output.
 
-    Inputs: the encoder's dict; other entries, such as labels, are left alone. Output: logits,
-    float32 [B, S, C].
+    Inputs: the encoder's dict; other entries, such as labels, are ignored. Output: logits, float32
+    [B, S, C].
     """
 
     TASKS = ("tagging",)

@@ -1,4 +1,4 @@
-"""`ServedTagging`: a label for each word of a text."""
+"""`ServedTagging`: predicts a label for each word of a text."""
 
 from __future__ import annotations
 
@@ -29,25 +29,24 @@ _OF_WORDS = {**_OF_TOKENS, "words": Spec(tf.string, ("B", "W"))}
 
 
 class ServedTagging(ServedTask):
-    """Words are what white space parts; each has the label of its first token.
+    """Splits texts at white space and labels each word by its first token.
 
-    Texts that are too long are continued in further rows of the batch, as in evaluation, so that
-    every word is labelled. For `tokens`, every position is taken for a word. T words of all texts,
-    R rows.
-
+    A text that is too long continues in further rows of the batch, as in evaluation, so that every
+    word is labelled. In `tokens`, every position counts as a word. Letters: T words of all texts, R
+    rows.
     """
 
     SIGNATURES = {"tagging": signatures.of_task({"text": TEXTS}, _OF_WORDS, _OF_TOKENS)}
 
     def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
-        """Returns texts, and the labels of their words."""
+        """Returns texts and the labels of their words."""
         texts = [*sample_texts.TEXTS, sample_texts.SECOND_TEXTS[1]]
         answers = answer(".txt", "\n\n".join("\n".join(t.split()) for t in texts) + "\n")
         lengths = np.array([len(answer["words"]) for answer in answers], np.int32)
         return {"text": np.array(texts)}, {**self.arrays(answers), "lengths": lengths}
 
     def answer_texts(self, texts: Texts) -> Tensors:
-        """Returns the outputs of `serving_default`; behind the last word they are "" and 0."""
+        """Returns the outputs of `serving_default`, padded with "" and 0 after the last word."""
         words = tf.strings.split(texts["text"])  # [B, (words)]
         room = self.seq_length - special_count(1)
         tokens = self.tokenize(words.values)[:, :room]  # [T, (tokens)]
@@ -63,15 +62,15 @@ class ServedTagging(ServedTask):
         heads = 1 + tf.cast(tokens.values.row_starts(), tf.int32)
         merged = tokens.merge_dims(1, 2)  # [R, (tokens)]
         heads -= tf.cast(tf.gather(merged.row_starts(), rows), tf.int32)  # [T]
-        given = self.answer.get_concrete_function().structured_outputs
-        outputs = in_parts(self.answer, self.pack([merged]), given)
-        places = tf.stack([rows, heads], axis=1)  # [T, 2]
-        found = {
-            name: words.with_values(tf.gather_nd(outputs[name], places)).to_tensor()
+        specs = self.answer.get_concrete_function().structured_outputs
+        outputs = in_parts(self.answer, self.pack([merged]), specs)
+        positions = tf.stack([rows, heads], axis=1)  # [T, 2]
+        answers = {
+            name: words.with_values(tf.gather_nd(outputs[name], positions)).to_tensor()
             for name in ("labels", "label_indices", "probabilities")
         }
         lengths = tf.cast(words.row_lengths(), tf.int32)
-        return {**found, "words": words.to_tensor(), "lengths": lengths}
+        return {**answers, "words": words.to_tensor(), "lengths": lengths}
 
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         logits = self.model(self.features(ids, mask, types))  # [B, S, C]
@@ -85,12 +84,14 @@ class ServedTagging(ServedTask):
 
 
 def _rows(words: tf.RaggedTensor, lengths: tf.Tensor, room: int) -> tf.Tensor:
-    """Returns the row of each word, int32 [T]: a new one for a text, and where one is full.
+    """Returns the row of each word, int32 [T].
+
+    A new row starts with each text, and whenever a row is full.
 
     Args:
       words: [B, (words)].
-      lengths: tokens of each word, int32 [T].
-      room: tokens of a row.
+      lengths: the number of tokens of each word, int32 [T].
+      room: the number of tokens that fit in a row.
     """
     limits = tf.cast(tf.gather(words.row_limits(), words.value_rowids()), tf.int32)  # [T]
     after = tf.cumsum(lengths)  # [T]

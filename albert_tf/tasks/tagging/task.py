@@ -1,4 +1,4 @@
-"""Tagging: a label for each word, such as named entities in files like CoNLL 2003's."""
+"""`TaggingTask`: a label for each word, such as named entities in CoNLL 2003."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from albert_tf.tasks.tagging.model import AlbertTokenClassifier
 
 @dataclasses.dataclass
 class TaggingConfig(FineTuningConfig):
-    """What `TaggingTask` needs.
+    """The config of `TaggingTask`.
 
     Attributes:
-      word_column: column of the words, counted from 0; negative numbers count from the end.
-      label_column: column of the labels, likewise.
-      labels: all labels in their order; found in the training data if empty.
+      word_column: the column of the words, counted from 0; negative numbers count from the end.
+      label_column: the column of the labels, counted in the same way.
+      labels: all labels in order; collected from the training data if empty.
     """
 
     word_column: int = 0
@@ -44,9 +44,9 @@ class TaggingConfig(FineTuningConfig):
 
 @task_factory.register_task_cls(TaggingConfig)
 class TaggingTask(FineTuningTask):
-    """A label for each word, from its first token; the loss is the mean cross entropy over words.
+    """Predicts a label for each word from its first token (Devlin et al. 2019, section 5.3).
 
-    Source of the way to label: Devlin et al. 2019 (BERT), section 5.3.
+    The loss is the mean cross entropy over words.
     """
 
     MODEL = AlbertTokenClassifier
@@ -55,7 +55,7 @@ class TaggingTask(FineTuningTask):
 
     @classmethod
     def config_class(cls) -> type[TaggingConfig]:
-        """`TaggingConfig`."""
+        """Returns `TaggingConfig`."""
         return TaggingConfig
 
     # === Files ===
@@ -74,7 +74,7 @@ class TaggingTask(FineTuningTask):
         return [s for path in paths for s in conll.read(path, *columns, labelled)]
 
     def describe(self) -> TaskDescription:
-        """Returns the task, its labels and the columns."""
+        """Returns the task with its labels and columns."""
         if self._description is None:
             self._description = TaskDescription("tagging", self._labels(), self.settings())
         return self._description
@@ -83,19 +83,20 @@ class TaggingTask(FineTuningTask):
 
     def _labels(self) -> tuple[str, ...]:
         """Returns the labels of the config, the weights or the training data."""
-        config, found = self.task_config, self.start.task
+        config, saved = self.task_config, self.start.task
         if config.labels:
             return tuple(config.labels)
-        of_weights = found.labels if found and found.task == "tagging" else ()
-        if self.start.goes_on or not config.train_data.input_path:
+        of_weights = saved.labels if saved and saved.task == "tagging" else ()
+        if self.start.resumes or not config.train_data.input_path:
             if not of_weights:
                 raise InputError(
-                    "Labels are found in the training data or lie with fine-tuned weights. "
-                    "Received neither. Set TRAIN_DATA."
+                    "Labels must come from training data or from fine-tuned weights. Received an "
+                    f"empty TRAIN_DATA and weights for {saved.task if saved else 'no task'}. Set "
+                    "TRAIN_DATA."
                 )
             return of_weights
         labels = tagging.labels_of(self._sentences(config.train_data, labelled=True))
-        # In the order of the weights, their head can be taken.
+        # The order of the weights is kept, so that their head can be loaded.
         return of_weights if set(labels) <= set(of_weights) else labels
 
     # === Training ===
@@ -112,7 +113,7 @@ class TaggingTask(FineTuningTask):
     # === Evaluation ===
     @property
     def metric(self) -> str:
-        """F1 of entities, or the accuracy of words where labels name no entities."""
+        """F1 of entities, or the accuracy of words if the labels have no entities."""
         return "f1" if any("-" in label for label in self.describe().labels) else "accuracy"
 
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
@@ -120,21 +121,21 @@ class TaggingTask(FineTuningTask):
         return tagging_metrics.of_tags(*self._tags(examples, outputs))
 
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
-        """Returns the scores of each type of entity."""
+        """Returns a table with the scores of each entity type."""
         return tagging_metrics.table(*self._tags(examples, outputs))
 
     def draw(self, examples: EncodedExamples, outputs: Outputs, folder: Path) -> list[Path]:
-        """Writes confusion.png, over words."""
+        """Writes confusion.png, the confusion matrix of words."""
         tags = self._tags(examples, outputs)
         return tagging_metrics.draw(*tags, self.describe().labels, folder)
 
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:
         """Yields the `words` of each sentence and their `labels`."""
-        for sentence, found in self._found(examples, outputs):
-            yield {"words": list(sentence.words), "labels": list(found)}
+        for sentence, labels in self._predicted(examples, outputs):
+            yield {"words": list(sentence.words), "labels": list(labels)}
 
     def written(self, answers: Iterable[dict[str, Any]], ending: str) -> str:
-        """Returns answers as JSON Lines, or as .txt: a word with its label a line."""
+        """Returns answers as JSON Lines, or as .txt with a word and its label on each line."""
         if ending != ".txt":
             return super().written(answers, ending)
         sentences = ["".join(map("{}\t{}\n".format, a["words"], a["labels"])) for a in answers]
@@ -143,22 +144,22 @@ class TaggingTask(FineTuningTask):
     def _tags(
         self, examples: EncodedExamples, outputs: Outputs
     ) -> tuple[list[list[str]], list[list[str]]]:
-        """Returns the labels of the files and those of the model, by sentence."""
-        pairs = [(list(s.labels), found) for s, found in self._found(examples, outputs)]
-        return [wanted for wanted, _ in pairs], [found for _, found in pairs]
+        """Returns the correct labels and the predicted labels of each sentence."""
+        pairs = [(list(s.labels), labels) for s, labels in self._predicted(examples, outputs)]
+        return [correct for correct, _ in pairs], [predicted for _, predicted in pairs]
 
-    def _found(
+    def _predicted(
         self, examples: EncodedExamples, outputs: Outputs
     ) -> Iterator[tuple[Sentence, list[str]]]:
-        """Yields each sentence with the labels that the model gives its words."""
+        """Yields each sentence with the labels that the model predicts for its words."""
         labels = np.array(self.describe().labels, object)
         rows = {
             int(example): labels[logits.argmax(-1)]
             for example, logits in zip(outputs.examples, outputs["logits"])
         }
         sentences = {source.index: source.sentence for source in examples.sources}
-        for index, found in tagging.of_words(rows, examples.sources).items():
-            yield sentences[index], found
+        for index, predicted in tagging.of_words(rows, examples.sources).items():
+            yield sentences[index], predicted
 
 
 def _is_word(labels: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Classification and regression: real layouts, metrics, three seeds, bad files."""
+"""Classification and regression: layouts of GLUE, metrics, training with three seeds, errors."""
 
 import json
 import random
@@ -14,13 +14,13 @@ from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
 from albert_tf.tasks.outputs import Outputs
 from tests.support import glue_file, tfds_set, tiny_task
 
-# Words of one token each, so that little is to be learned.
+# Words of one token each, so that the task is easy to learn.
 WORDS = ["the", "with", "from", "see", "this", "has", "one", "line"]
 CLASSES = {"io": ["file", "list"], "code": ["object", "Python"]}
 
 
 def texts(count, seed):
-    """Pairs of a text and the class of the one word that tells it."""
+    """Yields texts and labels; one word in each text determines its label."""
     rng = random.Random(seed)
     for _ in range(count):
         label = rng.choice(list(CLASSES))
@@ -39,23 +39,23 @@ def table(path, count, seed):
 def learned(tmp_path_factory):
     root = tmp_path_factory.mktemp("table")
     train, dev = table(root / "train.jsonl", 320, 1), table(root / "dev.jsonl", 60, 2)
-    found = tiny_task.task(ClassificationTask, train, dev, seq_length=16)
-    return found, tiny_task.metrics_of_seeds(found, 120)
+    task = tiny_task.task(ClassificationTask, train, dev, seq_length=16)
+    return task, tiny_task.metrics_of_seeds(task, 120)
 
 
-def test_a_tiny_model_learns_it_with_every_seed(learned):
-    found, metrics = learned
-    assert found.describe().labels == ("code", "io")
+def test_a_tiny_model_learns_classes_with_every_seed(learned):
+    task, metrics = learned
+    assert task.describe().labels == ("code", "io")
     assert all(m["accuracy"] > 0.9 for m in metrics), metrics
 
 
-def test_the_best_evaluation_is_told_in_words_numbers_and_plots(learned, tmp_path):
-    found, metrics = learned
+def test_the_best_evaluation_is_reported_as_text_json_and_plots(learned, tmp_path):
+    task, metrics = learned
     best = max(m["accuracy"] for m in metrics)
-    text = found.report(metrics[-1])
+    text = task.report(metrics[-1])
     assert f"best evaluation by accuracy\n  accuracy                  {best:9.4f}" in text
     assert "rows: the label; columns: the answer" in text and "collapsed" not in text
-    paths = found.write_results(tmp_path)
+    paths = task.write_results(tmp_path)
     names = ["metrics.json", "confusion.png", "precision_recall.png"]
     assert [path.name for path in paths] == names
     assert all(path.read_bytes()[:4] == b"\x89PNG" for path in paths[1:])
@@ -75,13 +75,13 @@ def examples(labels, groups=None):
     return EncodedExamples([[2, 3]] * len(labels), labels={"label": labels}, sources=rows)
 
 
-def confusion(wanted, found, count):
+def confusion(wanted, predicted, count):
     counts = np.zeros([count, count])
-    np.add.at(counts, (wanted, found), 1)
+    np.add.at(counts, (wanted, predicted), 1)
     return counts
 
 
-def test_metrics_of_two_classes_by_their_formulas(learned):
+def test_metrics_of_two_classes_equal_their_formulas(learned):
     rng = np.random.default_rng(3)
     wanted, logits = rng.integers(0, 2, 60), rng.normal(size=[60, 2])
     metrics = learned[0].evaluate(examples(wanted), outputs(logits))
@@ -98,7 +98,7 @@ def test_metrics_of_two_classes_by_their_formulas(learned):
     )
 
 
-def test_metrics_of_three_classes_by_their_formulas(learned):
+def test_metrics_of_three_classes_equal_their_formulas(learned):
     rng = np.random.default_rng(4)
     wanted, logits = rng.integers(0, 3, 70), rng.normal(size=[70, 3])
     metrics = learned[0].evaluate(examples(wanted), outputs(logits))
@@ -111,16 +111,16 @@ def test_metrics_of_three_classes_by_their_formulas(learned):
     assert metrics["matthews_correlation"] == pytest.approx(covariance / spread)
 
 
-def test_each_file_of_several_has_its_metric(learned):
-    found = learned[0].evaluate(
+def test_each_of_several_files_has_its_own_metric(learned):
+    metrics = learned[0].evaluate(
         examples([0, 1, 1, 1], ["dev_matched", "dev_mismatched", "dev_matched", "dev_mismatched"]),
         outputs([[1, 0], [1, 0], [0, 1], [0, 1]]),
     )
-    assert found["accuracy"] == 0.75
-    assert (found["accuracy_dev_matched"], found["accuracy_dev_mismatched"]) == (1.0, 0.5)
+    assert metrics["accuracy"] == 0.75
+    assert (metrics["accuracy_dev_matched"], metrics["accuracy_dev_mismatched"]) == (1.0, 0.5)
 
 
-def test_answers_are_a_softmax(learned):
+def test_probabilities_are_a_softmax(learned):
     (answer,) = learned[0].answers(examples([0]), outputs([[1.0, 3.0]]))
     share = 1 / (1 + np.exp(-2.0))
     assert answer["label"] == "io" and answer["probability"] == pytest.approx(share)
@@ -128,53 +128,53 @@ def test_answers_are_a_softmax(learned):
 
 
 @pytest.mark.parametrize("name", glue_file.ROWS)
-def test_files_of_glue_as_they_are_distributed(name, tmp_path):
+def test_glue_files_are_read_as_distributed(name, tmp_path):
     layout, (_, head, row) = glue.layout(name), glue_file.ROWS[name]
     labels = glue_file.write(tmp_path, name)
-    found = tiny_task.task(ClassificationTask, tmp_path, tmp_path, seq_length=20, glue=name)
-    description = found.describe()
+    task = tiny_task.task(ClassificationTask, tmp_path, tmp_path, seq_length=20, glue=name)
+    description = task.describe()
     assert description.labels == layout.labels
-    config = found.task_config
-    train = found.examples(config.train_data)
+    config = task.task_config
+    train = task.examples(config.train_data)
     wanted = range(len(labels)) if layout.labels else [5.0, 2.25]
     np.testing.assert_array_equal(train.labels["label"], list(wanted))
-    assert len(found.examples(config.validation_data)) == len(labels) * len(layout.dev)
-    if name == "mrpc":  # A lone quote is text, here and in the next field.
+    assert len(task.examples(config.validation_data)) == len(labels) * len(layout.dev)
+    if name == "mrpc":  # A quotation mark is part of the text, here and in the next field.
         assert train.sources[0].texts == ('He said "no', 'A "list"')
     test = tmp_path / next(iter(layout.submission))
     test.write_text(f"{head}\n{row}\n")
     unlabelled = FineTuningDataConfig(input_path=str(test), seq_length=20, is_training=False)
-    examples_ = found.read(unlabelled, labelled=False)
+    examples_ = task.read(unlabelled, labelled=False)
     logits = outputs([[7.0] if name == "stsb" else np.eye(len(layout.labels))[-1]])
-    text = found.written(found.answers(examples_, logits), ".tsv")
+    text = task.written(task.answers(examples_, logits), ".tsv")
     answer = "5.000" if name == "stsb" else layout.labels[-1]
     assert text == f"index\tprediction\n0\t{answer}\n"
 
 
-def test_numbers_that_are_not_whole_are_regressed(tmp_path):
+def test_labels_that_are_not_whole_numbers_mean_regression(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("text,label\nthe file,0.5\na list,3\nfrom here,2\n")
-    found = tiny_task.task(ClassificationTask, path, path)
-    assert (found.describe().task, found.metric) == ("regression", "pearson")
-    model = found.build_model()
+    task = tiny_task.task(ClassificationTask, path, path)
+    assert (task.describe().task, task.metric) == ("regression", "pearson")
+    model = task.build_model()
     assert model.head.units == 1
     logits = np.array([[0.1], [2.0], [3.0]])
-    data = found.examples(found.task_config.validation_data)
-    metrics = found.evaluate(data, outputs(logits))
+    data = task.examples(task.task_config.validation_data)
+    metrics = task.evaluate(data, outputs(logits))
     assert metrics["mean_squared_error"] == pytest.approx((0.4**2 + 1 + 1) / 3)
     assert metrics["spearman"] == pytest.approx(0.5)  # 1 - 6 * (0 + 1 + 1) / (3 * 8)
     centered = logits[:, 0] - logits.mean(), np.array([0.5, 3, 2]) - 5.5 / 3
     cosine = centered[0] @ centered[1] / np.linalg.norm(centered[0]) / np.linalg.norm(centered[1])
     assert metrics["pearson"] == pytest.approx(cosine)
     batch = {"label": data.labels["label"], "example": np.arange(3)}
-    loss = found.build_losses(batch, logits.astype(np.float32))
+    loss = task.build_losses(batch, logits.astype(np.float32))
     assert float(loss) == pytest.approx(metrics["mean_squared_error"])
-    assert list(found.answers(data, outputs(logits)))[1] == {"value": 2.0}
-    constant = found.evaluate(data, outputs([[1.0]] * 3))
+    assert list(task.answers(data, outputs(logits)))[1] == {"value": 2.0}
+    constant = task.evaluate(data, outputs([[1.0]] * 3))
     assert (constant["pearson"], constant["distinct_answers"]) == (0.0, 1.0)
 
 
-def test_a_tfds_set_in_place_of_files(tmp_path):
+def test_a_tfds_data_set_can_replace_files(tmp_path):
     pytest.importorskip("tensorflow_datasets")
     tfds_set.store(
         tmp_path,
@@ -182,19 +182,19 @@ def test_a_tfds_set_in_place_of_files(tmp_path):
         test=(["from here"], [1]),
         bare=(["x"], [-1]),
     )
-    found = tiny_task.task(ClassificationTask)
-    config = found.task_config
+    task = tiny_task.task(ClassificationTask)
+    config = task.task_config
     for data, split in ((config.train_data, "train"), (config.validation_data, "test")):
         data.tfds_name, data.tfds_split, data.tfds_data_dir = "toy", split, str(tmp_path)
-    found.check()
-    assert found.describe().labels == ("no", "yes")
-    train = found.examples(config.train_data)
+    task.check()
+    assert task.describe().labels == ("no", "yes")
+    train = task.examples(config.train_data)
     labels = {row.texts[0]: label for row, label in zip(train.sources, train.labels["label"])}
     assert labels == {"the file": 1, "a list": 0}
-    assert found.examples(config.validation_data).labels["label"].tolist() == [1]
+    assert task.examples(config.validation_data).labels["label"].tolist() == [1]
     config.validation_data.tfds_split = "bare"
     with pytest.raises(InputError, match="empty field in column 'label', example 0 of toy/bare"):
-        found.check()
+        task.check()
 
 
 def test_a_tiny_model_learns_numbers_with_every_seed(tmp_path):
@@ -204,21 +204,21 @@ def test_a_tiny_model_learns_numbers_with_every_seed(tmp_path):
         lines = [f"{text}\t{values[next(w for w in text.split() if w in values)]}" for text in rows]
         (tmp_path / f"{name}.tsv").write_text("\n".join(["text\tlabel", *lines]))
     paths = (tmp_path / "train.tsv", tmp_path / "dev.tsv")
-    found = tiny_task.task(ClassificationTask, *paths, seq_length=16)
-    metrics = tiny_task.metrics_of_seeds(found, 200)
+    task = tiny_task.task(ClassificationTask, *paths, seq_length=16)
+    metrics = tiny_task.metrics_of_seeds(task, 200)
     assert all(min(m["pearson"], m["spearman"]) > 0.9 for m in metrics), metrics
 
 
-def test_a_run_that_answers_one_class_is_called_collapsed(learned, tmp_path):
+def test_a_run_that_predicts_only_one_class_is_reported_as_collapsed(learned, tmp_path):
     config = learned[0].task_config
-    found = tiny_task.task(
+    task = tiny_task.task(
         ClassificationTask, config.train_data.input_path, config.validation_data.input_path
     )
-    count = len(found.examples(config.validation_data))
+    count = len(task.examples(config.validation_data))
     rows = {"example": [np.arange(count)], "logits": [np.tile([1.0, 0.0], (count, 1))]}
     for step in range(2):
-        metrics = found.reduce_aggregated_logs([rows], step)
-    assert "WARNING: collapsed: the last 2 evaluation(s) gave one answer" in found.report(metrics)
+        metrics = task.reduce_aggregated_logs([rows], step)
+    assert "WARNING: collapsed: the last 2 evaluation(s) gave one answer" in task.report(metrics)
 
 
 @pytest.mark.parametrize(
@@ -237,14 +237,14 @@ def test_a_run_that_answers_one_class_is_called_collapsed(learned, tmp_path):
         ("text,label\nx,1,3\n", {}, r"as many fields as the header, 2 .*Received 3 in line 2"),
     ],
 )  # fmt: skip
-def test_bad_tables_stop_before_any_work(text, changes, message, tmp_path):
+def test_bad_tables_are_errors_before_work_starts(text, changes, message, tmp_path):
     path = tmp_path / "train.csv"
     path.write_text(text, encoding="latin-1")
     with pytest.raises(InputError, match=message):
         tiny_task.task(ClassificationTask, path, path, **changes)
 
 
-def test_a_label_that_training_has_not_seen(tmp_path):
+def test_an_evaluation_label_missing_from_training_is_an_error(tmp_path):
     train, dev = tmp_path / "train.csv", tmp_path / "dev.csv"
     train.write_text("text,label\nx,good\ny,bad\n")
     dev.write_text("text,label\nx,good\nz,bat\n")
@@ -256,17 +256,17 @@ def test_a_label_that_training_has_not_seen(tmp_path):
 
 
 @pytest.mark.parametrize(("second", "least"), [("", 3), ("label", 5)])
-def test_each_text_has_room_for_a_token(second, least, tmp_path):
+def test_a_row_must_have_room_for_a_token_of_each_text(second, least, tmp_path):
     path = tmp_path / "train.csv"
     path.write_text("text,label\nthe file,good\nthe list,bad\n")
     with pytest.raises(InputError, match=f"seq_length={least - 1}. Set SEQ_LENGTH to {least} or"):
         tiny_task.task(ClassificationTask, path, path, seq_length=least - 1, second_text=second)
-    found = tiny_task.task(ClassificationTask, path, path, seq_length=least, second_text=second)
-    assert set(found.examples(found.task_config.train_data).lengths) == {least}
+    task = tiny_task.task(ClassificationTask, path, path, seq_length=least, second_text=second)
+    assert set(task.examples(task.task_config.train_data).lengths) == {least}
 
 
-def test_broken_rows_are_left_out_by_choice_and_named(tmp_path, caplog):
+def test_broken_rows_can_be_skipped(tmp_path):
     path = tmp_path / "train.tsv"
     path.write_text("text\tlabel\nx\tgood\ny\nz\tbad\n")
-    found = tiny_task.task(ClassificationTask, path, path, skip_broken_rows=True)
-    assert len(found.examples(found.task_config.train_data)) == 2
+    task = tiny_task.task(ClassificationTask, path, path, skip_broken_rows=True)
+    assert len(task.examples(task.task_config.train_data)) == 2

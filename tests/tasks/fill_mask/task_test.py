@@ -1,4 +1,4 @@
-"""Filling of masked words by a pretrainer with a vocabulary."""
+"""Filling masked words with a pretrained model and its vocabulary."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from tests.support import tiny_task
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A pretrainer as a training run leaves it, its output biased to some pieces."""
+    """A saved pretrainer, in the layout of a training run, with a bias towards some pieces."""
     root = tmp_path_factory.mktemp("pretrained")
     tf.keras.utils.set_random_seed(1)
     model = albert_tf.AlbertPretrainer(tiny_task.MODEL)
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
     return root, model, tokenizer
 
 
-def test_fillings_are_those_of_the_head(folder, tmp_path):
+def test_fillings_are_the_best_pieces_of_the_head(folder, tmp_path):
     root, model, tokenizer = folder
     path = tmp_path / "a.txt"
     path.write_text("see the [MASK] with one [MASK]\nthis [MASK]\n")
@@ -49,7 +49,7 @@ def test_fillings_are_those_of_the_head(folder, tmp_path):
         assert [f["probability"] for f in filling] == pytest.approx(list(row[best]), rel=1e-5)
 
 
-def test_a_text_without_a_mask_is_named(folder, tmp_path):
+def test_an_error_names_a_text_without_a_mask(folder, tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("the [MASK]\nnone here\n")
     predictor = albert_tf.Predictor(folder[0])
@@ -60,10 +60,10 @@ def test_a_text_without_a_mask_is_named(folder, tmp_path):
         list(predictor(path, seq_length=6))
 
 
-def test_an_encoder_alone_answers_nothing(folder, tmp_path):
+def test_predicting_with_only_an_encoder_is_an_error(folder, tmp_path):
     root, model, tokenizer = folder
     tf.train.Checkpoint(encoder=model.encoder).save(str(tmp_path / "ckpt"))
     model.albert_config.to_json_file(tmp_path / "albert_config.json")
     tokenizer.save(tmp_path)
-    with pytest.raises(InputError, match=r"with a head for a task.*with an encoder alone"):
+    with pytest.raises(InputError, match=r"with a head for a task.*with only an encoder"):
         albert_tf.Predictor(tmp_path)

@@ -8,7 +8,7 @@ FIELDS = dict(p="A context.", q="Then", a="it ends.", b="it goes on.", c=" ", ri
 COLUMNS = Columns("p", "q", ("a", "b", "c"), "right")
 
 
-def test_a_row_with_a_question():
+def test_a_choice_continues_its_question():
     (item,) = items([Row("line 2", FIELDS)], COLUMNS, labelled=True)
     assert item.passage == "A context." and item.label == 1 and item.origin == "line 2"
     assert item.choices == ("Then it ends.", "Then it goes on.")
@@ -20,19 +20,19 @@ def test_a_choice_fills_the_gap_of_its_question(question):
     assert item.choices == ("So it ends.", "So it goes on.")
 
 
-def test_choices_that_stand_alone_and_no_label():
+def test_rows_may_have_no_question_and_no_label():
     columns = COLUMNS._replace(question="")
     first, second = items([Row("line 2", FIELDS), Row("line 3", FIELDS)], columns, labelled=False)
     assert first.choices == ("it ends.", "it goes on.") and first.label is None
     assert (first.id, second.id) == ("0", "1") and columns.texts() == ["p", "a", "b", "c"]
 
 
-def test_an_empty_choice_between_others_is_one():
+def test_an_empty_choice_before_others_is_kept():
     (item,) = items([Row("line 2", {**FIELDS, "a": " "})], COLUMNS, labelled=False)
-    assert item.choices == ("", "Then it goes on.")  # which is refused later
+    assert item.choices == ("", "Then it goes on.")  # A later check rejects it.
 
 
 @pytest.mark.parametrize("label", ["", "-1", "A", "1.0"])
-def test_bad_labels_are_named(label):
+def test_an_error_for_a_bad_label_names_its_row(label):
     with pytest.raises(InputError, match=f"Received '{label}' in column 'right', line 2"):
         list(items([Row("line 2", {**FIELDS, "right": label})], COLUMNS, labelled=True))

@@ -11,7 +11,7 @@ ITEMS = [
 
 
 def text(examples, spm, row):
-    """Pieces of a row's passage and choice, special tokens checked."""
+    """Returns the passage and choice of a row, and checks its special tokens."""
     batch = examples.batch(np.array([row // 3]))
     ids = batch["input_word_ids"][0, row % 3][batch["input_mask"][0, row % 3] == 1]
     types = batch["input_type_ids"][0, row % 3][: len(ids)]
@@ -20,7 +20,7 @@ def text(examples, spm, row):
     return spm.decode(ids[:split].tolist()), spm.decode(ids[split:].tolist())
 
 
-def test_rows_fold_back_to_items(spm):
+def test_rows_hold_the_passages_and_choices_of_items(spm):
     examples, cut = encode(ITEMS, spm, 3, seq_length=40, max_qa_length=20)
     assert (
         len(examples) == 2
@@ -33,11 +33,11 @@ def test_rows_fold_back_to_items(spm):
     assert batch["choices"].tolist() == [3, 2] and batch["label"].tolist() == [2, 0]
     assert text(examples, spm, 0) == (ITEMS[0].passage, "it was red")
     assert text(examples, spm, 4) == ("short", "two of a very long choice here")
-    # The choice that the first item has not.
+    # The first item has no third choice; the row has only special tokens.
     assert examples.ids.lengths[2] == 2
 
 
-def test_the_passage_gives_way_and_the_end_of_a_choice_stays(spm):
+def test_a_long_passage_is_cut_and_the_end_of_a_choice_is_kept(spm):
     examples, cut = encode(ITEMS, spm, 3, seq_length=18, max_qa_length=8)
     assert examples.ids.lengths.max() == 18 and cut == ["b"]
     for row, choice in ((0, ITEMS[0].choices[0]), (4, ITEMS[1].choices[1])):
@@ -47,7 +47,7 @@ def test_the_passage_gives_way_and_the_end_of_a_choice_stays(spm):
         assert ids == [spm.cls_id, *passage, spm.sep_id, *wanted_choice, spm.sep_id]
 
 
-def test_without_labels(spm):
+def test_examples_have_no_labels_if_an_item_has_none(spm):
     items = [Item("a", "p", ("x", "y")), ITEMS[0]]
     assert "label" not in encode(items, spm, 2)[0].labels
 
@@ -65,11 +65,11 @@ def test_without_labels(spm):
         (Item("a", "p", ("x", " "), 1, origin="'f' line 7"), "not be empty. Received.*'f' line 7"),
     ],
 )
-def test_items_that_do_not_fit_are_named(item, message):
+def test_an_error_for_an_invalid_item_names_its_place(item, message):
     with pytest.raises(InputError, match=message):
         check([ITEMS[0], item], num_choices=4, labelled=True)
 
 
-def test_no_room_for_choices(spm):
+def test_a_row_without_room_for_choices_is_an_error(spm):
     with pytest.raises(InputError, match="seq_length=20, max_qa_length=18. Set MAX_QA_LENGTH to 1"):
         encode(ITEMS, spm, 3, seq_length=20, max_qa_length=18)

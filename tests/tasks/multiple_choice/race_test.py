@@ -16,7 +16,7 @@ PASSAGE = {
 
 @pytest.fixture
 def race(tmp_path):
-    tmp_path = tmp_path / "high" / "RACE"  # a name further up says nothing
+    tmp_path = tmp_path / "high" / "RACE"  # A parent folder does not set the level.
     for level, number in (("high", 1), ("middle", 2), ("middle", 1)):
         folder = tmp_path / "train" / level
         folder.mkdir(parents=True, exist_ok=True)
@@ -25,14 +25,14 @@ def race(tmp_path):
     return tmp_path
 
 
-def test_published_folder(race):
-    found = files(race / "train")
-    assert [str(path.relative_to(race)) for path in found] == [
+def test_the_published_folder_is_read(race):
+    paths = files(race / "train")
+    assert [str(path.relative_to(race)) for path in paths] == [
         "train/middle/1.txt",
         "train/middle/2.txt",
         "train/high/1.txt",
     ]
-    items = [item for path in found for item in read(path)]
+    items = [item for path in paths for item in read(path)]
     assert [(item.id, item.group, item.label) for item in items] == [
         ("middle1.txt/0", "middle", 0),
         ("middle1.txt/1", "middle", 1),
@@ -51,7 +51,7 @@ def test_published_folder(race):
     )
 
 
-def test_a_passage_a_line_without_answers(tmp_path):
+def test_files_with_a_passage_on_each_line_may_have_no_answers(tmp_path):
     passage = {key: value for key, value in PASSAGE.items() if key != "answers"}
     path = tmp_path / "all.txt"
     path.write_text("\n".join([json.dumps(passage), "", json.dumps(passage)]))
@@ -63,21 +63,21 @@ def test_a_passage_a_line_without_answers(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"answers": ["A"]}, r"lists of one length.*1\.txt' line 1.*2 questions, 2 opt.*1 answers"),
-        ({"article": None}, r"'article'.* Received .*1\.txt' line 1: .*is no text: None"),
+        ({"answers": ["A"]}, r"of the same length.*1\.txt' line 1.*2 questions, 2 opt.*1 answers"),
+        ({"article": None}, r"'article'.* Received .*1\.txt' line 1: .*is not a string: None"),
         ({"options": None}, r"'options' and 'answers'.*1\.txt' line 1"),
-        ({"answers": ["A", "b"]}, r"a letter from A on. Received 'b' at .*1\.txt' line 1 quest"),
+        ({"answers": ["A", "b"]}, r"a letter from A to H. Received 'b' at .*1\.txt' line 1 quest"),
     ],
 )
-def test_bad_passages_are_named(tmp_path, change, message):
+def test_an_error_for_a_bad_passage_names_its_line(tmp_path, change, message):
     path = tmp_path / "1.txt"
     path.write_text(json.dumps({**PASSAGE, **change}))
     with pytest.raises(InputError, match=message):
         list(read(path))
 
 
-def test_not_json_and_empty_folder(tmp_path):
-    with pytest.raises(InputError, match=r"folder of RACE must hold \.txt files.*Name `train`"):
+def test_an_empty_folder_and_files_without_json_are_errors(tmp_path):
+    with pytest.raises(InputError, match=r"folder of RACE must contain \.txt files.*Use `train`"):
         files(tmp_path)
     (tmp_path / "1.txt").write_text('\n{"article": "caf\xe9"}', encoding="latin-1")
     with pytest.raises(InputError, match=r"must be UTF-8 text.*1\.txt', whose line 2 is not"):

@@ -14,7 +14,7 @@ from tests.support import choice_file, tiny_task
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
     root = tmp_path_factory.mktemp("RACE")
-    found = tiny_task.task(
+    task = tiny_task.task(
         MultipleChoiceTask,
         choice_file.race(root / "train", 100, 1),
         choice_file.race(root / "dev", 40, 2),
@@ -22,12 +22,12 @@ def learned(tmp_path_factory):
         seq_length=24,
         max_qa_length=12,
     )
-    model, metrics = tiny_task.learn(found, 60)
+    model, metrics = tiny_task.learn(task, 60)
     (root / "model").mkdir()
-    return found, metrics, tiny_task.save(found, model, root / "model")
+    return task, metrics, tiny_task.save(task, model, root / "model")
 
 
-def test_a_tiny_model_learns_it_with_every_seed(learned):
+def test_a_tiny_model_learns_answers_with_every_seed(learned):
     _, metrics, _ = learned
     assert min(m["accuracy"] for m in metrics) > 0.9
 
@@ -35,16 +35,14 @@ def test_a_tiny_model_learns_it_with_every_seed(learned):
 def test_a_tiny_model_learns_endings_with_every_seed(tmp_path):
     files = [choice_file.swag(tmp_path / f"{n}.csv", count, count) for n, count in
              (("train", 200), ("dev", 80))]  # fmt: skip
-    found = tiny_task.task(
-        MultipleChoiceTask, *files, batch_size=8, seq_length=24, max_qa_length=12
-    )
-    metrics = tiny_task.metrics_of_seeds(found, 60)
+    task = tiny_task.task(MultipleChoiceTask, *files, batch_size=8, seq_length=24, max_qa_length=12)
+    metrics = tiny_task.metrics_of_seeds(task, 60)
     assert min(m["accuracy"] for m in metrics) > 0.9, metrics
 
 
-def test_groups_make_up_the_whole(learned):
-    found, *_ = learned
-    examples, best = found.results.best.examples, found.results.best
+def test_accuracy_is_the_weighted_mean_of_groups(learned):
+    task, *_ = learned
+    examples, best = task.results.best.examples, task.results.best
     groups = [item.group for item in examples.sources]
     middle = groups.count("middle") / len(groups)
     metrics = best.metrics
@@ -53,26 +51,26 @@ def test_groups_make_up_the_whole(learned):
     assert whole == pytest.approx(metrics["accuracy"])
 
 
-def test_report_and_plot(learned, tmp_path):
-    found, *_ = learned
-    names = {path.name for path in found.write_results(tmp_path)}
+def test_results_have_a_report_and_a_plot(learned, tmp_path):
+    task, *_ = learned
+    names = {path.name for path in task.write_results(tmp_path)}
     assert names == {"metrics.json", "confusion.png"}
-    assert "rows: the label; columns: the answer" in found.report({})
+    assert "rows: the label; columns: the answer" in task.report({})
 
 
-def test_a_saved_model_chooses(learned, tmp_path):
+def test_a_saved_model_answers_questions(learned, tmp_path):
     folder = choice_file.race(tmp_path / "test", 12, 3)
     answers = {}
     for path in sorted(folder.rglob("*.txt")):
         passage = json.loads(path.read_text())
         answers |= {f"{passage['id']}/{i}": a for i, a in enumerate(passage.pop("answers"))}
         path.write_text(json.dumps(passage))
-    found = list(albert_tf.Predictor(learned[2])(folder, batch_size=5))
-    assert {answer["id"] for answer in found} == set(answers)
-    assert sum(answer["letter"] == answers[answer["id"]] for answer in found) > 0.9 * len(answers)
+    predicted = {a["id"]: a["letter"] for a in albert_tf.Predictor(learned[2])(folder, 5)}
+    assert predicted.keys() == answers.keys()
+    assert sum(letter == answers[name] for name, letter in predicted.items()) > 0.9 * len(answers)
 
 
-def test_a_passage_of_standard_input(learned, answers_of_stdin):
+def test_a_passage_from_standard_input_is_answered(learned, answers_of_stdin):
     passage = dict(article="the file", questions=["What?"], options=[["list", "mouse", "file"]])
     (answer,) = answers_of_stdin(learned[2], json.dumps(passage))
     assert (answer["answer"], answer["letter"]) == ("What? mouse", "B")
@@ -91,9 +89,9 @@ def swag(tmp_path):
     return path
 
 
-def test_swag_and_items_with_fewer_choices(swag):
-    found = tiny_task.task(MultipleChoiceTask, swag, max_qa_length=20)
-    examples = found.examples(found.task_config.train_data)
+def test_swag_files_with_fewer_choices_are_read_and_answered(swag):
+    task = tiny_task.task(MultipleChoiceTask, swag, max_qa_length=20)
+    examples = task.examples(task.task_config.train_data)
     first, second = examples.sources
     assert first.passage == "The mouse has a file." and first.label == 1
     assert first.choices[1] == "It sees, then calls."
@@ -105,17 +103,17 @@ def test_swag_and_items_with_fewer_choices(swag):
         np.log(np.exp(scores[0]).sum()) - scores[0, 1],
         np.log(np.exp(scores[1, :2]).sum()) - scores[1, 0],
     ]
-    np.testing.assert_allclose(found.losses(batch, tf.constant(scores)), wanted, rtol=1e-5)
+    np.testing.assert_allclose(task.losses(batch, tf.constant(scores)), wanted, rtol=1e-5)
     outputs = Outputs.gather([{"example": np.arange(2), "logits": scores}])
-    one, two = found.answers(examples, outputs)
+    one, two = task.answers(examples, outputs)
     assert (one["answer"], one["index"], one["letter"]) == ("It sees, then calls.", 1, "B")
     assert (two["answer"], len(two["probabilities"])) == ("She returns.", 2)
-    assert found.evaluate(examples, outputs)["accuracy"] == 0.5
+    assert task.evaluate(examples, outputs)["accuracy"] == 0.5
 
 
-def test_losses_of_parts_sum_up(learned):
-    found, *_ = learned
-    model, batch, whole = tiny_task.assert_parts_sum_up(found)
+def test_losses_of_micro_batches_sum_to_the_batch_loss(learned):
+    task, *_ = learned
+    model, batch, whole = tiny_task.assert_parts_sum_up(task)
     logits, labels = model(batch).numpy(), batch["label"].numpy()
     assert logits.shape == (8, 4)
     wanted = np.log(np.exp(logits).sum(-1)) - logits[np.arange(8), labels]
@@ -138,10 +136,10 @@ def test_losses_of_parts_sum_up(learned):
         ),
         ((SWAG.partition("\n")[2], ""), {}, r"must have examples. Received none in '.*val.csv'"),
         ((), dict(num_choices=3), r"num_choices=3 choices. Received 4 at line 2 of .*val.csv"),
-        ((), dict(num_choices=9), r"num_choices must lie in \[2, 8\]. Received 9"),
+        ((), dict(num_choices=9), r"num_choices must be in \[2, 8\]. Received 9"),
     ],
 )
-def test_bad_rows_are_named(swag, change, settings, message):
+def test_an_error_for_a_bad_row_names_it(swag, change, settings, message):
     if change:
         swag.write_text(SWAG.replace(*change), encoding="latin-1")
     with pytest.raises(InputError, match=message):
@@ -151,11 +149,11 @@ def test_bad_rows_are_named(swag, change, settings, message):
 def test_items_to_predict_need_no_label(tmp_path, learned):
     path = tmp_path / "test.csv"
     path.write_text("\n".join(line.rsplit(",", 1)[0] for line in SWAG.splitlines()))
-    found, *_ = learned
-    params = found.task_config.validation_data.replace(input_path=str(path))
-    assert "label" not in found.read(params, labelled=False).labels
+    task, *_ = learned
+    params = task.task_config.validation_data.replace(input_path=str(path))
+    assert "label" not in task.read(params, labelled=False).labels
 
 
-def test_choices_that_are_cut_are_named(swag, capsys):
+def test_cut_choices_are_reported(swag, capsys):
     tiny_task.task(MultipleChoiceTask, swag, max_qa_length=6)
     assert "2 item(s) cut to max_qa_length: 0, 1" in capsys.readouterr().err

@@ -17,7 +17,7 @@ def question(name, answer, start=None, context=CONTEXT, text="who?"):
 
 
 def answers(prepared):
-    """What each window with an answer gives back."""
+    """Returns the answer texts of the windows that have an answer."""
     return {
         prepared.question.context[
             window.starts[window.start_positions - window.context_begin] : window.ends[
@@ -30,14 +30,14 @@ def answers(prepared):
 
 
 @pytest.mark.parametrize("answer", ["Zoë Łukasz", "café", "1912", "1,000", "bricks"])
-def test_answers_come_back(spm, answer):
+def test_windows_contain_the_answer(spm, answer):
     remarks = Remarks()
     (prepared,) = prepare([question("a", answer)], spm, NARROW, remarks, is_training=True)
     assert len(prepared.windows) > 3 and answers(prepared) == {answer}
     assert remarks.report() == ""
 
 
-# Letters that change in number when they are normalised, marks, wide and blank characters.
+# Letters whose number changes in normalisation, marks, wide characters and white space.
 ODD = st.sampled_from(
     " \t\u00a0\u200b\u200d`'´ÉéİΣß\u0301\u0323\u0345q½ﬁ한에1,0,000,(-東京😀🏽\u0e33\ufeff"
 )
@@ -48,8 +48,8 @@ def vanishes(text, spm):
     return not token_span(spm.tokenize_with_offsets(text), 0, len(text))
 
 
-def test_every_answer_survives_normalisation_tokens_and_windows(spm):
-    """An answer made of whole tokens comes back as it is, any other with the tokens it cuts."""
+def test_every_answer_is_recovered_from_its_windows(spm):
+    """An answer of whole tokens is recovered exactly; others are extended to whole tokens."""
     seen = {"exact": 0, "cut": 0, "vanished": 0}
 
     @settings(derandomize=True, max_examples=400, deadline=None)
@@ -62,23 +62,23 @@ def test_every_answer_survives_normalisation_tokens_and_windows(spm):
         spans = spm.tokenize_with_offsets(context)
         remarks = Remarks()
         asked = question("a", context[begin:end], begin, context)
-        found = list(prepare([asked], spm, NARROW, remarks, is_training=True))
-        if not found:
-            # Nothing of it is left, and that is said.
-            assert "normalised: a" in remarks.report()
+        prepared = list(prepare([asked], spm, NARROW, remarks, is_training=True))
+        if not prepared:
+            # Normalisation removes the whole answer, which is reported.
+            assert "remains after normalisation: a" in remarks.report()
             assert token_span(spans, begin, end) is None
             seen["vanished"] += 1
             return
-        texts = answers(found[0])
+        texts = answers(prepared[0])
         if not texts:
-            assert "fits into no window: a" in remarks.report()
+            assert "no window contains the whole answer: a" in remarks.report()
             return
-        (text,) = texts  # every window that holds it gives the same
+        (text,) = texts  # Every window that contains the answer gives the same text.
         first, last = token_span(spans, begin, end)
         left, right = spans.starts[first], spans.ends[last]
         assert text == context[left:right]
         if begin <= left and right <= end:
-            # White space and dropped characters at its edges belong to no token.
+            # White space and dropped characters at its ends are not part of any token.
             assert vanishes(context[begin:left], spm) and vanishes(context[right:end], spm)
             seen["exact"] += text == context[begin:end]
         else:
@@ -88,7 +88,7 @@ def test_every_answer_survives_normalisation_tokens_and_windows(spm):
     assert seen["exact"] > 50 and seen["cut"] > 50 and seen["vanished"] > 2, seen
 
 
-def test_every_question_that_does_not_go_in_whole_is_named(spm):
+def test_every_skipped_or_cut_question_is_reported(spm):
     context = "a \u0301 b c d e f g h i j k l m n o p q"
     questions = [
         question("fine", "b", context=context),
@@ -97,30 +97,29 @@ def test_every_question_that_does_not_go_in_whole_is_named(spm):
         question("long", "b", context=context, text="what is b in this long question?"),
     ]
     remarks = Remarks()
-    found = list(prepare(questions, spm, NARROW, remarks, is_training=True))
-    assert [p.question.id for p in found] == ["fine", "wide", "long"]
+    prepared = list(prepare(questions, spm, NARROW, remarks, is_training=True))
+    assert [p.question.id for p in prepared] == ["fine", "wide", "long"]
     assert remarks.report().splitlines() == [
         "1 question(s) cut to max_query_length: long",
-        "1 question(s) left out, as nothing of the answer is left once the text is normalised: "
-        "mark",
-        "1 question(s) trained as unanswerable, as the answer fits into no window: wide",
+        "1 question(s) skipped because nothing of the answer remains after normalisation: mark",
+        "1 question(s) trained as unanswerable because no window contains the whole answer: wide",
     ]
-    # In evaluation each is asked.
+    # In evaluation no question is skipped.
     remarks = Remarks()
-    found = list(prepare(questions, spm, NARROW, remarks, is_training=False))
-    assert [p.question for p in found] == questions and list(remarks.ids.values()) == [["long"]]
+    prepared = list(prepare(questions, spm, NARROW, remarks, is_training=False))
+    assert [p.question for p in prepared] == questions and list(remarks.ids.values()) == [["long"]]
 
 
-def test_misplaced_answers_are_an_error_or_named():
+def test_misplaced_answers_are_an_error_or_are_skipped():
     questions = [question("a", "café"), question("b", "cafe", 22), question("c", "tower", 0)]
     remarks = Remarks()
     with pytest.raises(
         InputError,
         match=r"'f.json' b: the answer 'cafe' does not begin at 22.*2 of 3 questions are wrong: "
-        r"b, c\. Mend them, or set skip_invalid",
+        r"b, c\. Correct them, or set skip_invalid",
     ):
         well_placed(questions, False, remarks)
     assert well_placed(questions, True, remarks) == questions[:1]
     assert remarks.report() == (
-        "2 question(s) left out, as the answer is not where the file says: b, c"
+        "2 question(s) skipped because the answer is not at its answer_start: b, c"
     )

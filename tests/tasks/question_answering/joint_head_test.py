@@ -36,7 +36,7 @@ def dense(layer, x):
 
 
 def reference_ends(head, sequence, row, start):
-    """The original's way: the start's vector beside every token, then one dense layer."""
+    """Follows the original: concatenates the start vector to every token, then a dense layer."""
     both = np.concatenate([sequence[row], np.tile(sequence[row, start], [7, 1])], -1)
     hidden = np.tanh(dense(head.end_hidden, both))
     mean, variance = hidden.mean(-1, keepdims=True), hidden.var(-1, keepdims=True)
@@ -49,7 +49,7 @@ def reference_starts(head, sequence):
     return log_softmax(dense(head.start, sequence)[..., 0], ALLOWED)
 
 
-def test_answer_positions():
+def test_answers_may_be_in_the_context_or_at_cls():
     np.testing.assert_array_equal(answer_positions(tf.constant(TYPES)), ALLOWED)
 
 
@@ -59,12 +59,12 @@ def test_training_scores_ends_given_the_true_start(head, sequence):
     ends = np.stack([reference_ends(head, sequence, 0, 4), reference_ends(head, sequence, 1, 0)])
     starts = reference_starts(head, sequence)
     for name, wanted in (("start_log_probs", starts), ("end_log_probs", ends)):
-        found = outputs[name].numpy()
-        np.testing.assert_allclose(found[ALLOWED], wanted[ALLOWED], atol=1e-5)
-        assert (found[~ALLOWED] < -1e29).all()
+        scores = outputs[name].numpy()
+        np.testing.assert_allclose(scores[ALLOWED], wanted[ALLOWED], atol=1e-5)
+        assert (scores[~ALLOWED] < -1e29).all()
 
 
-def test_beams_are_the_best_starts_and_the_best_ends_of_each(head, sequence):
+def test_beams_are_the_best_starts_and_the_best_ends_of_each_start(head, sequence):
     outputs = head(sequence, tf.constant(ALLOWED))
     starts = reference_starts(head, sequence)
     for row in range(2):
@@ -82,7 +82,7 @@ def test_beams_are_the_best_starts_and_the_best_ends_of_each(head, sequence):
             )
 
 
-def test_verdict_sees_cls_and_the_expected_start(head, sequence):
+def test_the_no_answer_score_depends_on_cls_and_the_expected_start(head, sequence):
     expected = np.einsum("bs,bsh->bh", np.exp(reference_starts(head, sequence)), sequence)
     hidden = np.tanh(dense(head.impossible_hidden, np.concatenate([expected, sequence[:, 0]], -1)))
     np.testing.assert_allclose(

@@ -1,4 +1,4 @@
-"""The joint model through what a user does with it: configs, XLA, mixed precision, gradients."""
+"""The joint model as users run it: configs, XLA, mixed precision, gradients."""
 
 import numpy as np
 import pytest
@@ -24,22 +24,22 @@ def model():
     return AlbertJointSpanLabeler(SMALL, dropout_rate=0.2, **BEAMS)
 
 
-def test_config_round_trip(model):
+def test_a_model_can_be_rebuilt_from_its_config(model):
     again = AlbertJointSpanLabeler.from_config(model.get_config())
     again.set_weights(model.get_weights())
-    found, wanted = again(FEATURES), model(FEATURES)
-    assert found["end_top_index"].shape == (2, 3, 2) and again.dropout_rate == 0.2
+    outputs, wanted = again(FEATURES), model(FEATURES)
+    assert outputs["end_top_index"].shape == (2, 3, 2) and again.dropout_rate == 0.2
     for name, value in wanted.items():
-        np.testing.assert_array_equal(found[name], value, err_msg=name)
+        np.testing.assert_array_equal(outputs[name], value, err_msg=name)
 
 
-def test_beams_of_a_description():
+def test_a_description_sets_the_beam_sizes():
     description = TaskDescription("joint_question_answering", settings=BEAMS)
     model = AlbertJointSpanLabeler.from_description(SMALL, description)
     assert model(FEATURES)["end_top_log_probs"].shape == (2, 3, 2)
 
 
-def test_parts_are_the_encoder_and_the_head(model):
+def test_the_model_consists_of_encoder_and_head(model):
     encoder = AlbertEncoder.from_albert_config(SMALL)
     encoder.set_weights(model.encoder.get_weights())
     sequence = encoder({n: v for n, v in FEATURES.items() if n != "start_positions"})
@@ -49,10 +49,10 @@ def test_parts_are_the_encoder_and_the_head(model):
         np.testing.assert_allclose(value, wanted[name], atol=1e-5, err_msg=name)
 
 
-def test_xla(model):
-    found = tf.function(model, jit_compile=True)(FEATURES)
+def test_xla_gives_the_same_outputs(model):
+    outputs = tf.function(model, jit_compile=True)(FEATURES)
     for name, value in model(FEATURES).items():
-        np.testing.assert_allclose(found[name], value, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(outputs[name], value, atol=1e-5, err_msg=name)
 
 
 def test_scores_are_float32_under_mixed_precision(model):
@@ -60,22 +60,22 @@ def test_scores_are_float32_under_mixed_precision(model):
     try:
         half = AlbertJointSpanLabeler(SMALL, **BEAMS)
         half.set_weights(model.get_weights())
-        found = half(FEATURES)
+        outputs = half(FEATURES)
     finally:
         tf_keras.mixed_precision.set_global_policy("float32")
     for name in ("start_log_probs", "end_log_probs", "impossible_logits"):
-        assert found[name].dtype == tf.float32
-        np.testing.assert_allclose(found[name], model(FEATURES)[name], atol=0.02, err_msg=name)
+        assert outputs[name].dtype == tf.float32
+        np.testing.assert_allclose(outputs[name], model(FEATURES)[name], atol=0.02, err_msg=name)
 
 
-def test_gradient_reaches_every_variable(model):
+def test_every_variable_gets_a_gradient(model):
     with tf.GradientTape() as tape:
         outputs = model(FEATURES, training=True)
         sides = [outputs[f"{side}_log_probs"] for side in ("start", "end")]
         loss = tf.reduce_sum(outputs["impossible_logits"]) - sum(s[0, 4] + s[1, 0] for s in sides)
     gradients = tape.gradient(loss, model.trainable_variables)
     for variable, gradient in zip(model.trainable_variables, gradients):
-        # What is added to all scores alike falls out of the softmax.
+        # A constant added to all scores does not change the softmax, so it has no gradient.
         if variable.name.split(":")[0].endswith(("key/bias", "/start/bias", "/end/bias")):
             continue
         assert float(tf.reduce_max(tf.abs(tf.convert_to_tensor(gradient)))) > 0, variable.name

@@ -1,4 +1,4 @@
-"""The metrics against a scorer written from the definition of the official evaluation."""
+"""Compares the metrics with a reference that follows the definition, and with official scripts."""
 
 import random
 import re
@@ -15,13 +15,13 @@ WORDS = ["The", "tower", "a", "of", "Zoë", "1,000", "an", "bricks!", "(red)", "
 
 
 def clean(text):
-    """Words in lower case, each without punctuation, articles left out."""
+    """Returns the words in lower case, without punctuation and articles."""
     text = "".join(c for c in text.lower() if c not in set(string.punctuation))
     return re.sub(r"\b(?:a|an|the)\b", " ", text).split()
 
 
 def overlap(predicted, gold):
-    """F1 by taking out one shared word after the other."""
+    """Returns F1, counting shared words one by one."""
     left, shared = list(gold), 0
     for word in predicted:
         if word in left:
@@ -33,13 +33,13 @@ def overlap(predicted, gold):
 
 
 def reference(questions, predictions):
-    """For each question: exact match, F1, and whether it has an answer."""
+    """Returns exact match, F1, and whether there is an answer, for each question."""
     rows = []
     for question in questions:
         golds = [clean(a.text) for a in question.answers if clean(a.text)] or [[]]
-        found = clean(predictions[question.id])
-        exact = max(found == gold for gold in golds)
-        rows.append((exact, max(overlap(found, gold) for gold in golds), bool(question.answers)))
+        words = clean(predictions[question.id])
+        exact = max(words == gold for gold in golds)
+        rows.append((exact, max(overlap(words, gold) for gold in golds), bool(question.answers)))
     return rows
 
 
@@ -49,7 +49,7 @@ def percent(values):
 
 @pytest.fixture(params=range(4))
 def predicted(request):
-    """Random questions, a third without an answer, with predictions and odds that tie at times."""
+    """Random questions, a third without answers, with predictions and odds that include ties."""
     rng = random.Random(request.param)
 
     def text(least):
@@ -71,7 +71,7 @@ def predicted(request):
     return questions, predictions, odds
 
 
-def test_scores_of_random_predictions(predicted):
+def test_metrics_of_random_predictions_equal_the_reference(predicted):
     questions, predictions, _ = predicted
     metrics = squad_metrics.evaluate(questions, predictions)
     rows = reference(questions, predictions)
@@ -88,7 +88,7 @@ def test_scores_of_random_predictions(predicted):
 
 
 @pytest.mark.parametrize(("name", "column"), [("exact", 0), ("f1", 1)])
-def test_best_threshold_by_trying_all(predicted, name, column):
+def test_the_best_threshold_is_the_best_of_all_thresholds(predicted, name, column):
     questions, predictions, odds = predicted
     metrics = squad_metrics.evaluate(questions, predictions, odds)
     rows = reference(questions, predictions)
@@ -107,7 +107,7 @@ def test_best_threshold_by_trying_all(predicted, name, column):
 
 
 def official(questions):
-    """Questions in the layout of the official files."""
+    """Returns questions in the layout of the official files."""
     rows = [
         {"id": q.id, "answers": [{"text": a.text, "answer_start": 0} for a in q.answers]}
         for q in questions
@@ -115,26 +115,26 @@ def official(questions):
     return [{"paragraphs": [{"qas": rows}]}]
 
 
-def test_the_official_scorer_of_2_0_says_the_same(predicted):
+def test_the_official_script_of_2_0_gives_the_same_metrics(predicted):
     questions, predictions, _ = predicted
-    # It takes an article alone for an answer when it looks for the threshold, and only then.
+    # In its search for a threshold, and only there, it counts a bare article as an answer.
     predictions = {name: text if clean(text) else "" for name, text in predictions.items()}
     rng = random.Random(7)
-    odds = {question.id: rng.random() for question in questions}  # no two are equal
+    odds = {question.id: rng.random() for question in questions}  # All odds differ.
     ours = squad_metrics.evaluate(questions, predictions, odds)
     theirs = squad_evaluate_v2_0.evaluate(official(questions), predictions, odds)
     for name, value in ours.items():
         wanted = theirs[name.replace("best_", "final_")]
-        if name.endswith("thresh") and wanted == 0.0:  # its sign that no question is answered
+        if name.endswith("thresh") and wanted == 0.0:  # It means that no question is answered.
             assert value < min(odds.values())
         else:
             assert value == pytest.approx(wanted), name
     assert len(ours) == 13
 
 
-def test_the_official_scorer_of_1_1_says_the_same(predicted):
+def test_the_official_script_of_1_1_gives_the_same_metrics(predicted):
     questions, predictions, _ = predicted
-    # Answers of which the rules leave nothing are counted otherwise there.
+    # It counts answers that become empty in normalisation differently.
     questions = [q for q in questions if q.answers and all(clean(a.text) for a in q.answers)]
     assert len(questions) > 15
     ours = squad_metrics.evaluate(questions, predictions)
@@ -143,18 +143,18 @@ def test_the_official_scorer_of_1_1_says_the_same(predicted):
     assert ours["exact"] == pytest.approx(100 * theirs["exact_match"])
 
 
-def test_all_answered_has_no_groups():
+def test_there_are_no_groups_if_all_questions_have_answers():
     questions = [Question("a", "?", "c", (Answer("the Tower", 0),))]
     assert squad_metrics.evaluate(questions, {"a": "tower!"}) == dict(total=1, exact=100, f1=100)
 
 
-def test_nothing_is_best_left_unanswered():
+def test_the_threshold_is_below_all_odds_if_no_answer_is_best():
     questions = [Question("a", "?", "c"), Question("b", "?", "c")]
     metrics = squad_metrics.evaluate(questions, {"a": "x", "b": "y"}, {"a": 3.0, "b": 2.0})
     assert (metrics["best_f1"], metrics["best_f1_thresh"]) == (100.0, 1.0)
 
 
-def test_a_missing_prediction_is_named():
+def test_an_error_names_a_missing_prediction():
     questions = [Question("a", "?", "c"), Question("b", "?", "c")]
-    with pytest.raises(InputError, match="none for 1 of 2: b. Predict the same file"):
+    with pytest.raises(InputError, match="none for 1 of 2: b. Predict the file that"):
         squad_metrics.evaluate(questions, {"a": ""})

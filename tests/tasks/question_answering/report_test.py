@@ -20,14 +20,14 @@ ANSWERS = [
 ]
 
 
-def test_scores_by_first_word():
+def test_the_table_has_scores_by_first_word():
     rows = [line.split() for line in squad_report.by_first_word(ANSWERS, 1.5).splitlines()]
     assert rows[1:] == [["who", "3", "66.67", "88.89"], ["other", "1", "0.00", "0.00"]]
     rows = [line.split() for line in squad_report.by_first_word(ANSWERS, None).splitlines()]
     assert rows[1] == ["who", "3", "33.33", "55.56"]
 
 
-def test_the_surest_answers_come_first_in_the_curve(tmp_path, monkeypatch):
+def test_the_curve_starts_with_the_most_confident_answers(tmp_path, monkeypatch):
     drawn = {}
 
     class Axes:

@@ -1,4 +1,4 @@
-"""Decoding against plain enumeration of everything that the rules allow."""
+"""Compares decoding with an enumeration of all spans that the rules allow."""
 
 import itertools
 import math
@@ -22,10 +22,10 @@ LONGEST, PADDING = 4, 3
 
 @pytest.fixture(scope="module")
 def cut():
-    """Windows of a context whose words come several times, with empty tokens between."""
+    """Windows of a context with repeated words and an empty token."""
     starts = [i for i, c in enumerate(CONTEXT) if c != " " and (i == 0 or CONTEXT[i - 1] == " ")]
     spans = [(s, s + 2) for s in starts]
-    spans.insert(3, (starts[3], starts[3]))  # a "▁" of its own
+    spans.insert(3, (starts[3], starts[3]))  # A "▁" without text.
     begins, ends = map(list, zip(*spans))
     count = len(begins)
     context = TokenSpans(list(range(10, 10 + count)), ["x"] * count, begins, ends, [0] * count)
@@ -34,35 +34,35 @@ def cut():
 
 
 def allowed(window, first, last):
-    """The rules, for positions in the window."""
+    """Returns whether the rules allow a span, given its positions in the window."""
     first, last = first - window.context_begin, last - window.context_begin
     count = len(window.starts)
     return 0 <= first <= last < count and last - first + 1 <= LONGEST and bool(window.widest[first])
 
 
 def reference(rows, n_best):
-    """The best texts of rows (total, start score, end score, begin, end) in their order."""
-    found = []
+    """Returns the best distinct texts of rows (total, start score, end score, begin, end)."""
+    best = []
     for total, start, end, begin, last in sorted(rows, key=lambda row: -row[0]):
         text = CONTEXT[begin:last].strip()
-        if text and text not in [entry[0] for entry in found]:
-            found.append((text, total, start, end, begin, last))
-    found = found[:n_best]
-    weights = [math.exp(entry[1]) for entry in found]
-    return [(*entry, weight / sum(weights)) for entry, weight in zip(found, weights)]
+        if text and text not in [entry[0] for entry in best]:
+            best.append((text, total, start, end, begin, last))
+    best = best[:n_best]
+    weights = [math.exp(entry[1]) for entry in best]
+    return [(*entry, weight / sum(weights)) for entry, weight in zip(best, weights)]
 
 
 def spans_of(window, scored):
-    """Rows of the allowed ones among (first, last, start score, end score)."""
+    """Yields the rows for `reference` of the allowed (first, last, start score, end score)."""
     for first, last, start, end in scored:
         if allowed(window, first, last):
             begin = window.starts[first - window.context_begin]
             yield start + end, start, end, begin, window.ends[last - window.context_begin]
 
 
-def check(found, wanted):
-    assert [span.text for span in found] == [entry[0] for entry in wanted]
-    for span, (_, _, start, end, begin, last, probability) in zip(found, wanted):
+def check(spans, wanted):
+    assert [span.text for span in spans] == [entry[0] for entry in wanted]
+    for span, (_, _, start, end, begin, last, probability) in zip(spans, wanted):
         assert (span.start_score, span.end_score) == (start, end)
         assert (span.begin, span.end) == (begin, last)
         assert span.probability == pytest.approx(probability)
@@ -70,12 +70,12 @@ def check(found, wanted):
 
 @pytest.mark.parametrize("n_best", [1, 6, 999])
 @pytest.mark.parametrize("seed", range(5))
-def test_logits_over_windows(cut, seed, n_best):
+def test_best_spans_of_logits_equal_the_enumeration(cut, seed, n_best):
     rng = np.random.default_rng(seed)
     candidates, rows = [], []
     for window in cut:
         length = len(window.ids) + PADDING
-        # Whole numbers make ties, which both sides break by the order of the windows.
+        # Whole numbers lead to ties, which both sides resolve by the order of the windows.
         starts, ends = rng.integers(-6, 6, [2, length]).astype(np.float64)
         candidates.append(logit_candidates(starts, ends, window, LONGEST))
         pairs = itertools.product(range(length), repeat=2)
@@ -85,7 +85,7 @@ def test_logits_over_windows(cut, seed, n_best):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_beams_over_windows(cut, seed):
+def test_best_spans_of_beams_equal_the_enumeration(cut, seed):
     rng = np.random.default_rng(seed)
     candidates, rows = [], []
     for window in cut:
@@ -105,7 +105,7 @@ def test_beams_over_windows(cut, seed):
     check(best_spans(CONTEXT, candidates, 3), reference(rows, 3))
 
 
-def test_padding_and_question_have_no_say(cut):
+def test_scores_of_padding_and_question_do_not_matter(cut):
     window = cut[0]
     rng = np.random.default_rng(0)
     starts, ends = rng.random([2, len(window.ids)])
@@ -118,5 +118,5 @@ def test_padding_and_question_have_no_say(cut):
 def test_a_context_without_tokens_has_no_answer():
     empty = TokenSpans([], [], [], [], [])
     (window,) = windows([8], empty, None, SPECIAL, WindowSettings())
-    found = logit_candidates(np.zeros(4), np.zeros(4), window, LONGEST)
-    assert best_spans("\u0301", [found], 3) == []
+    candidates = logit_candidates(np.zeros(4), np.zeros(4), window, LONGEST)
+    assert best_spans("\u0301", [candidates], 3) == []

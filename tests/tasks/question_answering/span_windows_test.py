@@ -8,14 +8,14 @@ from albert_tf.tokenization.special_ids import SpecialIds
 
 SPECIAL = SpecialIds(pad=0, unk=1, cls=2, sep=3, mask=4)
 SETTINGS = WindowSettings(seq_length=12, doc_stride=3, max_query_length=4)
-# Eleven tokens, two characters each, with one between.
+# Eleven tokens of two characters, with one character between tokens.
 CONTEXT = TokenSpans(
     list(range(30, 41)), ["x"] * 11, list(range(0, 33, 3)), list(range(2, 35, 3)), [0] * 11
 )
 
 
 def widest_by_definition(parts, token):
-    """The window where a token has the most context on its poorer side."""
+    """Returns the index of the window where the smaller side of a token has the most context."""
     scores = {
         index: min(token - first, last - 1 - token) + 0.01 * (last - first)
         for index, (first, last) in enumerate(parts)
@@ -24,30 +24,30 @@ def widest_by_definition(parts, token):
     return max(scores, key=scores.get)
 
 
-def test_windows():
-    found = windows([20, 21], CONTEXT, (6, 8), SPECIAL, SETTINGS)
-    # Seven tokens of context fit: 12 less two of the question and three special ones.
+def test_a_long_context_is_split_into_overlapping_windows():
+    split = windows([20, 21], CONTEXT, (6, 8), SPECIAL, SETTINGS)
+    # There is room for 7 tokens of context: 12 minus 2 of the question and 3 special tokens.
     parts = [(0, 7), (3, 10), (6, 11)]
-    assert len(found) == len(parts)
-    for index, (window, (first, last)) in enumerate(zip(found, parts)):
+    assert len(split) == len(parts)
+    for index, (window, (first, last)) in enumerate(zip(split, parts)):
         assert window.ids.tolist() == [2, 20, 21, 3, *range(30 + first, 30 + last), 3]
         assert window.context_begin == 4
         assert window.starts.tolist() == CONTEXT.starts[first:last]
         assert window.ends.tolist() == CONTEXT.ends[first:last]
         wanted = [widest_by_definition(parts, token) == index for token in range(first, last)]
         assert window.widest.tolist() == wanted
-    assert sum(window.widest.sum() for window in found) == 11
-    positions = [(w.start_positions, w.end_positions, w.impossible) for w in found]
+    assert sum(window.widest.sum() for window in split) == 11
+    positions = [(w.start_positions, w.end_positions, w.impossible) for w in split]
     assert positions == [(0, 0, 1), (7, 9, 0), (4, 6, 0)]
-    for window in found[1:]:
+    for window in split[1:]:
         answer = window.ids[window.start_positions : window.end_positions + 1]
         assert answer.tolist() == [36, 37, 38]
 
 
 def test_a_stride_longer_than_the_window_leaves_no_gap():
     settings = WindowSettings(seq_length=8, doc_stride=50, max_query_length=4)
-    found = windows([20], CONTEXT, None, SPECIAL, settings)
-    assert [w.ids[3:-1].tolist() for w in found] == [
+    split = windows([20], CONTEXT, None, SPECIAL, settings)
+    assert [w.ids[3:-1].tolist() for w in split] == [
         [30, 31, 32, 33],
         [34, 35, 36, 37],
         [38, 39, 40],
@@ -64,11 +64,11 @@ def test_a_context_without_tokens_has_one_window():
     ("begin", "end", "wanted"),
     [(3, 5, (1, 1)), (4, 7, (1, 2)), (0, 33, (0, 10)), (2, 3, None), (2, 4, (1, 1))],
 )
-def test_token_span(begin, end, wanted):
+def test_a_token_span_has_all_tokens_that_overlap_the_characters(begin, end, wanted):
     assert token_span(CONTEXT, begin, end) == wanted
 
 
-def test_token_span_leaves_out_tokens_without_width():
+def test_a_token_span_excludes_empty_tokens():
     context = TokenSpans([1, 2, 3], ["▁", "a", "▁"], [0, 0, 1], [0, 1, 1], [0, 0, 0])
     assert token_span(context, 0, 1) == (1, 1)
 
@@ -80,11 +80,11 @@ def test_token_span_leaves_out_tokens_without_width():
         (dict(doc_stride=0), "must be at least 1. Received doc_stride=0, max_query_length=64"),
     ],
 )
-def test_bad_settings(arguments, message):
+def test_bad_settings_are_errors(arguments, message):
     with pytest.raises(InputError, match=message):
         WindowSettings(**arguments)
 
 
-def test_types():
+def test_arrays_are_int32():
     (window,) = windows([20], CONTEXT, (1, 2), SPECIAL, WindowSettings())
     assert {a.dtype for a in (window.ids, window.starts, window.ends)} == {np.dtype(np.int32)}

@@ -41,7 +41,7 @@ PUBLISHED = {
 
 @pytest.fixture
 def published(tmp_path):
-    """Writes the published layout after a change to the first question or the paragraph."""
+    """Returns a function that writes a published file with a changed question or paragraph."""
 
     def write(question=(), paragraph=()):
         document = json.loads(json.dumps(PUBLISHED))
@@ -55,7 +55,7 @@ def published(tmp_path):
     return write
 
 
-def test_published_layout(published):
+def test_the_published_layout_is_read(published):
     one, two = read([published()])
     assert (one.id, one.text, one.context) == ("q1", "Who read?", CONTEXT)
     assert one.answers == (Answer("Zoë", 17), Answer("Zoë read", 17)) and not one.impossible
@@ -66,7 +66,7 @@ def test_published_layout(published):
 @pytest.mark.parametrize(
     "answers", [[{"text": "Ada", "answer_start": 0}], {"text": ["Ada"], "answer_start": [0]}]
 )
-def test_a_question_a_line(tmp_path, answers):
+def test_files_with_a_question_on_each_line_are_read(tmp_path, answers):
     rows = [
         {"id": "x", "question": "Who?", "context": CONTEXT, "answers": answers},
         {"question": "Who else?", "context": CONTEXT},
@@ -83,23 +83,27 @@ def test_a_question_a_line(tmp_path, answers):
 @pytest.mark.parametrize(
     ("question", "paragraph", "message"),
     [
-        ({"question": " "}, {}, r"^question must be a text that is not.*' ' at .*question 'q1'"),
-        ({}, {"context": ""}, r"^context must be a text.*train\.json' question 'q1'"),
-        ({"id": None}, {}, r"^id must be a text.*null at .*article 0 paragraph 0 question 0"),
+        ({"question": " "}, {}, r"^question must be a string that is not.*' ' at .*question 'q1'"),
+        ({}, {"context": ""}, r"^context must be a string.*train\.json' question 'q1'"),
+        ({"id": None}, {}, r"^id must be a string.*null at .*article 0 paragraph 0 question 0"),
         ({"id": "q2"}, {}, r"id must be unique. Received 'q2' at .*train\.json.* and at"),
         ({"is_impossible": "no"}, {}, r"^is_impossible must be true or false.*no"),
-        ({"answers": [{"text": ""}]}, {}, r"^an answer's text must be a text.*question 'q1'"),
+        ({"answers": [{"text": ""}]}, {}, r"^an answer's text must be a string.*question 'q1'"),
         ({"answers": [{"text": "a", "answer_start": "0"}]}, {}, r"answer_start must be a number"),
         (
             {"answers": {"text": ["a", "b"], "answer_start": [0]}},
             {},
-            r"answer_start must be a list of 2, one a text. Received \[0\] at .*'q1'",
+            r"must be a list of 2 numbers, one for each text. Received \[0\] at .*'q1'",
         ),
-        ({"answers": {"texts": []}}, {}, r"^answers must be a list, or lists 'text' and"),
+        (
+            {"answers": {"texts": []}},
+            {},
+            r"^answers must be a list, or 'text' and 'answer_start' lists",
+        ),
         ({}, {"qas": {}}, r"^qas must be a list.*\{\} at .*article 0 paragraph 0"),
     ],
 )
-def test_bad_fields_are_named_with_their_place(published, question, paragraph, message):
+def test_an_error_for_a_bad_field_names_its_place(published, question, paragraph, message):
     with pytest.raises(InputError, match=message.replace("' '", '" "')):
         read([published(question, paragraph)])
 
@@ -107,16 +111,16 @@ def test_bad_fields_are_named_with_their_place(published, question, paragraph, m
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b'{"id": "x"\n', r"bad\.json', whose line 1 is neither"),
-        (b'{\n "data": [\n  {"paragraphs"', r"bad\.json', whose line 3 is neither"),
-        (b'{\n "version": "1.1"\n}\n', r"bad\.json', whose line 1 is neither"),
+        (b'{"id": "x"\n', r"bad\.json', whose line 1 is not valid JSON"),
+        (b'{\n "data": [\n  {"paragraphs"', r"bad\.json', whose line 3 is not valid JSON"),
+        (b'{\n "version": "1.1"\n}\n', r"bad\.json', whose line 1 is not valid JSON"),
         (b'{"id": "x"}\n{\n', r"bad\.json' line 1"),
         (b'\n\n["x"]\n', r"a question must be an object.*bad\.json' line 3"),
-        (b"\n", r"must hold some. Received .*bad\.json', which has none"),
+        (b"\n", r"must not be empty. Received .*bad\.json', which has no questions"),
         (b'{"question": "caf\xe9"}', r"bad\.json', whose line 1 is not: .*iconv"),
     ],
 )
-def test_bad_files_are_named_with_their_line(tmp_path, data, message):
+def test_an_error_for_a_bad_file_names_its_line(tmp_path, data, message):
     path = tmp_path / "bad.json"
     path.write_bytes(data)
     with pytest.raises(InputError, match=message):
@@ -128,14 +132,18 @@ def test_bad_files_are_named_with_their_line(tmp_path, data, message):
     [
         ([("Zoë", 17)], False, None),
         ([], True, None),
-        ([("Zoë", 18)], False, "'Zoë' does not begin at 18, where 'oë ' stands; it begins at 17"),
-        ([("Zoe", 17)], False, "it is nowhere in the context"),
-        ([("Ada", -31)], False, "does not begin at -31, where '' stands; it begins at 0"),
-        ([("Zoë", None)], False, "no answer_start"),
-        ([], False, "no answers are given"),
+        (
+            [("Zoë", 18)],
+            False,
+            "'Zoë' does not begin at 18, where the text is 'oë '; it begins at 17",
+        ),
+        ([("Zoe", 17)], False, "it is not in the context"),
+        ([("Ada", -31)], False, "does not begin at -31, where the text is ''; it begins at 0"),
+        ([("Zoë", None)], False, "there is no answer_start"),
+        ([], False, "there are no answers"),
     ],
 )
-def test_misplaced(answers, impossible, reason):
+def test_a_misplaced_answer_is_explained(answers, impossible, reason):
     answers = tuple(Answer(*answer) for answer in answers)
-    found = misplaced(Question("q", "Who?", CONTEXT, answers, impossible))
-    assert found is None if reason is None else reason in found
+    explanation = misplaced(Question("q", "Who?", CONTEXT, answers, impossible))
+    assert explanation is None if reason is None else reason in explanation

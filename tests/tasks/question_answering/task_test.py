@@ -31,22 +31,22 @@ SETTINGS = dict(seq_length=24, doc_stride=6, max_query_length=8)
 
 @pytest.fixture(scope="module")
 def learned(files):
-    """Each task with its metrics, after learning with three seeds."""
+    """Both tasks with their metrics after training with three seeds, by version of SQuAD."""
     tasks = {}
     for cls, version, steps in (
         (QuestionAnsweringTask, 1, 350),
         (JointQuestionAnsweringTask, 2, 400),
     ):
-        found = tiny_task.task(cls, files[f"train{version}"], files[f"dev{version}"], **SETTINGS)
-        tasks[version] = found, tiny_task.metrics_of_seeds(found, steps)
+        task = tiny_task.task(cls, files[f"train{version}"], files[f"dev{version}"], **SETTINGS)
+        tasks[version] = task, tiny_task.metrics_of_seeds(task, steps)
     return tasks
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_tiny_model_learns_it_with_every_seed(learned, version):
-    found, metrics = learned[version]
-    examples = found.examples(found.task_config.validation_data)
-    assert len(examples) > 1.2 * metrics[0]["total"]  # several windows for some
+def test_a_tiny_model_learns_answers_with_every_seed(learned, version):
+    task, metrics = learned[version]
+    examples = task.examples(task.task_config.validation_data)
+    assert len(examples) > 1.2 * metrics[0]["total"]  # Some questions have several windows.
     assert min(m["f1"] for m in metrics) > 90
     if version == 2:
         assert min(m["HasAns_f1"] for m in metrics) > 80
@@ -57,9 +57,9 @@ def test_a_tiny_model_learns_it_with_every_seed(learned, version):
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_results_are_files_in_the_official_form(learned, files, tmp_path, version):
-    found, _ = learned[version]
-    names = {path.name for path in found.write_results(tmp_path)}
+def test_results_are_written_in_the_official_format(learned, files, tmp_path, version):
+    task, _ = learned[version]
+    names = {path.name for path in task.write_results(tmp_path)}
     texts = json.loads((tmp_path / "predictions.json").read_text())
     best = json.loads((tmp_path / "nbest_predictions.json").read_text())
     (paragraphs,) = (
@@ -74,11 +74,11 @@ def test_results_are_files_in_the_official_form(learned, files, tmp_path, versio
         for span in best[name]:
             assert context[span["begin"] : span["end"]].strip() == span["text"]
         assert sum(span["probability"] for span in best[name]) == pytest.approx(1.0)
-    # Original substrings, with their case and accents.
-    metrics = found.results.best.metrics
+    # Answers are substrings of the original text, with their case and accents.
+    metrics = task.results.best.metrics
     assert 100 * right / len(texts) == pytest.approx(metrics["exact"])
     assert {"metrics.json", "precision_coverage.png", "predictions.json"} <= names
-    report = found.report({})
+    report = task.report({})
     assert "who" in report and "when" in report and f"{metrics['f1']:.4f}" in report
     if version == 2:
         odds = json.loads((tmp_path / "null_odds.json").read_text())
@@ -88,15 +88,15 @@ def test_results_are_files_in_the_official_form(learned, files, tmp_path, versio
         }
         kept = TaskDescription.from_json_file(tmp_path / "task.json").settings
         assert kept["seq_length"] == 24
-        # Above all odds up to the best threshold, by more than rounding, and below all others.
+        # The saved threshold exceeds the best one by more than rounding and is below higher odds.
         above = min(value for value in odds.values() if value > threshold)
         assert threshold + 1e-6 < kept["null_threshold"] < min(above, threshold + 2e-3)
 
 
 @pytest.mark.parametrize("cls", [QuestionAnsweringTask, JointQuestionAnsweringTask])
-def test_losses(files, cls):
-    found = tiny_task.task(cls, files["train2"], files["dev2"], batch_size=11, **SETTINGS)
-    model, batch, whole = tiny_task.assert_parts_sum_up(found)
+def test_losses_equal_their_formulas(files, cls):
+    task = tiny_task.task(cls, files["train2"], files["dev2"], batch_size=11, **SETTINGS)
+    model, batch, whole = tiny_task.assert_parts_sum_up(task)
     outputs = {name: value.numpy() for name, value in model(batch).items()}
     real = batch["input_mask"].numpy() == 1
     wanted = []
@@ -117,43 +117,43 @@ def test_losses(files, cls):
 
 
 def test_padding_does_not_change_the_loss(files):
-    found = tiny_task.task(QuestionAnsweringTask, files["train1"], **SETTINGS)
-    model = found.build_model()
-    examples = found.examples(found.task_config.train_data)
+    task = tiny_task.task(QuestionAnsweringTask, files["train1"], **SETTINGS)
+    model = task.build_model()
+    examples = task.examples(task.task_config.train_data)
     losses = [
-        found.build_losses(batch, model(batch))
+        task.build_losses(batch, model(batch))
         for batch in (examples.batch(np.arange(6), width) for width in (24, 40))
     ]
     assert float(losses[0]) == pytest.approx(float(losses[1]), rel=1e-5)
 
 
-def test_answers_to_questions_without_labels(learned, tmp_path):
-    found, _ = learned[2]
+def test_questions_without_labels_are_answered(learned, tmp_path):
+    task, _ = learned[2]
     rows = [
         {"id": "a", "question": "Who has the file", "context": "the list with Pythön from this"},
         {"question": "Who has the file", "context": "\u0301 \u0301"},
     ]
     path = tmp_path / "ask.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
-    params = found.task_config.validation_data.replace(input_path=str(path))
-    examples = found.read(params, labelled=False)
+    params = task.task_config.validation_data.replace(input_path=str(path))
+    examples = task.read(params, labelled=False)
     assert "start_positions" not in examples.labels
     batch = {n: tf.constant(v) for n, v in examples.batch(np.arange(2)).items()}
-    model = found.build_model()
-    found.task_config.null_threshold = 1e9
-    outputs = Outputs.gather([{**found.kept(model(batch)), "example": batch["example"]}])
-    first, second = found.answers(examples, outputs)
+    model = task.build_model()
+    task.task_config.null_threshold = 1e9
+    outputs = Outputs.gather([{**task.kept(model(batch)), "example": batch["example"]}])
+    first, second = task.answers(examples, outputs)
     assert (first["id"], second["id"]) == ("a", "2")
     assert first["answer"] == first["n_best"][0]["text"] and first["answer"] in rows[0]["context"]
-    # Nothing of that context is left.
+    # Normalisation removes the whole context.
     assert (second["answer"], second["n_best"]) == ("", [])
-    official = json.loads(found.written([first, second], ".json"))
+    official = json.loads(task.written([first, second], ".json"))
     assert official == {"a": first["answer"], "2": ""}
-    found.task_config.null_threshold = first["null_odds"] - 0.1
-    assert next(found.answers(examples, outputs))["answer"] == ""
+    task.task_config.null_threshold = first["null_odds"] - 0.1
+    assert next(task.answers(examples, outputs))["answer"] == ""
 
 
-def test_questions_that_are_left_out_are_named(tmp_path, capsys):
+def test_skipped_questions_are_reported(tmp_path, capsys):
     path = squad_file.write(tmp_path / "train.json", 4, 1)
     document = json.loads(path.read_text())
     answer = document["data"][0]["paragraphs"][2]["qas"][0]["answers"][0]
@@ -166,10 +166,10 @@ def test_questions_that_are_left_out_are_named(tmp_path, capsys):
     tiny_task.task(QuestionAnsweringTask, path, skip_invalid=True, **SETTINGS)
     text = capsys.readouterr().err
     assert "train.json: 7 questions in " in text
-    assert "1 question(s) left out, as the answer is not where the file says: 2Who" in text
+    assert "1 question(s) skipped because the answer is not at its answer_start: 2Who" in text
 
 
-def test_a_set_to_score_must_have_answers(files, tmp_path):
+def test_evaluation_data_must_have_answers(files, tmp_path):
     document = json.loads(files["dev1"].read_text())
     del document["data"][0]["paragraphs"][5]["qas"][1]["answers"]
     del document["data"][0]["paragraphs"][5]["qas"][1]["is_impossible"]

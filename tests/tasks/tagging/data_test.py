@@ -12,20 +12,20 @@ SENTENCES = [
 LABELS = ("O", "B-ORG", "B-PER")
 
 
-def test_first_tokens_have_the_labels(spm):
+def test_the_first_token_of_a_word_has_its_label(spm):
     examples, cut = encode(SENTENCES, spm, LABELS, seq_length=40)
     batch = examples.batch(np.array([0, 1]))
     for row, sentence in enumerate(SENTENCES):
         pieces = [spm.encode(word) or [spm.unk_id] for word in sentence.words]
         ids, tags = [spm.cls_id], [-1]
-        for found, label in zip(pieces, sentence.labels):
-            ids += found
-            tags += [LABELS.index(label), *[-1] * (len(found) - 1)]
+        for tokens, label in zip(pieces, sentence.labels):
+            ids += tokens
+            tags += [LABELS.index(label), *[-1] * (len(tokens) - 1)]
         length = len(ids) + 1
         assert batch["input_word_ids"][row, :length].tolist() == [*ids, spm.sep_id]
         assert batch["label"][row, :length].tolist() == [*tags, -1]
         assert (batch["label"][row, length:] == -1).all()
-    # The word that vanishes keeps its place.
+    # A word that normalisation removes keeps its place.
     assert spm.encode("\u0301") == [] and (batch["label"][0] >= 0).sum() == 5
 
 
@@ -42,13 +42,13 @@ def test_every_word_of_a_long_sentence_has_a_label(spm):
     assert of_words(names, examples.sources) == dict(enumerate(wanted)) and cut == []
 
 
-def test_a_word_longer_than_a_row_is_cut_and_named(spm):
+def test_a_word_longer_than_a_row_is_cut_and_reported(spm):
     examples, cut = encode([Sentence(("abcdefghijklmnop", "is"))], spm, LABELS, seq_length=6)
     assert cut == ["abcdefghijklmnop"] and "label" not in examples.labels
     assert [len(row.heads) for row in examples.sources] == [1, 1]
 
 
-def test_labels_are_found_and_unseen_ones_named():
+def test_labels_are_collected_and_unknown_labels_are_errors():
     assert labels_of(SENTENCES) == LABELS
     bad = Sentence(("a", "b"), ("O", "B-PRE"), 7, "dev.txt")
     with pytest.raises(
@@ -57,6 +57,6 @@ def test_labels_are_found_and_unseen_ones_named():
         check_labels([*SENTENCES, bad], LABELS)
 
 
-def test_a_row_without_room(spm):
+def test_a_row_without_room_for_a_token_is_an_error(spm):
     with pytest.raises(InputError, match="Received seq_length=2. Set SEQ_LENGTH to 3"):
         encode(SENTENCES, spm, LABELS, seq_length=2)

@@ -1,4 +1,4 @@
-"""Entity scores against a count written from the definition of the CoNLL evaluation."""
+"""Compares entity metrics with a reference that follows the definition of the CoNLL evaluation."""
 
 import random
 
@@ -10,18 +10,18 @@ LABELS = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG"]
 
 
 def entities(sentences):
-    """Every run of words of one type: begins at B, or at an I of another type than before."""
-    found = set()
+    """Returns all entities: runs of words of a type, which begin at B or at an I of a new type."""
+    result = set()
     for number, tags in enumerate(sentences):
         begin, kind = 0, None
         for i, tag in enumerate([*tags, "O"]):
             prefix, _, of = tag.partition("-")
             if kind and (prefix != "I" or of != kind):
-                found.add((number, begin, i, kind))
+                result.add((number, begin, i, kind))
                 kind = None
             if prefix != "O" and kind is None:
                 begin, kind = i, of
-    return found
+    return result
 
 
 @pytest.fixture(params=range(4))
@@ -29,15 +29,15 @@ def tagged(request):
     rng = random.Random(request.param)
     lengths = [rng.randint(1, 9) for _ in range(40)]
     wanted = [rng.choices(LABELS, k=n) for n in lengths]
-    found = [[tag if rng.random() < 0.8 else rng.choice(LABELS) for tag in tags] for tags in wanted]
-    return wanted, found
+    predicted = [[t if rng.random() < 0.8 else rng.choice(LABELS) for t in tags] for tags in wanted]
+    return wanted, predicted
 
 
-def test_scores_of_random_tags(tagged):
-    wanted, found = map(entities, tagged)
-    right = len(wanted & found)
+def test_metrics_of_random_tags_equal_the_reference(tagged):
+    wanted, predicted = map(entities, tagged)
+    right = len(wanted & predicted)
     metrics = tagging_metrics.of_tags(*tagged)
-    precision, recall = right / len(found), right / len(wanted)
+    precision, recall = right / len(predicted), right / len(wanted)
     assert metrics["precision"] == pytest.approx(precision)
     assert metrics["recall"] == pytest.approx(recall)
     assert metrics["f1"] == pytest.approx(2 * precision * recall / (precision + recall))
@@ -53,6 +53,6 @@ def test_tags_without_entities_have_an_accuracy():
     assert (metrics["f1"], metrics["accuracy"], metrics["distinct_answers"]) == (0.0, 1.0, 1.0)
 
 
-def test_confusion_is_drawn(tagged, tmp_path):
+def test_draw_writes_a_png_of_the_confusion_matrix(tagged, tmp_path):
     (path,) = tagging_metrics.draw(*tagged, LABELS, tmp_path)
     assert path.read_bytes()[:4] == b"\x89PNG" and path.name == "confusion.png"

@@ -20,29 +20,29 @@ def learned(tmp_path_factory):
         conll_file.write(root / "train.txt", 200, 1),
         conll_file.write(root / "dev.txt", 50, 2),
     )
-    found = tiny_task.task(TaggingTask, train, dev, seq_length=16)
-    model, metrics = tiny_task.learn(found, 40, learning_rate=5e-3)
-    return found, metrics, tiny_task.save(found, model, root / "model")
+    task = tiny_task.task(TaggingTask, train, dev, seq_length=16)
+    model, metrics = tiny_task.learn(task, 40, learning_rate=5e-3)
+    return task, metrics, tiny_task.save(task, model, root / "model")
 
 
-def test_a_tiny_model_learns_it_with_every_seed(learned):
-    found, metrics, _ = learned
-    examples = found.examples(found.task_config.validation_data)
-    assert len(examples) > 55  # sentences that go on in a second row
+def test_a_tiny_model_learns_tags_with_every_seed(learned):
+    task, metrics, _ = learned
+    examples = task.examples(task.task_config.validation_data)
+    assert len(examples) > 55  # Some sentences continue in a second row.
     assert min(m["f1"] for m in metrics) > 0.9
-    assert found.describe().labels == ("O", "B-ORG", "B-PER", "I-ORG") and found.metric == "f1"
+    assert task.describe().labels == ("O", "B-ORG", "B-PER", "I-ORG") and task.metric == "f1"
 
 
-def test_report_and_plot(learned, tmp_path):
-    found, *_ = learned
-    names = {path.name for path in found.write_results(tmp_path)}
+def test_results_have_a_report_and_a_plot(learned, tmp_path):
+    task, *_ = learned
+    names = {path.name for path in task.write_results(tmp_path)}
     assert names == {"metrics.json", "confusion.png"}
-    assert "ORG" in found.report({}) and "micro avg" in found.report({})
+    assert "ORG" in task.report({}) and "micro avg" in task.report({})
 
 
 def test_a_saved_model_labels_words(learned, tmp_path):
-    found, metrics, folder = learned
-    sentences = conll.read(Path(found.task_config.validation_data.input_path))
+    task, metrics, folder = learned
+    sentences = conll.read(Path(task.task_config.validation_data.input_path))
     path = tmp_path / "words.txt"
     path.write_text("\n\n".join("\n".join(sentence.words) for sentence in sentences))
     answers = list(albert_tf.Predictor(folder)(path, batch_size=7))
@@ -52,76 +52,79 @@ def test_a_saved_model_labels_words(learned, tmp_path):
     assert scores["f1"] == pytest.approx(metrics[-1]["f1"]) and scores["f1"] > 0.9
 
 
-def test_words_of_standard_input(learned, answers_of_stdin):
+def test_words_from_standard_input_are_labelled(learned, answers_of_stdin):
     answers = answers_of_stdin(learned[2], "see\nMouse\n\nhas\n")
     assert [answer["words"] for answer in answers] == [["see", "Mouse"], ["has"]]
     assert answers[0]["labels"] == ["O", "B-PER"]
 
 
-def test_words_in_words_out(learned, tmp_path):
-    found, *_ = learned
+def test_each_word_is_labelled_by_its_first_token(learned, tmp_path):
+    task, *_ = learned
     path = tmp_path / "words.txt"
     words = [("see", "\u0301", "Pythön", "1,000,", *["line"] * 20, "Mouse"), ("has",)]
     path.write_text("\n\n".join("\n".join(sentence) for sentence in words))
-    params = found.task_config.validation_data.replace(input_path=str(path))
-    examples = found.read(params, labelled=False)
+    params = task.task_config.validation_data.replace(input_path=str(path))
+    examples = task.read(params, labelled=False)
     assert len(examples) == 4 and "label" not in examples.labels
-    # Each position says its token's id, modulo the number of labels.
+    # The label at each position is the id of its token modulo the number of labels.
     rows = examples.batch(np.arange(4))["input_word_ids"]
     logits = np.eye(4)[rows % 4]
     outputs = Outputs.gather([{"example": np.arange(4), "logits": logits}])
-    answers = list(found.answers(examples, outputs))
-    labels, spm = found.describe().labels, found.tokenizer
+    answers = list(task.answers(examples, outputs))
+    labels, spm = task.describe().labels, task.tokenizer
     for sentence, answer in zip(words, answers, strict=True):
         assert answer["words"] == list(sentence)
         first = [(spm.encode(word) or [spm.unk_id])[0] for word in sentence]
         assert answer["labels"] == [labels[token % 4] for token in first]
-    path.write_text(found.written(answers, ".txt"))
+    path.write_text(task.written(answers, ".txt"))
     read = [(list(s.words), list(s.labels)) for s in conll.read(path)]
     assert read == [(answer["words"], answer["labels"]) for answer in answers]
 
 
-def test_losses_of_parts_sum_up(learned):
-    found, *_ = learned
-    model, batch, whole = tiny_task.assert_parts_sum_up(found)
+def test_losses_of_micro_batches_sum_to_the_batch_loss(learned):
+    task, *_ = learned
+    model, batch, whole = tiny_task.assert_parts_sum_up(task)
     logits, labels = model(batch).numpy(), batch["label"].numpy()
     losses = [
         np.log(np.exp(logits[row, position]).sum()) - logits[row, position, label]
         for (row, position), label in np.ndenumerate(labels)
         if label >= 0
     ]
-    assert 16 < len(losses) < labels.size - 2 * 16  # neither special tokens nor parts of words
+    assert (
+        16 < len(losses) < labels.size - 2 * 16
+    )  # Special tokens and later tokens of words do not count.
     assert whole == pytest.approx(np.mean(losses), rel=1e-5)
 
 
-def test_a_label_that_training_did_not_see_is_named(learned, tmp_path):
-    found, *_ = learned
+def test_an_error_names_a_label_missing_from_training(learned, tmp_path):
+    task, *_ = learned
     path = tmp_path / "dev.txt"
     path.write_text("see X O\nBo X B-PRE\n")
-    params = found.task_config.validation_data.replace(input_path=str(path))
+    params = task.task_config.validation_data.replace(input_path=str(path))
     with pytest.raises(InputError, match=r"'B-PRE' at '.*dev.txt' line 2. Closest: B-PER"):
-        found.read(params)
+        task.read(params)
 
 
-def test_words_that_are_cut_are_named(learned, tmp_path, capsys):
-    found, *_ = learned
+def test_cut_words_are_reported(learned, tmp_path, capsys):
+    task, *_ = learned
     path = tmp_path / "words.txt"
     path.write_text("qwertyuiopasdfghjklzxcvbnm\n")
-    params = found.task_config.validation_data.replace(input_path=str(path))
-    found.read(params, labelled=False)
+    params = task.task_config.validation_data.replace(input_path=str(path))
+    task.read(params, labelled=False)
     assert "1 word(s) cut to seq_length: qwertyuiopasdfghjklzxcvbnm" in capsys.readouterr().err
 
 
-def test_an_empty_set_is_an_error(learned, tmp_path):
-    found, *_ = learned
+def test_an_empty_file_is_an_error(learned, tmp_path):
+    task, *_ = learned
     (tmp_path / "dev.txt").write_text("-DOCSTART- O\n\n")
-    params = found.task_config.validation_data.replace(input_path=str(tmp_path / "dev.txt"))
+    params = task.task_config.validation_data.replace(input_path=str(tmp_path / "dev.txt"))
     with pytest.raises(InputError, match=r"must have examples. Received none in .*dev.txt"):
-        found.examples(params)
+        task.examples(params)
 
 
-def test_labels_come_from_somewhere():
-    found = tiny_task.task(TaggingTask)
-    with pytest.raises(InputError, match="Received neither. Set TRAIN_DATA"):
-        found.describe()
+def test_labels_without_training_data_must_come_from_weights_or_config():
+    task = tiny_task.task(TaggingTask)
+    message = "Received an empty TRAIN_DATA and weights for no task. Set TRAIN_DATA"
+    with pytest.raises(InputError, match=message):
+        task.describe()
     assert tiny_task.task(TaggingTask, labels=["X", "Y"]).describe().labels == ("X", "Y")
