@@ -1,4 +1,4 @@
-"""The tables of the README hold what the one table of signatures holds."""
+"""The tables in the README agree with the table of signatures in the code."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ README = Path(hub_encoder.__file__).with_name("README.md").read_text(encoding="u
 
 
 def rows(section):
-    """The signature tables of a section as they stand: name, inputs, outputs."""
+    """Returns the signature table of a section, with name, inputs and outputs in each row."""
     text = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
     table = text.split("| signature |")[1].split("\n\n")[0]
     cells = re.findall(r"^\| `(\w+)` \|(.*?)\|(.*?)\|$", table, re.MULTILINE)
@@ -23,7 +23,7 @@ def rows(section):
     ("section", "table"),
     [("Encoder", signatures.ENCODER), ("Preprocessor", signatures.PREPROCESSOR)],
 )
-def test_signatures(section, table):
+def test_the_readme_lists_every_signature(section, table):
     def text(specs):
         return ", ".join(f"`{name}` {spec}" for name, spec in specs.items())
 
@@ -32,6 +32,6 @@ def test_signatures(section, table):
     ]
 
 
-def test_families():
+def test_the_readme_lists_every_family_of_input_names():
     for family in signatures.FAMILIES:
         assert "| " + " | ".join(f"`{name}`" for name in family) + " |" in README
