@@ -81,5 +81,5 @@ def test_a_model_of_other_sizes_is_refused(source):
 
 def test_a_config_of_another_model_is_refused():
     config = AlbertConfig.from_json_file(TESTDATA / "tf1_nofactor" / "albert_config.json")
-    with pytest.raises(InputError, match=r"word_embeddings: \(200, 16\), but the config says"):
+    with pytest.raises(InputError, match=r"word_embeddings: \(200, 16\), but the config requires"):
         load.load(TESTDATA / "tf1_tiny", config)

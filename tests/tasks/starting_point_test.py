@@ -82,5 +82,5 @@ def test_another_vocabulary_is_an_error(tmp_path, source):
 
 
 def test_nothing_there_is_an_error(source):
-    with pytest.raises(InputError, match="must lie in a folder of a known format.*nowhere"):
+    with pytest.raises(InputError, match="A model must be in a known format.*nowhere"):
         starting_point.check_weights("nowhere", source.config, AlbertTokenizer(VOCAB))
