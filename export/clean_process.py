@@ -1,19 +1,19 @@
-"""Runs an artefact as somebody would who has TensorFlow and TF-Hub, but not this package.
+"""Runs an artefact in a process that has TensorFlow and TF-Hub, but not this package.
 
     python clean_process.py ARTEFACT REQUEST.npz ANSWER.npz
 
-A request holds arrays named `TARGET:INPUT`, an answer arrays named `TARGET:OUTPUT`. A target is
-`signatures/NAME`, `call`, or an attribute that can be called, such as `mlm`; what follows a slash
-tells two calls of one apart. Signatures take their inputs by keyword; calls take a dict, or the
-tensor itself where it is the only one and named `texts`. `verify` starts this file as a program of
-its own, and nothing imports it.
+The request contains arrays named `TARGET:INPUT`, the answer arrays named `TARGET:OUTPUT`. A target
+is `signatures/NAME`, `call`, or a callable attribute such as `mlm`. In the last two, a suffix after
+a slash distinguishes several calls. Signatures take their inputs by keyword. Calls take a dict, or
+a plain tensor if the only input is named `texts`. `verify` runs this file as a program; nothing
+imports it.
 """
 
 import sys
 
-# The folder of this file holds modules of the exporter, which a stranger has not.
+# Users of an artefact do not have the exporter's modules, which are in the folder of this file.
 sys.path.pop(0)
-sys.modules["albert_tf"] = None  # Any import of it fails.
+sys.modules["albert_tf"] = None  # Makes any import of albert_tf fail.
 
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
@@ -31,7 +31,7 @@ def run(module, target, inputs):  # noqa: ANN001, ANN201
 
 
 def main(path, request, answer):  # noqa: ANN001, ANN201
-    """Answers a request; see the module docstring."""
+    """Runs all targets of a request and writes the answer."""
     module = hub.load(path)
     targets = {}
     with np.load(request) as arrays:
@@ -48,7 +48,7 @@ def main(path, request, answer):  # noqa: ANN001, ANN201
             for i, tensor in enumerate(values):
                 suffix = f".{i}" if values is value else ""
                 array = np.asarray(tensor.numpy())
-                # Texts come as objects, which a file would hold as pickles.
+                # NumPy would save text of type object as pickles.
                 outputs[f"{target}:{name}{suffix}"] = (
                     array.astype("S") if array.dtype == object else array
                 )

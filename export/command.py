@@ -1,18 +1,19 @@
-"""Write a model or its tokenizer for TF-Hub, for TensorFlow Serving or for LiteRT.
+"""Export a model or its tokenizer to TF-Hub, TensorFlow Serving or LiteRT.
 
     albert-tf export encoder SOURCE DEST         token ids in, vectors out; for hub.KerasLayer
-    albert-tf export preprocessor SOURCE DEST    text in, the inputs of the encoder out
+    albert-tf export preprocessor SOURCE DEST    text in, encoder inputs out
     albert-tf export task SOURCE DEST            text in, answers out; for TensorFlow Serving
-    albert-tf export lite SOURCE DEST            ids in, vectors or classes out; for devices
+    albert-tf export lite SOURCE DEST            token ids in, vectors or classes out; for devices
 
-SOURCE is the folder of a training (albert-tf train --model_dir) or any model that `albert-tf
-convert` reads. DEST is a new or empty folder; that of a task gets a folder for each version, named
-by its number, as TensorFlow Serving wants it, and so does that of an encoder with --version. What
-was written is loaded again in another process, which does not have this package, and compared with
-SOURCE; the folder appears only if they agree. A LiteRT model is compared by its interpreter.
+SOURCE is the folder of a training run (albert-tf train --model_dir) or any model that `albert-tf
+convert` can read. DEST must be a new or empty folder. For a task, and for an encoder with
+--version, DEST contains one numbered folder per version, as TensorFlow Serving requires. Every
+export is loaded in a separate process without this package and compared with SOURCE; DEST is
+created only if the two agree. A LiteRT model is compared in its interpreter instead.
 
-A task is what the model was fine-tuned for: classes or numbers for texts or pairs, labels for
-words, choices. A pretrained model fills each [MASK], or gives embeddings with --pooling.
+The task is the one that the model was fine-tuned for, such as classification, tagging, question
+answering or multiple choice. A pretrained model fills in each [MASK], or computes embeddings with
+--pooling.
 
 examples:
   albert-tf export encoder runs/base hub/encoder
@@ -32,66 +33,83 @@ from albert_tf.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the kinds of artefacts with their flags."""
+    """Adds a subcommand with its flags for each kind of artefact."""
     kinds = parser.add_subparsers(
         dest="kind", metavar="encoder|preprocessor|task|lite", required=True
     )
-    encoder = kinds.add_parser("encoder", help="ids to vectors", inherited_absl_flags=None)
-    text = kinds.add_parser("preprocessor", help="text to ids", inherited_absl_flags=None)
+    encoder = kinds.add_parser("encoder", help="token ids to vectors", inherited_absl_flags=None)
+    text = kinds.add_parser("preprocessor", help="text to token ids", inherited_absl_flags=None)
     task = kinds.add_parser("task", help="text to answers", inherited_absl_flags=None)
-    lite = kinds.add_parser("lite", help="ids to vectors or classes", inherited_absl_flags=None)
+    lite = kinds.add_parser(
+        "lite", help="token ids to vectors or classes", inherited_absl_flags=None
+    )
     for kind in (encoder, text, task, lite):
-        kind.add_argument("source", metavar="SOURCE", help="folder of the model")
-        kind.add_argument("dest", metavar="DEST", help="folder to make")
+        kind.add_argument("source", metavar="SOURCE", help="the model to export")
+        kind.add_argument("dest", metavar="DEST", help="folder to create")
     for kind in (encoder, text, task):
         kind.add_argument(
             "--no_check",
             action="store_true",
-            help="do not reload and compare, which takes as long as importing TensorFlow",
+            help="skip the comparison in a separate process, which has to import TensorFlow again",
         )
     encoder.add_argument(
-        "--vocab", help="SentencePiece model, or a folder with one, where SOURCE holds none"
+        "--vocab",
+        help="SentencePiece model, or a folder with one; default: the model in SOURCE",
     )
     encoder.add_argument(
         "--keep_padding",
         action="store_true",
-        help="signatures compute padding too; by default they leave it out, give zeros there, and "
-        "cost what the real tokens cost",
+        help="also compute outputs for padding in signatures; by default, padding is skipped and "
+        "its outputs are zero, so latency depends on real tokens only",
     )
     encoder.add_argument(
         "--version",
-        help="for TensorFlow Serving: make DEST/VERSION, a whole number or next; default: DEST",
+        help='a whole number or "next": create DEST/VERSION for TensorFlow Serving; default: '
+        "create DEST itself",
     )
     text.add_argument(
-        "--seq_length", type=int, default=128, help="default length of the inputs (%(default)s)"
+        "--seq_length", type=int, default=128, help="sequence length of the outputs (%(default)s)"
     )
     task.add_argument(
-        "--version", default="next", help="a whole number; default: one more than DEST holds"
+        "--version",
+        default="next",
+        help="a whole number; default: one more than the highest version in DEST",
     )
     task.add_argument(
-        "--pooling", default="", help="embeddings instead of the head's task: mean, pooled or cls"
+        "--pooling",
+        default="",
+        help="export embeddings instead of the model's task: mean, pooled or cls",
     )
-    task.add_argument("--pairs", action="store_true", help="a classifier reads two texts")
     task.add_argument(
-        "--seq_length", type=int, default=0, help="longest row; default: as in training"
+        "--pairs", action="store_true", help="let a classifier take two texts instead of one"
     )
-    task.add_argument("--top_k", type=int, help="fillings of each mask; default: 5")
+    task.add_argument(
+        "--seq_length",
+        type=int,
+        default=0,
+        help="maximum sequence length in tokens; default: as in training",
+    )
+    task.add_argument("--top_k", type=int, help="number of candidates for each mask; default: 5")
     lite.add_argument(
         "--precision",
         default="float32",
-        help="of the weights: float32, float16 (half the file) or int8 (a quarter, and faster on "
-        "CPUs); what it costs is measured and printed (%(default)s)",
+        help="precision of the weights: float32, float16 (half the file size) or int8 (a quarter "
+        "of it, and faster on CPUs); the loss of accuracy is measured and printed (%(default)s)",
     )
     lite.add_argument(
-        "--seq_length", type=int, help="one fixed length; default: the program chooses it"
+        "--seq_length",
+        type=int,
+        help="fixed sequence length; default: any length, set by the application",
     )
     lite.add_argument(
-        "--text", action="store_true", help="refused, with the reason: LiteRT takes ids, not text"
+        "--text",
+        action="store_true",
+        help="not supported: LiteRT takes token ids, not text; the error explains why",
     )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Writes the artefact and prints where it is."""
+    """Writes the artefact and prints its path."""
     check = args.kind != "lite" and not args.no_check
     if args.kind == "lite":
         from . import lite_model

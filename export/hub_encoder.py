@@ -1,4 +1,4 @@
-"""The hub encoder: reads a model of any known format, writes the SavedModel, verifies it."""
+"""Exports an encoder for TF-Hub: reads a model of any format, writes a SavedModel, verifies it."""
 
 from __future__ import annotations
 
@@ -38,32 +38,32 @@ def export(
     remove_padding: bool = True,
     version: str | None = None,
 ) -> Path:
-    """Writes the encoder of `source`, with the heads that it has, as a TF-Hub SavedModel.
+    """Writes the encoder of `source`, with its heads, as a TF-Hub SavedModel.
 
     Args:
-      source: what `albert_tf.formats.load.load` reads, such as the folder of a training.
-      dest: the folder to make; new, or empty.
-      vocab: a SentencePiece model or a folder with one, in place of the one that lies in `source`.
-      check: whether to reload the artefact in another process and compare it with the source.
-      remove_padding: whether signatures leave padding out (`HubEncoder`).
-      version: for TensorFlow Serving, which reads NAME/VERSION: the folder of this version in
-        `dest` is made instead (`writer.version_folder`).
+      source: anything that `albert_tf.formats.load.load` accepts, such as a training folder.
+      dest: the folder to create; it must be new or empty.
+      vocab: a SentencePiece model or a folder with one, used instead of the one in `source`.
+      check: whether to load the artefact in a separate process and compare it with the source.
+      remove_padding: whether signatures skip padding (see `HubEncoder`).
+      version: a version for TensorFlow Serving, which expects NAME/VERSION. If given, the folder
+        of this version is created in `dest` (see `writer.version_folder`).
 
     Returns:
-      The folder that was made.
+      The folder that was created.
 
     Raises:
-      InputError: `dest` holds something, `version` is no number, `source` is no model, or has no
-        SentencePiece model or one with more pieces than the model has ids; before anything is
-        written.
-      VerificationError: the artefact does not give the numbers of its source.
+      InputError: `dest` is not empty, `version` is invalid, `source` is not a model or has no
+        SentencePiece model, or the SentencePiece model has more pieces than the model has ids.
+        Raised before anything is written.
+      VerificationError: the outputs of the artefact differ from those of its source.
     """
     dest = check_new_directory(
         dest if version is None else writer.version_folder(dest, version), writer.WHAT
     )
-    found = load.load(source)
-    tokenizer = _tokenizer(found, vocab)
-    return write(_model(found), found.config, tokenizer, dest, check, remove_padding)
+    loaded = load.load(source)
+    tokenizer = _tokenizer(loaded, vocab)
+    return write(_model(loaded), loaded.config, tokenizer, dest, check, remove_padding)
 
 
 def write(
@@ -74,19 +74,19 @@ def write(
     check: bool = True,
     remove_padding: bool = True,
 ) -> Path:
-    """Writes a model that is in memory; see `export`.
+    """Writes a model that is already in memory; see `export`.
 
     Args:
       model: the encoder and the heads to export.
-      config: of the model.
-      tokenizer: whose model file and settings travel with the artefact.
-      dest: the folder to make; new, or empty.
+      config: the config of the model.
+      tokenizer: the tokenizer whose model file and settings are stored in the artefact.
+      dest: the folder to create; it must be new or empty.
       check: as in `export`.
       remove_padding: as in `export`.
 
     Raises:
-      InputError: `dest` holds something, or the vocabulary does not fit the model.
-      VerificationError: as `export`.
+      InputError: `dest` is not empty, or the vocabulary does not match the model.
+      VerificationError: as in `export`.
     """
     check_new_directory(dest, writer.WHAT)
     _check_vocabulary(tokenizer, config)
@@ -107,29 +107,29 @@ def write(
         )
 
 
-def _model(found: Source) -> SharedModel:
-    """Returns the encoder and those heads whose weights are all there."""
-    pretrainer = AlbertPretrainer(found.config, name="pretrainer")
-    for head in set(names.HEADS) - set(found.heads):
-        # Random weights must not be exported, and `assign` refuses variables that it cannot set.
+def _model(source: Source) -> SharedModel:
+    """Returns the encoder and the heads whose weights are complete."""
+    pretrainer = AlbertPretrainer(source.config, name="pretrainer")
+    for head in set(names.HEADS) - set(source.heads):
+        # Random weights must not be exported, and `assign` rejects variables without weights.
         delattr(pretrainer, head)
-        logging.warning("'%s' has no weights of %s; it is left out.", found.path, head)
-    pretrained.assign(pretrainer, found)
+        logging.warning("'%s' has no weights for %s; exporting without it.", source.path, head)
+    pretrained.assign(pretrainer, source)
     return SharedModel(
         pretrainer.encoder, *(getattr(pretrainer, head, None) for head in names.HEADS)
     )
 
 
-def _tokenizer(found: Source, vocab: str | os.PathLike | None) -> AlbertTokenizer:
+def _tokenizer(source: Source, vocab: str | os.PathLike | None) -> AlbertTokenizer:
     if vocab is not None:
         return AlbertTokenizer.from_pretrained(vocab)
-    if found.model_file is None:
+    if source.model_file is None:
         raise InputError(
-            "A hub encoder must carry its SentencePiece model. Received "
-            f"'{found.path}', which holds none. Name it by --vocab."
+            "A hub encoder must include its SentencePiece model. Received "
+            f"'{source.path}', which has none. Pass it with --vocab."
         )
-    settings = found.preprocessing.to_dict() if found.preprocessing else {}
-    return AlbertTokenizer(found.model_file, **settings)
+    settings = source.preprocessing.to_dict() if source.preprocessing else {}
+    return AlbertTokenizer(source.model_file, **settings)
 
 
 def _check_vocabulary(tokenizer: AlbertTokenizer, config: AlbertConfig) -> None:
@@ -137,7 +137,7 @@ def _check_vocabulary(tokenizer: AlbertTokenizer, config: AlbertConfig) -> None:
         raise InputError(
             "A SentencePiece model must not have more pieces than the model has ids. Received "
             f"'{tokenizer.model_file}' with {tokenizer.vocab_size} pieces for a model with "
-            f"vocab_size={config.vocab_size}. Name the one that the model was trained with."
+            f"vocab_size={config.vocab_size}. Pass the one that the model was trained with."
         )
 
 
@@ -157,12 +157,12 @@ def _size(variables: Iterable[tf.Variable]) -> int:
 
 
 def cases(model: SharedModel, config: AlbertConfig, remove_padding: bool) -> Iterator[Case]:
-    """Yields calls of every kind with what the Keras layers, run eagerly, give for them.
+    """Yields calls of every kind with the expected outputs, computed eagerly by the Keras layers.
 
     Args:
       model: the source.
-      config: its sizes.
-      remove_padding: whether signatures give zeros at padding.
+      config: the config of the source.
+      remove_padding: whether signatures return zeros for padding.
     """
     rng = np.random.default_rng(0)
     rows, length, masked = 3, min(11, config.max_position_embeddings), 2

@@ -1,7 +1,7 @@
-"""LiteRT models for devices and CPUs: reads a model, writes model.tflite, compares the two.
+"""Exports LiteRT models for devices and CPUs: reads a model, writes model.tflite, compares the two.
 
-Only built-in operations of LiteRT are used, so text stays outside (`NO_TEXT`). The vocabulary lies
-beside the file.
+The model uses only built-in LiteRT operations, so it takes token ids rather than text (see
+`NO_TEXT`). The vocabulary is written to the same folder.
 """
 
 from __future__ import annotations
@@ -31,29 +31,30 @@ from .verify import TOLERANCE, VerificationError
 
 KIND = "lite"
 NAME = "model.tflite"
-# float16 halves the file, int8 quarters it; what that costs is measured and reported. int8 is
-# dynamic range: weights by channel, activations row by row as they come. Ranges of activations that
-# are fixed beforehand drift several times as far and are slower too (benchmarks/quantisation.py):
-# no option.
+# float16 halves the file size and int8 quarters it; the resulting error is measured and reported.
+# int8 means dynamic-range quantisation: weights per channel, activations per row at run time.
+# Static quantisation of activations is not offered, because its error is several times as large
+# and it is slower as well (benchmarks/quantisation.py).
 PRECISIONS = ("float32", "float16", "int8")
 NO_TEXT = (
-    "A LiteRT model must run on built-in operations, which Python's interpreters have and no "
-    "others. Received --text. SentencePiece inside a graph is an operation of tf.text "
-    "(FastSentencepieceTokenize), and its rules are string operations of TensorFlow (select ops). "
-    "Such a file converts, but the interpreters of tensorflow 2.20 and ai-edge-litert answer "
+    "A LiteRT model can use only built-in operations, because the Python interpreters support no "
+    "others. Received --text. Tokenizing in the graph requires a tf.text operation "
+    "(FastSentencepieceTokenize) and TensorFlow string operations (select ops). A model with them "
+    "can be converted, but the interpreters of tensorflow 2.20 and ai-edge-litert reject it with "
     '"Select TensorFlow op(s), included in the given model, is(are) not supported by this '
-    'interpreter", as their wheels lack the Flex delegate; nothing could be compared. Leave --text '
-    "out, and tokenize in the program by the vocabulary that lies in DEST; or use `albert-tf "
+    'interpreter", because their wheels lack the Flex delegate, so it could not be verified. '
+    "Remove --text and tokenize in the application with the vocabulary in DEST, or use `albert-tf "
     "export task`, which takes text."
 )
 
 
 class Drift(NamedTuple):
-    """How far outputs are from those of the source, over all outputs.
+    """The difference between the outputs of a model and those of its source.
 
     Attributes:
-      largest: absolute difference.
-      relative: norm of the differences of an output over the norm of that output, the largest.
+      largest: the largest absolute difference in any output.
+      relative: the largest relative difference of an output, which is the norm of the difference
+        divided by the norm of the expected output.
     """
 
     largest: float
@@ -61,13 +62,13 @@ class Drift(NamedTuple):
 
 
 class LiteSource(NamedTuple):
-    """What is exported.
+    """The model to export.
 
     Attributes:
-      model: the Keras model, whose variables are frozen into the file.
-      call: takes ids, mask and types, int32 [1, S] each, and gives outputs by name.
-      config: of the encoder.
-      labels: names of a classifier's outputs.
+      model: the Keras model, whose variables become constants in the file.
+      call: takes ids, mask and type ids, int32 [1, S] each, and returns outputs by name.
+      config: the config of the encoder.
+      labels: the labels of a classifier.
     """
 
     model: Any
@@ -77,7 +78,7 @@ class LiteSource(NamedTuple):
 
 
 def of_model(loaded: Source) -> LiteSource:
-    """Returns the classifier of a model where it has one, else its encoder."""
+    """Returns the classifier of a model if it has one, otherwise its encoder."""
     task = loaded.task.task if loaded.task else None
     if task not in ("classification", "regression"):
         return of_encoder(AlbertEncoder.from_pretrained(loaded.path), loaded.config)
@@ -91,7 +92,7 @@ def of_model(loaded: Source) -> LiteSource:
 
 
 def of_encoder(encoder: AlbertEncoder, config: AlbertConfig) -> LiteSource:
-    """Returns an encoder that is in memory."""
+    """Returns a `LiteSource` for an encoder that is already in memory."""
 
     def encode(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = encoder(list(inputs))
@@ -106,37 +107,39 @@ def export(
     precision: str = "float32",
     seq_length: int | None = None,
 ) -> Path:
-    """Writes the encoder of `source`, or its classifier where it has one, for LiteRT.
+    """Writes the classifier of `source` if it has one, otherwise its encoder, for LiteRT.
 
-    Inputs are `input_word_ids`, `input_mask` and `input_type_ids`, int32 [1, S]; outputs are
-    `pooled_output` [1, H] and `sequence_output` [1, S, H], or `logits` and `probabilities` [1, C].
+    The inputs are `input_word_ids`, `input_mask` and `input_type_ids`, int32 [1, S]. The outputs
+    are `pooled_output` [1, H] and `sequence_output` [1, S, H] for an encoder, or `logits` and
+    `probabilities` [1, C] for a classifier.
 
     Args:
-      source: any model that `albert_tf.formats.load.load` reads.
-      dest: the folder to make; new, or empty.
-      precision: of the weights: "float32", "float16", or "int8", where XNNPACK multiplies int8 by
-        int8, each row of activations quantised as it comes (dynamic range).
-      seq_length: S, fixed; None lets the program choose it (`resize_tensor_input`).
+      source: any model that `albert_tf.formats.load.load` accepts.
+      dest: the folder to create; it must be new or empty.
+      precision: the precision of the weights: "float32", "float16" or "int8". With "int8", XNNPACK
+        multiplies int8 by int8 and quantises each row of activations at run time (dynamic range).
+      seq_length: a fixed S; None lets the application set it (`resize_tensor_input`).
 
     Returns:
       `dest`.
 
     Raises:
-      InputError: `dest` holds something, `source` cannot be read, or an argument breaks a rule;
+      InputError: `dest` is not empty, `source` cannot be read, or an argument is invalid. Raised
         before anything is written.
-      VerificationError: the file gives NaN or, in float32, not the numbers of its source.
+      VerificationError: an output is NaN or, in float32, differs from that of the source.
     """
     check_new_directory(dest, writer.WHAT)
     if precision not in PRECISIONS:
         raise InputError(
-            f"A precision must be known. Received {precision!r}. {closest(precision, PRECISIONS)}"
+            f"--precision must be one of {PRECISIONS}. Received {precision!r}. "
+            f"{closest(precision, PRECISIONS)}"
         )
     loaded = load.load(source)
     longest = loaded.config.max_position_embeddings
     if seq_length is not None and not 3 <= seq_length <= longest:
         raise InputError(
-            "The length must have room for a text and not exceed the position table, 3 to "
-            f"{longest} here. Received --seq_length {seq_length}."
+            "The sequence length must leave room for text and fit the position table, so it must "
+            f"be between 3 and {longest}. Received --seq_length {seq_length}."
         )
     tokenizer = starting_point.tokenizer_of(loaded)
     drift = write(of_model(loaded), tokenizer, dest, precision, seq_length)
@@ -154,7 +157,7 @@ def write(
     precision: str = "float32",
     seq_length: int | None = None,
 ) -> Drift:
-    """Writes a model that is in memory, and returns its drift; see `export`."""
+    """Writes a model that is already in memory and returns its drift; see `export`."""
     with new_directory(dest, writer.WHAT) as folder:
         (folder / NAME).write_bytes(_convert(source, precision, seq_length))
         drift = _compare(folder / NAME, source, precision, seq_length)
@@ -173,7 +176,7 @@ def write(
 
 
 def converter(source: LiteSource, seq_length: int | None) -> tf.lite.TFLiteConverter:
-    """Returns a converter of a model to float32."""
+    """Returns a converter for a model, set to float32."""
     specs = [tf.TensorSpec([1, seq_length], IDS.dtype, name=name) for name in TEXT_ENCODER[:3]]
     function = tf.function(source.call, input_signature=specs, autograph=False)
     module = tf.Module()
@@ -203,19 +206,20 @@ def _compare(path: Path, source: LiteSource, precision: str, seq_length: int | N
         inputs = dict(zip(TEXT_ENCODER, (ids, mask, np.zeros_like(ids))))
         expected = source.call(*map(tf.constant, inputs.values()))
         for name, value in run(**inputs).items():
-            found = drift_of(value, expected[name].numpy())
-            # Negated, so that NaN fails.
-            if not found.largest <= (TOLERANCE if precision == "float32" else np.inf):
+            current = drift_of(value, expected[name].numpy())
+            # Comparisons with NaN are false, so this form of the condition also rejects NaN.
+            if not current.largest <= (TOLERANCE if precision == "float32" else np.inf):
                 raise VerificationError(
-                    f"A LiteRT model must give the numbers of its source to {TOLERANCE:.0e}. "
-                    f"Received {name!r}, off by {found.largest:.1e} at length {length}."
+                    "Outputs of a LiteRT model must not differ from its source by more than "
+                    f"{TOLERANCE:.0e}. Received {name!r} with a difference of "
+                    f"{current.largest:.1e} at sequence length {length}."
                 )
-            drift = Drift(*map(max, drift, found))
+            drift = Drift(*map(max, drift, current))
     return drift
 
 
-def drift_of(found: np.ndarray, expected: np.ndarray) -> Drift:
+def drift_of(received: np.ndarray, expected: np.ndarray) -> Drift:
     """Returns the drift of one output."""
-    difference = found - expected
+    difference = received - expected
     relative = np.linalg.norm(difference) / np.linalg.norm(expected)
     return Drift(float(np.max(np.abs(difference))), float(relative))

@@ -1,4 +1,4 @@
-"""manifest.json: what an artefact is, what it was made with, what it needs, and its checksums."""
+"""manifest.json: the description, versions, requirements and checksums of an artefact."""
 
 from __future__ import annotations
 
@@ -15,15 +15,19 @@ from tensorflow.core.protobuf import saved_model_pb2
 from albert_tf.version import __version__
 
 NAME = "manifest.json"
-_CHUNK = 1 << 20  # Weights are read in parts: the largest model's file has 0.9 GB.
+_CHUNK = 1 << 20  # Files are read in chunks, because the weights can be as large as 0.9 GB.
 
 
 def write(folder: Path, description: Mapping[str, Any]) -> None:
     """Writes the manifest of a finished artefact into its folder.
 
-    Keys besides those of `description`: `albert_tf` and `tensorflow`, versions; `signatures`,
-    names, types and shapes (-1: any) as the artefact has them; `ops`, all that its graphs use;
-    `custom_ops`, those of them that TensorFlow alone lacks; `files`, SHA-256 by path.
+    In addition to `description`, the manifest has these keys:
+
+    - `albert_tf`, `tensorflow`: the versions;
+    - `signatures`: their names, types and shapes (-1 is any size), as stored in the artefact;
+    - `ops`: all ops in its graphs;
+    - `custom_ops`: the ops that are not part of TensorFlow itself;
+    - `files`: the SHA-256 of each file, by path.
     """
     graph = _meta_graph(folder)
     ops = _ops(graph.graph_def)
@@ -39,7 +43,7 @@ def write(folder: Path, description: Mapping[str, Any]) -> None:
 
 
 def write_files(folder: Path, description: Mapping[str, Any]) -> None:
-    """Writes the manifest of a folder that is no SavedModel: description, versions, checksums."""
+    """Writes the manifest of any folder: the description, versions and checksums."""
     versions = {"albert_tf": __version__, "tensorflow": tf.__version__}
     values = {**description, **versions, "files": checksums(folder)}
     (folder / NAME).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
@@ -51,7 +55,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    """Returns the SHA-256 of every file of an artefact but the manifest, by path in the folder."""
+    """Returns the SHA-256 of every file except the manifest, by path relative to the folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): _sha256(path) for path in files if path.name != NAME
@@ -73,8 +77,7 @@ def _meta_graph(folder: Path) -> Any:
 
 
 def _ops(graph: Any) -> list[str]:
-    # Not the list in the artefact's own description, which knows nothing of what is only reached
-    # through a method of the module.
+    # The list in the SavedModel's own metadata omits ops that only a method of the module uses.
     nodes = itertools.chain(graph.node, *(f.node_def for f in graph.library.function))
     functions = {function.signature.name for function in graph.library.function}
     return sorted({node.op for node in nodes} - functions)
@@ -84,7 +87,7 @@ def _signatures(graph: Any) -> dict[str, dict[str, dict[str, Any]]]:
     return {
         name: {"inputs": _tensors(signature.inputs), "outputs": _tensors(signature.outputs)}
         for name, signature in sorted(graph.signature_def.items())
-        # TensorFlow's own, for what runs when a model is loaded.
+        # Skip the internal signature that TensorFlow runs when it loads a model.
         if not name.startswith("__")
     }
 

@@ -1,4 +1,4 @@
-"""README.md of an artefact: what it is and how to use it, for people who only have the folder."""
+"""The README.md of an artefact, which explains what it is and how to use it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ NAME = "README.md"
 _ENCODER = string.Template("""\
 # ALBERT encoder
 
-A TF-Hub SavedModel for TensorFlow 2, written by albert_tf $version. It needs `tensorflow` and
-`tensorflow_hub` and no other package.
+A TF-Hub SavedModel for TensorFlow 2, written by albert_tf $version. It requires only `tensorflow`
+and `tensorflow_hub`.
 
 | | |
 |---|---|
-| layers, groups of weights | $num_hidden_layers, $num_hidden_groups |
+| layers, parameter groups | $num_hidden_layers, $num_hidden_groups |
 | hidden size, attention heads | $hidden_size, $num_attention_heads |
 | embedding size | $embedding_size |
-| vocabulary | $vocab_size |
-| longest sequence | $max_position_embeddings |
+| vocabulary size | $vocab_size |
+| maximum sequence length | $max_position_embeddings |
 | parameters | $parameters |
-| text before SentencePiece | $preprocessing |
+| text normalisation | $preprocessing |
 
 ```python
 import tensorflow as tf
@@ -44,23 +44,23 @@ outputs["pooled_output"]  # float32 [batch, $hidden_size]
 outputs["sequence_output"]  # float32 [batch, length, $hidden_size]
 ```
 
-Build Keras models around it with `tf_keras`, Keras 2. Ids are those of the SentencePiece model in
-`assets/`; the preprocessor that belongs to this encoder makes them from text. Signatures:
-$signatures, with the names of the TF1-Hub modules of ALBERT. `manifest.json` has their types and
-shapes, the whole config, versions, ops and checksums.
+To use it in a Keras model, build the model with `tf_keras` (Keras 2). Token ids are those of the
+SentencePiece model in `assets/`; the preprocessor exported from the same model computes them from
+text. The signatures are $signatures, named as in ALBERT's TF1-Hub modules. `manifest.json` lists
+their types and shapes, the full config, versions, ops and checksums.
 """)
 
 _PREPROCESSOR = string.Template("""\
 # ALBERT text preprocessor
 
-A TF-Hub SavedModel for TensorFlow 2, written by albert_tf $version. It needs `tensorflow` and
-`tensorflow_text`, whose ops it uses: import it before loading.
+A TF-Hub SavedModel for TensorFlow 2, written by albert_tf $version. It requires `tensorflow` and
+`tensorflow_text`. Import `tensorflow_text` before loading the model, which uses its ops.
 
 | | |
 |---|---|
-| vocabulary | $vocab_size |
-| length of the inputs | $seq_length |
-| text before SentencePiece | $preprocessing |
+| vocabulary size | $vocab_size |
+| sequence length | $seq_length |
+| text normalisation | $preprocessing |
 
 ```python
 import tensorflow as tf
@@ -72,20 +72,21 @@ tokens = preprocess.tokenize(tf.constant(["one text", "another"]))  # int32 [2, 
 longer = preprocess.bert_pack_inputs([tokens], seq_length=tf.constant(64))
 ```
 
-Use it in `tf.data` before the encoder that was exported with the same SentencePiece model.
+Use it in a `tf.data` pipeline, in front of an encoder exported with the same SentencePiece model.
 """)
 
 _TASK = string.Template("""\
 # ALBERT: $task
 
-A model for TensorFlow Serving, written by albert_tf $version: raw text in, answers out. The server
-has all ops that it needs; a Python program that loads it needs `tensorflow` and `tensorflow_text`.
+A model for TensorFlow Serving that takes raw text and returns answers, written by albert_tf
+$version. The standard server has all the ops that it uses. A Python program that loads it requires
+`tensorflow` and `tensorflow_text`.
 
 | | |
 |---|---|
 | labels | $labels |
-| longest row | $seq_length tokens |
-| text before SentencePiece | $preprocessing |
+| maximum sequence length | $seq_length tokens |
+| text normalisation | $preprocessing |
 
 ```python
 import tensorflow as tf
@@ -101,14 +102,15 @@ answers = model.signatures["serving_default"](
 |---|---|---|
 $signatures
 
-Letters: B batch, S sequence, C classes or choices, P masks, K fillings of each, W words, H hidden
-size. `lengths` tells how many entries of a row are real. Requests to warm up with lie in
-`assets.extra/`, labels in `assets/labels.txt`.
+Shapes: B is the batch size, S the sequence length, C the number of classes or choices, P of masks,
+K of candidates for each mask, W of words, and H the hidden size. `lengths` is the number of valid
+entries in each row; the rest is padding. `assets.extra/` contains warmup requests for the server,
+`assets/labels.txt` the labels.
 """)
 
 
 def encoder(description: Mapping[str, Any], signatures: Mapping[str, Any]) -> str:
-    """Returns the card of a hub encoder, from what its manifest tells."""
+    """Returns the card of a hub encoder, given its manifest and signatures."""
     parts = description["parameters"].items()
     return _ENCODER.substitute(
         description["config"],
@@ -120,7 +122,7 @@ def encoder(description: Mapping[str, Any], signatures: Mapping[str, Any]) -> st
 
 
 def preprocessor(description: Mapping[str, Any]) -> str:
-    """Returns the card of a preprocessor, from what its manifest tells."""
+    """Returns the card of a preprocessor, given its manifest."""
     return _PREPROCESSOR.substitute(
         vocab_size=description["vocab_size"],
         seq_length=description["seq_length"],
@@ -130,7 +132,7 @@ def preprocessor(description: Mapping[str, Any]) -> str:
 
 
 def task(description: Mapping[str, Any], table: Mapping[str, Signature]) -> str:
-    """Returns the card of a task model, from its manifest and the table of its signatures."""
+    """Returns the card of a task model, given its manifest and the table of its signatures."""
     texts = table["serving_default"].inputs.items()
     values = {1: '["one text"]', 2: '[["one text", "another"]]'}
     return _TASK.substitute(
@@ -141,8 +143,8 @@ def task(description: Mapping[str, Any], table: Mapping[str, Signature]) -> str:
         preprocessing=_preprocessing(description),
         call="\n    ".join(f"{n}=tf.constant({values[len(s.axes)]})," for n, s in texts),
         signatures="\n".join(
-            f"| `{name}` | {_tensors(found.inputs)} | {_tensors(found.outputs)} |"
-            for name, found in table.items()
+            f"| `{name}` | {_tensors(signature.inputs)} | {_tensors(signature.outputs)} |"
+            for name, signature in table.items()
         ),
     )
 
@@ -153,6 +155,6 @@ def _tensors(specs: Mapping[str, Spec]) -> str:
 
 def _preprocessing(description: Mapping[str, Any]) -> str:
     settings = description["preprocessing"]
-    case = "lowered" if settings["lower_case"] else "case kept"
-    accents = "accents kept" if settings["keep_accents"] else "accents dropped"
+    case = "lower-cased" if settings["lower_case"] else "case kept"
+    accents = "accents kept" if settings["keep_accents"] else "accents removed"
     return f'{case}, {accents}, rules "{settings["rules"]}"'

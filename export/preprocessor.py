@@ -1,4 +1,4 @@
-"""The preprocessor: reads a SentencePiece model, writes the SavedModel, verifies it."""
+"""Exports a preprocessor: reads a SentencePiece model, writes a SavedModel, verifies it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from . import model_card, writer
 from .verify import Case, verify
 
 KIND = "preprocessor"
-# What the rules of the text treat in ways of their own, see the tests of the tokenizer.
+# Texts for which the normalisation and tokenization rules matter; see the tests of the tokenizer.
 TEXTS = (
     "Hello, world!",
     "",
@@ -33,19 +33,19 @@ def export(
     """Writes the tokenizer of `source` as a TF-Hub text preprocessor.
 
     Args:
-      source: a folder with one SentencePiece model, such as that of a training, or the model.
-      dest: the folder to make; new, or empty.
-      seq_length: default length of the packed inputs; 128 as in the released preprocessors.
-      check: whether to reload the artefact in another process and compare it with the tokenizer
-        in Python.
+      source: a SentencePiece model, or a folder with one, such as a training folder.
+      dest: the folder to create; it must be new or empty.
+      seq_length: the default length of packed inputs; 128, as in the released preprocessors.
+      check: whether to load the artefact in a separate process and compare it with the Python
+        tokenizer.
 
     Returns:
       `dest`.
 
     Raises:
-      InputError: `dest` holds something, `source` has no SentencePiece model, or `seq_length` is
-        too short; before anything is written.
-      VerificationError: the artefact does not give the ids of the tokenizer.
+      InputError: `dest` is not empty, `source` has no SentencePiece model, or `seq_length` is too
+        short. Raised before anything is written.
+      VerificationError: the ids of the artefact differ from those of the tokenizer.
     """
     check_new_directory(dest, writer.WHAT)
     tokenizer = AlbertTokenizer.from_pretrained(source)
@@ -67,7 +67,7 @@ def export(
 
 
 def cases(tokenizer: AlbertTokenizer, seq_length: int) -> Iterator[Case]:
-    """Yields the calls with what the tokenizer in Python gives for them."""
+    """Yields calls with the expected outputs, computed by the Python tokenizer."""
     texts = {"texts": np.array(TEXTS)}
     expected = tokenizer(list(TEXTS), max_length=seq_length, padding="max_length")
     yield Case("call", texts, expected)

@@ -1,4 +1,4 @@
-"""A task model: reads a fine-tuned or pretrained model, writes it with its tokenizer, verifies."""
+"""Exports a task model: writes a fine-tuned or pretrained model with its tokenizer, verifies it."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ KIND = "task_model"
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How a task model reads and answers.
+    """Settings of an exported task model.
 
     Attributes:
-      pooling: makes embeddings in this way (`ServedEmbedding`) with the encoder, whatever head
-        there is; "" for the task of the head.
-      seq_length: the longest row; 0 for that of the training, at most 512.
-      pairs: whether a classifier reads two texts where its training does not say so, as that of
-        transformers does not.
-      top_k: fillings of each mask; None for 5.
+      pooling: how to compute embeddings (see `ServedEmbedding`), which are exported instead of the
+        model's own task; "" exports the model's task.
+      seq_length: the maximum sequence length; 0 for the length used in training, at most 512.
+      pairs: whether a classifier takes two texts, if its training settings do not say so. Models
+        of transformers never do.
+      top_k: the number of candidates for each mask; None for 5.
     """
 
     pooling: str = ""
@@ -51,7 +51,7 @@ class Settings:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options of single tasks that were given."""
+        """The given options that apply only to some tasks."""
         return {name: getattr(self, name) for name in ("pairs", "top_k") if getattr(self, name)}
 
 
@@ -60,14 +60,14 @@ DEFAULTS = Settings()
 
 @dataclasses.dataclass(frozen=True)
 class TaskSource:
-    """What is exported.
+    """The task to export.
 
     Attributes:
-      task: the model and how it is served.
-      tokenizer: whose model file travels with it.
-      config: of the encoder.
-      labels: names of the outputs, if they have some.
-      predictor: what `albert-tf predict` answers with; None for embeddings.
+      task: the served task, which contains the model.
+      tokenizer: the tokenizer whose model file is stored in the artefact.
+      config: the config of the encoder.
+      labels: the labels of the task, if it has any.
+      predictor: the predictor that `albert-tf predict` uses; None for embeddings.
     """
 
     task: ServedTask
@@ -77,7 +77,7 @@ class TaskSource:
     predictor: Predictor | None = None
 
     def cases(self) -> Iterator[Case]:
-        """Yields calls of all signatures, with what the artefact must answer."""
+        """Yields calls of all signatures with their expected outputs."""
         config = self.predictor.task.task_config if self.predictor else None
         inputs, expected = self.task.expected(self._answers, config)
         yield Case("signatures/serving_default", inputs, expected)
@@ -91,14 +91,14 @@ class TaskSource:
         )
 
     def _answers(self, ending: str, text: str) -> list[Mapping[str, Any]]:
-        """Returns what `albert-tf predict` answers to a file that holds the text."""
+        """Returns the answers of `albert-tf predict` for a file with this text."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, f"input{ending}")
             path.write_text(text, encoding="utf-8")
             return list(self.predictor(path))
 
     def _tokens(self) -> dict[str, np.ndarray]:
-        """Returns random rows of 5 to 11 tokens, by the names of the signature."""
+        """Returns random rows of 5 to 11 tokens, by the input names of the signature."""
         ids, *_ = self.task.table["tokens"].inputs.values()
         rng, sizes = np.random.default_rng(0), [3, 2, 11] if len(ids.axes) > 2 else [3, 11]
         values = rng.integers(1, len(self.task.special_ids) + 1, sizes, np.int32)
@@ -115,12 +115,12 @@ def read(path: str | os.PathLike, settings: Settings = DEFAULTS) -> TaskSource:
     """Returns the task of a model.
 
     Args:
-      path: a run, whose best checkpoint is taken, or what `formats.load.load` reads.
-      settings: how it reads and answers.
+      path: a run, whose best checkpoint is used, or anything that `formats.load.load` accepts.
+      settings: the settings of the exported model.
 
     Raises:
-      InputError: there is no readable model, it has no vocabulary, or the settings do not fit its
-        task.
+      InputError: the model cannot be read, it has no vocabulary, or the settings do not apply to
+        its task.
     """
     if settings.pooling:
         return _embedding(path, settings)
@@ -131,7 +131,8 @@ def read(path: str | os.PathLike, settings: Settings = DEFAULTS) -> TaskSource:
         if name not in served.OPTIONS:
             rows = [t.name for t in task_types.all_types() if name in t.served_class.OPTIONS]
             raise InputError(
-                f"--{name} is for {' and '.join(rows)}. Received it for a model for {row.name}."
+                f"--{name} is supported for {' and '.join(rows)} only. Received it for a "
+                f"{row.name} model. Remove the flag."
             )
     _check_length(settings, source.config)
     config = served.config_of(settings.options)
@@ -156,8 +157,9 @@ def _check_length(settings: Settings, config: AlbertConfig) -> None:
     longest = config.max_position_embeddings
     if settings.seq_length > longest:
         raise InputError(
-            "Texts must not be longer than the position table. Received --seq_length "
-            f"{settings.seq_length}, max_position_embeddings={longest} in the weights."
+            "--seq_length must not exceed the length of the position table. Received --seq_length "
+            f"{settings.seq_length} for a model with max_position_embeddings={longest}. Pass "
+            f"{longest} or less."
         )
 
 
@@ -168,24 +170,24 @@ def export(
     settings: Settings = DEFAULTS,
     check: bool = True,
 ) -> Path:
-    """Writes a model of any known format for TensorFlow Serving: raw text in, answers out.
+    """Writes a model of any format for TensorFlow Serving, with raw text in and answers out.
 
     Args:
-      source: a run of fine-tuning, whose best checkpoint is taken, or any model with a head, or
-        without one for embeddings.
-      base: the folder of all versions; see `writer.version_folder`.
+      source: a fine-tuning run, whose best checkpoint is used, or any model with a head.
+        Embeddings do not need a head.
+      base: the folder that contains all versions; see `writer.version_folder`.
       version: a whole number or "next".
-      settings: how it reads and answers.
-      check: whether to reload the artefact in another process and compare it with
+      settings: the settings of the exported model.
+      check: whether to load the artefact in a separate process and compare it with
         `albert-tf predict`.
 
     Returns:
       The folder of the version.
 
     Raises:
-      InputError: there is such a version, or `source` cannot be served (`read`); before anything is
-        written.
-      VerificationError: the artefact does not answer as `albert-tf predict` does.
+      InputError: the version exists already, or `source` cannot be served (see `read`). Raised
+        before anything is written.
+      VerificationError: the answers of the artefact differ from those of `albert-tf predict`.
     """
     dest = check_new_directory(writer.version_folder(base, version), writer.WHAT)
     exported = read(source, settings)

@@ -1,4 +1,4 @@
-"""Comparing an artefact, reloaded by a process that lacks this package, with its source."""
+"""Compares an artefact with its source, in a separate process that does not have this package."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 PROGRAM = Path(__file__).with_name("clean_process.py")
-# Sums in another order differ by rounding: 2e-6 on models of three layers with values around 1.
-# What is really different, such as another gelu, differs by 1e-3 and more.
+# Summing in another order causes rounding differences, 2e-6 for a model with three layers and
+# values around 1. Real differences, such as another form of gelu, are 1e-3 or more.
 TOLERANCE = 1e-4
 
 
 class Case(NamedTuple):
-    """A target of `clean_process`, what it is given, and what the source computed from it."""
+    """A target of `clean_process`, its inputs, and the outputs of the source for them."""
 
     target: str
     inputs: Mapping[str, np.ndarray]
@@ -27,18 +27,18 @@ class Case(NamedTuple):
 
 
 class VerificationError(Exception):
-    """An artefact cannot be loaded, or does not give the numbers of its source."""
+    """An artefact cannot be loaded, or its outputs differ from those of its source."""
 
 
 def verify(path: str | os.PathLike, cases: Iterable[Case]) -> float:
     """Compares every expected output and prints the largest difference.
 
-    Floats may differ by `TOLERANCE`, relative to the largest expected value where that exceeds 1;
-    everything else must be equal.
+    Floats may differ by `TOLERANCE`, relative to the largest expected value if that exceeds 1.
+    Everything else must be equal.
 
     Args:
       path: the artefact.
-      cases: what to run; see `clean_process`.
+      cases: the calls to run, with their expected outputs.
 
     Returns:
       The largest absolute difference.
@@ -54,18 +54,18 @@ def verify(path: str | os.PathLike, cases: Iterable[Case]) -> float:
             key = f"{case.target}:{name}"
             if key not in answer:
                 raise VerificationError(
-                    f"An artefact must give every output. Received none for '{key}', only "
-                    f"{sorted(answer)}."
+                    f"An artefact must return every output. Received {sorted(answer)} without "
+                    f"'{key}'."
                 )
             largest = max(largest, _difference(key, answer[key], np.asarray(expected)))
-    print(f"verified in another process: {len(cases)} calls, largest difference {largest:.1e}")
+    print(f"verified in a separate process: {len(cases)} calls, largest difference {largest:.1e}")
     return largest
 
 
 def run(
     path: str | os.PathLike, requests: Mapping[str, Mapping[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """Returns what the artefact gives in another process, by `TARGET:OUTPUT`.
+    """Runs the artefact in a separate process and returns its outputs by `TARGET:OUTPUT`.
 
     Args:
       path: the artefact.
@@ -76,7 +76,7 @@ def run(
     """
     arrays = {}
     for target, inputs in requests.items():
-        arrays[f"{target}:"] = np.zeros(0)  # So that a target without inputs is there too.
+        arrays[f"{target}:"] = np.zeros(0)  # Represents a target without inputs.
         arrays.update({f"{target}:{name}": value for name, value in inputs.items()})
     with tempfile.TemporaryDirectory() as folder:
         request, answer = (str(Path(folder, name)) for name in ("request.npz", "answer.npz"))
@@ -89,8 +89,8 @@ def run(
         )
         if finished.returncode:
             raise VerificationError(
-                f"An artefact must load and run in another process. Received '{path}', where that "
-                f"ended with status {finished.returncode}:\n{finished.stderr[-4000:]}"
+                f"An artefact must load and run in a separate process. Received '{path}', which "
+                f"failed with status {finished.returncode}:\n{finished.stderr[-4000:]}"
             )
         with np.load(answer) as outputs:
             return {key: outputs[key] for key in outputs.files}
@@ -99,19 +99,22 @@ def run(
 def _difference(key: str, received: np.ndarray, expected: np.ndarray) -> float:
     if received.shape != expected.shape or received.dtype.kind != expected.dtype.kind:
         raise VerificationError(
-            f"An output must have the type and shape of the source. Received '{key}', "
+            f"An output must have the type and shape that it has in the source. Received '{key}', "
             f"{received.dtype} {received.shape} instead of {expected.dtype} {expected.shape}."
         )
     if expected.dtype.kind != "f":
         if not np.array_equal(received, expected):
-            raise VerificationError(f"'{key}' must equal the source. Received other values.")
+            raise VerificationError(
+                f"An output that is not a float must equal that of the source. Received '{key}' "
+                "with different values."
+            )
         return 0.0
     difference = float(np.max(np.abs(received - expected), initial=0.0))
     allowed = TOLERANCE * max(1.0, float(np.max(np.abs(expected), initial=0.0)))
-    # Negated, so that NaN fails.
+    # Comparisons with NaN are false, so this form of the condition also rejects NaN.
     if not difference <= allowed:
         raise VerificationError(
-            f"An output must be that of the source to {allowed:.1e}. Received '{key}', which is "
-            f"off by {difference:.1e}."
+            f"An output must not differ from that of the source by more than {allowed:.1e}. "
+            f"Received '{key}' with a difference of {difference:.1e}."
         )
     return difference

@@ -1,4 +1,7 @@
-"""Requests that TensorFlow Serving runs before a version takes traffic, so that none waits."""
+"""Warmup requests, which TensorFlow Serving runs before a version takes traffic.
+
+Without them, the first requests would be slow.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +17,21 @@ from tensorflow_serving.apis import prediction_log_pb2
 from albert_tf.serving import signatures
 from albert_tf.serving.served_task import ServedTask
 
-# Where the server looks for them.
+# The path where the server looks for warmup requests.
 NAME = "assets.extra/tf_serving_warmup_requests"
 TOKENS = (8, 32, 128, 512)
 BATCH_SIZES = (1, 4)
 
 
 class Request(NamedTuple):
-    """A signature with inputs by name."""
+    """The name of a signature, and its inputs by name."""
 
     signature: str
     inputs: Mapping[str, np.ndarray]
 
 
 def write(folder: Path, requests: Iterable[Request]) -> None:
-    """Writes requests into an artefact, each as a `PredictionLog` record; no file without any."""
+    """Writes requests into an artefact as `PredictionLog` records, if there are any."""
     requests = list(requests)
     if not requests:
         return
@@ -45,7 +48,7 @@ def write(folder: Path, requests: Iterable[Request]) -> None:
 
 
 def of_task(task: ServedTask) -> Iterator[Request]:
-    """Yields requests for each signature of a task, of several lengths and batch sizes."""
+    """Yields requests of several lengths and batch sizes for each signature of a task."""
     texts, ids = (task.table[name].inputs for name in ("serving_default", "tokens"))
     for batch, length in _batches(task.seq_length):
         text = " ".join(["[MASK]"] + ["word"] * (length // len(texts)))
@@ -59,38 +62,39 @@ def of_encoder(names: Iterable[str], longest: int, mask_id: int) -> Iterator[Req
     """Yields requests for each signature of an encoder that takes ids.
 
     Args:
-      names: of `signatures.ENCODER`.
-      longest: length of the position table.
-      mask_id: of [MASK].
+      names: names of signatures, from `signatures.ENCODER`.
+      longest: the length of the position table.
+      mask_id: the id of [MASK].
     """
-    found = {name: signatures.ENCODER[name].inputs for name in names}
+    inputs_by_name = {name: signatures.ENCODER[name].inputs for name in names}
     for batch, length in _batches(longest):
-        for name, inputs in found.items():
+        for name, inputs in inputs_by_name.items():
             if inputs:
                 yield Request(name, _tokens(inputs, batch, length, mask_id))
 
 
 def _batches(longest: int) -> Iterator[tuple[int, int]]:
-    """Yields sizes and lengths of batches."""
+    """Yields all combinations of batch size and sequence length."""
     return itertools.product(BATCH_SIZES, sorted({min(tokens, longest) for tokens in TOKENS}))
 
 
 def _tokens(
     specs: Mapping[str, signatures.Spec], batch: int, length: int, mask_id: int
 ) -> dict[str, np.ndarray]:
-    """Returns rows of [MASK] alone, and a position of each to predict where that is asked.
+    """Returns rows that contain only [MASK], and one position to predict if `specs` has positions.
 
-    No more positions: `mlm` gives a row for each, and a server that batches cannot split those.
+    More positions would not work with batching: `mlm` returns one row per position, and the server
+    could not split the rows among its requests.
     """
     ids, mask, types, *positions = specs
     sizes = [*_sizes(specs[ids], batch)[:-1], length]
-    found = {ids: np.full(sizes, mask_id), mask: np.ones(sizes), types: np.zeros(sizes)}
-    found.update({name: np.zeros([batch, 1]) for name in positions})
-    return {name: array.astype(np.int32) for name, array in found.items()}
+    arrays = {ids: np.full(sizes, mask_id), mask: np.ones(sizes), types: np.zeros(sizes)}
+    arrays.update({name: np.zeros([batch, 1]) for name in positions})
+    return {name: array.astype(np.int32) for name, array in arrays.items()}
 
 
 def records(texts: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Returns a serialized tf.train.Example for each row, with the texts as features."""
+    """Returns a serialised tf.train.Example for each row, with the texts as features."""
     rows = [dict(zip(texts, row)) for row in zip(*texts.values())]
     return np.array([_record(row) for row in rows], object)
 
@@ -98,11 +102,11 @@ def records(texts: Mapping[str, np.ndarray]) -> np.ndarray:
 def _record(row: Mapping[str, str | np.ndarray]) -> bytes:
     example = tf.train.Example()
     for name, values in row.items():
-        found = [str(text).encode() for text in np.atleast_1d(values)]
-        example.features.feature[name].bytes_list.value.extend(found)
+        texts = [str(text).encode() for text in np.atleast_1d(values)]
+        example.features.feature[name].bytes_list.value.extend(texts)
     return example.SerializeToString()
 
 
 def _sizes(spec: signatures.Spec, batch: int) -> list[int]:
-    """Returns the sizes of an input's axes; 2 of those behind the batch."""
+    """Returns the size of each axis of an input; axes after the batch have size 2."""
     return [batch, *[2] * (len(spec.axes) - 1)]

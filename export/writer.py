@@ -1,4 +1,4 @@
-"""Writes an artefact: its folder and version, its assets, and the call of `tf.saved_model.save`."""
+"""Writes an artefact: its folder, version and assets, and the SavedModel itself."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ def write(
     verify: Callable[[Path], Any] | None = None,
     requests: Iterable[warmup.Request] = (),
 ) -> Path:
-    """Saves a module with a manifest; the folder appears only when all of it succeeded.
+    """Saves a module with a manifest; `dest` is created only if everything succeeds.
 
     Args:
-      module: a trackable object, whose assets are files that exist.
-      dest: the folder to make; new, or empty.
+      module: a trackable object whose assets are existing files.
+      dest: the folder to create; it must be new or empty.
       signatures: concrete functions by name.
-      description: what the manifest tells besides what it reads from the artefact.
-      card: README.md of the artefact.
-      verify: called with the finished folder under its temporary name, before the rename; an
-        exception that it raises leaves no artefact behind.
-      requests: for a server to warm up with; see `warmup`.
+      description: entries of the manifest in addition to those that are read from the artefact.
+      card: the text of the artefact's README.md.
+      verify: called with the finished folder under its temporary name, before it is renamed. If it
+        raises an exception, no artefact is created.
+      requests: warmup requests; see `warmup`.
 
     Returns:
       `dest`.
 
     Raises:
-      InputError: `dest` holds something or cannot be written; before any work.
+      InputError: `dest` is not empty or cannot be written. Raised before any work.
     """
     dest = Path(dest).expanduser()
     with new_directory(dest, WHAT) as temporary:
@@ -60,17 +60,18 @@ def write(
 
 
 def version_folder(base: str | os.PathLike, version: str = NEXT) -> Path:
-    """Returns the folder of a version, which need not exist.
+    """Returns the folder of a version, which need not exist yet.
 
-    The server serves the highest number that it finds and ignores every other name, such as that of
-    the temporary folder in which an export is written before it gets its number.
+    TensorFlow Serving serves the highest number that it finds. It ignores all other names, such as
+    the name of the temporary folder in which an export is written before it is renamed.
 
     Args:
-      base: the folder of all versions; its name is that of the served model.
-      version: a whole number, or "next": one more than the highest that is there, 1 at first.
+      base: the folder that contains all versions; its name is the name of the served model.
+      version: a whole number, or "next" for one more than the highest existing version (1 if there
+        is none).
 
     Raises:
-      InputError: `version` is neither.
+      InputError: `version` is invalid.
     """
     base = Path(base).expanduser()
     if version == NEXT:
@@ -78,8 +79,8 @@ def version_folder(base: str | os.PathLike, version: str = NEXT) -> Path:
         return base / str(max((int(n) for n in names if _is_version(n)), default=0) + 1)
     if not _is_version(version):
         raise InputError(
-            "A version must be a whole number below 2**63, as TensorFlow Serving ignores other "
-            f"names. Received {version!r}. Leave it out for the next one."
+            "A version must be a whole number below 2**63; TensorFlow Serving ignores all other "
+            f"names. Received {version!r}. Omit it to use the next number."
         )
     return base / str(int(version))
 
@@ -89,12 +90,12 @@ def _is_version(name: str) -> bool:
 
 
 def write_assets(folder: Path, tokenizer: AlbertTokenizer, config: AlbertConfig) -> dict[str, Path]:
-    """Writes the files and returns them by the attribute of the module that holds them.
+    """Writes the assets and returns their paths, by the name of the module's attribute.
 
     - `sp_model_file`: the SentencePiece model, under its own name;
-    - `vocab_listing`: its pieces and scores, for people; as SentencePiece writes it;
-    - `preprocess_description`: how text is prepared, where `AlbertTokenizer` finds it;
-    - `albert_config`: albert_config.json, as in the releases.
+    - `vocab_listing`: its pieces and scores for human readers, in the format of SentencePiece;
+    - `preprocess_description`: how text is preprocessed, in a file that `AlbertTokenizer` finds;
+    - `albert_config`: albert_config.json, as in the released models.
     """
     model_file = tokenizer.save(folder)
     listing = model_file.with_suffix(".vocab")

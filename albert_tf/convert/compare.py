@@ -1,4 +1,4 @@
-"""How far two sources are apart: their weights, and what they make of one batch."""
+"""Compares two sources: their weights, and their outputs on the same batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from albert_tf.formats.source import Source
 from albert_tf.modeling.pretrained import assign
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 
-# By output, the part that must be there for it besides the rest of the encoder.
+# The part that each output requires in addition to the rest of the encoder.
 _OUTPUTS = {
     "sequence_output": None,
     "pooled_output": "pooler",
@@ -25,7 +25,7 @@ _OUTPUTS = {
 
 
 def weight_difference(source: Source, result: Source) -> float:
-    """Returns the largest absolute difference of weights that both have; 0.0 is bit for bit."""
+    """Returns the largest absolute difference between shared weights; 0.0 if they are identical."""
     differences = [
         float(np.max(np.abs(source.weights[name] - result.weights[name])))
         for name in source.weights
@@ -37,14 +37,15 @@ def weight_difference(source: Source, result: Source) -> float:
 def output_differences(source: Source, result: Source) -> dict[str, float]:
     """Returns the largest absolute difference of each output on one batch.
 
-    Only one model exists at a time. The source's head runs with the epsilon of the result's, so
-    that the figures tell about weights and config alone; `differences.py` notes what that changes.
+    To save memory, only one model exists at a time. The source's masked-LM head runs with the
+    epsilon of the result's head, so the figures reflect only weights and config. `check_epsilon`
+    notes the effect of a different epsilon.
     """
     epsilon = {**source.epsilon}
     epsilon.pop("masked_lm", None)
     if "masked_lm" in result.epsilon:
         epsilon["masked_lm"] = result.epsilon["masked_lm"]
-    # A format without a place for the task's head holds the encoder alone.
+    # If the result's format cannot store the task head, compare only the encoders.
     task = source.task if result.task is not None else None
     ours = _outputs(dataclasses.replace(source, epsilon=epsilon, task=task))
     theirs = _outputs(result)
@@ -61,21 +62,22 @@ def _outputs(source: Source) -> dict[str, np.ndarray]:
     outputs = model(_batch(source.config))
     present = {None, *source.heads}
     present |= {"pooler"} if "encoder/pooler/kernel" in source.weights else set()
-    found = {
+    arrays = {
         name: np.asarray(tf.stack(outputs[name]) if name == "encoder_outputs" else outputs[name])
         for name, head in _OUTPUTS.items()
         if head in present
     }
     del model, outputs
-    gc.collect()  # Keras layers are cycles: without this, the next model would be a second copy.
-    return found
+    # Keras layers form reference cycles: without this, two models would be in memory at once.
+    gc.collect()
+    return arrays
 
 
 def _task_outputs(source: Source) -> dict[str, np.ndarray]:
     model = source.task.type.model_class.from_description(source.config, source.task)
     assign(model, source, allow_partial=True)
     batch = _batch(source.config)
-    if len(model.INPUT_AXES) == 3:  # The rows are the choices of one example.
+    if len(model.INPUT_AXES) == 3:  # Treat the rows as the choices of one example.
         batch = {name: value[tf.newaxis] for name, value in batch.items()}
     outputs = model(batch)
     if not isinstance(outputs, Mapping):
@@ -84,7 +86,7 @@ def _task_outputs(source: Source) -> dict[str, np.ndarray]:
 
 
 def _batch(config: AlbertConfig) -> dict[str, tf.Tensor]:
-    """Two sequences, one of them with padding, of two segments."""
+    """Returns two sequences of two segments each, one of them padded."""
     generator = np.random.default_rng(0)
     length = min(16, config.max_position_embeddings)
     ids = generator.integers(0, config.vocab_size, [2, length])

@@ -1,4 +1,4 @@
-"""`convert`: one model from any format to another, proved by its numbers."""
+"""`convert`: converts a model between formats and verifies that its outputs stay the same."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from albert_tf.tokenization import model_files
 from albert_tf.version import __version__
 
 REPORT = "conversion_report.json"
-# Float32 rounding through all layers of the released sizes stays below this.
+# The float32 rounding error through all layers of the released sizes stays below this.
 LIMIT = 1e-5
 
 
@@ -32,24 +32,27 @@ def convert(
     dest: str | os.PathLike,
     allow_partial: bool = False,
 ) -> dict[str, Any]:
-    """Writes the model that lies somewhere in another format, and returns the report.
+    """Converts a model to another format and returns the report.
 
-    It is written under a temporary name, read again, compared with the source, and only then
-    renamed to `dest`, where conversion_report.json tells what was done.
+    The result is written under a temporary name, read back, and compared with the source. Only
+    then is it renamed to `dest`, together with conversion_report.json, which describes the
+    conversion.
 
     Args:
-      path_or_handle: what `load` takes.
-      to: a format of `writable`.
+      path_or_handle: anything that `load` accepts.
+      to: the target format, one of `writable()`.
       dest: a new or empty folder.
-      allow_partial: leave behind what has no place on the other side, and report it.
+      allow_partial: whether to leave out weights that the target format cannot store. The report
+        lists them.
 
     Raises:
-      InputError: a name is unknown, `dest` exists, the source cannot be read or is not complete,
-        the format cannot hold it, or the result's numbers differ by more than `LIMIT`.
+      InputError: the format is unknown or cannot be written, `dest` is not empty, the source
+        cannot be read or is incomplete, the target format cannot store it, or the outputs differ
+        by more than `LIMIT`.
     """
     if to not in writable():
         raise InputError(
-            f"A model can be converted to a format that is written. Received {to!r}. "
+            f"The target of a conversion must be a format that can be written. Received {to!r}. "
             f"{closest(to, writable())}"
         )
     files.check_new_directory(dest)
@@ -59,7 +62,7 @@ def convert(
     with files.new_directory(dest) as folder:
         notes = [*source.notes, *module.write(source, folder)]
         notes += getattr(module, "write_vocabulary", _copy_vocabulary)(source, folder)
-        gc.collect()  # Keras layers are cycles: a model that was built to write goes only now.
+        gc.collect()  # Keras layers form cycles: this frees a model that the writer built.
         result = load.load(folder)
         report = _report(source, result, left, notes)
         _check_same(report, source)
@@ -68,31 +71,33 @@ def convert(
 
 
 def _copy_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
-    """Copies the SentencePiece model of a source to formats without rules of their own."""
+    """Copies the SentencePiece model for formats that do not prescribe how to store it."""
     if source.model_file is None:
-        return ("the source has no SentencePiece model: none is written",)
+        return ("the source has no SentencePiece model, so none is written",)
     model_files.copy(source.model_file, source.preprocessing, folder)
     return ()
 
 
 def _check_complete(source: Source, to: str, allow_partial: bool) -> tuple[str, ...]:
-    """Returns our names of what will be left behind."""
+    """Returns our names of the weights that the conversion leaves out."""
     needed = [name for name, part in source.parts.items() if part == "encoder"]
     if source.task is not None and not source.task.type.uses_pooler:
         needed = [name for name in needed if "/pooler/" not in name]
     missing = [name for name in needed if name not in source.weights]
     if missing:
         raise InputError(
-            f"An encoder must be complete to be converted. Received '{source.path}' "
-            f"({source.format}) without {mapping.shortened(missing)}."
+            f"Only a complete encoder can be converted. Received '{source.path}' "
+            f"({source.format}), which lacks {mapping.shortened(missing)}."
         )
     heads = [n for n in source.weights if (h := names.head(n)) and h not in source.heads]
     left = (*mapping.without_place(to, source), *heads)
     if (left or source.unread) and not allow_partial:
+        lost = [f"not recognised: {mapping.shortened(source.unread)}"] if source.unread else []
+        lost += [f"not supported by {to}: {mapping.shortened(left)}"] if left else []
         raise InputError(
-            f"Every weight must find its place. Received '{source.path}' ({source.format}): "
-            f"unread {mapping.shortened(source.unread) or 'none'}; without a place in {to} "
-            f"{mapping.shortened(left) or 'none'}. Pass --allow_partial to leave them behind."
+            "A conversion must keep every weight. Received weights that would be lost from "
+            f"'{source.path}' ({source.format}): {'; '.join(lost)}. Pass --allow_partial to leave "
+            "them out."
         )
     return left
 
@@ -116,9 +121,9 @@ def _report(source: Source, result: Source, left: tuple[str, ...], notes: list[s
 def _check_same(report: dict, source: Source) -> None:
     differences = report["largest_output_difference"]
     name = max(differences, key=differences.get)
-    # A NaN compares as no number at all, so the question is whether it is below.
+    # Every comparison with NaN is false, so this form of the condition also rejects NaN.
     if not all(value <= LIMIT for value in differences.values()):
         raise InputError(
-            f"A conversion must keep the numbers to {LIMIT}. Received differences {differences} "
-            f"for '{source.path}', the largest in {name}. Nothing was written."
+            f"A conversion must not change outputs by more than {LIMIT}. Received differences "
+            f"{differences} for '{source.path}', the largest in {name}. Nothing was written."
         )

@@ -1,8 +1,8 @@
-"""Our own training folders: albert_config.json, object checkpoints `ckpt-N.*`, *.model.
+"""Training folders of this package: albert_config.json, object checkpoints `ckpt-N.*`, *.model.
 
-A checkpoint holds `model=AlbertPretrainer`, the parts of it by name (`encoder`, `masked_lm`,
-`sentence_order`), `optimizer` and `global_step`; of a fine-tuning run, `model` is a `TaskModel`
-with `encoder` and `head`, and task.json tells which.
+A pretraining checkpoint holds `model=AlbertPretrainer`, its parts by name (`encoder`, `masked_lm`,
+`sentence_order`), `optimizer` and `global_step`. In a fine-tuning run, `model` is a `TaskModel`
+with `encoder` and `head`, and task.json specifies the task.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _COUNTERS = ("save_counter", "global_step")
 
 
 def matches(path: Path) -> bool:
-    """Whether an object checkpoint with an `AlbertEncoder` of this package lies there."""
+    """Whether `path` is an object checkpoint with an `AlbertEncoder` of this package."""
     prefix = find_prefix(path)
     if prefix is None or (path / "saved_model.pb").exists():
         return False
@@ -41,10 +41,10 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
 
     Args:
       path: the folder, or the prefix of a checkpoint in it.
-      config: in place of the folder's albert_config.json.
+      config: used instead of the folder's albert_config.json.
 
     Raises:
-      InputError: the config is missing or breaks a rule, a shape does not fit it, files are broken.
+      InputError: the config is missing or invalid, a shape does not match it, or a file is damaged.
     """
     prefix = find_prefix(path)
     config = config or AlbertConfig.from_json_file(prefix.parent / CONFIG)
@@ -84,15 +84,15 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
 
 
 def write(source: Source, folder: Path) -> tuple[str, ...]:
-    """Writes a checkpoint as a training run does, without optimizer and step; returns notes."""
+    """Writes a checkpoint as a training run does, but without optimizer and step; returns notes."""
     notes = check_epsilon(NAME, source)
     root = tf.__internal__.tracking.AutoTrackable()
-    heads = source.heads  # A head that is not complete is not saved.
+    heads = source.heads  # Only complete heads are saved.
     for weight in names.weights(source.config, source.task):
         if weight.ours in source.weights and names.head(weight.ours) in (None, *heads):
             _attach(root, weight.places["checkpoint"].name, source.weights[weight.ours])
     parts = {part: getattr(root, part) for part in ("encoder", *heads)}
-    # A head of pretraining alone is saved beside the encoder, not as a whole model.
+    # Without both pretraining heads, only the parts are saved, not a whole model.
     if source.task is not None or len(heads) == len(names.HEADS):
         parts["model"] = root
     if source.task is not None:
@@ -103,7 +103,7 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
 
 
 def _attach(root: tf.Module, path: str, value: np.ndarray) -> None:
-    """Sets a variable at a path of attributes, such as "encoder/stack/groups/0/1/output/bias"."""
+    """Sets a variable at an attribute path, such as "encoder/stack/groups/0/1/output/bias"."""
     *parents, name = path.split("/")
     for parent in parents:
         if not hasattr(root, parent):
@@ -113,7 +113,7 @@ def _attach(root: tf.Module, path: str, value: np.ndarray) -> None:
 
 
 def _encoder(graph: ObjectGraph) -> int | None:
-    """Returns the node of the encoder: under its own name, or in the model."""
+    """Returns the encoder's node, which is either at the top level or part of the model."""
     for path in ("encoder", "model/encoder", "model"):
         if graph.node(f"{path}/embeddings_layer") is not None:
             return graph.node(path)
@@ -121,7 +121,7 @@ def _encoder(graph: ObjectGraph) -> int | None:
 
 
 def _optimizer_keys(graph: ObjectGraph) -> set[str]:
-    """Returns the keys of the optimizer, but not of the model, which it may also point to."""
+    """Returns the optimizer's keys, without those of the model, which it may also refer to."""
     below = set()
     for name, node in graph.children().items():
         keys = graph.keys_below(node)

@@ -1,12 +1,12 @@
-"""Where other implementations compute something else than ALBERT, and what that means here.
+"""Differences between other implementations and ALBERT, and how this package handles them.
 
-- Projection. The original has no projection behind the embeddings where embedding width and hidden
-  size are equal, and neither has this package; Hugging Face and KerasHub always have one. It is
-  written there as the identity, and left out again when it is read back.
-- Groups. Layer i uses group `i * groups // layers`. Others compute this in floating point and miss
-  it for a few pairs of layers and groups, such as 22 of 22. No released model is among them; a
-  model of such a pair is refused.
-- Epsilons. Some formats cannot store the epsilon of a layer norm.
+- Projection. If the embedding width equals the hidden size, the original has no projection after
+  the embeddings, and neither does this package. Hugging Face and KerasHub always have one. For
+  them, an identity projection is written; it is dropped again when such a model is read.
+- Groups. Layer i uses group `i * groups // layers`. Other implementations round differently and
+  use another group for some combinations, such as 22 layers with 22 groups. No released model is
+  affected; a model that would be is rejected.
+- Epsilon. Some formats cannot store the epsilon of a layer norm.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from albert_tf.formats.source import Source, Stored
 
 
 def has_no_projection(config: AlbertConfig) -> bool:
-    """Whether the model has no projection here."""
+    """Whether this package builds the model without a projection."""
     return config.embedding_size == config.hidden_size
 
 
 def identity_projection(column: str, config: AlbertConfig) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields kernel and bias that change nothing, by the names of a column of the table."""
+    """Yields the name and value of an identity kernel and a zero bias, named as in `column`."""
     if has_no_projection(config):
         kernel, bias = _names(column)
         yield kernel, np.eye(config.hidden_size, dtype=np.float32)
@@ -37,19 +37,19 @@ def identity_projection(column: str, config: AlbertConfig) -> Iterator[tuple[str
 def without_identity_projection(
     column: str, stored: Mapping[str, Stored], config: AlbertConfig
 ) -> dict[str, Stored]:
-    """Returns the arrays without the projection, if the model has none here.
+    """Returns the arrays without the projection if this package builds the model without it.
 
     Raises:
-      InputError: the projection changes something.
+      InputError: the projection is not the identity.
     """
     if not has_no_projection(config):
         return dict(stored)
     for name, expected in identity_projection(column, config):
         if name in stored and not np.array_equal(stored[name].read(), expected):
             raise InputError(
-                "Where embedding_size equals hidden_size, the projection behind the embeddings "
-                f"must be the identity, as ALBERT has none there. Received {name!r} with other "
-                "values. Such a model cannot be built here."
+                "If embedding_size equals hidden_size, ALBERT has no projection after the "
+                "embeddings, so a stored projection must be the identity. Received other values "
+                f"for {name!r}. This package cannot build such a model."
             )
     return {name: array for name, array in stored.items() if name not in _names(column)}
 
@@ -60,20 +60,20 @@ def _names(column: str) -> tuple[str, str]:
 
 
 _RULES = {
-    # Original modeling.py:transformer_model.
+    # transformer_model in the original modeling.py.
     "tf1": lambda i, layers, groups: int(i / layers * groups),
-    # transformers' AlbertTransformer.forward.
+    # AlbertTransformer.forward in transformers.
     "hugging_face": lambda i, layers, groups: int(i / (layers / groups)),
-    # keras_hub's AlbertBackbone: each group has layers // groups layers, in turn.
+    # AlbertBackbone in keras_hub: each group is used by layers // groups consecutive layers.
     "keras_hub": lambda i, layers, groups: i // (layers // groups),
 }
 
 
 def check_groups(format_name: str, config: AlbertConfig) -> None:
-    """Checks that layers use the same groups in another implementation as here.
+    """Checks that another implementation assigns layers to the same groups as this package.
 
     Raises:
-      InputError: they do not.
+      InputError: the assignments differ.
     """
     layers, groups = config.num_hidden_layers, config.num_hidden_groups
     rule = _RULES[format_name]
@@ -82,10 +82,10 @@ def check_groups(format_name: str, config: AlbertConfig) -> None:
     if theirs != ours:
         layer = next(i for i in range(layers) if theirs[i] != ours[i])
         raise InputError(
-            f"Layers must use the same groups in {format_name} as here. Received "
-            f"num_hidden_layers={layers}, num_hidden_groups={groups}, for which layer {layer} uses "
-            f"group {theirs[layer]} there, but {ours[layer]} here. Use numbers of layers and "
-            "groups that divide."
+            f"{format_name} must assign layers to the same groups as albert_tf. Received "
+            f"num_hidden_layers={layers} and num_hidden_groups={groups}, where layer {layer} uses "
+            f"group {theirs[layer]} in {format_name} but {ours[layer]} in albert_tf. Choose a "
+            "number of layers that is a multiple of the number of groups."
         )
 
 
@@ -95,24 +95,31 @@ def check_epsilon(
     encoder: float = LAYER_NORM_EPSILON,
     masked_lm: float = LAYER_NORM_EPSILON,
 ) -> tuple[str, ...]:
-    """Returns notes on what will differ if a format has these epsilons.
+    """Returns notes on the differences that a format's fixed epsilons cause.
 
-    The head may differ: its inputs are not small, and 1e-5 in place of 1e-12 moves logits by 2e-5.
-    In the encoder, embeddings are so small that outputs would move by 4e-3.
+    The epsilon of the head may differ: the head's inputs are not small, and using 1e-5 instead of
+    1e-12 changes logits by 2e-5. In the encoder, embeddings are so small that the same change
+    would move outputs by 4e-3.
+
+    Args:
+      format_name: the target format.
+      source: the model to write.
+      encoder: the epsilon of the encoder's layer norms in that format.
+      masked_lm: the epsilon of the masked-LM head's layer norm in that format.
 
     Raises:
-      InputError: the encoder's differs.
+      InputError: the epsilon of the encoder differs.
     """
     theirs = source.epsilon.get("encoder", LAYER_NORM_EPSILON)
     if theirs != encoder:
         raise InputError(
-            f"Layer norms of an encoder in {format_name} have epsilon {encoder}. Received "
-            f"{theirs} in '{source.path}'. Convert to hugging_face, which keeps it."
+            f"The encoder's layer norms have epsilon {encoder} in {format_name}. Received "
+            f"{theirs} in '{source.path}'. Convert to hugging_face, which can store it."
         )
     head = source.epsilon.get("masked_lm", LAYER_NORM_EPSILON)
     if head == masked_lm or "masked_lm" not in source.heads:
         return ()
     return (
         f"the layer norm of the masked_lm head has epsilon {head} in the source and {masked_lm} in "
-        f"{format_name}; logits differ by about 1e-5 from this alone",
+        f"{format_name}, which alone changes logits by about 1e-5",
     )

@@ -1,4 +1,4 @@
-"""Handles: names of models elsewhere, which other packages download to a folder.
+"""Handles: names of remote models, which other packages download to a local folder.
 
     hf://OWNER/NAME                          through huggingface_hub
     kaggle://OWNER/MODEL/FRAMEWORK/VARIATION through kagglehub
@@ -20,12 +20,13 @@ _FILES = ["*.json", "*.safetensors", "pytorch_model.bin", "*.model"]
 
 
 class Resolver(NamedTuple):
-    """How handles of one kind become a folder.
+    """How to turn handles of one scheme into a folder.
 
     Attributes:
-      download: handle without its scheme -> path; imports its package when it is called.
-      install: what to install if that package is missing.
-      layout: the folder to pass instead.
+      download: takes a handle without its scheme and returns a path. It imports the package that
+        it needs only when called.
+      install: how to install that package if it is missing.
+      layout: the contents of a folder that users can pass instead.
     """
 
     download: Callable[[str], str]
@@ -34,10 +35,10 @@ class Resolver(NamedTuple):
 
 
 def resolve(path_or_handle: str | os.PathLike) -> Path:
-    """Returns the folder of a handle, downloaded if need be; anything else as a path.
+    """Downloads a handle if necessary and returns its folder; returns anything else as a path.
 
     Raises:
-      InputError: the package for it is not installed, or the download fails.
+      InputError: the scheme is unknown, its package is not installed, or the download fails.
     """
     text = os.fspath(path_or_handle)
     scheme, separator, name = text.partition("://")
@@ -45,22 +46,22 @@ def resolve(path_or_handle: str | os.PathLike) -> Path:
         return Path(text).expanduser()
     if scheme not in _RESOLVERS:
         raise InputError(
-            f"A handle must begin with one of {[f'{s}://' for s in _RESOLVERS]}. Received "
-            f"{text!r}. Pass one of these, or a folder."
+            f"A handle must start with one of {[f'{s}://' for s in _RESOLVERS]}. Received "
+            f"{text!r}. Pass such a handle, or a folder."
         )
     resolver = _RESOLVERS[scheme]
     try:
         return Path(resolver.download(name))
     except ImportError as error:
         raise InputError(
-            f"A {scheme}:// handle needs a package that is not installed ({error}). Received "
-            f"{text!r}. {resolver.install}, or pass a folder with {resolver.layout}."
+            f"A {scheme}:// handle requires a package that is not installed ({error}). Received "
+            f"{text!r}. Run `{resolver.install}`, or pass a folder with {resolver.layout}."
         ) from error
-    except Exception as error:  # Each package has its own errors, and those of its HTTP client.
+    except Exception as error:  # Each package raises its own errors and those of its HTTP client.
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise InputError(
-            f"A handle must be reachable. Received {text!r}: {reason}. Check name and network, or "
-            f"pass a folder with {resolver.layout}."
+            f"A handle must be downloadable. Received {text!r}: {reason}. Check the name and the "
+            f"network, or pass a folder with {resolver.layout}."
         ) from error
 
 

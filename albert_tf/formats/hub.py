@@ -1,7 +1,8 @@
-"""TF2 hub encoders: SavedModels that this package or Model Garden's export_tfhub wrote.
+"""TF2 hub encoders: SavedModels written by this package or by Model Garden's export_tfhub.
 
-Only the files are read; no function of the SavedModel is run. Ours has variables by our names and
-tells its config; of Model Garden's, Keras's description of the encoder is read.
+Only the files are read; no function of the SavedModel is run. A SavedModel of this package names
+its variables as in `names.TABLE` and contains its config. For one of Model Garden, the config
+comes from the description of the encoder that Keras stored.
 """
 
 from __future__ import annotations
@@ -25,30 +26,30 @@ from albert_tf.tokenization.settings import Preprocessing, path_beside
 NAME = "hub"
 NEEDS = "saved_model.pb, variables/, assets/ of a TF2 encoder (ours, or Model Garden's)"
 _MANIFEST = "manifest.json"
-_ENCODER = "root.layer_with_weights-0"  # Keras's path of the encoder in Model Garden's export.
-_SETTINGS = "do_lower_case"  # A variable that tells about text, in exports of both.
+_ENCODER = "root.layer_with_weights-0"  # Keras's path to the encoder in a Model Garden export.
+_SETTINGS = "do_lower_case"  # A variable for text preprocessing, in exports of both packages.
 
 
 def matches(path: Path) -> bool:
-    """Whether a TF2 SavedModel lies there."""
+    """Whether `path` is a TF2 SavedModel."""
     return (path / "saved_model.pb").is_file() and not (path / "tfhub_module.pb").exists()
 
 
 def read(path: Path, config: AlbertConfig | None = None) -> Source:
-    """Reads an encoder SavedModel, with the heads that it has.
+    """Reads an encoder SavedModel, including its heads.
 
     Args:
       path: the folder.
-      config: in place of what the SavedModel tells.
+      config: used instead of the config in the SavedModel.
 
     Raises:
-      InputError: it is no ALBERT encoder, does not tell its config, or files are broken.
+      InputError: the SavedModel is not an ALBERT encoder or lacks its config, or a file is damaged.
     """
     checkpoint = TensorFlowCheckpoint(path / "variables" / "variables")
     if not checkpoint.is_object_based:
         raise InputError(
-            f"A TF2 SavedModel must have an object graph. Received '{path}' without. If it is a "
-            "TF1-Hub module, its tfhub_module.pb is missing."
+            f"A TF2 SavedModel must have an object graph. Received '{path}', which has none. If "
+            "it is a TF1-Hub module, its tfhub_module.pb is missing."
         )
     assets = path / "assets"
     graph = checkpoint.graph()
@@ -90,8 +91,9 @@ def _our_config(path: Path) -> AlbertConfig:
     values = _manifest(path).get("config")
     if values is None:
         raise InputError(
-            f"An encoder SavedModel must tell its config in assets/{CONFIG} or {_MANIFEST}. "
-            f"Received '{path}' without. Add the file, or pass config=AlbertConfig(...)."
+            f"An encoder SavedModel must contain its config in assets/{CONFIG} or {_MANIFEST}. "
+            f"Received '{path}', which has no config. Add assets/{CONFIG}, or pass "
+            "config=AlbertConfig(...)."
         )
     return AlbertConfig.from_dict(values)
 
@@ -109,20 +111,24 @@ def _manifest(path: Path) -> dict:
 
 
 def _keras_config(path: Path) -> AlbertConfig:
-    """Returns the arguments of Model Garden's encoder, as Keras described it when saving."""
+    """Returns the config from the arguments of Model Garden's encoder that Keras saved."""
     for node_path, metadata in _keras_nodes(path):
         config = json.loads(metadata).get("config", {})
         if node_path == _ENCODER and "num_layers" in config:
             return model_garden.config_from_arguments(config, path)
     raise InputError(
-        "A SavedModel of Model Garden must tell the arguments of its encoder. Received "
-        f"'{path}', where Keras's description of {_ENCODER} has none. Pass "
+        "A SavedModel of Model Garden must contain the arguments of its encoder. Received "
+        f"'{path}', where the Keras metadata of {_ENCODER} has none. Pass "
         "config=AlbertConfig(...)."
     )
 
 
 def _keras_nodes(path: Path) -> list[tuple[str, str]]:
-    """Returns Keras's descriptions: of a file beside, or, before TensorFlow 2.5, of the model."""
+    """Returns node paths with their Keras metadata.
+
+    TensorFlow 2.5 and later store the metadata in keras_metadata.pb, earlier versions in
+    saved_model.pb.
+    """
     if (path / "keras_metadata.pb").is_file():
         data = (path / "keras_metadata.pb").read_bytes()
         nodes = saved_metadata_pb2.SavedMetadata.FromString(data).nodes

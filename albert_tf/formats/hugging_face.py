@@ -1,7 +1,7 @@
 """Hugging Face folders: config.json, model.safetensors, spiece.model, tokenizer files.
 
-Weights in pytorch_model.bin are read too, through torch if it is installed; a pickle is loaded
-with `weights_only`, so that it cannot run code.
+Weights in pytorch_model.bin can be read too if torch is installed. Pickles are loaded with
+`weights_only`, so they cannot run code.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from albert_tf.tokenization.settings import Preprocessing, path_beside
 NAME = "hugging_face"
 NEEDS = "config.json (model_type albert), model.safetensors or pytorch_model.bin, spiece.model"
 _ENCODER, _HEADS = "albert.", ("predictions.", "sop_classifier.")
-# Tied to the word table and predictions.bias; older folders store them as well.
+# Tied to the word embeddings and predictions.bias; older folders store these copies as well.
 _TIED = {
     "predictions.decoder.weight": "albert.embeddings.word_embeddings.weight",
     "predictions.decoder.bias": "predictions.bias",
 }
 _BUFFERS = ("albert.embeddings.position_ids", "albert.embeddings.token_type_ids")
-# Class of transformers by the pretraining heads that it has; `hugging_face_config` has those
-# with a head for a task.
+# The transformers class for each set of pretraining heads. `hugging_face_config` has the classes
+# with a task head.
 _ARCHITECTURES = {
     ("masked_lm", "sentence_order"): "AlbertForPreTraining",
     ("masked_lm",): "AlbertForMaskedLM",
@@ -45,43 +45,43 @@ _SPECIAL |= dict(bos_token="[CLS]", eos_token="[SEP]", mask_token="[MASK]")
 
 
 def matches(path: Path) -> bool:
-    """Whether a Hugging Face folder of any kind lies there."""
+    """Whether `path` is a Hugging Face folder of any kind."""
     return (path / "config.json").is_file() and find_weights(path) is not None
 
 
 def read(path: Path, config: AlbertConfig | None = None) -> Source:
-    """Reads a folder that transformers or this package wrote.
+    """Reads a folder written by transformers or this package.
 
     Args:
       path: the folder.
-      config: in place of the sizes and rates of the folder's config.json.
+      config: sizes and rates to use instead of those in the folder's config.json.
 
     Raises:
-      InputError: the config breaks a rule, a shape does not fit it, or files are broken.
+      InputError: the config is invalid, a shape does not match it, or a file is damaged.
     """
-    found = hugging_face_config.read(path / "config.json")
-    config = config or found.config
+    theirs = hugging_face_config.read(path / "config.json")
+    config = config or theirs.config
     check_groups(NAME, config)
     stored = read_arrays(path)
-    if not any(name.startswith(_ENCODER) for name in stored):  # AlbertModel saves without it.
+    if not any(name.startswith(_ENCODER) for name in stored):  # As AlbertModel saves them.
         stored = {
             name if name.startswith(_HEADS) else _ENCODER + name: array
             for name, array in stored.items()
         }
     buffers = [stored.pop(name) for name in _BUFFERS if name in stored]
     tied = _pop_tied(stored, path)
-    task = found.task
+    task = theirs.task
     if f"{_ENCODER}pooler.weight" in stored and task is not None and not task.type.head:
-        task = None  # A whole encoder with that head, as pretraining leaves it.
+        task = None  # With a pooler, this is a pretrained model rather than a task model.
     ours = TaskDescription.beside(path)
     if ours is not None and task is not None and ours.labels == task.labels:
-        task = ours  # It has the settings of the inputs too.
+        task = ours  # Our description also contains the settings of the inputs.
     stored = differences.without_identity_projection(NAME, stored, config)
     weights, unread = mapping.to_ours(NAME, stored, config, path, task)
     model_file = find_model_file(path)
-    notes = list(found.notes)
+    notes = list(theirs.notes)
     if model_file is None and (path / "tokenizer.json").is_file():
-        notes.append("tokenizer.json is not read; a tokenizer needs spiece.model")
+        notes.append("tokenizer.json is ignored; the tokenizer requires spiece.model")
     return Source(
         format=NAME,
         path=path,
@@ -91,18 +91,18 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
         skipped={"tied copies": len(tied), "buffers": len(buffers)},
         model_file=model_file,
         preprocessing=_preprocessing(path, model_file),
-        epsilon={"encoder": found.epsilon, "masked_lm": found.epsilon},
-        classifier_dropout=found.classifier_dropout,
+        epsilon={"encoder": theirs.epsilon, "masked_lm": theirs.epsilon},
+        classifier_dropout=theirs.classifier_dropout,
         task=task,
         notes=tuple(notes),
     )
 
 
 def write(source: Source, folder: Path) -> tuple[str, ...]:
-    """Writes a folder that transformers loads, into an empty `folder`; returns notes.
+    """Writes a model that transformers can load into an empty `folder`; returns notes.
 
     Raises:
-      InputError: transformers would round groups otherwise.
+      InputError: transformers would assign layers to other groups, or has no class for the task.
     """
     from safetensors.numpy import save_file
 
@@ -120,7 +120,7 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
         arrays = {name.removeprefix(_ENCODER): array for name, array in arrays.items()}
     for name in arrays:
         arrays[name] = np.ascontiguousarray(arrays[name])
-    # transformers asks for this mark before it reads a file.
+    # transformers refuses files without this metadata.
     save_file(arrays, folder / "model.safetensors", metadata={"format": "pt"})
     values = hugging_face_config.to_dict(source, architecture, epsilon)
     (folder / "config.json").write_text(json.dumps(values, indent=2) + "\n")
@@ -128,23 +128,23 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
         source.task.to_json_file(folder / TASK)
     if architecture == "AlbertForMaskedLM" and "encoder/pooler/kernel" in source.weights:
         notes.append(
-            "AlbertForMaskedLM has no pooler: transformers finds albert.pooler.* unexpected"
+            "AlbertForMaskedLM has no pooler: transformers reports albert.pooler.* as unexpected"
         )
     return tuple(notes)
 
 
 def _only_task(arrays: dict[str, np.ndarray], task: TaskDescription) -> dict[str, np.ndarray]:
-    """Leaves out what the class of transformers for a task does not have."""
-    # A task without a head of its own uses that of masked words.
+    """Removes the arrays that the transformers class of a task does not have."""
+    # A task without its own head uses the masked-LM head.
     absent = [head for head in _HEADS if task.type.head or head != _HEADS[0]]
     absent += [] if task.type.uses_pooler else [f"{_ENCODER}pooler."]
     return {name: array for name, array in arrays.items() if not name.startswith(tuple(absent))}
 
 
 def write_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
-    """Writes spiece.model and tokenizer files; returns notes."""
+    """Writes spiece.model and the tokenizer files; returns notes."""
     if source.model_file is None:
-        return ("no SentencePiece model lies with the source: no tokenizer is written",)
+        return ("the source has no SentencePiece model, so no tokenizer is written",)
     settings = source.preprocessing or Preprocessing()
     target = folder / "spiece.model"
     shutil.copyfile(source.model_file, target)
@@ -161,25 +161,25 @@ def write_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
     (folder / "special_tokens_map.json").write_text(json.dumps(_SPECIAL, indent=2) + "\n")
     if settings.rules == "original":
         return (
-            "the tokenizer of transformers follows its own rules; the rules of the source stand "
-            f"in {path_beside(target).name}, which this package reads",
+            "the tokenizer of transformers applies its own text rules; those of the source are in "
+            f"{path_beside(target).name}, which only this package reads",
         )
     return ()
 
 
 def _pop_tied(stored: dict[str, Stored], path: Path) -> list[str]:
-    """Removes copies of tied weights.
+    """Removes copies of tied weights and returns their names.
 
     Raises:
-      InputError: a copy differs: then it is not tied.
+      InputError: a copy differs from the original, so the weights are not tied.
     """
     tied = [name for name in _TIED if name in stored]
     for name in tied:
         copy, original = stored.pop(name), stored.get(_TIED[name])
         if original is None or not np.array_equal(copy.read(), original.read()):
             raise InputError(
-                f"{name} must be the same as {_TIED[name]}, to which ALBERT ties it. Received "
-                f"other values in '{path}'. Such a model cannot be built here."
+                f"{name} must equal {_TIED[name]}, because ALBERT ties them. Received different "
+                f"values in '{path}'. This package cannot build a model with untied weights."
             )
     return tied
 
@@ -199,17 +199,17 @@ def _preprocessing(path: Path, model_file: Path | None) -> Preprocessing | None:
     )
 
 
-# === Weight files: safetensors, whole or in parts, and PyTorch pickles ===
+# === Weight files: safetensors, in one file or several, and PyTorch pickles ===
 
 
 _WHOLE, _PARTS = "model.safetensors", "model.safetensors.index.json"
 _PICKLE = "pytorch_model.bin"
-# The types that weights come in, by their names in a safetensors header.
+# The supported types of weights, as named in a safetensors header.
 _DTYPES = ("F32", "F16", "BF16", "F64")
 
 
 def find_weights(folder: Path) -> Path | None:
-    """Returns the file to read: safetensors before PyTorch's, None if there is none."""
+    """Returns the weights file to read, safetensors before PyTorch; None if there is none."""
     for name in (_WHOLE, _PARTS, _PICKLE):
         if (folder / name).is_file():
             return folder / name
@@ -217,10 +217,10 @@ def find_weights(folder: Path) -> Path | None:
 
 
 def read_arrays(folder: Path) -> dict[str, Stored]:
-    """Returns the arrays of a folder by name, each read when it is asked for.
+    """Returns the arrays of a folder by name; each is read only when accessed.
 
     Raises:
-      InputError: a file is damaged or missing, or only torch could read it and is not installed.
+      InputError: a file is damaged or missing, or it requires torch, which is not installed.
     """
     path = find_weights(folder)
     if path.name == _PICKLE:
@@ -247,8 +247,8 @@ def _from_safetensors(path: Path) -> dict[str, Stored]:
             }
     except (SafetensorError, OSError) as error:
         raise InputError(
-            f"A safetensors file must be whole. Received '{path}', which cannot be read: {error}. "
-            "Copy or download it again."
+            f"A safetensors file must be complete. Received '{path}', which cannot be read: "
+            f"{error}. Copy or download it again."
         ) from error
 
 
@@ -257,7 +257,7 @@ def _read(path: Path, name: str, dtype: str) -> np.ndarray:
 
     if dtype not in _DTYPES:
         raise InputError(
-            f"Weights must be of a type in {_DTYPES}. Received {dtype} for {name!r} in "
+            f"Weights must have one of the types {_DTYPES}. Received {dtype} for {name!r} in "
             f"'{path}'. Save the model in float32."
         )
     with safe_open(path, framework="np") as file:
@@ -269,14 +269,14 @@ def _from_pickle(path: Path) -> dict[str, Stored]:
         import torch
     except ImportError as error:
         raise InputError(
-            f"{_PICKLE} can be read through torch only. Received '{path}', and torch is not "
-            "installed. pip install albert-tf[torch], or save the model as safetensors."
+            f"Only torch can read {_PICKLE}. Received '{path}', and torch is not installed. Run "
+            "`pip install albert-tf[torch]`, or save the model as safetensors."
         ) from error
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # torch raises whatever its archive reader or unpickler meets.
+    except Exception as error:  # torch passes on any error of its archive reader or unpickler.
         raise InputError(
-            f"{_PICKLE} must be a whole state dict of tensors. Received '{path}', which torch "
+            f"{_PICKLE} must be a complete state dict of tensors. Received '{path}', which torch "
             f"cannot read: {error}. Download it again, or save the model as safetensors."
         ) from error
     return {

@@ -1,4 +1,4 @@
-"""config.json of Hugging Face folders, to `AlbertConfig` and back."""
+"""Converts config.json of Hugging Face folders to `AlbertConfig` and back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from albert_tf.errors import InputError, closest
 from albert_tf.formats.source import Source
 from albert_tf.task_types import TaskDescription
 
-# transformers calls the exact form "gelu"; the original means the tanh form by that name.
+# In transformers, "gelu" is the exact form; in the original, it is the tanh form.
 _ACTIVATIONS = {
     "gelu": "gelu_erf",
     "gelu_new": "gelu",
@@ -25,15 +25,15 @@ _ACTIVATIONS = {
     "linear": "linear",
 }
 _BACK = {"gelu": "gelu_new", "gelu_erf": "gelu", "relu": "relu", "tanh": "tanh", "linear": "linear"}
-# What transformers takes for a key that is absent: the sizes of xxlarge.
+# The defaults of transformers for missing keys, which are the sizes of xxlarge.
 _DEFAULTS = dict(
     hidden_size=4096, num_attention_heads=64, intermediate_size=16384, hidden_act="gelu_new"
 )
-# Keys with one value that the model here implements.
+# Keys for which this package supports only one value.
 _FIXED = {"model_type": "albert", "tie_word_embeddings": True}
 _FIXED |= {"position_embedding_type": "absolute", "is_decoder": False, "pruned_heads": {}}
 _CARRIED = ("layer_norm_eps", "classifier_dropout_prob")
-# Keys that say nothing about the numbers of the model.
+# Keys that do not affect what the model computes.
 _UNREAD = (
     "_name_or_path",
     "architectures",
@@ -66,14 +66,14 @@ _UNREAD = (
 
 @dataclasses.dataclass(frozen=True)
 class HuggingFaceConfig:
-    """What a config.json says.
+    """The contents of a config.json.
 
     Attributes:
-      config: sizes and rates; `hidden_act` by our names.
-      epsilon: of all layer norms.
-      classifier_dropout: before a classifier.
-      task: of the class that the weights are laid out for; None for those of pretraining.
-      notes: which activation was taken for which name, and what is read otherwise than there.
+      config: sizes and rates; `hidden_act` has our name of the activation.
+      epsilon: the epsilon of all layer norms.
+      classifier_dropout: the dropout rate before a classifier.
+      task: the task of the architecture that the weights are for; None for pretraining.
+      notes: how the activation's name was interpreted, and what transformers would do differently.
     """
 
     config: AlbertConfig
@@ -87,66 +87,68 @@ def read(path: Path) -> HuggingFaceConfig:
     """Reads a config.json.
 
     Raises:
-      InputError: it is no JSON object, has an unknown key, or asks for what ALBERT has not.
+      InputError: the file is not JSON, has an unknown key, or a value that ALBERT does not support.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"A model config must be JSON. Received '{path}': {error}.") from error
+        raise InputError(
+            f"A model config must be valid JSON. Received '{path}': {error}."
+        ) from error
     fields = [field.name for field in dataclasses.fields(AlbertConfig)]
     known = [*fields, *_FIXED, *_CARRIED, *_UNREAD, *UNUSED_KEYS]
     for key, value in values.items():
         if key not in known:
             raise InputError(
-                f"A Hugging Face config must hold known keys only. Received {key!r} in '{path}'. "
-                f"{closest(key, [*fields, *_FIXED, *_CARRIED])}"
+                f"A Hugging Face config must contain only known keys. Received {key!r} in "
+                f"'{path}'. {closest(key, [*fields, *_FIXED, *_CARRIED])}"
             )
         if key in _FIXED and value != _FIXED[key]:
             raise InputError(
-                f"{key} must be {_FIXED[key]!r}. Received {value!r} in '{path}'. "
-                "Only ALBERT as released is read."
+                f"{key} must be {_FIXED[key]!r}. Received {value!r} in '{path}'. Other variants "
+                "of ALBERT are not supported."
             )
     given = {**_DEFAULTS, **{key: values[key] for key in fields if key in values}}
     name = given["hidden_act"]
     if name not in _ACTIVATIONS:
         raise InputError(
-            f"hidden_act must be an activation that is known here. Received {name!r} in '{path}'. "
+            f"hidden_act must be a supported activation. Received {name!r} in '{path}'. "
             f"{closest(str(name), _ACTIVATIONS)}"
         )
     given["hidden_act"] = _ACTIVATIONS[name]
-    form = {"gelu": "the tanh form", "gelu_erf": "the exact form, with erf"}
-    taken = form.get(given["hidden_act"], "as it stands")
+    forms = {"gelu": ", the tanh form", "gelu_erf": ", the exact form with erf"}
+    form = forms.get(given["hidden_act"], "")
     return HuggingFaceConfig(
         config=AlbertConfig(**given),
         epsilon=float(values.get("layer_norm_eps", LAYER_NORM_EPSILON)),
         classifier_dropout=float(values.get("classifier_dropout_prob", 0.1)),
         task=_task(values, path),
         notes=(
-            f"hidden_act {name!r} of Hugging Face is {taken}: {given['hidden_act']!r} here",
+            f"hidden_act {name!r} of Hugging Face is {given['hidden_act']!r} in albert_tf{form}",
             *_problem_notes(values),
         ),
     )
 
 
 def architecture(task: TaskDescription | None) -> str | None:
-    """Returns the class of transformers for a task, None without a task.
+    """Returns the transformers class for a task, or None without a task.
 
     Raises:
-      InputError: transformers has no such model.
+      InputError: transformers has no model for this task.
     """
     if task is None:
         return None
     if not task.type.hugging_face:
-        there = ", ".join(row.name for row in task_types.all_types() if row.hugging_face)
+        supported = ", ".join(row.name for row in task_types.all_types() if row.hugging_face)
         raise InputError(
-            f"transformers has models for {there}. Received one for {task.task}. "
-            "Convert it to tf1 or checkpoint."
+            f"transformers has models for these tasks: {supported}. Received a model for "
+            f"{task.task}. Convert it to tf1 or checkpoint."
         )
     return task.type.hugging_face
 
 
 def _task(values: Mapping[str, Any], path: Path) -> TaskDescription | None:
-    """Returns the task of the first architecture, with the labels of id2label."""
+    """Returns the task of the first architecture, with the labels from id2label."""
     name = next(iter(values.get("architectures") or ()), None)
     row = next((row for row in task_types.all_types() if row.hugging_face == name), None)
     if row is None:
@@ -154,23 +156,23 @@ def _task(values: Mapping[str, Any], path: Path) -> TaskDescription | None:
     if not row.has_labels:
         return TaskDescription(row.name)
     labels = _labels(values, path)
-    # transformers takes the mean squared error where there is one label, or the config says so.
+    # transformers trains with mean squared error if there is one label or the config requests it.
     if row.name == "classification":
         return TaskDescription.of_classifier(labels)
     return TaskDescription(row.name, labels)
 
 
 def _labels(values: Mapping[str, Any], path: Path) -> tuple[str, ...]:
-    found = values.get("id2label")
-    if not found:
+    id2label = values.get("id2label")
+    if not id2label:
         return tuple(f"LABEL_{index}" for index in range(values.get("num_labels", 2)))
     try:
-        by_id = {int(index): str(label) for index, label in found.items()}
+        by_id = {int(index): str(label) for index, label in id2label.items()}
         return tuple(by_id[index] for index in range(len(by_id)))
     except (AttributeError, KeyError, ValueError) as error:
         raise InputError(
             "id2label must name the labels 0, 1, 2 and so on. Received "
-            f"{found!r} in '{path}'. Mend the config."
+            f"{id2label!r} in '{path}'. Correct the config."
         ) from error
 
 
@@ -178,13 +180,13 @@ def _problem_notes(values: Mapping[str, Any]) -> list[str]:
     if values.get("problem_type") != "multi_label_classification":
         return []
     return [
-        "problem_type multi_label_classification: logits are the same, but probabilities here are "
-        "a softmax over labels"
+        "problem_type is multi_label_classification: logits are the same, but albert_tf computes "
+        "probabilities with a softmax over all labels"
     ]
 
 
 def _task_values(task: TaskDescription | None) -> dict[str, Any]:
-    """Returns the keys of config.json that tell about labels."""
+    """Returns the keys of config.json that describe labels."""
     if task is None or not task.type.has_labels:
         return {}
     labels = task.labels or ("LABEL_0",)
@@ -203,8 +205,8 @@ def to_dict(source: Source, architecture: str, epsilon: float) -> Mapping[str, A
 
     Args:
       source: the model.
-      architecture: class of transformers that the weights are laid out for.
-      epsilon: of all layer norms.
+      architecture: the transformers class that the weights are written for.
+      epsilon: the epsilon of all layer norms.
     """
     dropout = source.classifier_dropout
     return {

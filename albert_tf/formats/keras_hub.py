@@ -1,7 +1,7 @@
 """KerasHub preset folders: config.json, model.weights.h5, the head in task.*, assets/tokenizer.
 
-KerasHub has no sentence-order head, one dropout rate, the tanh gelu only, and epsilon 1e-5 in the
-layer norm of its masked-LM head.
+KerasHub has no sentence-order head, a single dropout rate, and only the tanh gelu. The layer norm
+of its masked-LM head has epsilon 1e-5.
 """
 
 from __future__ import annotations
@@ -26,30 +26,32 @@ from albert_tf.tokenization.settings import Preprocessing, path_beside
 
 NAME = "keras_hub"
 NEEDS = "config.json (AlbertBackbone), model.weights.h5, assets/tokenizer/vocabulary.spm"
-HEAD_EPSILON = 1e-5  # keras_hub.layers.MaskedLMHead's default, which AlbertMaskedLM keeps.
+HEAD_EPSILON = 1e-5  # The default of keras_hub.layers.MaskedLMHead, which AlbertMaskedLM uses.
 _BACKBONE, _TASK = "model.weights.h5", "task.weights.h5"
 _VOCABULARY = Path("assets/tokenizer/vocabulary.spm")
 
 
 def matches(path: Path) -> bool:
-    """Whether a KerasHub preset of an AlbertBackbone lies there."""
+    """Whether `path` is a KerasHub preset of an AlbertBackbone."""
     return is_preset(path)
 
 
 def read(path: Path, config: AlbertConfig | None = None) -> Source:
-    """Reads a preset that KerasHub or this package wrote, with the masked-LM head if it has one.
+    """Reads a preset written by KerasHub or this package, with its masked-LM head if it has one.
 
     Args:
       path: the folder.
-      config: in place of the folder's config.json.
+      config: used instead of the folder's config.json.
 
     Raises:
-      InputError: the config breaks a rule, a shape does not fit it, or files are broken.
+      InputError: the config is invalid, a shape does not match it, or a file is damaged.
     """
     config = config or read_config(path)
     check_groups(NAME, config)
     if not (path / _BACKBONE).is_file():
-        raise InputError(f"A KerasHub preset must hold {_BACKBONE}. Received '{path}' without.")
+        raise InputError(
+            f"A KerasHub preset must contain {_BACKBONE}. Received '{path}', which lacks it."
+        )
     stored = _arrays(path / _BACKBONE)
     if (path / _TASK).is_file():
         stored |= _arrays(path / _TASK)
@@ -62,8 +64,8 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
     notes = []
     if model_file and not path_beside(model_file).is_file():
         notes.append(
-            "KerasHub's tokenizer neither lower-cases nor strips accents, but its models are the "
-            "released ones, whose settings are taken: lower case, no accents"
+            "KerasHub's tokenizer neither lower-cases nor strips accents, but its weights are the "
+            "released ones, so their settings are used: lower case, no accents"
         )
     return Source(
         format=NAME,
@@ -80,17 +82,17 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
 
 
 def write(source: Source, folder: Path) -> tuple[str, ...]:
-    """Writes a preset that `from_preset` of KerasHub loads, into an empty `folder`; returns notes.
+    """Writes a preset that KerasHub's `from_preset` loads into an empty `folder`; returns notes.
 
     Raises:
-      InputError: KerasHub cannot build such a model.
+      InputError: KerasHub cannot build this model.
     """
     check_groups(NAME, source.config)
     notes = check_epsilon(NAME, source, masked_lm=HEAD_EPSILON)
     if source.config.hidden_act != "gelu":
         raise InputError(
-            "hidden_act must be 'gelu', the tanh form, which is all that KerasHub's ALBERT has. "
-            f"Received {source.config.hidden_act!r}. Convert to hugging_face, which has more."
+            "hidden_act must be 'gelu' (the tanh form), the only activation of KerasHub's ALBERT. "
+            f"Received {source.config.hidden_act!r}. Convert to hugging_face, which supports more."
         )
     with_head = "masked_lm" in source.heads
     write_config(folder, source.config, with_head, source.model_file is not None)
@@ -109,40 +111,40 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
 
 
 def write_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
-    """Writes the tokenizer's vocabulary with our settings beside it; returns notes."""
+    """Writes the tokenizer's vocabulary together with our settings; returns notes."""
     if source.model_file is None:
-        return ("no SentencePiece model lies with the source: no tokenizer is written",)
+        return ("the source has no SentencePiece model, so no tokenizer is written",)
     target = folder / _VOCABULARY
     target.parent.mkdir(parents=True)
     shutil.copyfile(source.model_file, target)
     (source.preprocessing or Preprocessing()).to_json_file(path_beside(target))
     return (
-        "KerasHub's tokenizer neither lower-cases nor strips accents: treat text beforehand as "
-        f"{path_beside(_VOCABULARY)} tells",
+        "KerasHub's tokenizer neither lower-cases nor strips accents: preprocess text first, as "
+        f"specified in {path_beside(_VOCABULARY)}",
     )
 
 
 def _arrays(path: Path) -> dict[str, Stored]:
-    """Returns the datasets of a file by path, each read when it is asked for.
+    """Returns the datasets of a file by path; each is read only when accessed.
 
     Raises:
       InputError: the file is damaged.
     """
-    found: dict[str, Stored] = {}
+    stored: dict[str, Stored] = {}
 
     def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
         if isinstance(item, h5py.Dataset):
-            found[name] = Stored(tuple(item.shape), functools.partial(_read, path, name))
+            stored[name] = Stored(tuple(item.shape), functools.partial(_read, path, name))
 
     try:
         with h5py.File(path) as file:
             file.visititems(visit)
     except OSError as error:
         raise InputError(
-            f"A weights file must be whole. Received '{path}', which HDF5 cannot read: {error}. "
-            "Copy or download it again."
+            f"A weights file must be complete. Received '{path}', which HDF5 cannot read: "
+            f"{error}. Copy or download it again."
         ) from error
-    return found
+    return stored
 
 
 def _read(path: Path, name: str) -> np.ndarray:
@@ -182,7 +184,7 @@ def is_preset(folder: Path) -> bool:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        return False  # Another format may still claim the folder and tell what is wrong.
+        return False  # Another format may still match the folder and report the error.
     return isinstance(values, dict) and values.get("class_name") == _BACKBONE_CLASS
 
 
@@ -190,21 +192,21 @@ def read_config(folder: Path) -> AlbertConfig:
     """Reads config.json.
 
     Raises:
-      InputError: it has an unknown key, lacks one, or breaks a rule.
+      InputError: a key is unknown or missing, or a value is invalid.
     """
     path = folder / "config.json"
     values = json.loads(path.read_text(encoding="utf-8")).get("config", {})
     for key in values:
         if key not in (*_NAMES, "dropout", *_UNREAD):
             raise InputError(
-                f"The config of an AlbertBackbone must hold known keys only. Received {key!r} in "
-                f"'{path}'. {closest(key, [*_NAMES, 'dropout'])}"
+                f"The config of an AlbertBackbone must contain only known keys. Received {key!r} "
+                f"in '{path}'. {closest(key, [*_NAMES, 'dropout'])}"
             )
     missing = sorted(set(_NAMES) - {"num_segments"} - set(values))
     if missing:
         raise InputError(
-            f"The config of an AlbertBackbone must hold all sizes. Received '{path}' without "
-            f"{missing}. Add them."
+            f"The config of an AlbertBackbone must contain all sizes. Received '{path}', which "
+            f"lacks {missing}. Add them."
         )
     dropout = float(values.get("dropout", 0.0))
     return AlbertConfig(
@@ -215,7 +217,7 @@ def read_config(folder: Path) -> AlbertConfig:
 
 
 def config_notes(config: AlbertConfig) -> tuple[str, ...]:
-    """Returns what of a config a preset cannot hold."""
+    """Returns notes on the parts of a config that a preset cannot store."""
     lost = []
     if config.hidden_dropout_prob != config.attention_probs_dropout_prob:
         lost.append(
@@ -227,19 +229,19 @@ def config_notes(config: AlbertConfig) -> tuple[str, ...]:
     if config.initializer_range != default:
         lost.append(
             f"a KerasHub preset has no initializer_range: {config.initializer_range} is not "
-            f"written, {default} will be read"
+            f"written, and reading the preset gives {default}"
         )
     return tuple(lost)
 
 
 def write_config(folder: Path, config: AlbertConfig, with_head: bool, with_tokenizer: bool) -> None:
-    """Writes config.json, metadata.json and, as asked for, task.json and tokenizer.json."""
+    """Writes config.json, metadata.json and, if requested, task.json and tokenizer.json."""
     sizes = {theirs: getattr(config, ours) for theirs, ours in _NAMES.items()}
     values = {"name": "albert_backbone", "trainable": True, "dtype": _policy("float32"), **sizes}
     values["dropout"] = config.hidden_dropout_prob
     backbone = _object("albert_backbone", _BACKBONE_CLASS, values)
     _dump(folder / "config.json", backbone)
-    # Read by people; from_preset asks only that it is there.
+    # For human readers; from_preset only requires that the file exists.
     _dump(folder / "metadata.json", {"tasks": ["MaskedLM", "ServedClassifier"]})
     if with_head:
         task = {"backbone": backbone, "preprocessor": None, "name": "albert_masked_lm"}

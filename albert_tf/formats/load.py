@@ -22,36 +22,36 @@ from albert_tf.formats.source import Source
 
 FORMATS: dict[str, ModuleType] = {
     module.NAME: module
-    # Presets of KerasHub have a config.json too, so they are asked before Hugging Face folders.
+    # KerasHub presets also have a config.json, so keras_hub comes before hugging_face.
     for module in (tf1, tf1_hub, hub, keras_hub, hugging_face, model_garden, checkpoint)
 }
 
 
 def load(path_or_handle: str | os.PathLike, config: AlbertConfig | None = None) -> Source:
-    """Returns the model that lies there; its weights are read when they are asked for.
+    """Detects the format of a model and returns it; each weight is read only when accessed.
 
     Args:
-      path_or_handle: a folder, the prefix of a checkpoint, or a handle of `handles.py`.
-      config: for folders without one, in place of the one that lies there.
+      path_or_handle: a folder, the prefix of a checkpoint, or a handle (see `handles.py`).
+      config: used instead of the config in the folder, if the folder has one.
 
     Raises:
-      InputError: nothing lies there, it has no known format, or it breaks a rule of its format.
+      InputError: the path does not exist, is not in a known format, or violates its format.
     """
     path = handles.resolve(path_or_handle)
     for module in FORMATS.values():
         if module.matches(path):
             return module.read(path, config)
-    raise _unknown(path)
+    raise _unknown_format(path)
 
 
-def _unknown(path: Path) -> InputError:
+def _unknown_format(path: Path) -> InputError:
     if path.is_dir():
-        found = sorted(entry.name for entry in path.iterdir())
-        received = f"'{path}', which holds {found[:20]}"
+        contents = sorted(entry.name for entry in path.iterdir())
+        received = f"'{path}', a folder that contains {contents[:20]}"
     else:
-        received = f"'{path}', which is no folder and no prefix of a checkpoint"
+        received = f"'{path}', which is neither a folder nor the prefix of a checkpoint"
     needs = "; ".join(f"{name}: {module.NEEDS}" for name, module in FORMATS.items())
     return InputError(
-        f"A model must lie in a folder of a known format. Received {received}. "
-        f"Each format needs: {needs}."
+        f"A model must be in a known format. Received {received}. Files that each format requires: "
+        f"{needs}."
     )

@@ -1,4 +1,4 @@
-"""From the arrays of one format to ours and back, by the table of names."""
+"""Converts the arrays of any format to our names and layout and back, using `names.TABLE`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from albert_tf.task_types import TaskDescription
 
 
 class Read(NamedTuple):
-    """The weights that a source has, and the names in it that the table does not know."""
+    """The weights of a source, and the names of its arrays that are not in the table."""
 
     weights: Weights
     unread: tuple[str, ...]
@@ -28,17 +28,17 @@ def to_ours(
     where: object,
     task: TaskDescription | None = None,
 ) -> Read:
-    """Returns the arrays of one format by our names and in our layout; none is read yet.
+    """Returns the arrays of one format under our names and in our layout, without reading them.
 
     Args:
       column: a column of `names.TABLE`.
-      stored: arrays by the names of that column.
-      config: tells which weights there are, and their shapes.
-      where: what errors name.
-      task: tells which head there is besides those of pretraining.
+      stored: arrays by their names in that column.
+      config: determines which weights exist, and their shapes.
+      where: the location that errors mention.
+      task: determines the task head; None if there are only pretraining heads.
 
     Raises:
-      InputError: a shape does not fit the config.
+      InputError: a shape does not match the config.
     """
     ours, used, misfits = {}, set(), []
     for weight in names.weights(config, task):
@@ -49,20 +49,20 @@ def to_ours(
         array = stored[place.name]
         expected = place.transform.shape(weight.shape, config.num_attention_heads)
         if array.shape != expected:
-            misfits.append(f"{place.name}: {array.shape}, but the config says {expected}")
+            misfits.append(f"{place.name}: {array.shape}, but the config requires {expected}")
         ours[weight.ours] = _stored(array, weight.shape, place.transform)
     if misfits:
         raise InputError(
-            f"Weights must have the shapes that the config gives. Received in '{where}': "
-            f"{shortened(misfits, '; ')}. Check that config and weights are of one model."
+            f"Weights must have the shapes that the config specifies. Received in '{where}': "
+            f"{shortened(misfits, '; ')}. Check that config and weights belong to the same model."
         )
     return Read(Weights(ours), tuple(sorted(set(stored) - used)))
 
 
 def to_theirs(column: str, source: Source) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields name and array of every weight of `source`, as the format of `column` holds them.
+    """Yields the name and value of every weight of `source` as the format of `column` stores it.
 
-    Weights for which the format has no place are passed over; `without_place` lists them.
+    Weights that the format cannot store are omitted; `without_place` lists them.
     """
     for weight in names.weights(source.config, source.task):
         place = weight.places.get(column)
@@ -75,14 +75,14 @@ def to_theirs(column: str, source: Source) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def without_place(column: str, source: Source) -> tuple[str, ...]:
-    """Returns our names of the weights of `source` that the format of `column` cannot hold."""
+    """Returns our names of the weights of `source` that the format of `column` cannot store."""
     rows = names.weights(source.config, source.task)
-    homeless = {weight.ours for weight in rows if column not in weight.places}
-    return tuple(name for name in source.weights if name in homeless)
+    unsupported = {weight.ours for weight in rows if column not in weight.places}
+    return tuple(name for name in source.weights if name in unsupported)
 
 
 def shortened(items: list[str] | tuple[str, ...], separator: str = ", ", limit: int = 12) -> str:
-    """Returns the items joined, of a long list only the first and how many more there are."""
+    """Joins the items; of a long list, only the first ones, followed by how many more there are."""
     shown = separator.join(items[:limit])
     return shown if len(items) <= limit else f"{shown}{separator}and {len(items) - limit} more"
 

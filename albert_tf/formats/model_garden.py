@@ -1,7 +1,7 @@
-"""Model Garden checkpoints: `encoder=`, `model=` or a BertPretrainerV2, with a config beside them.
+"""Model Garden checkpoints: `encoder=`, `model=` or a BertPretrainerV2, with a separate config.
 
-Model Garden's AlbertEncoder has one group with one block. The sentence-order head is a
-`ClassificationHead` named next_sentence, whose inner dense layer takes the pooler's place.
+Model Garden's AlbertEncoder has a single group with a single block. The sentence-order head is a
+`ClassificationHead` named next_sentence, whose inner dense layer acts as the pooler.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _POOLER = "encoder/pooler"
 
 
 def matches(path: Path) -> bool:
-    """Whether an object checkpoint with a functional encoder lies there."""
+    """Whether `path` is an object checkpoint with a functional encoder."""
     prefix = find_prefix(path)
     if prefix is None or (path / "saved_model.pb").exists():
         return False
@@ -46,10 +46,10 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
 
     Args:
       path: the folder, or the prefix of a checkpoint in it.
-      config: in place of the one that lies beside it.
+      config: used instead of the config in the folder.
 
     Raises:
-      InputError: there is no config, it breaks a rule, a shape does not fit it, files are broken.
+      InputError: the config is missing or invalid, a shape does not match it, or a file is damaged.
     """
     prefix = find_prefix(path)
     config = config or read_config(prefix.parent)
@@ -64,10 +64,17 @@ def read_graph(
     checkpoint: TensorFlowCheckpoint,
     config: AlbertConfig,
 ) -> Source:
-    """Returns the source for an object graph with a functional encoder; `folder` has the *.model.
+    """Returns the source for an object graph with a functional encoder.
+
+    Args:
+      format_name: the format to record in the source.
+      path: the path to record in the source.
+      folder: where to look for the SentencePiece model.
+      checkpoint: the checkpoint with the graph and its arrays.
+      config: the config of the encoder.
 
     Raises:
-      InputError: a shape does not fit the config, or files are broken.
+      InputError: a shape does not match the config, or a file is damaged.
     """
     graph = checkpoint.graph()
     head = _head_node(graph, checkpoint)
@@ -82,7 +89,7 @@ def read_graph(
         if weight.ours.startswith(_POOLER) and head is not None:
             used |= {key} & set(checkpoint.shapes)
             key = graph.key(f"dense/{weight.ours.rpartition('/')[2]}", head)
-            notes = [f"the pooler is {_HEAD}'s inner dense layer, which pretraining trains there"]
+            notes = [f"the pooler is {_HEAD}'s inner dense layer, as Model Garden trains that one"]
         if key in checkpoint.shapes:
             stored[place] = checkpoint.stored(key)
             used.add(key)
@@ -107,19 +114,19 @@ def read_graph(
 
 
 def write(source: Source, folder: Path) -> tuple[str, ...]:
-    """Writes the checkpoint that Model Garden's own classes save, into an empty `folder`.
+    """Writes a checkpoint with Model Garden's own classes into an empty `folder`; returns notes.
 
-    Without a masked-LM head it is `Checkpoint(encoder=AlbertEncoder)`, else that of a
-    BertPretrainerV2, as Model Garden's trainer writes it. Returns notes.
+    A source without heads is saved as `Checkpoint(encoder=AlbertEncoder)`, any other as a
+    BertPretrainerV2, as Model Garden's trainer does.
 
     Raises:
-      InputError: Model Garden cannot build such a model.
+      InputError: Model Garden cannot build this model.
     """
     notes = check_epsilon(NAME, source)
     config = source.config
     if (config.num_hidden_groups, config.inner_group_num) != (1, 1):
         raise InputError(
-            "Model Garden's AlbertEncoder has one group with one block. Received "
+            "Model Garden's AlbertEncoder supports only one group with one block. Received "
             f"num_hidden_groups={config.num_hidden_groups}, "
             f"inner_group_num={config.inner_group_num}. Convert to tf1, hugging_face or keras_hub."
         )
@@ -140,8 +147,8 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
 
 
 def encoder_node(graph: ObjectGraph) -> int | None:
-    """Returns the node of a functional encoder, wherever the checkpoint has it."""
-    # The last is that of a SavedModel, which calls the encoder as its only layer.
+    """Returns the node of a functional encoder, trying every path where it can be."""
+    # The last path is for SavedModels whose only layer is the encoder.
     paths = ("encoder", "model/encoder", "model/encoder_network", "model", _MARK)
     for path in paths:
         node = graph.node(path)
@@ -166,18 +173,18 @@ def _head_node(graph: ObjectGraph, checkpoint: TensorFlowCheckpoint) -> int | No
 
 
 def their_encoder(config: AlbertConfig) -> Any:
-    """Returns Model Garden's `AlbertEncoder` of these sizes, with new weights."""
+    """Returns Model Garden's `AlbertEncoder` with these sizes and newly initialised weights."""
     from official.nlp.modeling import networks
 
     arguments = {name: getattr(config, field) for name, field in MODEL_GARDEN_ARGUMENTS.items()}
-    del arguments["activation"]  # that of its default, as a checkpoint does not hold it
+    del arguments["activation"]  # A checkpoint does not store it, so keep Model Garden's default.
     return networks.AlbertEncoder(**arguments, dict_outputs=True)
 
 
 def _build(source: Source) -> dict[str, Any]:
     """Returns Model Garden's objects by the names under which its trainer saves them.
 
-    Activations are those of its defaults, as a checkpoint does not hold them.
+    Activations keep Model Garden's defaults because a checkpoint does not store them.
     """
     from official.nlp.modeling import layers, models
 
@@ -207,7 +214,7 @@ def _variable(root: Any, path: str) -> tf.Variable:
 
 
 ARGUMENTS, PARAMS = "encoder_config.json", "params.yaml"
-# Arguments of Model Garden's AlbertEncoder and fields of its AlbertEncoderConfig.
+# Arguments of Model Garden's AlbertEncoder, and fields of its AlbertEncoderConfig.
 _NAMES = MODEL_GARDEN_ARGUMENTS | {
     "max_position_embeddings": "max_position_embeddings",
     "hidden_activation": "hidden_act",
@@ -219,13 +226,14 @@ _ACTIVATIONS = {"gelu": "gelu", "Text>gelu": "gelu", "relu": "relu", "tanh": "ta
 
 
 def read_config(folder: Path) -> AlbertConfig:
-    """Returns the config that lies in a folder of checkpoints.
+    """Returns the config stored in a checkpoint folder.
 
-    It is looked for in albert_config.json, in encoder_config.json (arguments of AlbertEncoder), and
-    in the params.yaml that Model Garden's train.py writes (task.model.encoder.albert).
+    Reads the first of these files that exists: albert_config.json, encoder_config.json (arguments
+    of AlbertEncoder), params.yaml as written by Model Garden's train.py
+    (task.model.encoder.albert).
 
     Raises:
-      InputError: none is there, or it breaks a rule.
+      InputError: the folder has no config, or the config is invalid.
     """
     if (folder / CONFIG).is_file():
         return AlbertConfig.from_json_file(folder / CONFIG)
@@ -239,9 +247,9 @@ def read_config(folder: Path) -> AlbertConfig:
         if isinstance(values, dict):
             return config_from_arguments(values, folder / PARAMS)
     raise InputError(
-        "A Model Garden checkpoint does not tell its number of layers, so that a config must lie "
-        f"beside it. Received '{folder}' without {CONFIG}, {ARGUMENTS}, or a {PARAMS} with "
-        "task.model.encoder.albert. Add one, or pass config=AlbertConfig(...)."
+        "A Model Garden checkpoint does not contain its number of layers, so its folder must "
+        f"contain a config. Received '{folder}', which has no {CONFIG}, no {ARGUMENTS}, and no "
+        f"{PARAMS} with task.model.encoder.albert. Add one, or pass config=AlbertConfig(...)."
     )
 
 
@@ -249,24 +257,24 @@ def config_from_arguments(values: dict[str, Any], where: Path) -> AlbertConfig:
     """Returns the config for arguments of Model Garden's encoder.
 
     Raises:
-      InputError: a name is unknown, or a value breaks a rule.
+      InputError: a name is unknown, or a value is invalid.
     """
     for key in values:
         if key not in (*_NAMES, *_UNREAD):
             raise InputError(
-                f"Arguments of Model Garden's AlbertEncoder must be known. Received {key!r} in "
-                f"'{where}'. {closest(key, _NAMES)}"
+                f"The config must contain only arguments of Model Garden's AlbertEncoder. Received "
+                f"{key!r} in '{where}'. {closest(key, _NAMES)}"
             )
     ours = {_NAMES[key]: value for key, value in values.items() if key in _NAMES}
     activation = ours.get("hidden_act", "gelu")
-    if isinstance(activation, dict):  # As Keras serializes a function.
+    if isinstance(activation, dict):  # A function serialised by Keras.
         activation = activation.get("config")
     initializer = values.get("initializer")
     if isinstance(initializer, dict) and "stddev" in initializer.get("config", {}):
         ours["initializer_range"] = initializer["config"]["stddev"]
     if activation not in _ACTIVATIONS:
         raise InputError(
-            f"The activation must be known here. Received {activation!r} in '{where}'. "
+            f"The activation must be a supported one. Received {activation!r} in '{where}'. "
             f"{closest(str(activation), _ACTIVATIONS)}"
         )
     return AlbertConfig(**{**ours, "hidden_act": _ACTIVATIONS[activation]})

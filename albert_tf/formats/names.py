@@ -1,21 +1,23 @@
-"""The one table of names: each weight of ALBERT in every format, with shape and layout.
+"""The table of names: every weight of ALBERT in every format, with its shape and layout.
 
-Rows stand for variables, templates for their place. `{g}` and `{i}` count groups and inner blocks.
-The columns are
+Each row is a variable, or a template for the variables of all blocks: `{g}` is the index of the
+group and `{i}` that of the inner block. The columns are:
 
-- ours: the path of the variable in `AlbertPretrainer`, and the key of every weight in this package;
-- checkpoint: its path through the attributes of a live model, which is also its path in the object
-  graph of our training checkpoints;
-- tf1: the variable of the original graph;
-- hugging_face: the key in model.safetensors of AlbertForPreTraining;
+- ours: the path of the variable in `AlbertPretrainer`, and its name everywhere in this package.
+- checkpoint: the attribute path in a live model, which is also the path in the object graph of our
+  training checkpoints.
+- tf1: the variable of the original graph.
+- hugging_face: the key in model.safetensors of AlbertForPreTraining.
 - model_garden: the path in the object graph of `tf.train.Checkpoint(encoder=..., masked_lm=...)`.
-  `{block}` and `{pooler}` count layers, as the projection before them is left out where widths are
-  equal. `next_sentence` is a classification head whose inner dense layer is ALBERT's pooler;
-- keras_hub: the dataset in model.weights.h5 or, for the head, task.weights.h5. `{n}` counts blocks
-  through all groups; KerasHub has no sentence-order head.
+  `{block}` and `{pooler}` are layer indices; they depend on whether there is a projection, which
+  is omitted if the widths are equal. `next_sentence` is a classification head whose inner dense
+  layer is ALBERT's pooler.
+- keras_hub: the dataset in model.weights.h5 or, for the head, in task.weights.h5. `{n}` numbers
+  the blocks across all groups. KerasHub has no sentence-order head.
 
-Shapes are letters: V vocabulary, E embedding width, H hidden size, D twice that, I intermediate
-size, P rows of the position table, T rows of the type table, L labels; digits are themselves.
+Shapes are written as letters: V vocabulary, E embedding width, H hidden size, D twice the hidden
+size, I intermediate size, P rows of the position table, T rows of the type table, L labels. A digit
+stands for itself.
 """
 
 from __future__ import annotations
@@ -29,18 +31,18 @@ from albert_tf.task_types import TaskDescription
 
 COLUMNS = ("checkpoint", "tf1", "hugging_face", "model_garden", "keras_hub")
 HEADS = ("masked_lm", "sentence_order")
-TASK_HEAD = "head"  # What a `TaskModel` calls the layer that its task adds.
+TASK_HEAD = "head"  # The attribute of a `TaskModel` that holds the layer added by its task.
 
 
 class Place(NamedTuple):
-    """Where a weight lies in a format, and how."""
+    """The name and the layout of a weight in one format."""
 
     name: str
     transform: Transform = SAME
 
 
 class Row(NamedTuple):
-    """One weight: our name, its shape, its place by column. A format may lack it."""
+    """One weight: our name, its shape, and its place in each column whose format stores it."""
 
     ours: str
     shape: str
@@ -48,7 +50,7 @@ class Row(NamedTuple):
 
 
 class Weight(NamedTuple):
-    """A row with indices and sizes filled in."""
+    """A row with its indices and sizes filled in."""
 
     ours: str
     shape: tuple[int, ...]
@@ -56,7 +58,7 @@ class Weight(NamedTuple):
 
 
 def weights(config: AlbertConfig, task: TaskDescription | None = None) -> Iterator[Weight]:
-    """Yields every weight of encoder and heads that a model of this config and task has."""
+    """Yields every weight of a model with this config and task, including the heads."""
     factorized = config.embedding_size != config.hidden_size
     block = 5 if factorized else 4
     sizes = dict(
@@ -85,7 +87,7 @@ def weights(config: AlbertConfig, task: TaskDescription | None = None) -> Iterat
 
 
 def head(ours: str) -> str | None:
-    """Returns the head that a weight belongs to, or None for the encoder's."""
+    """Returns the head that a weight belongs to, or None if it belongs to the encoder."""
     first = ours.partition("/")[0]
     return first if first in (*HEADS, TASK_HEAD) else None
 
@@ -100,7 +102,10 @@ def _row(ours: str, shape: str, *names: str | None, **transforms: Transform) -> 
 
 
 def _dense(ours: str, shape: str, *names: str | None, split: str = "") -> tuple[Row, Row]:
-    """A dense layer: kernel and bias. `split` tells which axis holds the heads elsewhere."""
+    """Returns the kernel and bias of a dense layer.
+
+    `split` ("first" or "last") says which axis other formats split into attention heads.
+    """
     checkpoint, tf1, hugging_face, model_garden, keras_hub = names
     kernel = dict(hugging_face=TRANSPOSE)
     bias = {}
@@ -319,7 +324,7 @@ TABLE: tuple[Row, ...] = (
 
 
 def _head_rows(task: TaskDescription | None) -> Iterator[Row]:
-    """Yields the rows of the head that a task adds. Names may recur in the head of another task."""
+    """Yields the rows of a task's head. Heads of different tasks may use the same names."""
     for weight in task.type.head if task else ():
         name = f"{TASK_HEAD}/{weight.name}"
         places = {"checkpoint": Place(name)}

@@ -1,4 +1,4 @@
-"""What a reader hands over: `Source`, and the weights in it, each read when it is asked for."""
+"""The result of reading a model: `Source`, whose weights are each read only when accessed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from albert_tf.tokenization.settings import Preprocessing
 
 
 class Stored(NamedTuple):
-    """An array that lies in a file: its shape, and how to read it."""
+    """An array in a file: its shape, and a function that reads it."""
 
     shape: tuple[int, ...]
     read: Callable[[], np.ndarray]
 
 
 class Weights(Mapping[str, np.ndarray]):
-    """Arrays by name. Each access reads from the file again, so that at most one is held here."""
+    """Arrays by name. Every access reads the file again, so no array is kept in memory."""
 
     def __init__(self, stored: Mapping[str, Stored]) -> None:
         self._stored = dict(stored)
@@ -43,28 +43,28 @@ class Weights(Mapping[str, np.ndarray]):
 
     @property
     def parameters(self) -> int:
-        """Numbers in all weights together."""
+        """The total number of parameters."""
         return sum(int(np.prod(stored.shape)) for stored in self._stored.values())
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A model that lies somewhere, in our names.
+    """A saved model of any format, with its weights under our names.
 
     Attributes:
-      format: name of the format, a key of `load.FORMATS`.
-      path: where it lies.
+      format: the name of the format, a key of `load.FORMATS`.
+      path: the location of the model.
       config: sizes and rates.
       weights: float32 arrays by our names (`names.TABLE`), in our layout.
-      unread: names in the source that the table does not know, which `assign` refuses.
-      skipped: what is no weight of the model, counted by kind, such as optimizer slots.
-      model_file: the SentencePiece model that lies with it, if any.
-      preprocessing: how text is treated before it, as far as the source tells.
-      epsilon: of the layer norms by part ("encoder", "masked_lm"); 1e-12 where absent.
-      classifier_dropout: rate before a classifier, if the source tells.
-      task: what the head of a fine-tuned model answers; None without such a head.
-      step: training step, if the source tells.
-      notes: what a user should know, such as which gelu was taken.
+      unread: names of arrays that are not in the table; `assign` rejects them.
+      skipped: the number of arrays that are not weights, by kind, such as optimizer slots.
+      model_file: the SentencePiece model stored with the weights, if any.
+      preprocessing: how text must be preprocessed, if the source specifies it.
+      epsilon: the epsilon of the layer norms by part ("encoder", "masked_lm"); 1e-12 if absent.
+      classifier_dropout: the dropout rate before a classifier, if the source specifies it.
+      task: the task of a fine-tuned model; None if there is no task head.
+      step: the training step, if the source records it.
+      notes: information for the user, such as which form of gelu is used.
     """
 
     format: str
@@ -83,13 +83,13 @@ class Source:
 
     @property
     def parts(self) -> dict[str, str]:
-        """The part, "encoder" or a head, of every weight that a model of this config may have."""
+        """The part ("encoder" or a head) of every weight that a model of this config can have."""
         rows = names.weights(self.config, self.task)
         return {weight.ours: names.head(weight.ours) or "encoder" for weight in rows}
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """Heads, of pretraining or of the task, whose weights are all there."""
+        """The heads, of pretraining or of the task, whose weights are complete."""
         needed: dict[str, set[str]] = {}
         for name, part in self.parts.items():
             if part != "encoder":

@@ -24,14 +24,14 @@ NEEDS = "albert_config.json, model.ckpt-*.index and .data-* (names such as bert/
 CONFIG = "albert_config.json"
 STEP = "global_step"
 _PREFIX = "model.ckpt-best"
-# Functions of the original modeling.py:get_activation; its gelu is the tanh form.
+# The activations of get_activation in the original modeling.py; its gelu is the tanh form.
 _ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
-# What the original's optimizers and TensorFlow's own add to a training checkpoint.
+# Variables that the optimizers of the original and of TensorFlow add to a training checkpoint.
 _SLOT = re.compile(r"/(adam_m|adam_v|lamb_m|lamb_v|Adam|Adam_1)$|^beta[12]_power$")
 
 
 def matches(path: Path) -> bool:
-    """Whether a name-based checkpoint lies there, as a folder or a prefix."""
+    """Whether `path` is the folder or prefix of a name-based checkpoint."""
     prefix = find_prefix(path)
     if prefix is None or (path / "saved_model.pb").exists():
         return False
@@ -39,17 +39,17 @@ def matches(path: Path) -> bool:
 
 
 def read(path: Path, config: AlbertConfig | None = None) -> Source:
-    """Reads a checkpoint by the names of the original graph.
+    """Reads a checkpoint with the variable names of the original graph.
+
+    The task and labels of a fine-tuned checkpoint are read from task.json in the same folder. If
+    that file is missing, they are inferred from the variables of the head, as far as possible.
 
     Args:
       path: the folder, or the prefix of a checkpoint in it.
-      config: in place of the folder's albert_config.json.
+      config: used instead of the folder's albert_config.json.
 
     Raises:
-      InputError: the config is missing or breaks a rule, a shape does not fit it, files are broken.
-
-    A task.json beside a fine-tuned checkpoint names its task and labels; without one they are told
-    by the variables of its head, as far as these can.
+      InputError: the config is missing or invalid, a shape does not match it, or a file is damaged.
     """
     prefix = find_prefix(path)
     folder = prefix.parent
@@ -58,17 +58,17 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
 
 
 def write(source: Source, folder: Path) -> tuple[str, ...]:
-    """Writes a checkpoint that the original graph restores, into an empty `folder`; returns notes.
+    """Writes a checkpoint that the original graph can restore into `folder`; returns notes.
 
     Raises:
-      InputError: the original code cannot build such a model.
+      InputError: the original code cannot build this model.
     """
     check_groups(NAME, source.config)
     notes = check_epsilon(NAME, source)
     if source.config.hidden_act not in _ACTIVATIONS:
         raise InputError(
-            f"hidden_act must be one of {_ACTIVATIONS}, which the original code has. Received "
-            f"{source.config.hidden_act!r}. Convert to hugging_face, which has more."
+            f"hidden_act must be one of {_ACTIVATIONS}, the activations of the original code. "
+            f"Received {source.config.hidden_act!r}. Convert to hugging_face, which supports more."
         )
     arrays = {STEP: tf.constant(source.step or 0, tf.int64)}
     arrays.update((name, tf.constant(array)) for name, array in mapping.to_theirs(NAME, source))
@@ -88,10 +88,11 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
 
 
 def _task(shapes: Mapping[str, tuple[int, ...]]) -> TaskDescription | None:
-    """Returns what the original fine-tuned for, told by the names of its head.
+    """Infers the task of a model that the original code fine-tuned from the names of its head.
 
-    Classes have numbers for names, as the checkpoint has none, in the order of the original's
-    processors. A head with one output is that of STS-B; of RACE only task.json can tell.
+    Classes are named by their numbers, in the order of the original's processors, because the
+    checkpoint does not store names. A head with a single output is taken for STS-B (regression);
+    only task.json can identify RACE.
     """
     for row in task_types.all_types():
         if row.head and all(weight.tf1 in shapes for weight in row.head):
@@ -109,21 +110,32 @@ def read_variables(
     checkpoint: TensorFlowCheckpoint,
     config: AlbertConfig,
 ) -> Source:
-    """Returns the source for variables by TF1 names; `folder` is where the vocabulary lies."""
+    """Returns the source for variables with TF1 names.
+
+    Args:
+      format_name: the format to record in the source.
+      path: the path to record in the source.
+      folder: where to look for the vocabulary and task.json.
+      checkpoint: the variables.
+      config: the config of the model.
+
+    Raises:
+      InputError: a shape does not match the config, or a file is damaged.
+    """
     check_groups("tf1", config)
     slots = [key for key in checkpoint.shapes if _SLOT.search(key)]
     keys = set(checkpoint.shapes) - set(slots) - {STEP}
     stored = {key: checkpoint.stored(key) for key in keys}
     task = TaskDescription.beside(folder) or _task(checkpoint.shapes)
-    found = mapping.to_ours("tf1", stored, config, path, task)
+    weights, unread = mapping.to_ours("tf1", stored, config, path, task)
     model_file = find_model_file(folder)
     has_step = STEP in checkpoint.shapes
     return Source(
         format=format_name,
         path=path,
         config=config,
-        weights=found.weights,
-        unread=found.unread,
+        weights=weights,
+        unread=unread,
         skipped={"optimizer slots": len(slots), "step counters": int(has_step)},
         model_file=model_file,
         preprocessing=find_preprocessing(model_file),

@@ -23,7 +23,7 @@ _SIGNATURE, _OUTPUT = "tokenization_info", "do_lower_case"
 
 
 def matches(path: Path) -> bool:
-    """Whether a TF1-Hub module lies there."""
+    """Whether `path` is a TF1-Hub module."""
     return (path / "tfhub_module.pb").is_file() and (path / "saved_model.pb").is_file()
 
 
@@ -32,10 +32,10 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
 
     Args:
       path: the folder.
-      config: in place of assets/albert_config.json, which some early modules lack.
+      config: used instead of assets/albert_config.json, which some early modules lack.
 
     Raises:
-      InputError: the config is missing or breaks a rule, a shape does not fit it, files are broken.
+      InputError: the config is missing or invalid, a shape does not match it, or a file is damaged.
     """
     assets = path / "assets"
     config = config or AlbertConfig.from_json_file(assets / CONFIG)
@@ -49,16 +49,16 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
 
 
 def _do_lower_case(path: Path) -> bool | None:
-    """Returns the constant behind the signature tokenization_info, None if there is none.
+    """Returns the constant that the signature tokenization_info outputs; None if there is none.
 
     Raises:
       InputError: the file is damaged.
     """
     try:
         saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
-    except Exception as error:  # DecodeError stands elsewhere in each protobuf implementation.
+    except Exception as error:  # Each protobuf implementation has its own DecodeError.
         raise InputError(
-            f"A SavedModel must be whole. Received '{path}', which cannot be read: {error}. "
+            f"A SavedModel must be complete. Received '{path}', which cannot be read: {error}. "
             "Copy or download it again."
         ) from error
     for meta_graph in saved_model.meta_graphs:

@@ -1,4 +1,4 @@
-"""TensorFlow checkpoints on disk: finding one, and reading its arrays by name or by object path."""
+"""Finds TensorFlow checkpoints on disk and reads their arrays by name or by object path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from albert_tf.errors import InputError
 from albert_tf.formats.source import Stored
 
 _GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
-# What TensorFlow's reader raises for files that are cut off, changed, or not there.
+# The errors that TensorFlow's reader raises for truncated, corrupted or missing files.
 _DAMAGE = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 _STATE_PATH = re.compile(r'^model_checkpoint_path: "(.*)"', re.MULTILINE)
 
@@ -24,11 +24,11 @@ def find_prefix(path: Path) -> Path | None:
     """Returns the prefix of the checkpoint at `path`, or None.
 
     Args:
-      path: a prefix such as `folder/model.ckpt-best`, or a folder: the one its `checkpoint` file
-        names, else the only one there.
+      path: a prefix such as `folder/model.ckpt-best`, or a folder. In a folder, the checkpoint
+        named by the file `checkpoint` is used; without that file, the only checkpoint there.
 
     Raises:
-      InputError: the folder holds several and does not say which.
+      InputError: the folder contains several checkpoints and does not specify which one to read.
     """
     if path.suffix == ".index" and path.is_file():
         return path.with_suffix("")
@@ -40,15 +40,15 @@ def find_prefix(path: Path) -> Path | None:
     state = path / "checkpoint"
     if state.is_file():
         named = _STATE_PATH.search(state.read_text(encoding="utf-8"))
-        # The folder may have moved since: only the last part of the path counts.
+        # The folder may have been moved, so only the last part of the stored path is used.
         chosen = path / os.path.basename(named[1]) if named else None
         if chosen in prefixes:
             return chosen
     if len(prefixes) > 1:
         raise InputError(
-            "A folder of several checkpoints must say which one to read. Received "
-            f"'{path}' with {[p.name for p in prefixes]} and no 'checkpoint' file that names one. "
-            f"Pass one of them, such as '{prefixes[-1]}'."
+            "A folder with several checkpoints must contain a file 'checkpoint' that names the one "
+            f"to read. Received '{path}' with {[p.name for p in prefixes]}, but no such file. Pass "
+            f"one of the checkpoints, such as '{prefixes[-1]}'."
         )
     return prefixes[0] if prefixes else None
 
@@ -57,7 +57,7 @@ class TensorFlowCheckpoint:
     """The arrays of a checkpoint, and its object graph if it has one.
 
     Raises:
-      InputError: the files are damaged or not all there.
+      InputError: a file is damaged or missing.
     """
 
     def __init__(self, prefix: Path) -> None:
@@ -74,7 +74,7 @@ class TensorFlowCheckpoint:
         self.is_object_based = _GRAPH_KEY in self._reader.get_variable_to_shape_map()
 
     def stored(self, key: str) -> Stored:
-        """Returns the array under `key`, to be read later."""
+        """Returns a handle to the array under `key`, which reads it on demand."""
         return Stored(self.shapes[key], lambda: self.read(key))
 
     def read(self, key: str) -> np.ndarray:
@@ -94,16 +94,16 @@ class TensorFlowCheckpoint:
 
     def _damaged(self, error: Exception) -> InputError:
         return InputError(
-            "A checkpoint must be whole: PREFIX.index and all of PREFIX.data-*. Received "
+            "A checkpoint must be complete: PREFIX.index and all PREFIX.data-* files. Received "
             f"'{self.prefix}', which TensorFlow cannot read: {error}. Copy or download it again."
         )
 
 
 class ObjectGraph:
-    """Which object of a model holds which variable, as the checkpoint or SavedModel recorded it.
+    """The graph of objects and their variables, as recorded in a checkpoint or SavedModel.
 
-    The key under which a variable lies depends on the shortest of its paths; a tied table, for
-    instance, may lie under a head. Walking the graph finds it by any of them.
+    A variable is stored under a key made from its shortest path; the key of a tied table, for
+    example, may contain the name of a head. Walking the graph finds a variable by any of its paths.
     """
 
     def __init__(self, serialized: bytes) -> None:
@@ -113,7 +113,7 @@ class ObjectGraph:
         self.slot_keys = {key for node in slots if (key := self._key(node))}
 
     def keys_by_name(self) -> dict[str, str]:
-        """Returns the key of every variable by the name it had when it was created."""
+        """Returns the key of every variable by the name that it was created with."""
         return {
             attribute.full_name: attribute.checkpoint_key
             for node in self._nodes
@@ -122,11 +122,11 @@ class ObjectGraph:
         }
 
     def children(self, node: int = 0) -> Mapping[str, int]:
-        """Returns the nodes below a node, by name. The root is 0."""
+        """Returns the child nodes of a node, by name. The root is node 0."""
         return {child.local_name: child.node_id for child in self._nodes[node].children}
 
     def node(self, path: str, start: int = 0) -> int | None:
-        """Returns the node at a path of names joined by "/", or None."""
+        """Returns the node at a path of names joined by "/", or None if there is none."""
         for part in path.split("/"):
             start = self.children(start).get(part)
             if start is None:
@@ -134,12 +134,12 @@ class ObjectGraph:
         return start
 
     def key(self, path: str, start: int = 0) -> str | None:
-        """Returns the key of the variable at a path, or None."""
+        """Returns the key of the variable at a path, or None if there is none."""
         node = self.node(path, start)
         return None if node is None else self._key(node)
 
     def keys_below(self, node: int) -> set[str]:
-        """Returns the keys of all variables that a node reaches."""
+        """Returns the keys of all variables reachable from a node."""
         seen, todo = set(), [node]
         while todo:
             node = todo.pop()

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Asks a running server by REST: state, signatures, and answers in row and column form.
+# Queries a running server over REST: its status, its signatures, and predictions in row and column
+# format.
 set -euo pipefail
 model=${1:-reviews} server=${2:-localhost:8501}
 url=http://$server/v1/models/$model

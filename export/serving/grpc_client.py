@@ -1,4 +1,4 @@
-"""Asks a TensorFlow Serving server by gRPC, with tensorflow-serving-api.
+"""Queries a TensorFlow Serving server over gRPC, using tensorflow-serving-api.
 
 python grpc_client.py reviews "a fine film" "a waste of time"
 """
@@ -17,13 +17,13 @@ def predict(
     """Returns the outputs by name.
 
     Args:
-      channel: to the gRPC port of the server.
-      model: name of the model.
+      channel: a channel to the gRPC port of the server.
+      model: the name of the model.
       inputs: arrays by name.
-      signature: name of the signature.
+      signature: the name of the signature.
 
     Raises:
-      grpc.RpcError: the server refused.
+      grpc.RpcError: the server rejected the request.
     """
     request = predict_pb2.PredictRequest()
     request.model_spec.name, request.model_spec.signature_name = model, signature

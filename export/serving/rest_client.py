@@ -1,4 +1,4 @@
-"""Asks a TensorFlow Serving server by REST, with the standard library alone.
+"""Queries a TensorFlow Serving server over REST, using only the standard library.
 
 python rest_client.py reviews "a fine film" "a waste of time"
 """
@@ -13,13 +13,13 @@ def predict(server: str, model: str, inputs: dict, signature: str = "serving_def
     """Returns the outputs by name.
 
     Args:
-      server: host and port of its REST interface.
-      model: name of the model, or "NAME/versions/2", or "NAME/labels/stable".
-      inputs: a list for each input, by name, all of one length.
-      signature: name of the signature.
+      server: the host and port of the REST API.
+      model: the name of the model, or "NAME/versions/2", or "NAME/labels/stable".
+      inputs: a list for each input, by name; all lists must have the same length.
+      signature: the name of the signature.
 
     Raises:
-      RuntimeError: the server refused; the message is its own.
+      RuntimeError: the server rejected the request. The message is the server's.
     """
     body = json.dumps({"signature_name": signature, "inputs": inputs}).encode()
     request = urllib.request.Request(f"http://{server}/v1/models/{model}:predict", body)
@@ -28,7 +28,7 @@ def predict(server: str, model: str, inputs: dict, signature: str = "serving_def
             outputs = json.load(response)["outputs"]
     except urllib.error.HTTPError as error:
         raise RuntimeError(error.read().decode()) from error
-    # A single output comes without its name.
+    # The server omits the name of a single output.
     return outputs if isinstance(outputs, dict) else {"output": outputs}
 
 

@@ -40,7 +40,7 @@ def test_convert_prints_weights_that_were_not_converted(tmp_path, capsys):
     ("arguments", "text"),
     [
         (("tf1_tiny", "--to", "pytorch"), "Received 'pytorch'"),
-        (("absent", "--to", "tf1"), "A model must lie in a folder of a known format"),
+        (("absent", "--to", "tf1"), "A model must be in a known format"),
     ],
 )
 def test_wrong_input_gives_a_one_line_error_and_status_2(arguments, text, tmp_path, capsys):
@@ -74,7 +74,10 @@ def test_inspect_shows_format_config_heads_and_preprocessing(capsys):
         assert f"{line}\n" in printed
     assert status("inspect", TESTDATA / "hf_tiny_gelu_erf") == 0
     printed = capsys.readouterr().out
-    assert "note: hidden_act 'gelu' of Hugging Face is the exact form, with erf" in printed
+    assert (
+        "note: hidden_act 'gelu' of Hugging Face is 'gelu_erf' in albert_tf, the exact form"
+        in printed
+    )
     assert "layer norm epsilon of encoder: 1e-12" in printed
     assert "classifier dropout: 0.1" in printed
     assert "vocabulary: none\npreprocessing: unknown\n" in printed

@@ -1,4 +1,4 @@
-"""What this package writes, loaded by the libraries it is written for; they come with an extra."""
+"""Loads converted models with the libraries they are meant for, installed by the extra `peers`."""
 
 import importlib.util
 import os
@@ -18,22 +18,25 @@ from tests.support.paths import ROOT
 
 @pytest.fixture
 def with_vocabulary(tmp_path):
-    """A folder of tf1_tiny's weights with a SentencePiece model."""
+    """Returns a folder with the weights of tf1_tiny and a SentencePiece model."""
     folder = shutil.copytree(TESTDATA / "tf1_tiny", tmp_path / "source")
     shutil.copy(TESTDATA / "tokenization" / "spm.model", folder / "30k-clean.model")
     return folder
 
 
 def needs(*packages):
-    """Skips unless they are installed; importing transformers beside TensorFlow may crash."""
+    """Skips the test if a package is missing.
+
+    It does not import the packages, because importing transformers next to TensorFlow may crash.
+    """
     for package in packages:
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
 
 
-def stranger(code, *arguments):
+def run_in_clean_process(code, *arguments):
     # transformers reads *.model with code that sentencepiece generated for protobuf 7, while
-    # TensorFlow 2.20 needs protobuf 6; the check of versions is the only thing between them.
+    # TensorFlow 2.20 needs protobuf 6. They work together once the version check is disabled.
     environment = {**os.environ, "TEMPORARILY_DISABLE_PROTOBUF_VERSION_CHECK": "true"}
     command = [sys.executable, *code, *map(str, arguments)]
     subprocess.run(command, check=True, env=environment)
@@ -46,7 +49,7 @@ def test_transformers_loads_every_key(name, tmp_path):
     convert(TESTDATA / name, "hugging_face", tmp_path / "model")
     script = ROOT / "tests/support/transformers_outputs.py"
     inputs, out = TESTDATA / name / "io.npz", tmp_path / "out.npz"
-    stranger([str(script)], tmp_path / "model", inputs, out)
+    run_in_clean_process([str(script)], tmp_path / "model", inputs, out)
     golden, outputs = io(name), np.load(out)
     expected = golden.get("sequence_output", golden.get("last_hidden_state"))
     assert difference(outputs["sequence_output"], expected) < TOLERANCE
@@ -59,18 +62,19 @@ def test_transformers_loads_every_key(name, tmp_path):
 
 
 @pytest.mark.clean_process
-def test_transformers_loads_the_models_of_tasks(tmp_path):
+def test_transformers_loads_task_models(tmp_path):
     needs("torch", "transformers")
     script = str(ROOT / "tests/support/transformers_tasks.py")
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
-    stranger([script], "make", theirs)
+    run_in_clean_process([script], "make", theirs)
     for folder in theirs.iterdir():
         convert(folder, "hugging_face", ours / folder.name)
-    stranger([script], "load", ours)
+    run_in_clean_process([script], "load", ours)
     for folder in theirs.iterdir():
         before, after = (np.load(root / folder.name / "io.npz") for root in (theirs, ours))
         for name in after.files:
-            assert difference(after[name], before[name]) < 1e-6  # threads add in any order
+            # Not equal to the last bit: threads may sum in any order.
+            assert difference(after[name], before[name]) < 1e-6
 
 
 @pytest.mark.clean_process
@@ -92,7 +96,7 @@ assert ids == [2, *map(int, sys.argv[2].split(",")), 3], ids
         model_file=str(TESTDATA / "tokenization" / "spm.model")
     )
     expected = processor.EncodeAsIds("the quick brown fox")
-    stranger(["-c", code], tmp_path / "model", ",".join(map(str, expected)))
+    run_in_clean_process(["-c", code], tmp_path / "model", ",".join(map(str, expected)))
 
 
 def test_a_pickle_is_read_through_torch(tmp_path):
@@ -125,7 +129,7 @@ def test_keras_hub_loads_the_preset(name, tmp_path):
     assert difference(outputs["sequence_output"], golden["sequence_output"]) < TOLERANCE
     assert difference(outputs["pooled_output"], golden["pooled_output"]) < TOLERANCE
     task = keras_hub.models.AlbertMaskedLM.from_preset(str(tmp_path / "model"), preprocessor=None)
-    # Ahead of the softmax; the head's epsilon alone moves them by 1.6e-5.
+    # Compare logits, not probabilities. The head's epsilon alone changes them by 1.6e-5.
     head = task.masked_lm_head
     head.activation = None
     logits = head(outputs["sequence_output"], golden["mlm_positions"])

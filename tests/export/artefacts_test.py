@@ -1,4 +1,4 @@
-"""What every artefact keeps: no trace of its machine, no op that a server lacks, no Python."""
+"""No artefact contains local paths, ops that a server lacks, or Python functions."""
 
 import os
 
@@ -11,21 +11,22 @@ from tests.support import served_tasks
 
 @pytest.fixture(params=["encoder", "preprocessor", *served_tasks.KINDS])
 def artefact(request, exports, exported):
-    found = exports / request.param
-    return found if found.is_dir() else exported(request.param).path
+    folder = exports / request.param
+    return folder if folder.is_dir() else exported(request.param).path
 
 
-def test_no_path_of_the_machine_that_wrote_it(artefact):
-    # Folders of the fixtures, of temporary files, of the checkout and of the installed packages.
+def test_artefacts_contain_no_local_paths(artefact):
+    # Parts of the paths of fixtures, temporary files, the checkout and installed packages.
     words = (b"build-machine", b"pytest-of", b"/tmp", b"/home", b"site-packages", b"albert_tf/")
     for file in artefact.rglob("*"):
         if file.is_file():
-            found = [word for word in (*words, os.getcwd().encode()) if word in file.read_bytes()]
-            assert not found, file
+            content = file.read_bytes()
+            leaked = [word for word in (*words, os.getcwd().encode()) if word in content]
+            assert not leaked, file
 
 
-def test_no_op_but_those_of_tensorflow_and_tf_text_and_no_python(artefact):
+def test_artefacts_use_only_ops_of_tensorflow_and_tf_text(artefact):
     ops = manifest.read(artefact)["ops"]
-    # This process has loaded the libraries of both, and no other.
+    # This process has loaded the op libraries of these two packages and no others.
     assert [op for op in ops if op_def_registry.get(op) is None] == []
     assert not {"PyFunc", "PyFuncStateless", "EagerPyFunc"} & set(ops)

@@ -1,4 +1,4 @@
-"""The clients in export/serving/, run against a stand-in for the server."""
+"""The clients in export/serving/ run against a fake server."""
 
 import json
 import runpy
@@ -26,18 +26,18 @@ IDS = {
 
 @pytest.fixture(scope="module")
 def addresses(exported):
-    """Of REST and gRPC, with a classifier and a model with a single output."""
+    """REST and gRPC addresses of a server with a classifier and a model with a single output."""
     models = {"reviews": exported("classification").model, "one": exported("embedding").model}
-    with fake_server.serving(models) as found:
-        yield found
+    with fake_server.serving(models) as running:
+        yield running
 
 
 @pytest.fixture(params=["rest", "grpc"])
 def predict(request, addresses):
-    """The function of one of both clients, with its server filled in."""
+    """The `predict` function of each client, bound to its server."""
     client = runpy.run_path(str(FILES / f"{request.param}_client.py"))["predict"]
     if request.param == "rest":
-        yield lambda *given: client(addresses[0], *given)
+        yield lambda *arguments: client(addresses[0], *arguments)
         return
     types = dict.fromkeys(IDS, np.int32)
     with grpc.insecure_channel(addresses[1]) as channel:
@@ -54,20 +54,20 @@ def expected(exported, signature, inputs):
 @pytest.mark.parametrize(
     ("signature", "inputs"), [("serving_default", {"text": TEXTS}), ("tokens", IDS)]
 )
-def test_answers_are_those_of_the_model(predict, exported, signature, inputs):
-    found, wanted = predict("reviews", inputs, signature), expected(exported, signature, inputs)
-    assert set(found) == set(wanted) == {"label", "label_index", "probabilities", "logits"}
-    np.testing.assert_allclose(found["logits"], wanted["logits"], atol=1e-6)
-    assert np.array_equal(np.array(found["label"], "S"), wanted["label"].numpy().astype("S"))
+def test_clients_return_the_outputs_of_the_model(predict, exported, signature, inputs):
+    answer, wanted = predict("reviews", inputs, signature), expected(exported, signature, inputs)
+    assert set(answer) == set(wanted) == {"label", "label_index", "probabilities", "logits"}
+    np.testing.assert_allclose(answer["logits"], wanted["logits"], atol=1e-6)
+    assert np.array_equal(np.array(answer["label"], "S"), wanted["label"].numpy().astype("S"))
 
 
-def test_a_single_output_is_found(predict, exported):
-    (found,) = predict("one", {"text": TEXTS}).values()
+def test_clients_return_a_single_output(predict, exported):
+    (embedding,) = predict("one", {"text": TEXTS}).values()
     run = exported("embedding").model.signatures["serving_default"]
-    np.testing.assert_allclose(found, run(text=tf.constant(TEXTS))["embedding"], atol=1e-6)
+    np.testing.assert_allclose(embedding, run(text=tf.constant(TEXTS))["embedding"], atol=1e-6)
 
 
-def test_errors_are_those_of_the_server(predict):
+def test_clients_raise_the_errors_of_the_server(predict):
     wrong = {**IDS, "input_ids": [[2, 5000, 21, 3, 0]] * 2}
     for arguments, message in [
         (("other", {"text": TEXTS}), r"Servable not found for request: Latest\(other\)"),
@@ -78,9 +78,9 @@ def test_errors_are_those_of_the_server(predict):
             predict(*arguments)
 
 
-@pytest.mark.parametrize(("name", "which"), [("rest_client", 0), ("grpc_client", 1)])
-def test_both_run_as_programs(addresses, exported, name, which, monkeypatch, capsys):
-    words = [name, "reviews", *TEXTS, "--server", addresses[which]]
+@pytest.mark.parametrize(("name", "index"), [("rest_client", 0), ("grpc_client", 1)])
+def test_both_clients_run_as_programs(addresses, exported, name, index, monkeypatch, capsys):
+    words = [name, "reviews", *TEXTS, "--server", addresses[index]]
     monkeypatch.setattr(sys, "argv", words)
     runpy.run_path(str(FILES / f"{name}.py"), run_name="__main__")
     printed = capsys.readouterr().out
@@ -88,7 +88,7 @@ def test_both_run_as_programs(addresses, exported, name, which, monkeypatch, cap
         assert label.decode() in printed
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="There is no curl.")
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed.")
 def test_the_shell_script_gets_an_answer_to_each_request(addresses, exported):
     command = ["bash", FILES / "client.sh", "reviews", addresses[0]]
     finished = subprocess.run(command, capture_output=True, text=True)

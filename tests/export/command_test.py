@@ -15,9 +15,9 @@ def parse(*arguments):
     return parser.parse_args(arguments)
 
 
-def test_an_encoder_is_asked_for_with_its_flags(monkeypatch, capsys):
+def test_the_flags_of_an_encoder_reach_its_exporter(monkeypatch, capsys):
     calls = []
-    monkeypatch.setattr(hub_encoder, "export", lambda *given: calls.append(given) or given[1])
+    monkeypatch.setattr(hub_encoder, "export", lambda *args: calls.append(args) or args[1])
     command.run(parse("encoder", "from", "to", "--vocab", "v.model", "--no_check"))
     command.run(parse("encoder", "from", "to"))
     command.run(parse("encoder", "from", "to", "--keep_padding", "--version", "next"))
@@ -29,21 +29,21 @@ def test_an_encoder_is_asked_for_with_its_flags(monkeypatch, capsys):
     assert "to: written" in capsys.readouterr().out
 
 
-def test_a_preprocessor_is_asked_for_with_its_flags(monkeypatch):
+def test_the_flags_of_a_preprocessor_reach_its_exporter(monkeypatch):
     calls = []
-    monkeypatch.setattr(preprocessor, "export", lambda *given: calls.append(given) or given[1])
+    monkeypatch.setattr(preprocessor, "export", lambda *args: calls.append(args) or args[1])
     command.run(parse("preprocessor", "from", "to", "--seq_length", "77"))
     command.run(parse("preprocessor", "from", "to"))
     assert calls == [("from", "to", 77, True), ("from", "to", 128, True)]
 
 
-def test_another_kind_is_refused(capsys):
+def test_an_unknown_kind_is_rejected(capsys):
     with pytest.raises(SystemExit):
         parse("decoder", "from", "to")
     assert "invalid choice: 'decoder'" in capsys.readouterr().err
 
 
-def test_wrong_input_is_one_line_and_status_2(tmp_path, capsys):
+def test_an_error_is_printed_on_one_line_with_status_2(tmp_path, capsys):
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").touch()
     assert status("export", "encoder", "x", tmp_path / "full") == 2
@@ -60,8 +60,8 @@ def test_help_does_not_import_tensorflow():
         "command.add_arguments(argparse_flags.ArgumentParser(inherited_absl_flags=None))\n"
         "print('tensorflow' in sys.modules, 'numpy' in sys.modules)"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert found.stdout == "False False\n", found.stderr
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert finished.stdout == "False False\n", finished.stderr
 
 
 @pytest.mark.clean_process
@@ -69,7 +69,7 @@ def test_the_command_verifies_what_it_writes(source, tmp_path, capsys):
     dest = tmp_path / "new" / "encoder"
     assert status("export", "encoder", source, dest) == 0
     printed = capsys.readouterr().out
-    found = re.search(r"verified in another process: 7 calls, largest difference (\S+)", printed)
-    assert 0 < float(found.group(1)) < 1e-5
+    match = re.search(r"verified in a separate process: 7 calls, largest difference (\S+)", printed)
+    assert 0 < float(match.group(1)) < 1e-5
     assert f"{dest}: written" in printed
     assert [path.name for path in dest.parent.iterdir()] == ["encoder"]

@@ -1,4 +1,4 @@
-"""One model, exported once for all tests of this folder, and what another process makes of it."""
+"""A model that is exported once for all tests, and the results of using it in another process."""
 
 import functools
 import gzip
@@ -16,13 +16,13 @@ from albert_tf.tokenization import vocabulary
 from tests.support import served_tasks
 from tests.support.paths import ROOT, TESTDATA
 
-DROPOUT = 0.4  # tf1_tiny has none; without training the numbers are the same.
+DROPOUT = 0.4  # tf1_tiny has no dropout; inference gives the same outputs with it.
 SEQ_LENGTH = 18
 
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory):
-    """A folder as released: tf1_tiny, dropout switched on, with 200 pieces for its 200 ids."""
+    """A folder like the released ones: tf1_tiny with dropout and a vocabulary of 200 pieces."""
     folder = tmp_path_factory.mktemp("build-machine") / "source"
     shutil.copytree(TESTDATA / "tf1_tiny", folder)
     config = json.loads((folder / "albert_config.json").read_text())
@@ -36,7 +36,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def exports(source, tmp_path_factory):
-    """The encoder and the preprocessor, moved to `hub/` away from where they were written."""
+    """The exported encoder and preprocessor, moved from the folder of the export to `hub/`."""
     written = tmp_path_factory.mktemp("build-machine")
     copy = written / "source"
     shutil.copytree(source, copy)
@@ -52,7 +52,7 @@ def exports(source, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def exported(source, tmp_path_factory):
-    """Gives the export of a task by its kind, which is written and loaded once."""
+    """A function that returns the export of a kind of task; each is written and loaded once."""
     return functools.cache(
         lambda kind: served_tasks.export(kind, source, tmp_path_factory.mktemp("build-machine"))
     )
@@ -65,8 +65,8 @@ def served(request, exported):
 
 
 @pytest.fixture(scope="session")
-def found(exports, tmp_path_factory):
-    """What `clean_process_program.py` found in the exports, by topic."""
+def results(exports, tmp_path_factory):
+    """The results of `clean_process_program.py` on the exports, by topic."""
     answer = tmp_path_factory.mktemp("answer") / "answer.json"
     program = ROOT / "tests/support/clean_process_program.py"
     readme = Path(hub_encoder.__file__).with_name("README.md")

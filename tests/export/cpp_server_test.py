@@ -1,4 +1,4 @@
-"""The artefacts in a C++ program without Python, which loads them as TensorFlow Serving does."""
+"""A C++ program without Python loads the artefacts as TensorFlow Serving does."""
 
 import hashlib
 import os
@@ -20,13 +20,15 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "albert
 OPS = ("_sentencepiece_tokenizer", "_fast_sentencepiece_tokenizer", "_normalize_ops")
 pytestmark = [
     pytest.mark.clean_process,
-    pytest.mark.skipif(not shutil.which("g++"), reason="There is no g++ to compile the loader."),
+    pytest.mark.skipif(
+        not shutil.which("g++"), reason="g++, which compiles the loader, is not installed."
+    ),
 ]
 
 
 @pytest.fixture(scope="module")
 def server():
-    """The program, compiled in seconds when the source or TensorFlow is another than last time."""
+    """The program, recompiled only if its source or TensorFlow has changed; this takes seconds."""
     flags = [*tf.sysconfig.get_compile_flags(), "-O1", "-DNDEBUG", "-w"]
     key = hashlib.sha256(SOURCE.read_bytes() + " ".join([tf.__version__, *flags]).encode())
     program = CACHE / f"server-{key.hexdigest()[:16]}"
@@ -36,7 +38,7 @@ def server():
         linked = [f"-l:libtensorflow_{name}.so.2" for name in ("cc", "framework")]
         partial = program.with_suffix(f".{os.getpid()}")
         command = ["g++", *flags, str(SOURCE), "-o", str(partial), f"-L{libraries}"]
-        # Kernels and sessions register themselves: nothing refers to them by name.
+        # Kernels and sessions register themselves, so the linker finds no references to them.
         command += [f"-Wl,-rpath,{libraries},--no-as-needed", *linked, "-ldl"]
         finished = subprocess.run(command, capture_output=True, text=True)
         assert finished.returncode == 0, finished.stderr[-4000:]
@@ -45,7 +47,7 @@ def server():
 
 
 def run(server, path, requests, folder):
-    """The outputs of each request, by name."""
+    """Returns the outputs of each request, by name."""
     with open(folder / "requests", "wb") as file:
         for number, (signature, inputs) in enumerate(requests):
             for name, value in (inputs or {"": np.zeros(0)}).items():
@@ -93,7 +95,7 @@ def of_preprocessor(path):
         ("fill_mask", requests_of_warmup, 12),
     ],
 )
-def test_every_signature_gives_the_numbers_of_python(
+def test_every_signature_gives_the_same_outputs_as_in_python(
     server, exports, exported, tmp_path, name, requests, count
 ):
     path = exported(name).path if name == "fill_mask" else exports / name

@@ -6,7 +6,7 @@ from albert_tf.export import manifest
 from albert_tf.version import __version__
 
 
-def test_checksums_are_those_of_every_file(exports):
+def test_the_manifest_has_the_checksum_of_every_file(exports):
     folder = exports / "encoder"
     files = manifest.read(folder)["files"]
     assert set(files) == {
@@ -16,7 +16,7 @@ def test_checksums_are_those_of_every_file(exports):
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
 
 
-def test_signatures_have_types_and_shapes(exports):
+def test_the_manifest_has_types_and_shapes_of_signatures(exports):
     written = manifest.read(exports / "encoder")["signatures"]
     assert written["mlm"]["inputs"]["mlm_positions"] == {"dtype": "int32", "shape": [-1, -1]}
     assert written["mlm"]["outputs"]["mlm_logits"] == {"dtype": "float32", "shape": [-1, 200]}
@@ -24,14 +24,14 @@ def test_signatures_have_types_and_shapes(exports):
     assert written["tokenization_info"]["outputs"]["vocab_file"] == {"dtype": "string", "shape": []}
 
 
-def test_versions(exports):
+def test_the_manifest_has_the_versions_of_the_packages(exports):
     written = manifest.read(exports / "preprocessor")
     assert (written["albert_tf"], written["tensorflow"]) == (__version__, tf.__version__)
 
 
 def test_ops_that_only_a_method_uses_are_listed(exports):
     written = manifest.read(exports / "preprocessor")
-    # `tokenize_with_offsets` stands in no signature.
+    # `tokenize_with_offsets` is not part of any signature.
     assert "SentencepieceTokenizeWithOffsetsOp" in written["custom_ops"]
     assert set(written["custom_ops"]) <= set(written["ops"])
     assert not {"Shape", "Where"} & set(written["custom_ops"])

@@ -5,7 +5,7 @@ from albert_tf.export import manifest, preprocessor
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
-def test_the_manifest_tells_length_and_rules(exports):
+def test_the_manifest_contains_length_and_rules(exports):
     written = manifest.read(exports / "preprocessor")
     assert written["kind"] == "preprocessor"
     assert (written["seq_length"], written["vocab_size"]) == (18, 200)
@@ -16,25 +16,25 @@ def test_the_manifest_tells_length_and_rules(exports):
     )
 
 
-def test_the_cases_reach_what_the_rules_treat_apart(source):
+def test_the_cases_include_an_empty_text(source):
     ids = next(preprocessor.cases(AlbertTokenizer.from_pretrained(source), 20)).expected
     assert ids["input_word_ids"].shape == (len(preprocessor.TEXTS), 20)
     assert ids["input_mask"][1].tolist() == [1, 1] + [0] * 18  # The empty text.
 
 
-def test_a_length_without_room_is_refused(source, tmp_path):
+def test_a_length_without_room_for_text_is_rejected(source, tmp_path):
     with pytest.raises(InputError, match="seq_length"):
         preprocessor.export(source, tmp_path / "export", seq_length=1)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_holds_something_is_refused_first(tmp_path):
+def test_a_folder_with_content_is_rejected_before_any_work(tmp_path):
     (tmp_path / "kept").touch()
     with pytest.raises(InputError, match="must be new or empty"):
         preprocessor.export(tmp_path / "no such source", tmp_path)
 
 
-def test_a_source_without_model_is_refused(tmp_path):
+def test_a_source_without_model_is_rejected(tmp_path):
     (tmp_path / "source").mkdir()
     with pytest.raises(InputError, match="tokenizer folder must be"):
         preprocessor.export(tmp_path / "source", tmp_path / "export")

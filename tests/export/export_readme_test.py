@@ -22,7 +22,7 @@ def rows(section):
     ("section", "table"),
     [("Hub encoder", signatures.ENCODER), ("Preprocessor", signatures.PREPROCESSOR)],
 )
-def test_signatures(section, table):
+def test_the_readme_lists_every_signature(section, table):
     def text(specs):
         return ", ".join(f"`{name}` {spec}" for name, spec in specs.items())
 
@@ -31,6 +31,6 @@ def test_signatures(section, table):
     ]
 
 
-def test_families():
+def test_the_readme_lists_every_family_of_input_names():
     for family in signatures.FAMILIES:
         assert "| " + " | ".join(f"`{name}`" for name in family) + " |" in CONTRACTS

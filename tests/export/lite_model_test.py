@@ -1,4 +1,4 @@
-"""LiteRT models beside the numbers of the original and of the Keras model."""
+"""LiteRT models give the outputs of the original and of the Keras model."""
 
 import re
 from pathlib import Path
@@ -34,19 +34,19 @@ def io():
 
 
 def largest_difference(folder, io):
-    """From the original's pooled output, each row by itself."""
+    """Returns the largest difference from the original's pooled output, running row by row."""
     inputs = [io[name] for name in ("input_ids", "input_mask", "segment_ids")]
-    run, found = runner(folder), []
+    run, differences = runner(folder), []
     for *row, expected in zip(*inputs, io["pooled_output"]):
         values = {name: value[np.newaxis].astype(np.int32) for name, value in zip(NAMES, row)}
         outputs = run(**values)
         assert set(outputs) == {"pooled_output", "sequence_output"}
-        found.append(np.max(np.abs(outputs["pooled_output"][0] - expected)))
-    return max(found)
+        differences.append(np.max(np.abs(outputs["pooled_output"][0] - expected)))
+    return max(differences)
 
 
 @pytest.mark.parametrize("fixed", [False, True])
-def test_float32_gives_the_numbers_of_the_original(source, tmp_path, io, fixed):
+def test_float32_gives_the_outputs_of_the_original(source, tmp_path, io, fixed):
     length = io["input_ids"].shape[1] if fixed else None
     folder = lite_model.export(source, tmp_path / "lite", seq_length=length)
     assert largest_difference(folder, io) < 1e-5
@@ -57,26 +57,28 @@ def test_float32_gives_the_numbers_of_the_original(source, tmp_path, io, fixed):
 
 
 @pytest.mark.parametrize(("precision", "drift"), [("float16", 2e-2), ("int8", 0.5)])
-def test_smaller_files_tell_what_they_cost(source, tmp_path, io, capsys, precision, drift):
+def test_the_error_of_smaller_files_is_printed_and_recorded(
+    source, tmp_path, io, capsys, precision, drift
+):
     assert status("export", "lite", source, tmp_path / "lite", "--precision", precision) == 0
-    told = re.search(
+    printed = re.search(
         rf"difference of {precision} from the source: at most (\S+), relative (\S+)",
         capsys.readouterr().out,
     )
     measured = largest_difference(tmp_path / "lite", io)
-    assert 1e-4 < measured < drift and 1e-4 < float(told.group(1)) < drift
+    assert 1e-4 < measured < drift and 1e-4 < float(printed.group(1)) < drift
     written = manifest.read(tmp_path / "lite")
     assert written["precision"] == precision
-    assert f"{written['largest_difference']:.1e}" == told.group(1)
-    assert f"{written['relative_difference']:.1e}" == told.group(2)
+    assert f"{written['largest_difference']:.1e}" == printed.group(1)
+    assert f"{written['relative_difference']:.1e}" == printed.group(2)
     names = {"model.tflite", "small.model", "small.vocab", "small.preprocess.json"}
     assert set(written["files"]) == names | {"albert_config.json"}
 
 
 def test_a_classifier_gives_its_logits(tmp_path):
-    found = tiny_task.task(ClassificationTask)
-    found.describe = lambda: TaskDescription("classification", ("bad", "fair", "good"))
-    run = tiny_task.save(found, found.build_model(), tmp_path / "run")
+    task = tiny_task.task(ClassificationTask)
+    task.describe = lambda: TaskDescription("classification", ("bad", "fair", "good"))
+    run = tiny_task.save(task, task.build_model(), tmp_path / "run")
     folder = lite_model.export(run, tmp_path / "lite")
     assert manifest.read(folder)["labels"] == ["bad", "fair", "good"]
     ids = np.array([[2, 9, 40, 999, 3, 0]], np.int32)
@@ -90,12 +92,12 @@ def test_a_classifier_gives_its_logits(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"precision": "int4"}, "precision must be known. Received 'int4'. Closest: .*int8"),
-        ({"seq_length": 41}, "3 to 40 here. Received --seq_length 41"),
-        ({"seq_length": 2}, "3 to 40 here. Received --seq_length 2"),
+        ({"precision": "int4"}, r"precision must be one of \(.*Received 'int4'. Closest: .*int8"),
+        ({"seq_length": 41}, "between 3 and 40. Received --seq_length 41"),
+        ({"seq_length": 2}, "between 3 and 40. Received --seq_length 2"),
     ],
 )
-def test_wrong_arguments_are_refused_before_anything_is_written(
+def test_invalid_arguments_are_rejected_before_anything_is_written(
     source, tmp_path, arguments, message
 ):
     with pytest.raises(InputError, match=message):
@@ -104,17 +106,17 @@ def test_wrong_arguments_are_refused_before_anything_is_written(
 
 
 def test_drift_is_the_largest_and_the_relative_difference():
-    found, expected = np.array([[3.0, 4.5], [0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 0.0]])
-    assert lite_model.drift_of(found, expected) == (0.5, 0.1)
+    received, expected = np.array([[3.0, 4.5], [0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 0.0]])
+    assert lite_model.drift_of(received, expected) == (0.5, 0.1)
 
 
-def test_text_is_refused_with_the_reason(tmp_path):
-    with pytest.raises(InputError, match="Flex delegate.*tokenize in the program"):
+def test_the_error_for_text_explains_why_it_is_not_supported(tmp_path):
+    with pytest.raises(InputError, match="Flex delegate.*tokenize in the application"):
         call("export", "lite", "anything", tmp_path / "lite", "--text")
 
 
-def test_the_reason_holds():
-    """Once interpreters have the Flex delegate, text inside can be built, and compared."""
+def test_interpreters_still_lack_the_flex_delegate():
+    """When this test fails, models that take text can be supported and verified."""
     spec = tf.TensorSpec([None], tf.string)
     function = tf.function(lambda text: normalize(text, Preprocessing()), [spec], autograph=False)
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
@@ -126,7 +128,7 @@ def test_the_reason_holds():
         interpreter.allocate_tensors()
 
 
-def test_the_snippet_of_the_readme_runs(source, tmp_path, monkeypatch):
+def test_the_snippet_in_the_readme_runs(source, tmp_path, monkeypatch):
     lite_model.export(source, tmp_path / "lite")
     readme = Path(albert_tf.export.__file__).with_name("README.md").read_text()
     (snippet,) = re.findall(r"```python\n(from ai_edge.*?)```", readme, re.DOTALL)

@@ -1,4 +1,4 @@
-"""A real TensorFlow Serving server with two versions, batching, REST and gRPC."""
+"""A real TensorFlow Serving server serves two versions over REST and gRPC, with batching."""
 
 import json
 import os
@@ -25,21 +25,21 @@ pytestmark = [
     pytest.mark.clean_process,
     pytest.mark.skipif(
         not BINARY,
-        reason="Set TENSORFLOW_MODEL_SERVER to the path of a tensorflow_model_server of 2.20 or "
-        "later, which no Python package has.",
+        reason="Set TENSORFLOW_MODEL_SERVER to the path of tensorflow_model_server, version 2.20 "
+        "or later. No Python package contains it.",
     ),
 ]
 
 
 def free_port():
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        return found.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        return listener.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
 def server(source, tmp_path_factory):
-    """Ports of REST and gRPC of a server with an embedding: 1 of the mean, 2 of [CLS]."""
+    """A server with two versions of an embedding model (1 mean, 2 [CLS]): folder and ports."""
     base = tmp_path_factory.mktemp("models") / "reviews"
     for pooling in ("mean", "cls"):
         settings = Settings(pooling=pooling, seq_length=20)
@@ -68,7 +68,7 @@ def server(source, tmp_path_factory):
         process.terminate()
 
 
-def test_both_versions_answer_by_rest_and_grpc_and_in_batches(server):
+def test_both_versions_answer_over_rest_and_grpc_and_in_batches(server):
     base, rest, rpc = server
     texts = ["a text", "another, which is longer", "one"]
     for version, label in ((1, "stable"), (2, "canary")):
@@ -82,7 +82,7 @@ def test_both_versions_answer_by_rest_and_grpc_and_in_batches(server):
             )
             return json.load(urllib.request.urlopen(request))["predictions"][0]
 
-        with ThreadPoolExecutor(3) as pool:  # At one time, so that the server makes a batch.
+        with ThreadPoolExecutor(3) as pool:  # Simultaneous requests, so that the server batches.
             np.testing.assert_allclose(list(pool.map(by_rest, texts)), expected, atol=1e-5)
         request = predict_pb2.PredictRequest()
         request.model_spec.name, request.model_spec.version.value = "reviews", version

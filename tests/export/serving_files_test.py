@@ -1,4 +1,4 @@
-"""The files for the server: they parse, and say what the server expects."""
+"""The configuration files for the server can be parsed and are consistent."""
 
 from pathlib import Path
 
@@ -30,8 +30,8 @@ def test_models_have_two_versions_with_labels():
     assert dict(model.version_labels) == {"stable": 1, "canary": 2}
 
 
-# The messages of the server that tensorflow-serving-api leaves out: fields and their types, of
-# session_bundle_config.proto and monitoring_config.proto.
+# Messages of the server that are not part of tensorflow-serving-api, with their fields and types,
+# from session_bundle_config.proto and monitoring_config.proto.
 WRAPPERS = "google.protobuf"
 MESSAGES = {
     "BatchingParameters": {
@@ -50,7 +50,7 @@ MESSAGES = {
 
 @pytest.fixture(scope="module")
 def parse():
-    """Reads a file as one of these messages."""
+    """A function that reads a file as one of `MESSAGES`."""
     file = descriptor_pb2.FileDescriptorProto(name="serving.proto", package="serving")
     file.syntax = "proto3"
     file.dependency.append(wrappers_pb2.DESCRIPTOR.name)
@@ -69,29 +69,30 @@ def parse():
     pool.Add(file)
 
     def read(name, message):
-        made = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"serving.{message}"))
-        return text_format.Parse((FILES / name).read_text(), made())
+        descriptor = pool.FindMessageTypeByName(f"serving.{message}")
+        message_class = message_factory.GetMessageClass(descriptor)
+        return text_format.Parse((FILES / name).read_text(), message_class())
 
     return read
 
 
-def test_allowed_batch_sizes_end_in_the_largest(parse):
+def test_the_last_allowed_batch_size_is_the_maximum(parse):
     batching = parse("batching.config", "BatchingParameters")
     sizes = list(batching.allowed_batch_sizes)
     assert sizes == sorted(set(sizes)) and sizes[-1] == batching.max_batch_size.value
-    # Warmup requests are batches too.
+    # The server also batches warmup requests.
     assert max(warmup.BATCH_SIZES) <= sizes[-1]
     assert batching.num_batch_threads.value > 0 and batching.pad_variable_length_inputs
 
 
-def test_metrics_lie_where_the_deployment_says(parse):
+def test_the_metrics_path_matches_the_deployment(parse):
     prometheus = parse("monitoring.config", "MonitoringConfig").prometheus_config
     deployment, _ = yaml.safe_load_all((FILES / "kubernetes.yaml").read_text())
     annotations = deployment["spec"]["template"]["metadata"]["annotations"]
     assert prometheus.enable and prometheus.path == annotations["prometheus.io/path"]
 
 
-def test_both_deployments_start_the_server_alike():
+def test_both_deployments_start_the_server_the_same_way():
     compose = yaml.safe_load((FILES / "docker-compose.yaml").read_text())
     deployment, service = yaml.safe_load_all((FILES / "kubernetes.yaml").read_text())
     (container,) = deployment["spec"]["template"]["spec"]["containers"]

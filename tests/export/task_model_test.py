@@ -1,4 +1,4 @@
-"""Task models: the answers of `albert-tf predict`, from every signature."""
+"""Every signature of a task model gives the answers of `albert-tf predict`."""
 
 import json
 
@@ -13,9 +13,9 @@ from tests.support import served_tasks
 from tests.support.commands import status
 
 
-def check_all(model, found):
-    """Runs on a loaded model, in this process, what an export is verified by."""
-    for case in found.cases():
+def check_all(model, exported):
+    """Runs the verification of an export on a loaded model in this process."""
+    for case in exported.cases():
         run = model.signatures[case.target.removeprefix("signatures/")]
         answers = run(**{name: tensor(value) for name, value in case.inputs.items()})
         for name, expected in case.expected.items():
@@ -28,14 +28,14 @@ def tensor(value):
     return tf.constant(value.tolist() if value.dtype.kind in "US" else value)
 
 
-def test_answers_are_those_of_predict(served):
+def test_answers_equal_those_of_predict(served):
     settings = served_tasks.PRETRAINED.get(served.kind, task_model.DEFAULTS)
-    found = task_model.read(served.source, settings)
-    assert found.task.kind == served.kind
-    check_all(served.model, found)
+    source = task_model.read(served.source, settings)
+    assert source.task.kind == served.kind
+    check_all(served.model, source)
 
 
-def test_a_version_is_a_number_and_holds_labels(served):
+def test_a_version_is_a_number_and_contains_labels(served):
     assert (served.path.name, served.path.parent.name) == ("1", "mine")
     _, labels, _ = served_tasks.FINE_TUNED.get(served.kind, ("", (), ""))
     assert manifest.read(served.path)["labels"] == list(labels)
@@ -43,7 +43,7 @@ def test_a_version_is_a_number_and_holds_labels(served):
     assert lines == list(labels)
 
 
-def test_texts_without_masks_have_no_filling(exported):
+def test_texts_without_masks_have_no_candidates(exported):
     run = exported("fill_mask").model.signatures["serving_default"]
     answers = run(text=tf.constant(["no mask", "", "[MASK]"]))
     assert answers["lengths"].numpy().tolist() == [0, 0, 1]
@@ -53,22 +53,23 @@ def test_texts_without_masks_have_no_filling(exported):
 
 
 @pytest.mark.parametrize("pooling", ["pooled", "cls"])
-def test_embeddings_are_those_of_the_encoder(source, pooling):
-    found = task_model.read(source, Settings(pooling=pooling, seq_length=20))
-    signatures = found.task.signatures()
-    for case in found.cases():
+def test_embeddings_equal_those_of_the_encoder(source, pooling):
+    exported = task_model.read(source, Settings(pooling=pooling, seq_length=20))
+    signatures = exported.task.signatures()
+    for case in exported.cases():
         run = signatures[case.target.removeprefix("signatures/")]
         ours = run(*map(tensor, case.inputs.values()))["embedding"].numpy()
         assert np.max(np.abs(ours - case.expected["embedding"])) < 1e-5
 
 
-def test_what_does_not_fit_is_refused_before_anything_is_written(source, tmp_path):
+def test_invalid_settings_are_rejected_before_anything_is_written(source, tmp_path):
     for settings, message in [
         (Settings(pooling="max"), "Unknown pooling. Received 'max'"),
-        (Settings(seq_length=999), "--seq_length 999, max_position_embeddings=40"),
+        (Settings(seq_length=999), "--seq_length 999 .*max_position_embeddings=40"),
         (
             Settings(pairs=True),
-            "--pairs is for classification and regression. Received it for a model for fill_mask",
+            "--pairs is supported for classification and regression only. Received it for a "
+            "fill_mask model",
         ),
     ]:
         with pytest.raises(InputError, match=message):
@@ -77,8 +78,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(source, tmp_pat
 
 
 @pytest.mark.clean_process
-def test_the_command_verifies_a_task_in_another_process(source, tmp_path, capsys):
+def test_the_command_verifies_a_task_in_a_separate_process(source, tmp_path, capsys):
     assert status("export", "task", source, tmp_path / "masks", "--version", 3) == 0
-    assert "verified in another process: 3 calls" in capsys.readouterr().out
+    assert "verified in a separate process: 3 calls" in capsys.readouterr().out
     written = json.loads((tmp_path / "masks/3/manifest.json").read_text())
     assert (written["kind"], written["task"]) == ("task_model", "fill_mask")

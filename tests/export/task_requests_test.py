@@ -1,4 +1,4 @@
-"""What clients send to each kind of task, good and bad, and what a server makes of it."""
+"""Valid and invalid requests to each kind of task, single and batched by a server."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,7 +14,7 @@ NAMES = TF1_HUB[:3]
 
 
 def ask(served, signature, inputs):
-    """The outputs as arrays, without NaN."""
+    """Returns the outputs as arrays and checks that they are finite."""
     run = served.model.signatures[signature]
     outputs = {name: value.numpy() for name, value in run(**inputs).items()}
     assert all(np.all(np.isfinite(v)) for v in outputs.values() if v.dtype.kind == "f")
@@ -22,32 +22,36 @@ def ask(served, signature, inputs):
 
 
 def assert_rows(outputs, begin, alone):
-    """Rows from `begin` on are those of a request alone, whose other axes may be shorter."""
+    """Checks that the rows from `begin` equal the outputs of a single request.
+
+    The other axes of the single request may be shorter.
+    """
     for name, expected in alone.items():
         rows = outputs[name][begin : begin + len(expected)]
-        found = rows[(slice(None), *map(slice, expected.shape[1:]))]
+        received = rows[(slice(None), *map(slice, expected.shape[1:]))]
         if expected.dtype.kind == "f":
-            np.testing.assert_allclose(found, expected, atol=1e-5, err_msg=name)
+            np.testing.assert_allclose(received, expected, atol=1e-5, err_msg=name)
         else:
-            np.testing.assert_array_equal(found, expected, err_msg=name)
+            np.testing.assert_array_equal(received, expected, err_msg=name)
 
 
 # === Ids ===
 def tokens(served, *lengths, seed=0):
-    """Ids, mask and types of rows that end in padding after these lengths, int32 [B, S].
+    """Returns ids, mask and type ids of rows that are padded after these lengths, int32 [B, S].
 
-    Where the task has choices, each row is one of two, [1, B, S], and the other way round.
+    If the task has choices, the rows are the choices of one example and, in reverse order, of a
+    second one, int32 [2, C, S].
     """
     rng = np.random.default_rng(seed)
     places = np.arange(max(lengths))
     ends = np.array(lengths)[:, np.newaxis]
     ids = rng.integers(5, 200, [len(lengths), len(places)])
-    ids[:, 0], ids[:, 3] = 2, 4  # [CLS] and a [MASK], for those that fill it
+    ids[:, 0], ids[:, 3] = 2, 4  # [CLS], and [MASK] for fill_mask
     ids = np.where(places == ends - 1, 3, np.where(places < ends, ids, 0))
     rows = ids, places < ends, (places > 4) & (places < ends)
     rows = [row.astype(np.int32) for row in rows]
     if served.kind == "multiple_choice":
-        rows = [np.stack([row, row[::-1]]) for row in rows]  # [2, B, S]
+        rows = [np.stack([row, row[::-1]]) for row in rows]  # [2, C, S]
     return dict(zip(NAMES, rows))
 
 
@@ -55,16 +59,16 @@ def tensors(inputs):
     return {name: tf.constant(value) for name, value in inputs.items()}
 
 
-def test_batches_that_the_server_padded_have_the_answers_of_single_requests(served):
-    # Rows of different lengths, padding of the clients' own, and choices in different numbers.
+def test_batches_padded_by_the_server_have_the_answers_of_single_requests(served):
+    # The requests differ in length, contain padding, and have different numbers of choices.
     requests = [tokens(served, *lengths, seed=sum(lengths)) for lengths in [(9, 7), (16, 12, 5)]]
     padded = {name: batched([request[name] for request in requests]) for name in NAMES}
-    assert padded[NAMES[1]][0].flat[-1] == 1  # the server's padding looks real
+    assert padded[NAMES[1]][0].flat[-1] == 1  # The server's padding looks like real tokens.
     together, begin = ask(served, "tokens", tensors(padded)), 0
     for request in requests:
         alone = ask(served, "tokens", tensors(request))
         if served.kind == "multiple_choice":
-            alone.pop("logits")  # of choices that are not there they mean nothing
+            alone.pop("logits")  # Logits of missing choices have no meaning.
         assert_rows(together, begin, alone)
         begin += len(request[NAMES[0]])
     if served.kind == "multiple_choice":
@@ -82,14 +86,14 @@ def test_batches_that_the_server_padded_have_the_answers_of_single_requests(serv
         ("all", lambda x: np.repeat(x, 8, axis=-1), "must not be longer than the position table"),
     ],
 )
-def test_wrong_ids_are_told_by_their_rule(served, name, change, message):
+def test_the_error_for_invalid_ids_states_the_rule(served, name, change, message):
     inputs = tokens(served, 9, 7)
     changed = {n: change(x) if name in ("all", n) else x for n, x in inputs.items()}
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         ask(served, "tokens", tensors(changed))
 
 
-def test_a_row_of_padding_alone_spoils_no_other(served):
+def test_a_row_of_padding_does_not_affect_other_rows(served):
     inputs = tokens(served, 9, 7)
     empty = {name: np.concatenate([x, np.zeros_like(x)]) for name, x in inputs.items()}
     alone = ask(served, "tokens", tensors(inputs))
@@ -98,7 +102,7 @@ def test_a_row_of_padding_alone_spoils_no_other(served):
 
 # === Texts ===
 def texts(served, *rows):
-    """The texts of a request, the same for every input; of choices there are two."""
+    """Returns the inputs of a request, with the same texts for every input and two choices."""
     inputs = served.model.signatures["serving_default"].structured_input_signature[1]
     both = np.array([[row, "other"] for row in rows], object).reshape([-1, 2])
     return {
@@ -111,28 +115,28 @@ BAD = {
     "empty": "",
     "not UTF-8": b"\xff\xfe\x80 text \xed\xa0\x80",
     "a null": b"\x00",
-    "1 MB": "\u4e00" * (2**20 // 3) + " word" * 9,  # unknown characters in a row are one token
+    "1 MB": "\u4e00" * (2**20 // 3) + " word" * 9,  # Consecutive unknown characters are one token.
     "many words": "word " * 2000,
 }
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_bad_text_is_answered_and_spoils_no_other(served, bad):
+def test_a_bad_text_is_answered_and_does_not_affect_other_texts(served, bad):
     outputs = ask(served, "serving_default", texts(served, GOOD[0], BAD[bad], GOOD[1]))
     for row, text in ((0, GOOD[0]), (2, GOOD[1])):
         assert_rows(outputs, row, ask(served, "serving_default", texts(served, text)))
 
 
-def test_requests_of_many_threads_have_the_answers_of_single_ones(served):
+def test_concurrent_requests_have_the_answers_of_single_requests(served):
     requests = [texts(served, text) for text in (*GOOD, "")]
     single = [ask(served, "serving_default", request) for request in requests]
     with ThreadPoolExecutor(6) as pool:
-        found = list(pool.map(lambda r: ask(served, "serving_default", r), requests * 4))
-    for outputs, alone in zip(found, single * 4):
+        answers = list(pool.map(lambda r: ask(served, "serving_default", r), requests * 4))
+    for outputs, alone in zip(answers, single * 4):
         assert_rows(outputs, 0, alone)
 
 
-def test_missing_inputs_are_named(served):
+def test_the_error_for_missing_inputs_names_them(served):
     inputs = texts(served, GOOD[0])
     *_, last = inputs
     with pytest.raises(TypeError, match=last):
@@ -146,13 +150,13 @@ def test_missing_inputs_are_named(served):
 
 
 @pytest.mark.parametrize("kind", ["pair_regression", "question_answering", "multiple_choice"])
-def test_inputs_must_be_of_one_batch(exported, kind):
+def test_inputs_of_different_batch_sizes_are_rejected(exported, kind):
     one, two = (texts(exported(kind), *rows) for rows in (GOOD[:1], GOOD))
     *_, last = one
     with pytest.raises(tf.errors.InvalidArgumentError, match="must have the same batch size"):
         ask(exported(kind), "serving_default", {**one, last: two[last]})
 
 
-def test_no_text_at_all(served):
+def test_an_empty_batch_is_answered(served):
     outputs = ask(served, "serving_default", texts(served))
     assert {len(value) for value in outputs.values()} == {0}

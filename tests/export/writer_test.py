@@ -21,7 +21,7 @@ def write(dest, **kwargs):
     return writer.write(module, dest, signatures, description, "# Doubler\n", **kwargs)
 
 
-def test_the_artefact_computes(tmp_path):
+def test_the_written_artefact_can_be_run(tmp_path):
     dest = write(tmp_path / "new")
     loaded = tf.saved_model.load(str(dest))
     assert loaded.signatures["double"](x=tf.constant([[1.0, -2.0, 3.0]]))["y"].numpy().tolist() == [
@@ -30,7 +30,7 @@ def test_the_artefact_computes(tmp_path):
     assert (dest / "README.md").read_text() == "# Doubler\n"
 
 
-def test_verification_sees_the_finished_folder_before_it_has_its_name(tmp_path):
+def test_verification_runs_on_the_finished_folder_before_it_is_renamed(tmp_path):
     seen = []
 
     def verify(path):
@@ -41,7 +41,7 @@ def test_verification_sees_the_finished_folder_before_it_has_its_name(tmp_path):
     assert seen == ["doubler"]
 
 
-def test_a_failed_verification_leaves_nothing(tmp_path):
+def test_nothing_is_written_when_verification_fails(tmp_path):
     def verify(path):
         raise RuntimeError("differs")
 
@@ -67,12 +67,12 @@ def test_the_next_version_is_one_more_than_the_highest_number(tmp_path):
 
 
 @pytest.mark.parametrize("version", ["v1", "1.0", "-1", "", "٣", str(2**63)])
-def test_the_server_would_ignore_other_names(tmp_path, version):
-    with pytest.raises(InputError, match="must be a whole number.*Received '.*Leave it out"):
+def test_versions_that_the_server_would_ignore_are_rejected(tmp_path, version):
+    with pytest.raises(InputError, match="must be a whole number.*Received '.*Omit it"):
         writer.version_folder(tmp_path, version)
 
 
-def test_the_files_of_an_encoder(source, tmp_path):
+def test_the_assets_of_an_encoder_are_written(source, tmp_path):
     config = AlbertConfig(vocab_size=200, hidden_size=24, num_attention_heads=4)
     files = writer.write_assets(tmp_path, AlbertTokenizer.from_pretrained(source), config)
     assert {name: path.name for name, path in files.items()} == {
@@ -86,7 +86,7 @@ def test_the_files_of_an_encoder(source, tmp_path):
     assert json.loads(files["preprocess_description"].read_text())["rules"] == "original"
 
 
-def test_the_listing_is_what_sentencepiece_writes(source, tmp_path):
+def test_the_listing_equals_that_of_sentencepiece(source, tmp_path):
     files = writer.write_assets(tmp_path, AlbertTokenizer.from_pretrained(source), AlbertConfig())
     listing = (source / "small.vocab").read_text(encoding="utf-8")
     assert files["vocab_listing"].read_text(encoding="utf-8") == listing

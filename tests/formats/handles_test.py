@@ -7,7 +7,7 @@ from albert_tf.errors import InputError
 from albert_tf.formats import handles, load
 
 
-def test_paths_pass(tmp_path, monkeypatch):
+def test_a_path_is_returned_with_its_home_directory_expanded(tmp_path, monkeypatch):
     assert handles.resolve(tmp_path) == tmp_path
     monkeypatch.setenv("HOME", str(tmp_path))
     assert handles.resolve("~/model") == tmp_path / "model"
@@ -21,9 +21,9 @@ def test_paths_pass(tmp_path, monkeypatch):
         ("https://tfhub.dev/google/albert_base/3", "tensorflow_hub", "pip install tensorflow-hub"),
     ],
 )
-def test_a_missing_package_is_named_with_what_to_install(handle, package, text, monkeypatch):
-    monkeypatch.setitem(sys.modules, package, None)  # As if it were not installed.
-    with pytest.raises(InputError, match=f"{text}, or pass a folder with"):
+def test_the_error_for_a_missing_package_says_how_to_install_it(handle, package, text, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)  # Makes importing it fail.
+    with pytest.raises(InputError, match=f"Run `{text}`, or pass a folder with"):
         load.load(handle)
 
 
@@ -35,23 +35,25 @@ def test_a_missing_package_is_named_with_what_to_install(handle, package, text, 
         ("https://x.org/m", "tensorflow_hub", "resolve", "saved_model.pb, variables/ and assets/"),
     ],
 )
-def test_a_failing_download_tells_the_layout(handle, package, function, layout, monkeypatch):
+def test_the_error_for_a_failed_download_describes_the_folder_to_pass(
+    handle, package, function, layout, monkeypatch
+):
     def fail(*arguments, **options):
-        raise OSError("no network\nand a long story")
+        raise OSError("no network\nand many more details")
 
     monkeypatch.setitem(sys.modules, package, types.SimpleNamespace(**{function: fail}))
     with pytest.raises(InputError, match=f"'{handle}': no network. Check .*{layout}"):
         load.load(handle)
 
 
-def test_what_a_package_is_asked_for(monkeypatch, tmp_path):
-    asked = []
-    module = types.SimpleNamespace(resolve=lambda handle: asked.append(handle) or str(tmp_path))
+def test_tensorflow_hub_receives_the_whole_url(monkeypatch, tmp_path):
+    resolved = []
+    module = types.SimpleNamespace(resolve=lambda handle: resolved.append(handle) or str(tmp_path))
     monkeypatch.setitem(sys.modules, "tensorflow_hub", module)
     assert handles.resolve("https://tfhub.dev/google/albert_base/3") == tmp_path
-    assert asked == ["https://tfhub.dev/google/albert_base/3"]
+    assert resolved == ["https://tfhub.dev/google/albert_base/3"]
 
 
-def test_an_unknown_scheme():
+def test_an_unknown_scheme_is_rejected():
     with pytest.raises(InputError, match=r"one of \['hf://', 'kaggle://', 'https://'\]"):
         load.load("s3://bucket/model")

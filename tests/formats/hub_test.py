@@ -22,7 +22,7 @@ VOCABULARY = TESTDATA / "tokenization" / "spm.model"
 
 @pytest.fixture(scope="module", params=["encoder", "pretrainer"])
 def theirs(request, tmp_path_factory):
-    """What Model Garden's own exporter writes, without and with the masked-LM head."""
+    """A SavedModel written by Model Garden's exporter, without and with the masked-LM head."""
     config = encoders.AlbertEncoderConfig(
         vocab_size=200,
         embedding_width=16,
@@ -45,7 +45,7 @@ def theirs(request, tmp_path_factory):
     return path
 
 
-def test_an_export_of_model_garden(theirs):
+def test_outputs_of_a_model_garden_export(theirs):
     source = load.load(theirs)
     assert (source.format, source.unread) == ("hub", ())
     assert source.heads == (("masked_lm",) if theirs.name == "pretrainer" else ())
@@ -63,10 +63,10 @@ def test_an_export_of_model_garden(theirs):
         assert difference(outputs["mlm_logits"], golden["mlm_logits"]) < TOLERANCE
 
 
-def test_an_export_that_does_not_describe_its_encoder(theirs, tmp_path):
+def test_an_export_without_keras_metadata_needs_a_config(theirs, tmp_path):
     folder = shutil.copytree(theirs, tmp_path / "module")
     (folder / "keras_metadata.pb").unlink()
-    with pytest.raises(InputError, match="must tell the arguments of its encoder"):
+    with pytest.raises(InputError, match="must contain the arguments of its encoder"):
         load.load(folder)
     config = load.load(TESTDATA / "tf1_tiny").config
     assert load.load(folder, config).config == config
@@ -83,13 +83,13 @@ def ours(tmp_path_factory):
     module.sp_model_file = tf.saved_model.Asset(str(VOCABULARY))
     module.call = tf.function(lambda: model.variables[0].value()[0], input_signature=[])
     tf.saved_model.save(module, str(path))
-    facts = {"config": model.albert_config.to_dict()}
-    facts["preprocessing"] = dict(lower_case=False, keep_accents=True, rules="original")
-    (path / "manifest.json").write_text(json.dumps(facts))
+    manifest = {"config": model.albert_config.to_dict()}
+    manifest["preprocessing"] = dict(lower_case=False, keep_accents=True, rules="original")
+    (path / "manifest.json").write_text(json.dumps(manifest))
     return path
 
 
-def test_an_export_of_ours(ours):
+def test_our_own_layout_is_read_exactly(ours):
     source, before = load.load(ours), load.load(TESTDATA / "tf1_groups")
     assert (source.format, source.config, source.unread) == ("hub", before.config, ())
     assert source.skipped["settings"] == 1
@@ -99,7 +99,7 @@ def test_an_export_of_ours(ours):
         np.testing.assert_array_equal(source.weights[name], before.weights[name])
 
 
-def test_what_our_exporter_writes(tmp_path):
+def test_an_export_of_our_exporter_is_read_exactly(tmp_path):
     model = AlbertPretrainer(AlbertConfig(1000, 16, 32, 3, 1, 2, 4, 64, max_position_embeddings=40))
     (tmp_path / "run").mkdir()
     model.albert_config.to_json_file(tmp_path / "run" / "albert_config.json")
@@ -115,18 +115,18 @@ def test_what_our_exporter_writes(tmp_path):
         np.testing.assert_array_equal(before, after)
 
 
-def test_a_config_file_among_the_assets_counts_first(ours, tmp_path):
+def test_a_config_file_in_assets_takes_precedence(ours, tmp_path):
     folder = shutil.copytree(ours, tmp_path / "module")
     config = dataclasses.replace(load.load(ours).config, hidden_dropout_prob=0.5)
     config.to_json_file(folder / "assets" / "albert_config.json")
     assert load.load(folder).config == config
     (folder / "assets" / "albert_config.json").unlink()
     (folder / "manifest.json").unlink()
-    with pytest.raises(InputError, match="must tell its config in assets/albert_config.json"):
+    with pytest.raises(InputError, match="must contain its config in assets/albert_config.json"):
         load.load(folder)
 
 
-def test_a_tf1_module_without_its_mark(tmp_path):
+def test_a_tf1_module_without_its_pb_file_is_rejected(tmp_path):
     folder = shutil.copytree(TESTDATA / "tfhub1_tiny", tmp_path / "module")
     (folder / "tfhub_module.pb").unlink()
     with pytest.raises(InputError, match="its tfhub_module.pb is missing"):

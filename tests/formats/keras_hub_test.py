@@ -14,14 +14,14 @@ from tests.support.goldens import TESTDATA, TOLERANCE, difference, io, run
 
 
 def datasets(path):
-    found = {}
+    arrays = {}
     with h5py.File(path) as file:
         file.visititems(
             lambda name, item: (
-                found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+                arrays.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
             )
         )
-    return found
+    return arrays
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def change_config(folder, **values):
 
 
 @pytest.mark.parametrize("name", ["kerashub_tiny", "kerashub_tiny_groups"])
-def test_outputs_are_those_of_keras_hub(name):
+def test_outputs_equal_those_of_keras_hub(name):
     golden = io(name)
     outputs = run(AlbertEncoder.from_pretrained(TESTDATA / name), golden)
     assert difference(outputs["sequence_output"], golden["sequence_output"]) < TOLERANCE
@@ -58,7 +58,7 @@ def test_the_masked_lm_head_has_its_own_epsilon():
 
 
 @pytest.mark.parametrize("name", ["kerashub_tiny", "kerashub_tiny_groups", "kerashub_tiny_mlm"])
-def test_what_was_written_is_the_golden_again(name, tmp_path):
+def test_writing_a_golden_model_reproduces_it(name, tmp_path):
     report = convert(TESTDATA / name, "keras_hub", tmp_path / "again")
     assert report["largest_weight_difference"] == 0.0
     for file in ("model.weights.h5", "task.weights.h5"):
@@ -80,21 +80,21 @@ def test_what_was_written_is_the_golden_again(name, tmp_path):
     assert old == new
 
 
-def test_the_projection_that_keras_hub_always_has(tmp_path):
+def test_a_model_without_projection_gets_an_identity_projection(tmp_path):
     convert(TESTDATA / "tf1_nofactor", "keras_hub", tmp_path / "preset", allow_partial=True)
-    found = datasets(tmp_path / "preset" / "model.weights.h5")
-    np.testing.assert_array_equal(found["layers/dense/vars/0"], np.eye(32, dtype=np.float32))
+    arrays = datasets(tmp_path / "preset" / "model.weights.h5")
+    np.testing.assert_array_equal(arrays["layers/dense/vars/0"], np.eye(32, dtype=np.float32))
     source = load.load(tmp_path / "preset")
     assert not any("projection" in name for name in source.weights)
     assert source.unread == ()
     with h5py.File(tmp_path / "preset" / "model.weights.h5", "r+") as file:
         file["layers/dense/vars/1"][3] = 0.5
-    with pytest.raises(InputError, match="projection behind the embeddings must be the identity"):
+    with pytest.raises(InputError, match="a stored projection must be the identity"):
         load.load(tmp_path / "preset")
 
 
-def test_the_sentence_order_head_has_no_place(tmp_path):
-    with pytest.raises(InputError, match="without a place in keras_hub sentence_order/classifier"):
+def test_the_sentence_order_head_is_left_out_only_with_allow_partial(tmp_path):
+    with pytest.raises(InputError, match="not supported by keras_hub: sentence_order/classifier"):
         convert(TESTDATA / "tf1_tiny", "keras_hub", tmp_path / "preset")
     report = convert(TESTDATA / "tf1_tiny", "keras_hub", tmp_path / "preset", allow_partial=True)
     assert report["left_behind"] == [
@@ -109,27 +109,27 @@ def test_the_sentence_order_head_has_no_place(tmp_path):
     ("change", "text"),
     [
         (dict(hidden_dims=32), r"'hidden_dims' .*Closest: hidden_dim"),
-        (dict(intermediate_dim=48), r"\(32, 64\), but the config says \(32, 48\)"),
-        (dict(num_layers=3, num_groups=2), "same groups in keras_hub as here"),
+        (dict(intermediate_dim=48), r"\(32, 64\), but the config requires \(32, 48\)"),
+        (dict(num_layers=3, num_groups=2), "keras_hub must assign layers to the same groups"),
     ],
 )
-def test_configs_are_strict(folder, change, text):
+def test_invalid_configs_are_rejected(folder, change, text):
     change_config(folder, **change)
     with pytest.raises(InputError, match=text):
         load.load(folder)
 
 
-def test_broken_presets(folder):
+def test_damaged_presets_are_rejected(folder):
     path = folder / "model.weights.h5"
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(InputError, match="A weights file must be whole"):
+    with pytest.raises(InputError, match="A weights file must be complete"):
         load.load(folder)
     path.unlink()
-    with pytest.raises(InputError, match="must hold model.weights.h5"):
+    with pytest.raises(InputError, match="must contain model.weights.h5"):
         load.load(folder)
 
 
-def test_only_the_tanh_gelu_has_a_place(tmp_path):
+def test_only_the_tanh_gelu_can_be_written(tmp_path):
     with pytest.raises(InputError, match="hidden_act must be 'gelu'.* Received 'gelu_erf'"):
         convert(TESTDATA / "hf_tiny_gelu_erf", "keras_hub", tmp_path / "p", allow_partial=True)
     assert list(tmp_path.iterdir()) == []

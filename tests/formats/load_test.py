@@ -18,13 +18,13 @@ FORMATS = {
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_format_is_found_by_what_lies_there(name):
+def test_the_format_is_detected(name):
     source = load.load(TESTDATA / name)
     assert source.format == FORMATS[name]
     assert source.unread == ()
 
 
-def test_weights_are_read_when_they_are_asked_for(monkeypatch):
+def test_weights_are_read_only_when_accessed(monkeypatch):
     from albert_tf.formats.tf_checkpoint import TensorFlowCheckpoint
 
     read = []
@@ -39,26 +39,26 @@ def test_weights_are_read_when_they_are_asked_for(monkeypatch):
     assert read == ["global_step", "bert/pooler/dense/bias"]
 
 
-def test_an_unknown_folder_tells_what_it_holds_and_what_is_needed(tmp_path):
+def test_the_error_for_an_unknown_folder_lists_its_contents_and_all_requirements(tmp_path):
     (tmp_path / "weights.bin").write_bytes(b"?")
     with pytest.raises(InputError) as caught:
         load.load(tmp_path)
     message = str(caught.value)
-    assert f"'{tmp_path}', which holds ['weights.bin']" in message
+    assert f"'{tmp_path}', a folder that contains ['weights.bin']" in message
     for name, module in load.FORMATS.items():
         assert f"{name}: {module.NEEDS}" in message
 
 
-def test_nothing_there(tmp_path):
-    with pytest.raises(InputError, match="which is no folder and no prefix of a checkpoint"):
+def test_a_missing_path_is_rejected(tmp_path):
+    with pytest.raises(InputError, match="which is neither a folder nor the prefix of a check"):
         load.load(tmp_path / "absent")
 
 
-def test_from_preset_is_random_and_strict():
+def test_from_preset_rejects_an_unknown_name():
     with pytest.raises(InputError, match="Closest: albert_base_v2"):
         AlbertEncoder.from_preset("albert_base_v3")
 
 
-def test_from_pretrained_passes_further_arguments():
+def test_from_pretrained_passes_arguments_to_the_encoder():
     encoder = AlbertEncoder.from_pretrained(TESTDATA / "tf1_tiny", output_range=1)
     assert encoder.get_config()["output_range"] == 1

@@ -40,7 +40,7 @@ def their_inputs(golden):
     return [tf.constant(golden[name]) for name in names]
 
 
-# The folder's own checkpoint has `model=`, the other `encoder=`.
+# The checkpoint that the folder names was saved with `model=`, the other with `encoder=`.
 @pytest.mark.parametrize("path", [TINY, TINY / "encoder.ckpt"])
 def test_outputs_of_an_encoder(path):
     golden = io("modelgarden_tiny")
@@ -51,7 +51,7 @@ def test_outputs_of_an_encoder(path):
     assert difference(outputs, golden["encoder_outputs"]) < TOLERANCE
 
 
-def test_outputs_of_what_its_own_converter_wrote():
+def test_outputs_of_an_encoder_written_by_model_gardens_converter():
     golden = io("modelgarden_from_tf1_tiny")
     encoder = AlbertEncoder.from_pretrained(FROM_TF1 / "encoder.ckpt-1", config=CONFIG)
     outputs = run(encoder, golden)
@@ -61,7 +61,7 @@ def test_outputs_of_what_its_own_converter_wrote():
     assert difference(outputs, golden["encoder_outputs"]) < TOLERANCE
 
 
-def test_outputs_of_a_pretrainer_whose_table_lies_under_the_head():
+def test_outputs_of_a_pretrainer_whose_table_is_stored_under_the_head():
     golden = io("modelgarden_from_tf1_tiny", "mlm_io.npz")
     path = FROM_TF1 / "pretrainer.ckpt-1"
     model = AlbertPretrainer.from_pretrained(path, config=CONFIG, allow_partial=True)
@@ -69,8 +69,8 @@ def test_outputs_of_a_pretrainer_whose_table_lies_under_the_head():
     assert difference(outputs["mlm_logits"], golden["mlm_logits"]) < TOLERANCE
 
 
-def test_a_config_must_lie_beside(tmp_path):
-    with pytest.raises(InputError, match="does not tell its number of layers"):
+def test_a_checkpoint_without_a_valid_config_is_rejected(tmp_path):
+    with pytest.raises(InputError, match="does not contain its number of layers"):
         load.load(FROM_TF1 / "encoder.ckpt-1")
     folder = shutil.copytree(TINY, tmp_path / "model")
     values = json.loads((folder / "encoder_config.json").read_text())
@@ -79,7 +79,7 @@ def test_a_config_must_lie_beside(tmp_path):
         load.load(folder)
 
 
-def test_the_config_of_its_trainer(tmp_path):
+def test_the_config_is_read_from_params_yaml(tmp_path):
     folder = shutil.copytree(TINY, tmp_path / "model")
     values = json.loads((folder / "encoder_config.json").read_text())
     (folder / "encoder_config.json").unlink()
@@ -90,7 +90,7 @@ def test_the_config_of_its_trainer(tmp_path):
     assert load.load(folder).config == load.load(TINY).config
 
 
-def test_written_with_both_heads_it_restores_in_model_garden(tmp_path):
+def test_model_garden_restores_a_written_model_with_both_heads(tmp_path):
     convert(TESTDATA / "tf1_tiny", "model_garden", tmp_path / "model")
     head = layers.ClassificationHead(32, 2, name="next_sentence")
     model = models.BertPretrainerV2(
@@ -112,7 +112,7 @@ def test_written_with_both_heads_it_restores_in_model_garden(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["tf1_nofactor", "modelgarden_tiny"])
-def test_a_written_encoder_restores_in_model_garden(name, tmp_path):
+def test_model_garden_restores_a_written_encoder(name, tmp_path):
     convert(TESTDATA / name, "model_garden", tmp_path / "model")
     golden = io(name)
     config = load.load(TESTDATA / name).config
@@ -120,14 +120,14 @@ def test_a_written_encoder_restores_in_model_garden(name, tmp_path):
     status = tf.train.Checkpoint(encoder=encoder).restore(
         tf.train.latest_checkpoint(str(tmp_path / "model"))
     )
-    # As Model Garden's fine-tuning reads: heads may be there, every variable must be.
+    # As in Model Garden's fine-tuning: extra heads are allowed, but no variable may be missing.
     status.expect_partial().assert_existing_objects_matched()
     outputs = encoder(their_inputs(golden))
     assert difference(outputs["sequence_output"], golden["sequence_output"]) < TOLERANCE
     assert difference(outputs["pooled_output"], golden["pooled_output"]) < TOLERANCE
 
 
-def test_both_heads_come_back_bit_for_bit(tmp_path):
+def test_both_heads_survive_a_conversion_exactly(tmp_path):
     convert(TESTDATA / "tf1_tiny", "model_garden", tmp_path / "model")
     source = load.load(tmp_path / "model")
     assert source.heads == ("masked_lm", "sentence_order")
@@ -137,7 +137,7 @@ def test_both_heads_come_back_bit_for_bit(tmp_path):
         np.testing.assert_array_equal(before.weights[name], source.weights[name])
 
 
-def test_the_pooler_that_the_sentence_order_head_trained_counts(tmp_path):
+def test_the_pooler_is_read_from_the_sentence_order_head(tmp_path):
     head = layers.ClassificationHead(32, 2, name="next_sentence")
     model = models.BertPretrainerV2(their_encoder(), classification_heads=[head])
     model({x.name: x for x in model.inputs})
@@ -149,7 +149,7 @@ def test_the_pooler_that_the_sentence_order_head_trained_counts(tmp_path):
     assert source.unread == ()
 
 
-def test_groups_have_no_place(tmp_path):
+def test_several_groups_are_rejected(tmp_path):
     with pytest.raises(InputError, match="one group with one block. Received num_hidden_groups=3"):
         convert(TESTDATA / "tf1_groups", "model_garden", tmp_path / "model")
     assert list(tmp_path.iterdir()) == []

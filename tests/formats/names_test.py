@@ -15,14 +15,14 @@ def config(folder):
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_ours_are_the_variables_of_the_pretrainer(folder):
+def test_our_names_match_the_variables_of_the_pretrainer(folder):
     model = AlbertPretrainer(config(folder))
     built = {v.name.removesuffix(":0"): tuple(v.shape) for v in model.variables}
     assert {w.ours: w.shape for w in names.weights(config(folder))} == built
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_names_and_shapes_are_those_of_the_original(folder):
+def test_tf1_names_and_shapes_match_the_original(folder):
     lines = (TESTDATA / folder / "variables.txt").read_text().splitlines()
     listed = dict(line.split("\t") for line in lines if line)
     del listed["global_step"]
@@ -34,17 +34,17 @@ def test_names_and_shapes_are_those_of_the_original(folder):
 
 
 @pytest.mark.parametrize("column", names.COLUMNS)
-def test_no_two_weights_share_a_place(column):
+def test_names_are_unique_in_every_format(column):
     big = dataclasses.replace(config("tf1_groups"), num_hidden_layers=24, num_hidden_groups=12)
     places = [w.places[column].name for w in names.weights(big) if column in w.places]
-    # Model Garden's encoder has one group; its writer refuses others.
+    # Model Garden's encoder has a single group; its writer rejects other models.
     if column != "model_garden":
         assert len(places) == len(set(places))
     one = [w.places[column].name for w in names.weights(config("tf1_tiny")) if column in w.places]
     assert len(one) == len(set(one)) == (30 if column == "keras_hub" else 32)
 
 
-def test_heads():
+def test_the_head_of_a_weight():
     assert names.head("masked_lm/output_bias") == "masked_lm"
     assert names.head("sentence_order/classifier/bias") == "sentence_order"
     assert names.head("encoder/pooler/bias") is None

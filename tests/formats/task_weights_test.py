@@ -1,4 +1,4 @@
-"""Fine-tuned models of transformers and of the original: read, run, written again."""
+"""Fine-tuned models of transformers and of the original are read, run and written."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def model_of(folder):
 
 
 def outputs(model, task):
-    """Outputs on the inputs that transformers had, by its names."""
+    """Returns the outputs for the inputs of the golden files, by the names of transformers."""
     golden = np.load(TASKS[task] / "io.npz")
     features = {
         "input_word_ids": golden["input_ids"].astype(np.int32),
@@ -36,8 +36,8 @@ def outputs(model, task):
     if task == "masked_lm":
         rows, length = golden["input_ids"].shape
         features["masked_lm_positions"] = np.tile(np.arange(length, dtype=np.int32), (rows, 1))
-    found = tf.function(model)({n: tf.constant(v) for n, v in features.items()})
-    return found if isinstance(found, dict) else {"logits": found}
+    result = tf.function(model)({n: tf.constant(v) for n, v in features.items()})
+    return result if isinstance(result, dict) else {"logits": result}
 
 
 def assert_golden(model, task):
@@ -47,11 +47,11 @@ def assert_golden(model, task):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_logits_are_those_of_transformers(task):
+def test_logits_equal_those_of_transformers(task):
     assert_golden(model_of(TASKS[task]), task)
 
 
-def test_labels_and_dropout_are_those_of_the_config():
+def test_labels_and_dropout_are_read_from_the_config():
     source = load.load(TASKS["classification"])
     assert source.task == TaskDescription("classification", ("no", "maybe", "yes"))
     model = albert_tf.AlbertClassifier.from_pretrained(TASKS["classification"])
@@ -61,7 +61,7 @@ def test_labels_and_dropout_are_those_of_the_config():
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_what_was_written_is_the_same_again(task, tmp_path):
+def test_a_task_model_survives_a_round_trip(task, tmp_path):
     convert(TASKS[task], "checkpoint", tmp_path / "ours")
     assert_golden(model_of(tmp_path / "ours"), task)
     convert(tmp_path / "ours", "hugging_face", tmp_path / "theirs")
@@ -78,7 +78,7 @@ def test_what_was_written_is_the_same_again(task, tmp_path):
     assert old.get("id2label") == new.get("id2label")
 
 
-def test_settings_of_a_task_travel_with_it(tmp_path):
+def test_settings_of_a_task_survive_a_conversion(tmp_path):
     convert(TASKS["classification"], "checkpoint", tmp_path / "ours")
     labels, settings = ("no", "maybe", "yes"), {"text": "review", "seq_length": 12}
     description = TaskDescription("classification", labels, settings)
@@ -86,7 +86,7 @@ def test_settings_of_a_task_travel_with_it(tmp_path):
     for to in ("hugging_face", "tf1"):
         convert(tmp_path / "ours", to, tmp_path / to)
         assert load.load(tmp_path / to).task == description
-    # Other labels in config.json were changed there, and count.
+    # If a user changes the labels in config.json, these labels are used.
     path = tmp_path / "hugging_face/config.json"
     values = json.loads(path.read_text())
     path.write_text(json.dumps({**values, "id2label": {"0": "a", "1": "b", "2": "c"}}))
@@ -97,8 +97,8 @@ def test_settings_of_a_task_travel_with_it(tmp_path):
 
 @pytest.mark.parametrize("task", [task for task in TASKS if task != "masked_lm"])
 def test_tf1_checkpoints_have_the_names_of_the_original(task, tmp_path):
-    # The original's classifiers have a pooler, its span and tag models too: what lacks one cannot
-    # be restored there, but comes back here.
+    # All fine-tuned models of the original have a pooler. A model without one cannot be restored by
+    # the original code, but this package reads it.
     convert(TASKS[task], "tf1", tmp_path / "tf1")
     names = dict(tf.train.list_variables(str(tmp_path / "tf1")))
     count = {"classification": 3, "tagging": 4, "question_answering": 2}.get(task, 1)
@@ -109,17 +109,17 @@ def test_tf1_checkpoints_have_the_names_of_the_original(task, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("task", "told"),
+    ("task", "expected"),
     [
         ("classification", TaskDescription("classification", ("0", "1", "2"))),
         ("regression", TaskDescription("regression")),
         ("question_answering", TaskDescription("question_answering")),
     ],
 )
-def test_without_a_description_the_variables_tell_the_task(task, told, tmp_path):
+def test_without_task_json_the_task_is_inferred_from_the_variables(task, expected, tmp_path):
     convert(TASKS[task], "tf1", tmp_path / "tf1")
     (tmp_path / "tf1" / "task.json").unlink()
-    assert load.load(tmp_path / "tf1").task == told
+    assert load.load(tmp_path / "tf1").task == expected
 
 
 def test_the_joint_head_has_the_names_of_the_original(tmp_path):
@@ -145,11 +145,11 @@ def test_the_joint_head_has_the_names_of_the_original(tmp_path):
     again = model_of(tmp_path / "tf1")
     for mine, theirs in zip(model.head.variables, again.head.variables):
         np.testing.assert_array_equal(mine, theirs)
-    with pytest.raises(InputError, match="without a place in hugging_face head/start/kernel"):
+    with pytest.raises(InputError, match="not supported by hugging_face: head/start/kernel"):
         convert(folder, "hugging_face", tmp_path / "hf")
 
 
-def test_a_new_head_needs_its_size_and_another_task_its_class():
+def test_a_new_head_needs_a_size_and_a_model_of_another_task_is_rejected():
     folder = TESTDATA / "hf_tiny"
     with pytest.raises(InputError, match="Received neither num_classes nor labels"):
         albert_tf.AlbertClassifier.from_pretrained(folder)
@@ -163,7 +163,7 @@ def test_a_new_head_needs_its_size_and_another_task_its_class():
         albert_tf.AlbertSpanLabeler.from_pretrained(TASKS["classification"])
 
 
-def test_an_encoder_without_pooler_starts_only_what_needs_none():
+def test_an_encoder_without_pooler_fits_only_tasks_that_need_none():
     tagger = albert_tf.AlbertTokenClassifier.from_pretrained(TASKS["masked_lm"], num_classes=5)
     assert not any("pooler" in variable.name for variable in tagger.trainable_variables)
     with pytest.raises(InputError, match="not initialised .encoder/pooler/kernel"):
@@ -174,7 +174,7 @@ def test_an_encoder_without_pooler_starts_only_what_needs_none():
     ("id2label", "text"),
     [({"0": "a", "2": "b"}, "must name the labels 0, 1, 2"), (["a"], "must name the labels")],
 )
-def test_labels_that_cannot_be_read(id2label, text, tmp_path):
+def test_invalid_labels_are_rejected(id2label, text, tmp_path):
     folder = Path(shutil.copytree(TASKS["classification"], tmp_path / "model"))
     values = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**values, "id2label": id2label}))
@@ -182,8 +182,8 @@ def test_labels_that_cannot_be_read(id2label, text, tmp_path):
         load.load(folder)
 
 
-def test_other_formats_have_no_place_for_the_head(tmp_path):
-    with pytest.raises(InputError, match="without a place in model_garden head/kernel, head/bias"):
+def test_other_formats_cannot_store_a_task_head(tmp_path):
+    with pytest.raises(InputError, match="not supported by model_garden: head/kernel, head/bias"):
         convert(TASKS["classification"], "model_garden", tmp_path / "mg")
     for task in ("classification", "tagging"):
         report = convert(TASKS[task], "keras_hub", tmp_path / task, allow_partial=True)

@@ -18,7 +18,7 @@ def module(tmp_path):
     return shutil.copytree(MODULE, tmp_path / "module")
 
 
-def test_outputs_are_those_of_the_module():
+def test_outputs_equal_those_of_the_module():
     golden = io("tfhub1_tiny")
     outputs = run(AlbertPretrainer.from_pretrained(MODULE), golden)
     assert difference(outputs["sequence_output"], golden["sequence_output"]) < TOLERANCE
@@ -29,7 +29,7 @@ def test_outputs_are_those_of_the_module():
     assert difference(log_probs, golden["sop_log_probs"]) < TOLERANCE
 
 
-def test_its_weights_are_those_of_the_checkpoint_it_was_made_from():
+def test_weights_equal_those_of_the_checkpoint_it_was_made_from():
     ours, theirs = load.load(MODULE), load.load(TESTDATA / "tf1_tiny")
     assert (ours.format, ours.config, ours.unread) == ("tf1_hub", theirs.config, ())
     assert set(ours.weights) == set(theirs.weights)
@@ -37,7 +37,7 @@ def test_its_weights_are_those_of_the_checkpoint_it_was_made_from():
         np.testing.assert_array_equal(ours.weights[name], theirs.weights[name])
 
 
-def test_its_vocabulary_and_lower_case(module):
+def test_vocabulary_and_lower_case_are_read(module):
     source = load.load(module)
     assert source.model_file == module / "assets" / "30k-clean.model"
     assert source.preprocessing.lower_case is True
@@ -52,10 +52,10 @@ def test_its_vocabulary_and_lower_case(module):
     assert load.load(module).preprocessing.lower_case is False
 
 
-def test_broken_modules(module):
+def test_damaged_modules_are_rejected(module):
     path = module / "saved_model.pb"
     path.write_bytes(path.read_bytes()[:-5000])
-    with pytest.raises(InputError, match="A SavedModel must be whole"):
+    with pytest.raises(InputError, match="A SavedModel must be complete"):
         load.load(module)
     (module / "assets" / "albert_config.json").unlink()
     with pytest.raises(InputError, match="A model config must be an existing file"):

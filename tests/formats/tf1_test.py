@@ -22,7 +22,7 @@ def pretrained(request):
 
 
 @pytest.mark.parametrize(("file", "prefix"), CASES)
-def test_outputs_are_those_of_the_original(pretrained, file, prefix):
+def test_outputs_equal_those_of_the_original(pretrained, file, prefix):
     name, model = pretrained
     golden = io(name, file, prefix)
     outputs = run(model, golden)
@@ -33,13 +33,13 @@ def test_outputs_are_those_of_the_original(pretrained, file, prefix):
     assert difference(logits, golden["mlm_logits"]) < TOLERANCE
     log_probs = tf.nn.log_softmax(outputs["sop_logits"])
     assert difference(log_probs, golden["sop_log_probs"]) < TOLERANCE
-    # Scores of a row without any attended position are sums with 1e4, exact to 1e-3 at best, so
-    # that inner layers may be further from the original's, whose products round otherwise.
+    # In a row without any attended position, 1e4 is added to all scores, so they are exact to 1e-3
+    # at best. The original rounds its products differently, so inner layers may differ more.
     tolerance = 5e-5 if prefix == "allmasked__" else TOLERANCE
     assert difference(layers, golden["all_encoder_layers"]) < tolerance
 
 
-def test_encoder_alone_gives_the_same():
+def test_an_encoder_alone_gives_the_same_outputs():
     golden = io("tf1_tiny")
     encoder = AlbertEncoder.from_pretrained(str(TESTDATA / "tf1_tiny" / "model.ckpt-best"))
     del golden["mlm_positions"]
@@ -48,7 +48,7 @@ def test_encoder_alone_gives_the_same():
 
 
 @pytest.mark.parametrize("name", ["tf1_tiny", "tf1_groups", "tf1_nofactor"])
-def test_what_was_written_is_the_golden_again(name, tmp_path):
+def test_writing_a_golden_model_reproduces_it(name, tmp_path):
     convert(TESTDATA / name, "tf1", tmp_path / "again")
     before = tf.train.load_checkpoint(str(TESTDATA / name / "model.ckpt-best"))
     after = tf.train.load_checkpoint(str(tmp_path / "again" / "model.ckpt-best"))
@@ -61,7 +61,7 @@ def test_what_was_written_is_the_golden_again(name, tmp_path):
         assert after.get_tensor(key).dtype == before.get_tensor(key).dtype
 
 
-def test_a_graph_of_the_original_restores_what_was_written(tmp_path):
+def test_a_graph_of_the_original_restores_a_written_model(tmp_path):
     convert(TESTDATA / "hf_from_tf1_tiny", "tf1", tmp_path / "model")
     golden = tf.train.load_checkpoint(str(TESTDATA / "tf1_tiny" / "model.ckpt-best"))
     shapes = golden.get_variable_to_shape_map()
@@ -77,7 +77,7 @@ def test_a_graph_of_the_original_restores_what_was_written(tmp_path):
                 np.testing.assert_array_equal(restored, golden.get_tensor(variable.op.name))
 
 
-def test_a_training_checkpoint_has_slots(tmp_path):
+def test_optimizer_slots_of_a_training_checkpoint_are_skipped(tmp_path):
     golden = TESTDATA / "tf1_tiny"
     shutil.copy(golden / "albert_config.json", tmp_path)
     reader = tf.train.load_checkpoint(str(golden / "model.ckpt-best"))
@@ -103,11 +103,14 @@ def test_a_training_checkpoint_has_slots(tmp_path):
     [
         (dict(hidden_siz=32), "'hidden_siz'.*Closest: hidden_size"),
         (dict(hidden_size=30), "hidden_size must be a multiple of num_attention_heads"),
-        (dict(vocab_size=300), r"word_embeddings: \(200, 16\), but the config says \(300, 16\)"),
-        (dict(num_hidden_layers=22, num_hidden_groups=22), "same groups in tf1 as here"),
+        (
+            dict(vocab_size=300),
+            r"word_embeddings: \(200, 16\), but the config requires \(300, 16\)",
+        ),
+        (dict(num_hidden_layers=22, num_hidden_groups=22), "tf1 must assign layers to the same"),
     ],
 )
-def test_configs_are_strict(change, text, tmp_path):
+def test_invalid_configs_are_rejected(change, text, tmp_path):
     folder = shutil.copytree(TESTDATA / "tf1_tiny", tmp_path / "model")
     values = json.loads((folder / "albert_config.json").read_text())
     (folder / "albert_config.json").write_text(json.dumps({**values, **change}))
@@ -115,14 +118,14 @@ def test_configs_are_strict(change, text, tmp_path):
         load.load(folder)
 
 
-def test_broken_folders(tmp_path):
+def test_damaged_folders_are_rejected(tmp_path):
     folder = shutil.copytree(TESTDATA / "tf1_tiny", tmp_path / "model")
     data = folder / "model.ckpt-best.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:-20000])
-    with pytest.raises(InputError, match="A checkpoint must be whole"):
+    with pytest.raises(InputError, match="A checkpoint must be complete"):
         AlbertPretrainer.from_pretrained(folder)
     data.unlink()
-    with pytest.raises(InputError, match="A checkpoint must be whole"):
+    with pytest.raises(InputError, match="A checkpoint must be complete"):
         AlbertPretrainer.from_pretrained(folder)
     shutil.copy(TESTDATA / "tf1_tiny" / data.name, data)
     (folder / "albert_config.json").unlink()
@@ -130,7 +133,7 @@ def test_broken_folders(tmp_path):
         load.load(folder)
 
 
-def test_the_vocabulary_and_its_settings_travel(tmp_path):
+def test_the_vocabulary_and_its_settings_survive_conversions(tmp_path):
     folder = shutil.copytree(TESTDATA / "tf1_tiny", tmp_path / "model")
     shutil.copy(TESTDATA / "tokenization" / "spm.model", folder / "30k-clean.model")
     Preprocessing(lower_case=False, keep_accents=True).to_json_file(
@@ -145,6 +148,6 @@ def test_the_vocabulary_and_its_settings_travel(tmp_path):
         folder = tmp_path / str(n)
 
 
-def test_the_original_has_no_exact_gelu(tmp_path):
-    with pytest.raises(InputError, match="which the original code has. Received 'gelu_erf'"):
+def test_the_exact_gelu_is_rejected(tmp_path):
+    with pytest.raises(InputError, match="of the original code. Received 'gelu_erf'"):
         convert(TESTDATA / "hf_tiny_gelu_erf", "tf1", tmp_path / "model")

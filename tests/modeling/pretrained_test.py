@@ -86,5 +86,5 @@ def test_a_model_with_other_sizes_is_an_error(source):
 
 def test_the_config_of_another_model_is_an_error():
     config = AlbertConfig.from_json_file(TESTDATA / "tf1_nofactor" / "albert_config.json")
-    with pytest.raises(InputError, match=r"word_embeddings: \(200, 16\), but the config says"):
+    with pytest.raises(InputError, match=r"word_embeddings: \(200, 16\), but the config requires"):
         load.load(TESTDATA / "tf1_tiny", config)

@@ -1,16 +1,16 @@
-"""Small files of RACE's and SWAG's formats that a tiny model can learn to answer."""
+"""Writes small files in the formats of RACE and SWAG that a tiny model can learn to answer."""
 
 import csv
 import json
 import random
 
-# The right choice names a thing of the first list.
+# The right choice contains a word of the first list, the others a word of the second.
 GOOD = ["turtle", "mouse", "python"]
 BAD = ["file", "list", "string", "line", "object"]
 
 
 def _choices(rng):
-    """Four choices and the index of the right one."""
+    """Returns four choices and the index of the right one."""
     words, label = [rng.choice(BAD) for _ in range(4)], rng.randrange(4)
     words[label] = rng.choice(GOOD)
     return [f"it is the {word}" for word in words], label
@@ -21,7 +21,7 @@ def _passage(rng):
 
 
 def race(folder, count, seed):
-    """A folder as it is published: passages with two questions, of middle and high school."""
+    """Writes a folder in RACE's layout: middle and high school, two questions per passage."""
     rng = random.Random(seed)
     for number in range(count):
         level = rng.choice(["middle", "high"])
@@ -40,7 +40,7 @@ def race(folder, count, seed):
 
 
 def swag(path, count, seed):
-    """A table as it is published, with the columns that are read and some others."""
+    """Writes a table in SWAG's format, with the columns that the reader uses and some others."""
     rng = random.Random(seed)
     with path.open("w", newline="") as file:
         rows = csv.writer(file)

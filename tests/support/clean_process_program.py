@@ -1,9 +1,10 @@
-"""What somebody does with the exports who has TensorFlow and TF-Hub, but not this package.
+"""Uses the exports in a process that has TensorFlow and TF-Hub, but not this package.
 
     python clean_process_program.py GOLDEN README ANSWER.json
 
-Runs in the folder that holds `hub/encoder` and `hub/preprocessor`, and writes findings by topic,
-which stranger_test.py judges. One process for all, as importing TensorFlow takes long.
+Run it in the folder that contains `hub/encoder` and `hub/preprocessor`. It writes its results by
+topic, and clean_process_test.py checks them. A single process computes all of them, because
+importing TensorFlow takes long.
 """
 
 import json
@@ -11,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-sys.modules["albert_tf"] = None  # Any import of it fails.
+sys.modules["albert_tf"] = None  # Makes any import of albert_tf fail.
 
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
@@ -49,22 +50,23 @@ MODULE = hub.load(ENCODER)
 
 
 def signatures():
-    """The largest difference of each output of each signature from the golden."""
-    found = {}
+    """Returns the largest difference between each output of each signature and the golden."""
+    results = {}
     for name in ("serving_default", "tokens", "mlm", "sop"):
         inputs = dict(HUB_INPUTS)
         if name == "mlm":
             inputs["mlm_positions"] = tf.constant(IO["mlm_positions"])
         outputs = MODULE.signatures[name](**inputs)
-        assert not np.any(outputs["sequence_output"][IO["input_mask"] == 0])  # Padding is left out.
+        # Signatures skip padding.
+        assert not np.any(outputs["sequence_output"][IO["input_mask"] == 0])
         expected = {**IO, "sequence_output": IO["sequence_output"] * IO["input_mask"][..., None]}
         if name == "mlm":
-            asked = np.take_along_axis(IO["input_mask"], IO["mlm_positions"], 1).reshape([-1, 1])
-            assert 0 < asked.sum() < asked.size  # Logits at padding have no meaning.
-            outputs["mlm_logits"] *= asked
-            expected["mlm_logits"] = expected["mlm_logits"] * asked
-        found[name] = {key: difference(value, expected[key]) for key, value in outputs.items()}
-    return found
+            real = np.take_along_axis(IO["input_mask"], IO["mlm_positions"], 1).reshape([-1, 1])
+            assert 0 < real.sum() < real.size  # Logits at padding have no meaning.
+            outputs["mlm_logits"] *= real
+            expected["mlm_logits"] = expected["mlm_logits"] * real
+        results[name] = {key: difference(value, expected[key]) for key, value in outputs.items()}
+    return results
 
 
 def tokenization_info():
@@ -80,8 +82,8 @@ def tokenization_info():
 
 
 def calls():
-    """Differences of the calls from the golden, for both families of names."""
-    found = {}
+    """Returns the differences between calls and the golden, for both families of input names."""
+    results = {}
     for family, inputs in (("hub", HUB_INPUTS), ("text", TEXT_INPUTS)):
         outputs = MODULE(inputs)
         assert sorted(outputs) == [
@@ -90,7 +92,7 @@ def calls():
             "pooled_output",
             "sequence_output",
         ]
-        found[family] = {
+        results[family] = {
             "pooled_output": difference(outputs["pooled_output"], IO["pooled_output"]),
             "default": difference(outputs["default"], IO["pooled_output"]),
             "sequence_output": difference(outputs["sequence_output"], IO["sequence_output"]),
@@ -105,28 +107,28 @@ def calls():
         ("text mlm", TEXT_INPUTS, "masked_lm_positions"),
     ):
         outputs = MODULE.mlm({**inputs, key: tf.constant(IO["mlm_positions"])})
-        found[family] = {
+        results[family] = {
             "mlm_logits": difference(outputs["mlm_logits"], logits),
             "pooled_output": difference(outputs["pooled_output"], IO["pooled_output"]),
         }
-    return found
+    return results
 
 
 def keras_signature():
-    """hub.KerasLayer by signature against the call."""
+    """Returns the differences between hub.KerasLayer for a signature and the call."""
     layer = hub.KerasLayer(ENCODER, signature="tokens", signature_outputs_as_dict=True)
     outputs, called = layer(HUB_INPUTS), MODULE(HUB_INPUTS)
-    called["sequence_output"] *= IO["input_mask"][..., None]  # The signature leaves padding out.
+    called["sequence_output"] *= IO["input_mask"][..., None]  # The signature skips padding.
     return {key: difference(value, called[key]) for key, value in outputs.items()}
 
 
 def ways():
-    """The difference from the golden, whoever runs the encoder; see encoder_calls.py."""
-    found = {}
+    """Returns the difference from the golden for each way to run the encoder (encoder_calls.py)."""
+    results = {}
     for name, pooled, expected in encoder_calls.ways(TEXT_INPUTS, HUB_INPUTS):
         expected = IO["pooled_output"][: len(pooled)] if expected is None else expected
-        found[name] = difference(pooled, expected)
-    return found
+        results[name] = difference(pooled, expected)
+    return results
 
 
 def variables():
@@ -146,7 +148,7 @@ def variables():
 
 
 def fit():
-    """One step of Keras through text, tf.data, preprocessor and encoder."""
+    """Trains one step with Keras, from text through tf.data, preprocessor and encoder."""
     preprocess = hub.load(PREPROCESSOR)
     layer = hub.KerasLayer(ENCODER, trainable=True)
     inputs = {name: tf_keras.Input([None], dtype=tf.int32, name=name) for name in TEXT_NAMES}
@@ -169,7 +171,7 @@ def fit():
 
 
 def dropout():
-    """Differences of two calls in a row, by who calls and how."""
+    """Returns the differences between two consecutive identical calls, by kind of call."""
     trainable = hub.KerasLayer(ENCODER, trainable=True)
     frozen = hub.KerasLayer(ENCODER, trainable=False)
     positions = {"masked_lm_positions": tf.constant(IO["mlm_positions"])}
@@ -190,7 +192,7 @@ def dropout():
 
 
 def preprocessing():
-    """The preprocessor feeds the encoder inside tf.data, as outside."""
+    """Runs preprocessor and encoder inside and outside tf.data and compares the outputs."""
     preprocess = hub.load(PREPROCESSOR)
     texts = tf.constant(["one text", "", "and another, with more words in it", "x", "the end."])
     data = tf.data.Dataset.from_tensor_slices(texts).batch(2)
@@ -198,7 +200,7 @@ def preprocessing():
     inputs = preprocess(texts)
     tokens = [preprocess.tokenize(texts)]
     packed = preprocess.bert_pack_inputs(tokens, seq_length=tf.constant(23))
-    uncut = [1, 3]  # Texts that fit both lengths.
+    uncut = [1, 3]  # Texts that fit into both lengths.
     return {
         "difference": difference(np.concatenate(rows), MODULE(inputs)["pooled_output"]),
         "longer": difference(
@@ -213,7 +215,7 @@ def preprocessing():
 
 
 def all_masked():
-    """A row without any attended position."""
+    """Returns the differences from the golden for a row without any attended position."""
     edge = golden("io_edge.npz", "allmasked__")
     outputs = MODULE({name: tf.constant(edge[name]) for name in HUB_NAMES})
     return {
@@ -222,19 +224,19 @@ def all_masked():
 
 
 def lengths():
-    """From one position to the whole table, and from one row to many, in one module."""
-    found = {}
+    """Runs one module with one position, with the maximum length, and with a single row."""
+    results = {}
     for prefix in ("maxlen__", "len1__"):
         edge = golden("io_edge.npz", prefix)
         outputs = MODULE({name: tf.constant(edge[name]) for name in HUB_NAMES})
-        found[prefix] = difference(outputs["sequence_output"], edge["sequence_output"])
+        results[prefix] = difference(outputs["sequence_output"], edge["sequence_output"])
     one = MODULE({name: value[3:4] for name, value in HUB_INPUTS.items()})
-    found["one row"] = difference(one["pooled_output"], IO["pooled_output"][3:4])
-    return found
+    results["one row"] = difference(one["pooled_output"], IO["pooled_output"][3:4])
+    return results
 
 
 def errors():
-    """What the loaded module says to wrong input."""
+    """Returns the errors that the loaded module raises for invalid input."""
     zeros = {name: tf.zeros([2, 41], tf.int32) for name in HUB_NAMES}
     wrong = {
         "too long": lambda: MODULE(zeros),
@@ -247,18 +249,18 @@ def errors():
             {**HUB_INPUTS, "mlm_positions": tf.constant(IO["mlm_positions"]) + 24}
         ),
     }
-    found = {}
+    results = {}
     for name, call in wrong.items():
         try:
             call()
-            found[name] = "no error"
+            results[name] = "no error"
         except Exception as error:  # noqa: BLE001
-            found[name] = f"{type(error).__name__}: {error}"
-    return found
+            results[name] = f"{type(error).__name__}: {error}"
+    return results
 
 
 def saved_again():
-    """A loaded module, saved and loaded once more."""
+    """Saves a loaded module and loads it again."""
     tf.saved_model.save(MODULE, "again", signatures=dict(MODULE.signatures))
     again = hub.load("again")
     return {
@@ -273,21 +275,21 @@ def snippets(path):
 
 
 def readme():
-    """Runs the snippets of the README on these exports, as they stand."""
-    found = [snippet for snippet in snippets(sys.argv[2]) if '"hub/' in snippet]
-    for snippet in found:
+    """Runs the unmodified snippets of the README on these exports."""
+    chosen = [snippet for snippet in snippets(sys.argv[2]) if '"hub/' in snippet]
+    for snippet in chosen:
         exec(compile(snippet, "README.md", "exec"), {})
-    return len(found)
+    return len(chosen)
 
 
 def cards():
-    """Runs the snippet of each artefact's own README, with its path filled in."""
-    found = {}
+    """Runs the snippet in the README of each artefact, with its path filled in."""
+    results = {}
     for path in (ENCODER, PREPROCESSOR):
         (snippet,) = snippets(f"{path}/README.md")
         names = {}
         exec(compile(snippet.replace("path/to/this/folder", path), "README.md", "exec"), names)
-        found[path] = {
+        results[path] = {
             name: {
                 key: value.shape.as_list()
                 for key, value in names[name].items()
@@ -296,7 +298,7 @@ def cards():
             for name in ("outputs", "inputs", "longer")
             if name in names
         }
-    return found
+    return results
 
 
 TOPICS = (

@@ -1,15 +1,15 @@
-"""`albert-tf`, run in this process."""
+"""Runs `albert-tf` in this process."""
 
 from albert_tf.cli import main
 
 
 def call(*words):
-    """Runs it and returns its flags; errors are raised."""
+    """Runs a command and returns its flags; raises its errors."""
     args = main.parse(["albert-tf", *map(str, words)])
     args.run(args)
     return args
 
 
 def status(*words):
-    """Runs it as a shell does: returns the status; an error becomes a line of standard error."""
+    """Runs a command as a shell does: returns its status, and prints errors to standard error."""
     return main.run(main.parse(["albert-tf", *map(str, words)]))

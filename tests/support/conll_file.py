@@ -1,8 +1,8 @@
-"""A small file like CoNLL 2003's that a tiny model can learn to label."""
+"""Writes small files in the format of CoNLL 2003 that a tiny model can learn to label."""
 
 import random
 
-# Words of one token each but one, so that little is to be learned.
+# All words but one are single tokens, so that there is little to learn.
 WORDS = ["the", "file", "object", "with", "from", "see", "list", "this", "has", "one", "line"]
 ENTITIES = {
     "PER": ["Turtle", "Mouse", "Zoë"],
@@ -11,7 +11,7 @@ ENTITIES = {
 
 
 def write(path, count, seed):
-    """People, and companies of one word and more, between other words."""
+    """Writes sentences with people and with companies of one or more words."""
     rng = random.Random(seed)
     lines = ["-DOCSTART- -X- O", ""]
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""Every way to call an exported encoder; for clean_process_program.py."""
+"""All the ways to call an exported encoder, for clean_process_program.py."""
 
 import tempfile
 from pathlib import Path
@@ -15,7 +15,7 @@ KEY = "pooled_output"
 
 
 def functional(layer):
-    """A Keras model of two outputs: those of the encoder, and a head's."""
+    """Returns a Keras model with two outputs: the pooled output of the encoder, and a head."""
     names = ("input_word_ids", "input_mask", "input_type_ids")
     inputs = {name: tf_keras.Input([None], dtype=tf.int32, name=name) for name in names}
     pooled = layer(inputs)[KEY]
@@ -23,7 +23,7 @@ def functional(layer):
 
 
 def fitted_and_saved(text_inputs, labels):
-    """The outputs of a fitted model, before and after it was saved and loaded."""
+    """Returns a model's outputs before fitting, after fitting, and after saving and loading."""
     model = functional(hub.KerasLayer(PATH, trainable=True))
     loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(tf_keras.optimizers.legacy.Adam(1e-2), {"head": loss})
@@ -37,13 +37,13 @@ def fitted_and_saved(text_inputs, labels):
 
 
 def by_command(hub_inputs):
-    """`saved_model_cli run`, in this process."""
+    """Runs `saved_model_cli run` in this process and returns the output."""
     with tempfile.TemporaryDirectory() as folder:
         words = ["run", "--dir", PATH, "--tag_set", "serve", "--signature_def", "tokens"]
-        given = [f"{name}={Path(folder, name)}.npy" for name in hub_inputs]
+        files = [f"{name}={Path(folder, name)}.npy" for name in hub_inputs]
         for name, value in hub_inputs.items():
             np.save(Path(folder, name), value)
-        words += ["--inputs", ";".join(given), "--outdir", folder]
+        words += ["--inputs", ";".join(files), "--outdir", folder]
         args = saved_model_cli.create_parser().parse_args(words)
         args.func()
         return np.load(Path(folder, f"{KEY}.npy"))
@@ -72,19 +72,22 @@ def on_two_replicas(text_inputs):
 
 
 def ways(text_inputs, hub_inputs):
-    """Yields what each way is and its pooled output, with another to compare it with or None."""
+    """Yields each way to run the encoder: its name, its pooled output, and the expected output.
+
+    The expected output is None if it is that of the golden.
+    """
     yield "a frozen layer", hub.KerasLayer(PATH)(text_inputs)[KEY], None
     yield "a trainable layer", hub.KerasLayer(PATH, trainable=True)(text_inputs)[KEY], None
     layer = hub.KerasLayer(PATH, signature="tokens", output_key=KEY)
-    yield "a layer by signature", layer(hub_inputs), None
+    yield "a layer for a signature", layer(hub_inputs), None
     before, after, loaded = fitted_and_saved(
         text_inputs, np.arange(len(hub_inputs["input_mask"])) % 2
     )
     yield "a functional model", before, None
-    yield "the same, fitted, saved and loaded", loaded, after
+    yield "a functional model, fitted, saved and loaded", loaded, after
     module = tf.saved_model.load(PATH)
     yield "tf.saved_model.load", module(text_inputs)[KEY], None
-    yield "its signature", module.signatures["tokens"](**hub_inputs)[KEY], None
+    yield "a signature", module.signatures["tokens"](**hub_inputs)[KEY], None
     yield "saved_model_cli", by_command(hub_inputs), None
     yield "mixed precision", under_mixed_precision(text_inputs), None
     layer = keras.layers.TFSMLayer(PATH, call_endpoint="__call__")

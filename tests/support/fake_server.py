@@ -1,6 +1,6 @@
-"""A stand-in for TensorFlow Serving: loaded models behind its REST and gRPC interfaces.
+"""A fake TensorFlow Serving server, which serves loaded models over REST and gRPC.
 
-Only what clients see is imitated: paths, row and column form, names of outputs, errors.
+It imitates only what clients see: paths, row and column format, names of outputs, and errors.
 """
 
 import contextlib
@@ -19,42 +19,42 @@ PATH = re.compile(r"/v1/models/(?P<model>\w+)(/versions/\d+|/labels/\w+)?(?P<ver
 
 
 class Refused(Exception):
-    """What the server says instead of an answer: a gRPC status, and words."""
+    """An error that the server returns: a gRPC status and a message."""
 
 
 def answer(models, model, signature, inputs):
-    """The outputs of a signature by name."""
+    """Returns the outputs of a signature by name."""
     if model not in models:
         raise Refused(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({model})")
     run = models[model].signatures[signature or "serving_default"]
     specs = run.structured_input_signature[1]
-    given = inputs(specs)
-    if set(given) != set(specs):
-        words = f"Inputs must be {sorted(specs)}, received {sorted(given)}"
-        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, words)
+    values = inputs(specs)
+    if set(values) != set(specs):
+        message = f"Inputs must be {sorted(specs)}, received {sorted(values)}"
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
     try:
-        tensors = {name: tf.constant(value, specs[name].dtype) for name, value in given.items()}
+        tensors = {name: tf.constant(value, specs[name].dtype) for name, value in values.items()}
         return {name: value.numpy() for name, value in run(**tensors).items()}
     except tf.errors.InvalidArgumentError as error:
         raise Refused(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
 
 
 def of_json(request):
-    """Gives the inputs of a request in row or column form."""
+    """Returns a function that reads the inputs of a request in row or column format."""
 
     def inputs(specs):
-        found = request.get("inputs")
-        if found is None:
+        columns = request.get("inputs")
+        if columns is None:
             rows = request["instances"]
             rows = [row if isinstance(row, dict) else dict.fromkeys(specs, row) for row in rows]
-            found = {name: [row[name] for row in rows] for name in rows[0]}
-        return found if isinstance(found, dict) else dict.fromkeys(specs, found)
+            columns = {name: [row[name] for row in rows] for name in rows[0]}
+        return columns if isinstance(columns, dict) else dict.fromkeys(specs, columns)
 
     return inputs
 
 
 def to_json(outputs, in_rows):
-    """The body of an answer; a single output comes without its name."""
+    """Returns the body of a response; it omits the name of a single output."""
     texts = {
         k: np.char.decode(v.astype("S")) if v.dtype == object else v for k, v in outputs.items()
     }
@@ -69,23 +69,23 @@ class Rest(http.server.BaseHTTPRequestHandler):
     models = {}
 
     def do_GET(self):
-        found = PATH.match(self.path)
+        match = PATH.match(self.path)
         state = [{"version": "1", "state": "AVAILABLE"}]
-        signatures = {"signature_def": list(self.models[found["model"]].signatures)}
-        metadata = {"model_spec": {"name": found["model"]}, "metadata": signatures}
-        self._send(200, metadata if found["verb"] else {"model_version_status": state})
+        signatures = {"signature_def": list(self.models[match["model"]].signatures)}
+        metadata = {"model_spec": {"name": match["model"]}, "metadata": signatures}
+        self._send(200, metadata if match["verb"] else {"model_version_status": state})
 
     def do_POST(self):
-        found = PATH.match(self.path)
+        match = PATH.match(self.path)
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         try:
             outputs = answer(
-                self.models, found["model"], request.get("signature_name"), of_json(request)
+                self.models, match["model"], request.get("signature_name"), of_json(request)
             )
             self._send(200, to_json(outputs, "instances" in request))
         except Refused as error:
-            status, words = error.args
-            self._send(404 if status == grpc.StatusCode.NOT_FOUND else 400, {"error": words})
+            status, message = error.args
+            self._send(404 if status == grpc.StatusCode.NOT_FOUND else 400, {"error": message})
 
     def _send(self, status, body):
         self.send_response(status)
@@ -101,14 +101,14 @@ class Rpc(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._models = models
 
     def Predict(self, request, context):
-        given = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
         spec = request.model_spec
         try:
             outputs = answer(
                 self._models,
                 spec.name,
                 spec.signature_name,
-                lambda _: given,
+                lambda _: inputs,
             )
         except Refused as error:
             context.abort(*error.args)
@@ -118,7 +118,7 @@ class Rpc(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 @contextlib.contextmanager
 def serving(models):
-    """Serves models by name, and yields the addresses for REST and gRPC."""
+    """Serves models by name and yields the REST and gRPC addresses."""
     server = grpc.server(futures.ThreadPoolExecutor(2))
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Rpc(models), server)
     port = server.add_insecure_port("localhost:0")

@@ -1,8 +1,9 @@
-"""Small files of GLUE's tasks, with train and test rows as they are distributed."""
+"""Writes small files of the GLUE tasks in the format in which they are distributed."""
 
 from albert_tf.tasks.classification import glue
 
-# Lines before the labelled one and that one, with a gap for the label; first lines of a test file.
+# For each task: a list of the lines before the labelled row and that row, with a gap for the label,
+# followed by the first lines of a test file.
 ROWS = {
     "cola": (["gj04\t{}\t\tthe file"], "index\tsentence", "0\tthe file"),
     "sst2": (["sentence\tlabel", "the file \t{}"], "index\tsentence", "0\tthe file"),
@@ -45,16 +46,17 @@ ROWS = {
             "\tsentence1_parse\tsentence2_parse\tsentence1\tsentence2\tlabel1\tgold_label",
             "0\t1\t1n\tg\tb\tb\tp\tp\tthe\tfile\tneutral\t{}",
         ],
-        "index\tsentence1\tsentence2",  # as in diagnostic.tsv
+        "index\tsentence1\tsentence2",  # As in diagnostic.tsv.
         "0\tthe\tfile",
     ),
 }
 
 
 def write(folder, name, pairs=(("the", "file"),)):
-    """Writes the train and dev files of a task, a row for each pair and label; returns the labels.
+    """Writes the train and dev files of a task and returns its labels.
 
-    Pairs stand in place of "the" and "file" in tasks that have these two texts.
+    The files have one row for each pair and label. In tasks with two texts, each pair replaces
+    "the" and "file".
     """
     layout, (*head, row) = glue.layout(name), ROWS[name][0]
     labels = layout.labels or ("5.000", "2.25")

@@ -1,4 +1,4 @@
-"""The end of a process by a signal that it cannot catch, on the way of a run."""
+"""Kills a process during a run, with a signal that it cannot catch."""
 
 import os
 import signal
@@ -8,7 +8,10 @@ import tensorflow as tf
 
 
 def killer(step, seconds):
-    """A train action: SIGKILL so long after the loop that ends at a step, wherever it is then."""
+    """Returns a train action that sends SIGKILL `seconds` after the training loop reaches `step`.
+
+    Training continues in the meantime, so the signal can arrive anywhere.
+    """
 
     def die(_):
         if int(tf.summary.experimental.get_step()) == int(step):

@@ -2,8 +2,8 @@
 
     python -m tests.support.killed_run FOLDER STEP SECONDS
 
-It trains with the settings of runner_test.py; SECONDS after the loop that ends at STEP, wherever it
-is then, it gets SIGKILL.
+It trains with the settings of runner_test.py and kills itself with SIGKILL, SECONDS after the
+training loop has reached STEP.
 """
 
 import sys
@@ -15,7 +15,7 @@ STEPS = 40
 SETTINGS = {
     "TRAIN_STEPS": STEPS,
     "CHECKPOINT_INTERVAL": 4,
-    # Masks of dropout must go on as well as weights, slots and data.
+    # A resumed run must continue dropout masks as well as weights, slots and data.
     "model_config.ModelConfig.hidden_dropout_prob": 0.1,
     "model_config.ModelConfig.attention_probs_dropout_prob": 0.1,
 }

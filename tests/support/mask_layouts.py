@@ -1,4 +1,4 @@
-"""Instances with random words, as the graph takes them and as masking.py does."""
+"""Instances with random words, in the form of the masking graph and in that of masking.py."""
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +11,7 @@ ROWS, WIDTH = 6007, 43
 
 
 def draw_layout(rng, text):
-    """Returns lengths of segments and units of an instance with `text` tokens."""
+    """Returns the lengths of the segments and of the units of an instance with `text` tokens."""
     first = int(rng.integers(1, text))
     units = []
     for left in (first, text - first):
@@ -22,7 +22,7 @@ def draw_layout(rng, text):
 
 
 class Instances:
-    """Instances of the layouts in both forms."""
+    """Instances with the given layouts, in both forms."""
 
     def __init__(self, layouts, seed=0):
         rng = np.random.default_rng(seed)
@@ -43,7 +43,7 @@ class Instances:
             self.begins[row, text[np.cumsum([0, *units])[:-1]]] = True
 
     def masked(self, settings, seed):
-        """Returns what the graph gives, as NumPy arrays."""
+        """Returns the output of the graph as NumPy arrays."""
         inputs = (tf.constant(x) for x in (self.ids, self.segments, self.units))
         out = mask(*inputs, settings, VOCAB_SIZE, tf.constant(seed, tf.int64))
         return type(out)(*(x.numpy() for x in out))
@@ -56,14 +56,14 @@ class Instances:
         return chosen
 
     def expected(self, settings):
-        """Returns which tokens masking.py chooses, bool [B, S], and its n-gram counts."""
+        """Returns the choice of masking.py: the tokens, bool [B, S], and its n-gram counts."""
         budget = masking.budgets(self.maskable, settings)
         rng = np.random.default_rng(1)
         return masking.choose(self.maskable, self.begins, budget, settings, rng)
 
 
 def draw_instances():
-    """Returns instances of many lengths."""
+    """Returns instances of many different lengths."""
     rng = np.random.default_rng(3)
     return Instances([draw_layout(rng, int(rng.integers(5, WIDTH - 2))) for _ in range(ROWS)])
 

@@ -1,6 +1,6 @@
-"""ALBERT in NumPy, float64, written from the paper: an oracle that shares no code with the package.
+"""ALBERT in NumPy with float64, written from the paper, as an independent reference for tests.
 
-Weights go by our variable names without the leading "encoder/".
+It shares no code with the package. Weights have our variable names without the leading "encoder/".
 """
 
 import numpy as np
@@ -45,7 +45,7 @@ def block(w, x, bias, heads, norm_first):
 
 
 def encode(w, ids, mask, types, *, layers, groups, inner, heads, norm_first=False):
-    """Returns sequence output, pooled output, all outputs and all attention probabilities."""
+    """Returns sequence output, pooled output, and the outputs and attention of all layers."""
     w = {name: np.asarray(value, np.float64) for name, value in w.items()}
     x = w["embeddings/word_embeddings/embeddings"][ids]
     x = x + w["embeddings/position_embeddings/embeddings"][: ids.shape[1]]

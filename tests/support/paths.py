@@ -1,4 +1,4 @@
-"""Where the checkout and the test data lie."""
+"""Paths of the checkout and the test data."""
 
 from pathlib import Path
 

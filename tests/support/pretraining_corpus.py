@@ -1,4 +1,4 @@
-"""The corpus and vocabulary that builds of pretraining data are tested with."""
+"""The corpus and vocabulary for tests that build pretraining data."""
 
 import hashlib
 
@@ -9,5 +9,5 @@ VOCAB = TESTDATA / "tokenization" / "spm.model"
 
 
 def digests(directory):
-    """Returns the SHA-256 of each file by its name."""
+    """Returns the SHA-256 of each file in a folder, by name."""
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in directory.iterdir()}

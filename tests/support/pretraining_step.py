@@ -1,4 +1,4 @@
-"""A few updates of the golden tiny model on one batch whose rows all differ in length."""
+"""Trains the tiny golden model for a few updates on a batch whose rows all differ in length."""
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +15,7 @@ B, S, P = 6, 11, 4
 
 
 def batch():
-    """Six rows with 0 to 4 real predictions and 4 to 11 tokens, so that no two parts are alike."""
+    """Returns six rows with 0 to 4 predictions and 4 to 11 tokens, so that all parts differ."""
     rng = np.random.default_rng(1)
     lengths, predictions = np.array([4, 11, 7, 9, 5, 10]), np.array([0, 4, 1, 2, 3, 4])
     mask = (np.arange(S) < lengths[:, None]).astype(np.int32)
@@ -35,7 +35,7 @@ def batch():
 
 
 def pretraining(accumulation_steps=1, dropout=0.0, **changes):
-    """The task, and its model with the golden weights."""
+    """Returns the task and its model with the golden weights."""
     golden = AlbertPretrainer.from_pretrained(TINY)
     rates = dict(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     config = PretrainingConfig(
@@ -51,9 +51,12 @@ def pretraining(accumulation_steps=1, dropout=0.0, **changes):
 
 
 def train(optimizer_name, accumulation_steps=1, updates=3, made=None, **changes):
-    """Returns losses, variables and the metrics after some updates with the same batch."""
+    """Returns losses, variables and metrics after some updates with the same batch.
+
+    `made` is a task with its model; by default, they come from `pretraining`.
+    """
     task, model = made or pretraining(accumulation_steps, **changes)
-    rate = {"lamb": 0.00176, "adamw": 0.0001}[optimizer_name]  # as the two are used
+    rate = {"lamb": 0.00176, "adamw": 0.0001}[optimizer_name]  # The usual rate of each optimizer.
     config = optimization.config(optimizer_name, learning_rate=rate, train_steps=9, warmup_steps=0)
     optimizer = base_task.Task.create_optimizer(config)
     metrics = task.build_metrics(training=True)

@@ -1,4 +1,4 @@
-"""Task models of every kind for tests: runs with random weights, to be exported once."""
+"""Exports task models of every kind with random weights."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from albert_tf.tasks.question_answering.task import QuestionAnsweringTask
 from albert_tf.tasks.tagging.task import TaggingTask
 from tests.support import tiny_task
 
-LENGTH = 24  # Some of the texts are longer.
+LENGTH = 24  # Some texts are longer.
 WINDOWS = dict(doc_stride=5, max_query_length=6, n_best=4, max_answer_length=3)
 FINE_TUNED = {
     "classification": (ClassificationTask, ("bad", "fair", "good"), {}),
@@ -37,7 +37,7 @@ KINDS = (*FINE_TUNED, *PRETRAINED)
 
 
 class Served(NamedTuple):
-    """What was exported, and the export, loaded."""
+    """The source of an export, its path, and the loaded model."""
 
     kind: str
     source: Path
@@ -49,9 +49,9 @@ def export(kind, pretrained, folder):
     """Writes version 1 of a model of this kind.
 
     Args:
-      kind: of `KINDS`.
-      pretrained: the source of those that need no fine-tuning.
-      folder: for the source of others, and the export.
+      kind: one of `KINDS`.
+      pretrained: the source for kinds that need no fine-tuning.
+      folder: where to write the export, and the source for all other kinds.
     """
     source = _saved(folder / "run", kind) if kind in FINE_TUNED else pretrained
     settings = PRETRAINED.get(kind, Settings())
@@ -60,11 +60,11 @@ def export(kind, pretrained, folder):
 
 
 def _saved(folder, kind):
-    """A run of the task whose weights are random."""
+    """Saves a run of the task with random weights."""
     cls, labels, settings = FINE_TUNED[kind]
-    task = kind.removeprefix("pair_")
-    description = TaskDescription(task, labels, {**settings, "seq_length": LENGTH})
-    found = tiny_task.task(cls, seq_length=LENGTH)
-    found.describe = lambda: description
+    name = kind.removeprefix("pair_")
+    description = TaskDescription(name, labels, {**settings, "seq_length": LENGTH})
+    task = tiny_task.task(cls, seq_length=LENGTH)
+    task.describe = lambda: description
     tf.keras.utils.set_random_seed(5)
-    return tiny_task.save(found, found.build_model(), folder)
+    return tiny_task.save(task, task.build_model(), folder)

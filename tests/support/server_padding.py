@@ -1,12 +1,12 @@
-"""Batches as TensorFlow Serving makes them of requests that differ in length."""
+"""Pads and batches requests of different lengths in the same way as TensorFlow Serving."""
 
 import numpy as np
 
 
 def batched(arrays):
-    """One input of several requests, with `pad_variable_length_inputs`.
+    """Batches an input of several requests as with `pad_variable_length_inputs`.
 
-    The server pads every axis but the first with the first element of each request's tensor
+    The server pads every axis except the first with the first element of each request's tensor
     (batching_util.cc).
     """
     sizes = np.max([np.shape(array)[1:] for array in arrays], axis=0)

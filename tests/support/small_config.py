@@ -1,4 +1,4 @@
-"""A model that is made in no time, no two of its sizes alike."""
+"""The config of a model that is built quickly, with a different value for every size."""
 
 from albert_tf.config import AlbertConfig
 

@@ -1,4 +1,4 @@
-"""Small record files for tests of the readers, each record with its number as its first token."""
+"""Small record files for tests of readers. The first token of each record is its number."""
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +19,7 @@ SETTINGS = dict(
 
 
 def write(path, first, count, table=STATIC, **lengths):
-    """Writes `count` records numbered from `first`; lengths by axis, else those above."""
+    """Writes `count` records numbered from `first`; `lengths` override those above by axis."""
     lengths = {**LENGTHS, **lengths}
     arrays = {f.name: np.ones((count, lengths[f.axis]), f.dtype) for f in table}
     arrays["input_ids"][:, 0] = np.arange(first, first + count)
@@ -31,14 +31,14 @@ def write(path, first, count, table=STATIC, **lengths):
 
 
 def write_parts(folder):
-    """Writes 31 records in three files and returns their glob."""
+    """Writes 31 records to three files and returns a glob pattern for them."""
     for i, (first, count) in enumerate(((0, 11), (11, 9), (20, 11))):
         write(folder / f"part-{i}.tfrecord", first, count)
     return str(folder / "part-*.tfrecord")
 
 
 def read(files, **changes):
-    """Returns the batches of small records."""
+    """Returns a data set with batches of small records."""
     return dataset(str(files), **{**SETTINGS, **changes})
 
 

@@ -1,9 +1,9 @@
-"""Fine-tuning that is spread over two devices and micro-batches, or killed on its way.
+"""Fine-tuning runs that use two devices and micro-batches, or are killed and resumed.
 
     python -m tests.support.spread_run FOLDER STEP SECONDS    # a run that kills itself
-    python -m tests.support.spread_run FOLDER                 # the same run again, and the others
+    python -m tests.support.spread_run FOLDER                 # resumes it, then does the others
 
-It writes the weights that each run ends with to FOLDER/NAME.npz, and prints their last metrics.
+It writes the final weights of each run to FOLDER/NAME.npz and prints the final metrics.
 """
 
 import json
@@ -28,12 +28,13 @@ SETTINGS = {
     **dict(TRAIN_STEPS=STEPS, WARMUP_STEPS=1, LEARNING_RATE=0.01, SUMMARY_INTERVAL=1),
     **dict(EVAL_INTERVAL=4, CHECKPOINT_INTERVAL=2, DROPOUT=0.0, CLASSIFIER_DROPOUT=0.0),
 }
-# Masks of dropout must go on as well as weights, slots and data; replicas have their own.
+# A resumed run must continue dropout masks as well as weights, slots and data. Each replica has
+# masks of its own.
 DROPOUT = dict(DROPOUT=0.1, CLASSIFIER_DROPOUT=0.1)
 
 
 def run(folder, name, actions=(), **changes):
-    """Returns the last metrics, after writing the weights."""
+    """Trains, writes the final weights, and returns the final metrics."""
     bound = [f"{key}={value}" for key, value in {**SETTINGS, **changes}.items()]
     gin_files.parse(["finetune_conll2003"], bound)
     metrics = gin_files.configured(train_lib.run)(

@@ -1,36 +1,38 @@
-"""A small file of questions in SQuAD's format that a tiny model can learn to answer."""
+"""Writes small files in SQuAD's format that a tiny model can learn to answer."""
 
 import json
 import random
 
-# Words of one token each, so that little is to be learned; as text they differ from their tokens.
-ASKED = {"Who": ["Pythön", "TURTLE", "Mouse", "Wídget"], "When": ["Before", "álways", "NEXT"]}
+# Words of one token each, so that there is little to learn. The answers differ from their tokens
+# in case and accents.
+ANSWERS = {"Who": ["Pythön", "TURTLE", "Mouse", "Wídget"], "When": ["Before", "álways", "NEXT"]}
 WORDS = ["the", "file", "object", "with", "from", "see", "list", "this", "has", "one", "line"]
 
 
 def write(path, count, seed, impossible=0.0):
-    """Who or when, of a context with a name and a year at any place; a share lacks what is asked.
+    """Writes contexts, each with a "Who" and a "When" question about a word at a random place.
 
-    Long contexts make several windows.
+    A share `impossible` of the questions has no answer. Long contexts are split into several
+    windows.
     """
     rng = random.Random(seed)
     paragraphs = []
     for number in range(count):
         words = rng.choices(WORDS, k=rng.randint(3, 20))
-        found = {}
-        for kind, options in ASKED.items():
+        answers = {}
+        for kind, options in ANSWERS.items():
             if rng.random() >= impossible:
-                found[kind] = rng.choice(options)
-                words.insert(rng.randint(0, len(words)), found[kind])
+                answers[kind] = rng.choice(options)
+                words.insert(rng.randint(0, len(words)), answers[kind])
         context = " ".join(words)
         questions = [
             {
                 "id": f"{number}{kind}",
                 "question": f"{kind} has the file",
-                "answers": [{"text": found[kind], "answer_start": context.index(found[kind])}]
-                if kind in found
+                "answers": [{"text": answers[kind], "answer_start": context.index(answers[kind])}]
+                if kind in answers
                 else [],
-                "is_impossible": kind not in found,
+                "is_impossible": kind not in answers,
             }
             for kind in ("Who", "When")
         ]

@@ -1,12 +1,13 @@
-"""A small data set as tensorflow-datasets prepares them."""
+"""Writes a small data set in the format of tensorflow-datasets."""
 
 import tensorflow as tf
 
 
 def store(folder, **splits):
-    """Prepares "toy" in a folder: for each split, texts and the indices of their labels.
+    """Writes the data set "toy" to a folder.
 
-    The labels are "no" and "yes"; -1 is none.
+    Each split consists of texts and the indices of their labels. The labels are "no" and "yes"; -1
+    means no label.
     """
     import tensorflow_datasets as tfds
 

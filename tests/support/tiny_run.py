@@ -1,4 +1,4 @@
-"""A whole run of a very small model on the original's records, by the command line."""
+"""Runs the whole training of a very small model on records written by the original code."""
 
 from albert_tf import train_lib
 from albert_tf.training import gin_files
@@ -25,7 +25,7 @@ SMALL = {
 
 
 def command(model_dir, mode="train_and_eval", **changes):
-    """The words of the command line after `albert-tf`."""
+    """Returns the arguments of `albert-tf` for a run."""
     settings = {**SMALL, **changes}
     gin = [f"--gin.{name}={value}" for name, value in settings.items()]
     head = ["train", "--gin_file", "pretrain_tiny", "--mode", mode]
@@ -37,7 +37,7 @@ def train(*args, flags=(), **changes):
 
 
 def run(folder, mode="train", train_actions=(), eval_actions=(), export_best=None, **changes):
-    """The same run, with arguments that gin does not give; returns its metrics."""
+    """Does the same run with arguments that gin cannot set, and returns its metrics."""
     words = command(folder, mode, **changes)
     gin = [word.removeprefix("--gin.") for word in words if word.startswith("--gin.")]
     gin_files.parse(["pretrain_tiny"], gin)

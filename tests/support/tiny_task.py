@@ -1,4 +1,4 @@
-"""Training a very small model on a task, in memory and in seconds."""
+"""Trains a very small model on a task, in memory and in seconds."""
 
 from pathlib import Path
 
@@ -25,77 +25,80 @@ VOCAB = TESTDATA / "tokenization/spm.model"
 
 
 def task(cls, train_data="", eval_data="", seq_length=48, batch_size=16, **config):
-    """A task with random weights on files of the given paths."""
+    """Returns a task that reads the given files and starts from random weights."""
     params = cls.config_class()(
         from_scratch=True, vocab_file=str(VOCAB), model=ModelConfig(**MODEL), **config
     )
     for data, path in ((params.train_data, train_data), (params.validation_data, eval_data)):
         data.input_path, data.seq_length = str(path), seq_length
         data.global_batch_size, data.seed = batch_size, 0
-    found = cls(params)
+    instance = cls(params)
     if train_data:
-        found.check()
-    return found
+        instance.check()
+    return instance
 
 
-def metrics_of_seeds(found, steps, learning_rate=3e-3, seeds=3):
-    """The metrics of a task on its validation data after training with each of some seeds."""
-    return learn(found, steps, learning_rate, seeds)[1]
+def metrics_of_seeds(task, steps, learning_rate=3e-3, seeds=3):
+    """Trains a task with several seeds and returns the validation metrics of each."""
+    return learn(task, steps, learning_rate, seeds)[1]
 
 
-def learn(found, steps, learning_rate=3e-3, seeds=3):
-    """The model of the last seed, and the metrics of all."""
-    model = found.build_model()
-    data = found.build_inputs(found.task_config.train_data)
+def learn(task, steps, learning_rate=3e-3, seeds=3):
+    """Trains with several seeds; returns the model of the last seed and the metrics of all."""
+    model = task.build_model()
+    data = task.build_inputs(task.task_config.train_data)
     rate = tf_keras.optimizers.schedules.PolynomialDecay(learning_rate, steps, 0.0)
     optimizer = tf_keras.optimizers.legacy.Adam(rate)
     step = tf.function(
-        lambda batch: found.train_step(batch, model, optimizer),
+        lambda batch: task.train_step(batch, model, optimizer),
         input_signature=[data.element_spec],
     )
     all_metrics = []
     for seed in range(seeds):
         tf_keras.utils.set_random_seed(seed)
-        for variable, value in zip(model.variables, found.build_model().variables):
+        for variable, value in zip(model.variables, task.build_model().variables):
             variable.assign(value)
         for variable in optimizer.variables():
             variable.assign(tf.zeros_like(variable))
-        found.task_config.train_data.seed = seed
-        for batch in found.build_inputs(found.task_config.train_data).take(steps):
+        task.task_config.train_data.seed = seed
+        for batch in task.build_inputs(task.task_config.train_data).take(steps):
             step(batch)
-        all_metrics.append(evaluate(found, model))
+        all_metrics.append(evaluate(task, model))
     return model, all_metrics
 
 
-def evaluate(found, model):
-    """The metrics of a model on the validation data of its task."""
-    data = found.build_inputs(found.task_config.validation_data)
+def evaluate(task, model):
+    """Returns the metrics of a model on the validation data of its task."""
+    data = task.build_inputs(task.task_config.validation_data)
     step = tf.function(
-        lambda batch: found.validation_step(batch, model), input_signature=[data.element_spec]
+        lambda batch: task.validation_step(batch, model), input_signature=[data.element_spec]
     )
     logs = None
     for batch in data:
-        logs = found.aggregate_logs(logs, step(batch))
-    return found.reduce_aggregated_logs(logs)
+        logs = task.aggregate_logs(logs, step(batch))
+    return task.reduce_aggregated_logs(logs)
 
 
-def assert_parts_sum_up(found):
-    """Losses of two parts of a batch add up to that of the whole, as accumulation needs it."""
-    model = found.build_model()
-    batch = next(iter(found.build_inputs(found.task_config.train_data)))
-    counts = found.counts(batch)
+def assert_parts_sum_up(task):
+    """Checks that the losses of two parts of a batch add up to that of the whole batch.
+
+    Gradient accumulation requires this.
+    """
+    model = task.build_model()
+    batch = next(iter(task.build_inputs(task.task_config.train_data)))
+    counts = task.counts(batch)
     total = 0.0
     for part in (slice(None, 5), slice(5, None)):
         rows = {name: value[part] for name, value in batch.items()}
-        total += float(found.build_losses(rows, model(rows), counts=counts))
-    whole = float(found.build_losses(batch, model(batch)))
+        total += float(task.build_losses(rows, model(rows), counts=counts))
+    whole = float(task.build_losses(batch, model(batch)))
     assert abs(total - whole) < 1e-5 * abs(whole)
     return model, batch, whole
 
 
-def save(found, model, folder):
-    """Writes a model as a run does, so that other runs may begin with it."""
+def save(task, model, folder):
+    """Writes a model as a run does, so that other runs can start from it."""
     config = model.albert_config
-    run_folder.write_model_files(Path(folder), config, found.folder_files())
+    run_folder.write_model_files(Path(folder), config, task.folder_files())
     tf.train.Checkpoint(model=model, **model.checkpoint_items).save(f"{folder}/ckpt")
     return folder

@@ -1,4 +1,6 @@
-"""Run by peers_test.py in a process of its own: transformers and TensorFlow in one may crash.
+"""Runs a model with transformers and writes its outputs, for peers_test.py.
+
+It runs as a separate process, because importing both transformers and TensorFlow may crash.
 
 python transformers_outputs.py MODEL IO.npz OUT.npz
 """

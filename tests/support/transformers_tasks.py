@@ -1,9 +1,9 @@
-"""Task models of transformers, made or loaded in a process of their own, beside TensorFlow.
+"""Makes or loads task models of transformers, in a process without TensorFlow.
 
-python transformers_tasks.py make FOLDER     # new models, one a task, with their outputs
-python transformers_tasks.py load FOLDER     # the same folders as this package wrote them
+python transformers_tasks.py make FOLDER     # makes one model per task and saves its outputs
+python transformers_tasks.py load FOLDER     # loads models written by this package instead
 
-tests/testdata/hf_tasks is what `make` wrote once.
+tests/testdata/hf_tasks was written with `make`.
 """
 
 import sys
@@ -18,7 +18,7 @@ SIZES = dict(
     intermediate_size=20, max_position_embeddings=16, initializer_range=0.3,
     classifier_dropout_prob=0.2,
 )  # fmt: skip
-B, C, S = 3, 4, 10  # batch, choices, longest sequence
+B, C, S = 3, 4, 10  # Batch size, number of choices, sequence length.
 TASKS = {
     "classification": ("SequenceClassification", dict(id2label={0: "no", 1: "maybe", 2: "yes"})),
     "regression": ("SequenceClassification", dict(num_labels=1, problem_type="regression")),
@@ -40,8 +40,8 @@ def inputs(task):
 
 def outputs(model, task):
     with torch.no_grad():
-        found = model.eval()(**{n: torch.tensor(v) for n, v in inputs(task).items()})
-    return {name: value.numpy() for name, value in found.items() if name.endswith("logits")}
+        result = model.eval()(**{n: torch.tensor(v) for n, v in inputs(task).items()})
+    return {name: value.numpy() for name, value in result.items() if name.endswith("logits")}
 
 
 def make(root):
@@ -50,7 +50,7 @@ def make(root):
         config = transformers.AlbertConfig(**SIZES, **values)
         model = getattr(transformers, f"AlbertFor{kind}")(config)
         for name, parameter in model.named_parameters():
-            if name.endswith("bias"):  # transformers begins with zeros, which hide a mistake.
+            if name.endswith("bias"):  # The initial zeros of transformers would hide mistakes.
                 torch.nn.init.normal_(parameter, std=0.3)
         model.save_pretrained(root / task)
         np.savez(root / task / "io.npz", **inputs(task), **outputs(model, task))

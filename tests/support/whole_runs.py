@@ -1,7 +1,7 @@
-"""A short run of every task by the command line, on files of the task's own format.
+"""Runs every task briefly from the command line, on files in the task's own format.
 
-`KINDS` tells, for each, the files, how the labels of a file to answer score the answers, and what
-an export is asked and must answer to say the same.
+`KINDS` specifies for each task its files, how to score predictions against the labels of a file,
+and the inputs and outputs of an export that correspond to these predictions.
 """
 
 import csv
@@ -16,7 +16,7 @@ from albert_tf.tasks.tagging import conll
 from tests.support import choice_file, conll_file, glue_file, squad_file, tiny_task
 from tests.support.commands import call
 
-MODEL = {**tiny_task.MODEL, "num_hidden_layers": 1}  # to be traced soon
+MODEL = {**tiny_task.MODEL, "num_hidden_layers": 1}  # One layer, so that tracing is fast.
 GIN = {
     **{f"model_config.ModelConfig.{name}": value for name, value in MODEL.items()},
     **dict(FROM_SCRATCH=True, VOCAB=tiny_task.VOCAB, SEQ_LENGTH=24, BATCH_SIZE=8),
@@ -26,19 +26,19 @@ SPANS = dict(DOC_STRIDE=6, MAX_QUERY_LENGTH=8, NULL_THRESHOLD=None)
 
 
 class Kind:
-    """What a task needs for a run. Subclasses tell the rest."""
+    """The recipe and macros of a task. Subclasses define its files, labels and outputs."""
 
     def __init__(self, recipe, metric="accuracy", **macros):
         self.recipe, self.metric, self.macros = recipe, metric, macros
 
     def data(self, root):
-        """Writes the files; returns the macros that name them, and the one to answer."""
+        """Writes the files; returns the macros for them and the path of the file to predict."""
         written = [self.write(root / f"{name}{self.ENDING}", *more) for name, *more in
                    (("train", 24, 1), ("dev", 10, 2))]  # fmt: skip
         return dict(zip(("TRAIN_DATA", "EVAL_DATA"), written)), written[1]
 
     def score(self, answers, path):
-        """The metric, from the answers to a labelled file."""
+        """Computes the metric from the predictions for a labelled file."""
         labels = self.labels(path)
         return np.mean([self.answer(a) == b for a, b in zip(answers, labels, strict=True)])
 
@@ -100,7 +100,7 @@ class Spans(Kind):
         return [[a["text"] for a in q["answers"]] or [""] for _, q in self.questions(path)]
 
     def score(self, answers, path):
-        """Exact match in hundredths, words of the contexts being normalised by hand."""
+        """Computes the percentage of exact matches, normalising the words independently."""
         hits = [
             bare(answer["answer"]) in map(bare, texts)
             for answer, texts in zip(answers, self.labels(path), strict=True)
@@ -180,7 +180,7 @@ class Tags(Kind):
 
 
 class Masks(Kind):
-    """A pretrained model, which is not fine-tuned; see test_masks_... in whole_run_test.py."""
+    """A pretrained model that fills masks; it is not fine-tuned. See whole_run_test.py."""
 
     def asked(self, path):
         return dict(text=path.read_text().splitlines())
@@ -205,7 +205,7 @@ KINDS = {
 
 
 class Run:
-    """A run that has trained and evaluated."""
+    """A finished run of training and evaluation."""
 
     def __init__(self, kind, root):
         self.kind, self.folder = kind, root / "run"
@@ -215,7 +215,7 @@ class Run:
         self.train("train_and_eval")
 
     def train(self, mode, folder=None, **changes):
-        """The same command again, or with changes and in another folder."""
+        """Runs the same command again, with changes or in another folder if given."""
         macros = {**self.macros, **changes}
         gin = [f"--gin.{name}={value}" for name, value in macros.items()]
         words = ["--mode", mode, "--gin_file", self.kind.recipe]
@@ -227,7 +227,7 @@ class Run:
 
 
 def predicted(folder, path, output):
-    """The answers of `albert-tf predict` to a file, by another file."""
+    """Runs `albert-tf predict` on a file and returns the answers that it wrote to `output`."""
     call("predict", "--model_dir", folder, "--input", path, "--output", output)
     text = Path(output).read_text()
     return [json.loads(line) for line in text.splitlines()]

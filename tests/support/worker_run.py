@@ -1,4 +1,4 @@
-"""Runs that are spread over devices and processes; each prints the loss of every step as JSON.
+"""Runs on several devices or processes; each prints the loss of every step as JSON.
 
 python -m tests.support.worker_run workers FOLDER INDEX PORT PORT    # one of two workers
 python -m tests.support.worker_run mirrored FOLDER                   # two CPU devices
@@ -19,16 +19,16 @@ from tests.support.tiny_run import run
 
 SETTINGS = {"TRAIN_STEPS": 4, "SUMMARY_INTERVAL": 1, "BATCH_SIZE": 6}
 SERVED = {"STRATEGY": "parameter_server"}
-# Of 101 records, one is left for the last batch, so that the second replica has none of it.
+# With 101 records, the last batch has only one, so the second replica gets none.
 EVALUATION = {**SETTINGS, "EVAL_BATCH_SIZE": 10, "EVAL_STEPS": -1}
 
 
 def losses(folder, **changes):
     """Trains and returns the loss of every step."""
-    found = []
-    record = lambda output: found.append(float(output["training_loss"]))  # noqa: E731
+    values = []
+    record = lambda output: values.append(float(output["training_loss"]))  # noqa: E731
     run(folder, train_actions=[record], **SETTINGS, **changes)
-    return found
+    return values
 
 
 def set_cluster(job, index, **jobs):
@@ -39,36 +39,36 @@ def set_cluster(job, index, **jobs):
 
 def workers(folder, index, *ports):
     set_cluster("worker", index, worker=ports)
-    found = losses(folder, STRATEGY="multi_worker_mirrored")
-    status = stopped(f"{folder}_stopped", hears=index == "1")
-    return [found, status, losses(f"{folder}_stopped", STRATEGY="multi_worker_mirrored")]
+    whole = losses(folder, STRATEGY="multi_worker_mirrored")
+    status = stopped(f"{folder}_stopped", signalled=index == "1")
+    return [whole, status, losses(f"{folder}_stopped", STRATEGY="multi_worker_mirrored")]
 
 
-def stopped(folder, hears):
-    """Returns the status of a run of all workers; those that hear get SIGTERM at step 2."""
+def stopped(folder, signalled):
+    """Returns the exit status of a run that stops because one worker gets SIGTERM at step 2."""
     loops = []
 
     def stop(_):
         loops.append(None)
-        if hears and len(loops) == 2:
+        if signalled and len(loops) == 2:
             signal.raise_signal(signal.SIGTERM)
 
     try:
         run(folder, train_actions=[stop], STRATEGY="multi_worker_mirrored", **SETTINGS)
-    except SystemExit as left:
-        return left.code
+    except SystemExit as stop_request:
+        return stop_request.code
 
 
 def mirrored(folder):
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    found = losses(folder, STRATEGY="mirrored")
+    training = losses(folder, STRATEGY="mirrored")
     evaluation = run(folder, "eval", STRATEGY="mirrored", **EVALUATION)
-    return [found, {name: float(value) for name, value in evaluation.items()}]
+    return [training, {name: float(value) for name, value in evaluation.items()}]
 
 
 def parameters(folder, chief, worker, ps):
-    """The same command for each task of the cluster; all but the chief run in threads."""
+    """Runs the same command for each task of the cluster; all but the chief run in threads."""
     jobs, helpers = dict(chief=[chief], worker=[worker], ps=[ps]), []
     for job, port in (("worker", worker), ("ps", ps)):
         set_cluster(job, 0, **jobs)
@@ -81,8 +81,8 @@ def parameters(folder, chief, worker, ps):
 
 
 def listens(port):
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", int(port))) == 0
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", int(port))) == 0
 
 
 if __name__ == "__main__":

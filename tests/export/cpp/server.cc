@@ -1,10 +1,10 @@
-// Loads a SavedModel as TensorFlow Serving does, by the C++ loader with the tag "serve", and runs
+// Loads a SavedModel as TensorFlow Serving does, with the C++ loader and the tag "serve", and runs
 // requests on its signatures.
 //
-//     server MODEL REQUESTS ANSWERS [LIBRARY_OF_OPS ...]
+//     server MODEL REQUESTS ANSWERS [OP_LIBRARY ...]
 //
-// Both files hold NamedTensorProto messages, each behind its length in 8 bytes. Names in REQUESTS
-// are NUMBER:SIGNATURE:INPUT, names in ANSWERS are NUMBER:OUTPUT.
+// REQUESTS and ANSWERS contain NamedTensorProto messages, each preceded by its length in 8 bytes.
+// Names in REQUESTS are NUMBER:SIGNATURE:INPUT, names in ANSWERS are NUMBER:OUTPUT.
 
 #include <dlfcn.h>
 
@@ -42,7 +42,7 @@ std::map<int, Request> Read(const char* path) {
     std::string bytes(size, '\0');
     file.read(bytes.data(), size);
     tensorflow::NamedTensorProto message;
-    Check(message.ParseFromString(bytes), "no NamedTensorProto");
+    Check(message.ParseFromString(bytes), "not a NamedTensorProto");
     const std::string& name = message.name();
     const size_t first = name.find(':'), second = name.find(':', first + 1);
     Request& request = requests[std::stoi(name.substr(0, first))];
@@ -66,7 +66,7 @@ void Write(std::ofstream& file, const std::string& name, const tensorflow::Tenso
 }  // namespace
 
 int main(int argc, char** argv) {
-  Check(argc >= 4, "usage: server MODEL REQUESTS ANSWERS [LIBRARY_OF_OPS ...]");
+  Check(argc >= 4, "usage: server MODEL REQUESTS ANSWERS [OP_LIBRARY ...]");
   for (int i = 4; i < argc; ++i) {
     Check(dlopen(argv[i], RTLD_NOW) != nullptr, std::string("dlopen: ") + argv[i]);
   }
@@ -75,14 +75,14 @@ int main(int argc, char** argv) {
   std::ofstream answers(argv[3], std::ios::binary);
   for (const auto& [number, request] : Read(argv[2])) {
     const auto& signatures = bundle.GetSignatures();
-    const auto found = signatures.find(request.signature);
-    Check(found != signatures.end(), "no signature " + request.signature);
+    const auto signature = signatures.find(request.signature);
+    Check(signature != signatures.end(), "no signature " + request.signature);
     std::vector<std::pair<std::string, tensorflow::Tensor>> feeds;
     for (const auto& [name, tensor] : request.inputs) {
-      feeds.emplace_back(found->second.inputs().at(name).name(), tensor);
+      feeds.emplace_back(signature->second.inputs().at(name).name(), tensor);
     }
     std::vector<std::string> names, fetches;
-    for (const auto& [name, info] : found->second.outputs()) {
+    for (const auto& [name, info] : signature->second.outputs()) {
       names.push_back(name);
       fetches.push_back(info.name());
     }
