@@ -77,6 +77,26 @@ def test_the_version_is_that_of_the_citation_and_the_changelog():
     assert f"\n## {__version__} (" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
+def test_the_table_of_presets_has_every_released_model():
+    from albert_tf.presets import PRESETS
+
+    text = (ROOT / "docs/api/presets.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[4:]]
+    names = ("average", "squad2.0_f1", "mnli", "race")
+    expected = [
+        [
+            f"`{name}`",
+            str(preset.config.num_hidden_layers),
+            str(preset.config.hidden_size),
+            str(preset.config.num_attention_heads),
+            f"{preset.parameters / 1e6:.1f} M",
+            *(str(preset.scores.get(score, "")) for score in names),
+        ]
+        for name, preset in PRESETS.items()
+    ]
+    assert [row for row in rows if row and row[0].startswith("`")] == expected
+
+
 def hook(name):
     pytest.importorskip("mkdocs", reason="pip install albert-tf[docs]")
     import importlib.util
