@@ -1,6 +1,7 @@
 # Two commands do everything on a machine that has nothing but Python 3.10 to 3.12:
 #   make quickstart   raw text -> vocabulary -> data -> pretraining -> hub modules (about 14 minutes)
 #   make test         formatter, linter and the test suite
+#   make examples     the notebooks of examples/, executed again, with their outputs
 #   make test-peers   what this package writes, loaded by transformers and keras-hub
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 
 PEERS := $(VENV)-peers
 
-.PHONY: quickstart test test-peers lint clean
+.PHONY: quickstart examples test test-peers lint clean
 .DELETE_ON_ERROR:
 
 $(INSTALLED): setup.py pyproject.toml constraints.txt
@@ -21,6 +22,9 @@ $(INSTALLED): setup.py pyproject.toml constraints.txt
 
 quickstart: $(INSTALLED)
 	$(BIN)/albert-tf quickstart
+
+examples: $(INSTALLED)
+	$(BIN)/python -m tests.support.notebooks
 
 test: $(INSTALLED) lint
 	$(BIN)/python -m pytest

@@ -50,7 +50,10 @@ EXTRAS = {
         *("accelerate", "onnx", "onnxruntime", "openvino"),  # accelerate runs transformers' Trainer
     ],
     "peers": ["keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"],  # tests beside them
-    "test": [*BEAM, "hypothesis", "pytest", "pytest-xdist", "ruff", "wheel"],
+    # ipython and nbformat execute the notebooks of examples/.
+    "test": [
+        *(*BEAM, "hypothesis", "ipython", "nbformat", "pytest", "pytest-xdist", "ruff", "wheel"),
+    ],
 }
 
 setup(
