@@ -3,6 +3,7 @@
 #   make test         formatter, linter and test suite
 #   make test-peers   tests that transformers and keras-hub can load converted models
 #   make docs         the documentation site, in build/site
+#   make examples     run the notebooks in examples/ and store their outputs
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -10,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 
 PEERS := $(VENV)-peers
 
-.PHONY: quickstart test test-peers docs lint clean
+.PHONY: quickstart test test-peers docs examples lint clean
 .DELETE_ON_ERROR:
 
 $(INSTALLED): setup.py pyproject.toml constraints.txt
@@ -22,6 +23,9 @@ $(INSTALLED): setup.py pyproject.toml constraints.txt
 
 quickstart: $(INSTALLED)
 	$(BIN)/albert-tf quickstart
+
+examples: $(INSTALLED)
+	$(BIN)/python -m tests.support.notebooks
 
 test: $(INSTALLED) lint
 	$(BIN)/python -m pytest

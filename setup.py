@@ -52,7 +52,10 @@ EXTRAS = {
     "peers": ["keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"],  # make test-peers
     # The documentation site (make docs). MkDocs 2 has no plugins.
     "docs": ["mkdocs>=1.6.1,<2", "mkdocs-material>=9.7.7", "mkdocstrings[python]>=1.0.6"],
-    "test": [*BEAM, "hypothesis", "pytest", "pytest-xdist", "ruff", "wheel"],
+    # ipython and nbformat run the notebooks in examples/.
+    "test": [
+        *(*BEAM, "hypothesis", "ipython", "nbformat", "pytest", "pytest-xdist", "ruff", "wheel"),
+    ],
 }
 
 setup(
