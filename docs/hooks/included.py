@@ -40,6 +40,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Points links to the pages of the site; links to other files become their text."""
     uri = page.file.src_uri
     source = PAGES.get(uri, f"docs/{uri}")
+    if uri.startswith("examples/"):
+        source = uri.removesuffix(".md") + ".ipynb"
 
     def mended(match: re.Match[str]) -> str:
         picture, text, target = match.groups()
@@ -65,6 +67,8 @@ def _place(path: str, uri: str) -> str | None:
     for page, source in PAGES.items():
         if path == source:
             return page
-    if path == "README.md":
-        return "index.md"
+    if path.startswith("examples/") and path.endswith(".ipynb"):
+        return path.removesuffix(".ipynb") + ".md"
+    if path in ("README.md", "examples/README.md"):
+        return "index.md" if path == "README.md" else "examples.md"
     return path.removeprefix("docs/") if path.startswith("docs/") else None
