@@ -272,7 +272,7 @@ class FineTuningTask(AlbertTask):
             examples = self.read(params)
             if not len(examples):
                 raise InputError(
-                    "Training and evaluation data must contain examples. Received none in "
+                    "Training and evaluation data must contain examples. Received 0 examples in "
                     f"{params.input_path or params.tfds_name!r}. Check the path."
                 )
             self._examples[key] = examples

@@ -151,7 +151,7 @@ def test_the_joint_head_has_the_names_of_the_original(tmp_path):
 
 def test_a_new_head_needs_a_size_and_a_model_of_another_task_is_rejected():
     folder = TESTDATA / "hf_tiny"
-    with pytest.raises(InputError, match="Received neither num_classes nor labels"):
+    with pytest.raises(InputError, match="Received num_classes=None and no labels"):
         albert_tf.AlbertClassifier.from_pretrained(folder)
     model = albert_tf.AlbertClassifier.from_pretrained(folder, labels=["bad", "good"])
     source = load.load(folder)

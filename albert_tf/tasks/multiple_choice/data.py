@@ -66,8 +66,8 @@ def check(items: Sequence[Item], num_choices: int, labelled: bool) -> None:
             )
         if labelled and item.label is None:
             raise InputError(
-                "Each item for training or evaluation must have a label. Received none at "
-                f"{item.origin}. Use `albert-tf predict` for files without labels."
+                "Each item for training or evaluation must have a label. Received an item without "
+                f"one at {item.origin}. Use `albert-tf predict` for files without labels."
             )
         if item.label is not None and not 0 <= item.label < len(item.choices):
             raise InputError(

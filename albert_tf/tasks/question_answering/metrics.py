@@ -78,7 +78,7 @@ def evaluate(
     missing = [question.id for question in questions if question.id not in predictions]
     if missing:
         raise InputError(
-            f"Each question must have a prediction. Received none for {len(missing)} of "
+            f"Each question must have a prediction. Received no prediction for {len(missing)} of "
             f"{len(questions)}: {', '.join(missing[:10])}. Predict the file that you evaluate."
         )
     rows = [

@@ -311,6 +311,6 @@ def _check_answered(questions: Sequence[Question]) -> None:
         if not question.answers and not question.impossible:
             raise InputError(
                 "Each question for evaluation must have answers, or an empty list of answers if it "
-                f"is unanswerable. Received none at {question.origin}. Use `albert-tf predict` "
-                "for files without answers."
+                f"is unanswerable. Received a question without answers at {question.origin}. Use "
+                "`albert-tf predict` for files without answers."
             )

@@ -60,7 +60,10 @@ def test_examples_have_no_labels_if_an_item_has_none(spm):
             r"2 to num_choices=4 choices. Received 5 at 'f' line 7. Set NUM_CHOICES",
         ),
         (Item("a", "p", ("x",), 0, origin="'f' line 7"), "Received 1 at 'f' line 7"),
-        (Item("a", "p", ("x", "y"), origin="'f' line 7"), "have a label. Received none at 'f'"),
+        (
+            Item("a", "p", ("x", "y"), origin="'f' line 7"),
+            "have a label. Received an item without one at 'f'",
+        ),
         (Item("a", "p", ("x", "y"), 2, origin="'f' line 7"), "one of the 2 choices.*index 2 at"),
         (Item("a", "p", ("x", " "), 1, origin="'f' line 7"), "not be empty. Received.*'f' line 7"),
     ],
