@@ -144,7 +144,8 @@ def scaled_rate(rate: float, batch_size: int | None) -> float:
     """
     if not batch_size or batch_size < 1:
         raise InputError(
-            f"scale_rate needs a positive batch_size. Received batch_size={batch_size!r}. Set BATCH_SIZE."
+            f"scale_rate needs a positive batch_size. Received batch_size={batch_size!r}. "
+            "Set BATCH_SIZE."
         )
     return rate * math.sqrt(batch_size / PAPER_BATCH)
 

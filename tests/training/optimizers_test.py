@@ -95,9 +95,7 @@ def test_the_learning_rate_scales_with_the_square_root_of_the_batch_size():
         learning_rate=0.00176, train_steps=9, warmup_steps=0, batch_size=64, scale_rate=True
     )
     assert scaled.learning_rate.get().initial_learning_rate == pytest.approx(0.00022)
-    with pytest.raises(
-        InputError, match="scale_rate needs a positive batch_size. Received batch_size=None"
-    ):
+    with pytest.raises(InputError, match="needs a positive batch_size. Received batch_size=None"):
         optimization.config(learning_rate=0.1, train_steps=9, warmup_steps=0, scale_rate=True)
 
 

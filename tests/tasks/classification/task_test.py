@@ -233,7 +233,7 @@ def test_a_run_that_predicts_only_one_class_is_reported_as_collapsed(learned, tm
         ("text,label\nx,1\ny,2\n", {"problem": "regresion"}, r"'regresion'. Closest: regression"),
         ("text,label\n" + "".join(f"a,{i}b\n" for i in range(60)), {}, r"must repeat. Received 60"),
         ("text,label\nx,1\ncaf\xe9,0\n", {}, r"UTF-8 text. Received '.*train.csv', whose line 3"),
-        ("", {}, r"must contain examples. Received 0 examples in '.*train.csv'"),
+        ("", {}, r"must contain examples.*Received 0 .*in '.*train.csv'"),
         ("text,label\nx,1,3\n", {}, r"as many fields as the header, 2 .*Received 3 in line 2"),
     ],
 )  # fmt: skip
@@ -251,9 +251,7 @@ def test_an_evaluation_label_missing_from_training_is_an_error(tmp_path):
     with pytest.raises(InputError, match=r"Received 'bat' in line 3 of '.*dev.csv'. Closest: bad"):
         tiny_task.task(ClassificationTask, train, dev)
     dev.write_text("text,label\n")
-    with pytest.raises(
-        InputError, match=r"must contain examples. Received 0 examples in .*dev\.csv"
-    ):
+    with pytest.raises(InputError, match=r"must contain examples.*Received 0 .*in .*dev\.csv"):
         tiny_task.task(ClassificationTask, train, dev)
 
 

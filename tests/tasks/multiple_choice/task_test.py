@@ -137,7 +137,7 @@ def test_losses_of_micro_batches_sum_to_the_batch_loss(learned):
         (
             (SWAG.partition("\n")[2], ""),
             {},
-            r"must contain examples. Received 0 examples in '.*val.csv'",
+            r"must contain examples.*Received 0 .*in '.*val.csv'",
         ),
         ((), dict(num_choices=3), r"num_choices=3 choices. Received 4 at line 2 of .*val.csv"),
         ((), dict(num_choices=9), r"num_choices must be in \[2, 8\]. Received 9"),

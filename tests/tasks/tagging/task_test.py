@@ -118,9 +118,7 @@ def test_an_empty_file_is_an_error(learned, tmp_path):
     task, *_ = learned
     (tmp_path / "dev.txt").write_text("-DOCSTART- O\n\n")
     params = task.task_config.validation_data.replace(input_path=str(tmp_path / "dev.txt"))
-    with pytest.raises(
-        InputError, match=r"must contain examples. Received 0 examples in .*dev.txt"
-    ):
+    with pytest.raises(InputError, match=r"must contain examples.*Received 0 .*in .*dev.txt"):
         task.examples(params)
 
 
