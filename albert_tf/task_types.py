@@ -15,12 +15,17 @@ task_types.register(
     )
 )
 ```
+
+Commands import a package that registers tasks if it names the module as an entry point of the group
+"albert_tf.tasks".
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
+import importlib.metadata
 import json
 import os
 from collections.abc import Mapping
@@ -31,6 +36,7 @@ from albert_tf.errors import InputError, closest
 from albert_tf.files import existing, replacing
 
 FILE = "task.json"
+ENTRY_POINTS = "albert_tf.tasks"  # Modules of installed packages that call `register`.
 
 
 class HeadWeight(NamedTuple):
@@ -256,8 +262,17 @@ def get(name: str) -> TaskType:
       InputError: there is no such task.
     """
     if name not in _TYPES:
+        _import_installed()
+    if name not in _TYPES:
         raise InputError(f"Unknown task. Received {name!r}. {closest(str(name), _TYPES)}")
     return _TYPES[name]
+
+
+@functools.cache
+def _import_installed() -> None:
+    """Imports the modules that installed packages name as entry points; they call `register`."""
+    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        entry_point.load()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ UPWARD = {("albert_tf/cli/quickstart.py", "quickstart")}
 BY_NAME = {
     "albert_tf/__init__.py": "",  # the lazy public names
     "albert_tf/cli/main.py": "",  # the table of commands
-    "albert_tf/task_types.py": "albert_tf.tasks.",  # the classes of a task
+    "albert_tf/task_types.py": "albert_tf.tasks",  # the classes of a task
 }
 MAX_LINES, MAX_FILES = 400, 224
 _NAME = re.compile(r"albert_tf(\.\w+)+\.?(:\w+)?")

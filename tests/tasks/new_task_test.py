@@ -162,3 +162,18 @@ def read_json(path):
 def test_a_built_in_task_cannot_be_replaced():
     with pytest.raises(InputError, match="the name of a built-in task. Received 'tagging'"):
         task_types.register(dataclasses.replace(task_types.get("tagging"), uses_pooler=True))
+
+
+def test_an_installed_package_registers_its_tasks(monkeypatch, tmp_path):
+    (tmp_path / "my_tasks.py").write_text(
+        "import dataclasses\nfrom albert_tf import task_types\n"
+        "task_types.register(dataclasses.replace(task_types.get('tagging'), name='chunking'))\n"
+    )
+    metadata = tmp_path / "my_tasks-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-tasks\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[albert_tf.tasks]\nmy_tasks = my_tasks\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(task_types, "_TYPES", dict(task_types._TYPES))
+    task_types._import_installed.cache_clear()
+    assert TaskDescription("chunking").type.model_class.__name__ == "AlbertTokenClassifier"
