@@ -1,7 +1,7 @@
 """Names, inputs and outputs of the exported signatures.
 
 This module has the tables for the encoder and the preprocessor. The table of a served task is in
-the task's folder and is made by `of_task`. The exporter, the verifier and export/README.md use
+the task's folder and is made by `of_task`. The exporter, the verifier and docs/contracts.md use
 these tables. There are two families of input names: `TEXT_ENCODER` has the names of TF-Hub's text
 encoders for TF2, and `TF1_HUB` those of the released TF1 modules, which clients of signatures use.
 A call accepts both.
