@@ -61,7 +61,7 @@ def test_build_of_json_lines_on_beam_without_sentence_order(tmp_path, capsys):
     other = VOCAB.replace("spm", "spm_cased")  # as many pieces, but others
     for action in ("stats", "show"):
         assert command(action, "--input", files, "--vocab", other) == 2
-        assert "made with another one of 1000 pieces" in capsys.readouterr().err
+        assert "built with another vocabulary, of 1000 pieces" in capsys.readouterr().err
 
 
 def test_show_of_the_originals_records(capsys):
