@@ -44,7 +44,7 @@ def test_invalid_utf8_by_choice(monkeypatch, capsys):
     assert "replaced 2 bytes that are not UTF-8" in printed.err
     arguments = ("--vocab", MODEL, "--invalid_utf8", "error")
     assert run(monkeypatch, b"The\nThe \xff\xfe\n", *arguments) == 2
-    assert "must be UTF-8. Received 2 bytes in line 2 that are not" in capsys.readouterr().err
+    assert "must be UTF-8. Received 2 invalid bytes in line 2." in capsys.readouterr().err
 
 
 def test_flags_that_contradict_the_settings(monkeypatch, capsys, tmp_path):
