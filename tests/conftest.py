@@ -17,13 +17,17 @@ import pytest  # noqa: E402
 from tests.support.commands import call  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def _seeded():
-    """Seeds all generators, so that tests without a seed give the same results in every run."""
-    random.seed(0)
-    np.random.seed(0)
+def pytest_collection_finish():
+    """Seeds TensorFlow once, as setting a seed clears the SentencePiece models in its kernels."""
     if "tensorflow" in sys.modules:
         sys.modules["tensorflow"].random.set_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Seeds the generators of Python and NumPy for tests that set no seed of their own."""
+    random.seed(0)
+    np.random.seed(0)
 
 
 @pytest.fixture(scope="session")

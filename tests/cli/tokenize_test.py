@@ -44,7 +44,7 @@ def test_invalid_utf8_is_replaced_or_an_error(monkeypatch, capsys):
     assert "replaced 2 bytes that are not UTF-8" in printed.err
     arguments = ("--vocab", MODEL, "--invalid_utf8", "error")
     assert run(monkeypatch, b"The\nThe \xff\xfe\n", *arguments) == 2
-    assert "must be UTF-8. Received 2 invalid bytes in line 2" in capsys.readouterr().err
+    assert "must be UTF-8. Received 2 invalid bytes in line 2." in capsys.readouterr().err
 
 
 def test_flags_that_contradict_the_stored_settings_are_errors(monkeypatch, capsys, tmp_path):

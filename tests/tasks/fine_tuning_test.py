@@ -115,7 +115,7 @@ def test_inconsistent_settings_are_errors_before_work_starts(weights, tmp_path):
     refused("the one that the weights were trained with", init_from=str(folder), vocab_file=cased)
     same = shutil.copy(vocab, tmp_path / "same.model")
     Preprocessing(keep_accents=True).to_json_file(tmp_path / "same.preprocess.json")
-    refused("preprocessed in one way", init_from=str(folder), vocab_file=str(same))
+    refused("preprocessed the same way", init_from=str(folder), vocab_file=str(same))
     bare = shutil.copytree(folder, tmp_path / "bare")
     (bare / tiny_task.VOCAB.name).unlink()
     refused("must come with their vocabulary", init_from=str(bare))
