@@ -151,3 +151,19 @@ def test_python_snippets_run_in_order(page, quickstart_folder, monkeypatch):
         snippet = snippet.replace('"albert_base_v2/"', f'"{quickstart_folder.name}/run"')
         exec(compile(snippet, page, "exec"), names)
     assert snippets
+
+
+def test_the_serving_guide_has_every_input_and_output_of_the_tasks():
+    from albert_tf import task_types
+    from albert_tf.tasks.embedding.served import ServedEmbedding
+
+    text = (ROOT / "docs/serving.md").read_text(encoding="utf-8")
+    ours = [row for row in task_types.all_types() if row.served.startswith("albert_tf.")]
+    classes = {row.served_class for row in ours} | {ServedEmbedding}
+    tables = [table for served in classes for table in served.SIGNATURES.values()]
+    names = {
+        name
+        for table in tables
+        for name in (*table["serving_default"].inputs, *table["serving_default"].outputs)
+    }
+    assert len(names) > 20 and {name for name in names if f"`{name}`" not in text} == set()
