@@ -233,7 +233,7 @@ def test_a_nan_loss_stops_the_run_and_keeps_the_last_checkpoint(publish):
             "--export_best needs evaluations .* Received --mode train with BEST_METRIC='mlm_loss'",
         ),
         ("train", {"TrainerConfig.max_to_keep": 10**9}, "disk must have room for 1000000002 check"),
-        ("train", dict(STRATEGY="multi_worker_mirrored"), "cluster in .* TF_CONFIG"),
+        ("train", dict(STRATEGY="multi_worker_mirrored"), "cluster from .* TF_CONFIG"),
     ],
 )
 def test_wrong_settings_are_errors_before_anything_is_written(mode, changes, message, tmp_path):

@@ -142,7 +142,7 @@ def test_a_wrong_runtime_config_is_an_error(changes, message, monkeypatch):
         ("multi_worker_mirrored", "{", "not a JSON object"),
         ("multi_worker_mirrored", cluster(ps=WORKERS), "its cluster has no worker. Received"),
         ("parameter_server", cluster(worker=WORKERS), "its cluster has no chief and no ps"),
-        ("multi_worker_mirrored", cluster(index=2, worker=WORKERS), "index 2, but there are 2 of"),
+        ("multi_worker_mirrored", cluster(index=2, worker=WORKERS), "index 2, but there are 2 ta"),
         ("multi_worker_mirrored", cluster("wrker", worker=WORKERS), "type 'wrker', not one of ch"),
         ("multi_worker_mirrored", cluster(worker=["h0"]), "the form host:port, unlike 'h0'"),
         ("multi_worker_mirrored", cluster(worker=WORKERS[:1] * 2), "have the same address"),
