@@ -185,7 +185,15 @@ def test_continuous_evaluation_follows_a_run_until_its_end(publish, capsys):
     assert f"TRAIN_STEPS = {STEPS}\n" in (folder / "config.gin").read_text()
 
 
-def test_ctrl_c_ends_a_waiting_evaluation(publish, capfd):
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C raises KeyboardInterrupt, which a shell turns off for jobs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_a_waiting_evaluation(publish, ctrl_c, capfd):
     def interrupt(_):
         threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT]).start()
 
