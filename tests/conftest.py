@@ -14,6 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
+from albert_tf.tokenization.tokenizer import AlbertTokenizer  # noqa: E402
 from tests.support.commands import call  # noqa: E402
 
 
@@ -28,6 +29,12 @@ def _seeded():
     """Seeds the generators of Python and NumPy for tests that set no seed of their own."""
     random.seed(0)
     np.random.seed(0)
+
+
+@pytest.fixture(scope="session")
+def spm():
+    """The tokenizer of the SentencePiece model that the goldens were made with."""
+    return AlbertTokenizer(TESTDATA / "tokenization/spm.model")
 
 
 @pytest.fixture(scope="session")
