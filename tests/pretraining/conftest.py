@@ -4,13 +4,7 @@ import pytest
 
 from albert_tf.pretraining.records.build_settings import RECORD_FORMATS, BuildSettings
 from albert_tf.pretraining.records.pretraining_data import build
-from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from tests.support.pretraining_corpus import CORPUS, VOCAB, digests
-
-
-@pytest.fixture(scope="session")
-def spm():
-    return AlbertTokenizer(VOCAB)
 
 
 @pytest.fixture(scope="session")
