@@ -90,7 +90,11 @@ def test_evaluating_a_run_gives_its_last_metrics(runs, name, capsys):
     ("name", "text", "message"),
     [
         ("squad1", '{"data": []}', "questions must not be empty. Received '.*bad.json'"),
-        ("swag", "sent1,sent2,ending0,ending1,ending2,ending3,label\n", "0 examples in '.*bad.csv'"),
+        (
+            "swag",
+            "sent1,sent2,ending0,ending1,ending2,ending3,label\n",
+            "0 examples in '.*bad.csv'",
+        ),
         ("swag", "sent1,sent2,ending0,ending1,ending2,ending3,label\na,b\n", "line 2"),
         ("tagging", "-DOCSTART- O\n\n", "0 examples in '.*bad.txt'"),
         ("tagging", "see O\nBo B-PRE\n", "'B-PRE' at '.*bad.txt' line 2. Closest: B-PER"),
