@@ -81,7 +81,7 @@ class TaskSource:
         config = self.predictor.task.task_config if self.predictor else None
         inputs, expected = self.task.expected(self._answers, config)
         yield Case("signatures/serving_default", inputs, expected)
-        # An object array: dtype S would drop the zero byte that ends a record whose last text is "".
+        # An object array, as dtype S drops the zero byte of a record whose last text is "".
         yield Case("signatures/examples", {"examples": warmup.records(inputs)}, expected)
         tokens = self._tokens()
         answers = self.task.answer(*map(tf.constant, tokens.values()))

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from albert_tf.errors import InputError
-from albert_tf.export import manifest, task_model, verify, warmup
+from albert_tf.export import manifest, task_model, verify
 from albert_tf.export.task_model import Settings
 from tests.support import served_tasks
 from tests.support.commands import status
@@ -26,13 +26,6 @@ def check_all(model, exported):
 
 def tensor(value):
     return tf.constant(value.tolist() if value.dtype.kind in "USO" else value)
-
-
-def test_a_record_that_ends_in_a_zero_byte_is_sent_whole():
-    (record,) = warmup.records({"text": np.array([""])})
-    assert record.endswith(b"\0")
-    case = {"examples": np.array([record], object)}
-    assert tensor(case["examples"]).numpy()[0] == record
 
 
 def test_answers_equal_those_of_predict(served):
