@@ -16,6 +16,8 @@ from tests.support.commands import status
 def check_all(model, exported):
     """Runs the verification of an export on a loaded model in this process."""
     for case in exported.cases():
+        # Dtype S would drop a zero byte at the end of a record.
+        assert case.inputs.get("examples", np.zeros(0, object)).dtype == object
         run = model.signatures[case.target.removeprefix("signatures/")]
         answers = run(**{name: tensor(value) for name, value in case.inputs.items()})
         for name, expected in case.expected.items():
