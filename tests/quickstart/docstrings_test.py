@@ -143,11 +143,11 @@ def test_errors_leave_existing_files_unchanged(root, tmp_path):
     assert not heldout.exists()
 
 
-WORDS = [f"word{i}" for i in range(120)]
+LETTERS = [f"word{i}" for i in range(120)]
 
 
 def runs(begin, end):
-    return word_runs([" ".join(WORDS[begin:end]) + "."])
+    return word_runs([" ".join(LETTERS[begin:end]) + "."])
 
 
 def test_word_runs_ignore_case_and_punctuation():
