@@ -143,11 +143,11 @@ def test_errors_leave_existing_files_unchanged(root, tmp_path):
     assert not heldout.exists()
 
 
-LETTERS = [f"word{i}" for i in range(120)]
+NUMBERED_WORDS = [f"word{i}" for i in range(120)]
 
 
 def runs(begin, end):
-    return word_runs([" ".join(LETTERS[begin:end]) + "."])
+    return word_runs([" ".join(NUMBERED_WORDS[begin:end]) + "."])
 
 
 def test_word_runs_ignore_case_and_punctuation():
