@@ -43,7 +43,7 @@ def test_a_directory_with_files_is_not_new(tmp_path, file):
     with pytest.raises(InputError, match="must be new or empty.*memory://"):
         storage.check_new(file.parent)
     (tmp_path / "mine").write_text("")
-    with pytest.raises(InputError, match="must be new or empty.*holds 1 entries"):
+    with pytest.raises(InputError, match="must be new or empty.*has 1 entries"):
         storage.check_new(tmp_path)
 
 

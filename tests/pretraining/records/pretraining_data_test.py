@@ -271,7 +271,7 @@ class TestBadInput:
     def test_an_output_directory_with_other_files_is_refused_and_unchanged(self, tmp_path, text):
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "mine.txt").write_text("mine")
-        self.check(tmp_path, "must be new or empty.*holds 1 entries", text)
+        self.check(tmp_path, "must be new or empty.*has 1 entries", text)
         assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
     def test_an_output_directory_inside_a_file_is_an_error(self, tmp_path, text):
