@@ -52,6 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action="store_true",
             help="skip the comparison in a separate process, which has to import TensorFlow again",
         )
+    text.add_argument(
+        "--seq_length", type=int, default=128, help="sequence length of the outputs (%(default)s)"
+    )
+    _add_encoder_arguments(encoder)
+    _add_task_arguments(task)
+    _add_lite_arguments(lite)
+
+
+def _add_encoder_arguments(encoder: argparse.ArgumentParser) -> None:
     encoder.add_argument(
         "--vocab",
         help="SentencePiece model, or a folder with one; default: the model in SOURCE",
@@ -67,9 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='a whole number or "next": create DEST/VERSION for TensorFlow Serving; default: '
         "create DEST itself",
     )
-    text.add_argument(
-        "--seq_length", type=int, default=128, help="sequence length of the outputs (%(default)s)"
-    )
+
+
+def _add_task_arguments(task: argparse.ArgumentParser) -> None:
     task.add_argument(
         "--version",
         default="next",
@@ -90,6 +99,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="maximum sequence length in tokens; default: as in training",
     )
     task.add_argument("--top_k", type=int, help="number of candidates for each mask; default: 5")
+
+
+def _add_lite_arguments(lite: argparse.ArgumentParser) -> None:
     lite.add_argument(
         "--precision",
         default="float32",

@@ -49,6 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="tokenization rules: original (as in the released models) or hugging_face (as in its "
         "slow tokenizer) (default: %(default)s)",
     )
+    _add_training_arguments(parser)
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace existing output files (default: existing files are an error)",
+    )
+
+
+def _add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of SentencePiece's trainer."""
     parser.add_argument(
         "--character_coverage",
         type=float,
@@ -72,11 +82,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="stop at bytes that are not valid UTF-8, or replace and count them "
         "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace existing output files (default: existing files are an error)",
     )
 
 
