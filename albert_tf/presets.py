@@ -33,6 +33,8 @@ class Preset:
         original's run_classifier.py hard-codes whatever the encoder's own rates are.
       parameters: number of parameters of the encoder with its pooler, without pretraining heads.
       source: address of the archive with the released checkpoint.
+      sha256: SHA-256 of the archive; "" if it is not known. Google published none, so downloads are
+        compared with the MD5 that its server sends.
       scores: published results on development sets by benchmark, in percent; empty if none were
         published. Source: README.md of github.com/google-research/albert.
     """
@@ -42,6 +44,7 @@ class Preset:
     source: str
     scores: Mapping[str, float]
     classifier_dropout: float = 0.1
+    sha256: str = ""
 
 
 def get(name: str) -> Preset:

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from types import ModuleType
 
+from albert_tf import sources
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.formats import (
     checkpoint,
-    handles,
     hub,
     hugging_face,
     keras_hub,
@@ -37,7 +37,7 @@ def load(path_or_handle: str | os.PathLike, config: AlbertConfig | None = None) 
     Raises:
       InputError: the path does not exist, is not in a known format, or violates its format.
     """
-    path = handles.resolve(path_or_handle)
+    path = sources.resolve(path_or_handle)
     for module in FORMATS.values():
         if module.matches(path):
             return module.read(path, config)
@@ -49,7 +49,7 @@ def _unknown_format(path: Path) -> InputError:
         contents = sorted(entry.name for entry in path.iterdir())
         received = f"'{path}', a folder that contains {contents[:20]}"
     else:
-        received = f"'{path}', which is neither a folder nor the prefix of a checkpoint"
+        received = f"'{path}', a file"
     needs = "; ".join(f"{name}: {module.NEEDS}" for name, module in FORMATS.items())
     return InputError(
         f"A model must be in a known format. Received {received}. Files that each format requires: "

@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+from albert_tf import sources
 from albert_tf.errors import InputError
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
@@ -23,17 +24,21 @@ def find(source: str | os.PathLike) -> tuple[Path, Preprocessing | None]:
     in tokenizer_config.json, rules "hugging_face").
 
     Args:
-      source: a folder, or the model file.
+      source: the model file, a folder, a checkpoint in it, a handle, or the name of a released
+        model (see `sources`).
 
     Returns:
       The model file and its settings. The settings are None if they come from the file beside the
       model or from the defaults.
 
     Raises:
-      InputError: there is no model, or more than one.
+      InputError: the source does not exist, or it has no model or several.
     """
-    source = Path(source).expanduser()
-    model_file = source if source.is_file() else _in_folder(source)
+    path = sources.resolve(source)
+    if path.is_file():
+        model_file = path
+    else:
+        model_file = _in_folder(path if path.is_dir() else path.parent)
     if model_file.name == HUGGING_FACE_NAME and not path_beside(model_file).exists():
         return model_file, _hugging_face(model_file.parent)
     return model_file, None
@@ -44,11 +49,6 @@ def _in_folder(folder: Path) -> Path:
         "a folder with one *.model file at the top level or in assets/, such as one that "
         "AlbertTokenizer.save wrote, an export, or a Hugging Face folder with spiece.model"
     )
-    if not folder.is_dir():
-        raise InputError(
-            f"A tokenizer must be a local path. Received '{folder}', which does not exist. "
-            f"Download it first, then pass a *.model file or {expected}."
-        )
     for place in (folder, folder / "assets"):
         if (model_file := find_model_file(place)) is not None:
             return model_file

@@ -50,7 +50,7 @@ def test_the_error_for_an_unknown_folder_lists_its_contents_and_all_requirements
 
 
 def test_a_missing_path_is_rejected(tmp_path):
-    with pytest.raises(InputError, match="which is neither a folder nor the prefix of a check"):
+    with pytest.raises(InputError, match="absent', which does not exist. Check the path"):
         load.load(tmp_path / "absent")
 
 

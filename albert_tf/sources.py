@@ -1,10 +1,13 @@
-"""Handles: names of remote models, which other packages download to a local folder.
+"""Sources: what names a model or its tokenizer, for every class, command and gin macro.
 
+    a folder or checkpoint                   in any format of `albert_tf.formats`
+    albert_base_v2                           a released model (`presets`), through `downloads`
     hf://OWNER/NAME                          through huggingface_hub
     kaggle://OWNER/MODEL/FRAMEWORK/VARIATION through kagglehub
     https://...                              through tensorflow_hub
 
-Nothing else in this package uses the network.
+A folder takes precedence over a released model of the same name. Nothing else in this package uses
+the network.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from albert_tf.errors import InputError
+from albert_tf import downloads, presets
+from albert_tf.errors import InputError, closest
 
 _FILES = ["*.json", "*.safetensors", "pytorch_model.bin", "*.model"]
 
@@ -35,15 +39,33 @@ class Resolver(NamedTuple):
 
 
 def resolve(path_or_handle: str | os.PathLike) -> Path:
-    """Downloads a handle if necessary and returns its folder; returns anything else as a path.
+    """Returns the local path of a source; downloads a handle or a released model if necessary.
+
+    Args:
+      path_or_handle: a path, a handle, or the name of a released model.
 
     Raises:
-      InputError: the scheme is unknown, its package is not installed, or the download fails.
+      InputError: nothing has this name, the scheme is unknown, its package is not installed, or the
+        download fails.
     """
     text = os.fspath(path_or_handle)
-    scheme, separator, name = text.partition("://")
-    if not separator:
-        return Path(text).expanduser()
+    if "://" in text:
+        return _resolve_handle(text)
+    path = Path(text).expanduser()
+    # The files of a checkpoint are PREFIX.index and PREFIX.data-*.
+    if text and (path.exists() or path.with_name(f"{path.name}.index").exists()):
+        return path
+    if text in presets.PRESETS:
+        return downloads.release(text, lambda name: Path(_hugging_face(name)))
+    hint = "Check the path." if os.sep in text else closest(text, presets.PRESETS)
+    raise InputError(
+        "A model must be a folder, a checkpoint, a handle such as hf://OWNER/NAME, or the name of "
+        f"a released model. Received {text!r}, which does not exist. {hint}"
+    )
+
+
+def _resolve_handle(text: str) -> Path:
+    scheme, _, name = text.partition("://")
     if scheme not in _RESOLVERS:
         raise InputError(
             f"A handle must start with one of {[f'{s}://' for s in _RESOLVERS]}. Received "
