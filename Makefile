@@ -28,7 +28,7 @@ examples: $(INSTALLED)
 	$(BIN)/python -m tests.support.notebooks
 
 test: $(INSTALLED) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # torch is installed with pip, which uses a local index of CPU builds if one is configured.
 $(PEERS)/.installed: $(INSTALLED)

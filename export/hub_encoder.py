@@ -15,7 +15,7 @@ from absl import logging
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.files import check_new_directory
-from albert_tf.formats import load, names
+from albert_tf.formats import names
 from albert_tf.formats.source import Source
 from albert_tf.modeling import pretrained
 from albert_tf.modeling.pretrainer import AlbertPretrainer
@@ -31,7 +31,7 @@ KIND = "hub_encoder"
 
 
 def export(
-    source: str | os.PathLike,
+    source: str | os.PathLike | Source,
     dest: str | os.PathLike,
     vocab: str | os.PathLike | None = None,
     check: bool = True,
@@ -41,7 +41,8 @@ def export(
     """Writes the encoder of `source`, with its heads, as a TF-Hub SavedModel.
 
     Args:
-      source: anything that `albert_tf.formats.load.load` accepts, such as a training folder.
+      source: anything that `albert_tf.formats.load.load` accepts, such as a training folder, or
+        its result.
       dest: the folder to create; it must be new or empty.
       vocab: a SentencePiece model or a folder with one, used instead of the one in `source`.
       check: whether to load the artefact in a separate process and compare it with the source.
@@ -61,7 +62,7 @@ def export(
     dest = check_new_directory(
         dest if version is None else writer.version_folder(dest, version), writer.WHAT
     )
-    loaded = load.load(source)
+    loaded = writer.read(source)
     tokenizer = _tokenizer(loaded, vocab)
     return write(_model(loaded), loaded.config, tokenizer, dest, check, remove_padding)
 

@@ -18,7 +18,6 @@ from ai_edge_litert.interpreter import Interpreter
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
 from albert_tf.files import check_new_directory, new_directory
-from albert_tf.formats import load
 from albert_tf.formats.source import Source
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.serving.signatures import IDS, TEXT_ENCODER
@@ -81,7 +80,7 @@ def of_model(loaded: Source) -> LiteSource:
     """Returns the classifier of a model if it has one, otherwise its encoder."""
     task = loaded.task.task if loaded.task else None
     if task not in ("classification", "regression"):
-        return of_encoder(AlbertEncoder.from_pretrained(loaded.path), loaded.config)
+        return of_encoder(AlbertEncoder.from_pretrained(loaded), loaded.config)
     model = AlbertClassifier.from_source(loaded, allow_partial=False)
 
     def call(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -102,7 +101,7 @@ def of_encoder(encoder: AlbertEncoder, config: AlbertConfig) -> LiteSource:
 
 
 def export(
-    source: str | os.PathLike,
+    source: str | os.PathLike | Source,
     dest: str | os.PathLike,
     precision: str = "float32",
     seq_length: int | None = None,
@@ -114,7 +113,7 @@ def export(
     `probabilities` [1, C] for a classifier.
 
     Args:
-      source: any model that `albert_tf.formats.load.load` accepts.
+      source: any model that `albert_tf.formats.load.load` accepts, or its result.
       dest: the folder to create; it must be new or empty.
       precision: the precision of the weights: "float32", "float16" or "int8". With "int8", XNNPACK
         multiplies int8 by int8 and quantises each row of activations at run time (dynamic range).
@@ -134,7 +133,7 @@ def export(
             f"--precision must be one of {PRECISIONS}. Received {precision!r}. "
             f"{closest(precision, PRECISIONS)}"
         )
-    loaded = load.load(source)
+    loaded = writer.read(source)
     longest = loaded.config.max_position_embeddings
     if seq_length is not None and not 3 <= seq_length <= longest:
         raise InputError(

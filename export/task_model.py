@@ -16,13 +16,13 @@ from albert_tf import task_types
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.files import check_new_directory
-from albert_tf.formats import load
+from albert_tf.formats.source import Source
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.serving.served_task import ServedTask
 from albert_tf.serving.signatures import TF1_HUB
 from albert_tf.tasks import starting_point
 from albert_tf.tasks.embedding.served import ServedEmbedding
-from albert_tf.tasks.predictor import LONGEST, Predictor, load_best, task_type
+from albert_tf.tasks.predictor import LONGEST, Predictor, task_type
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 from . import model_card, warmup, writer
@@ -111,11 +111,11 @@ def _plain(array: np.ndarray) -> np.ndarray:
     return array.astype("S") if array.dtype == object else array
 
 
-def read(path: str | os.PathLike, settings: Settings = DEFAULTS) -> TaskSource:
+def read(path: str | os.PathLike | Source, settings: Settings = DEFAULTS) -> TaskSource:
     """Returns the task of a model.
 
     Args:
-      path: a run, whose best checkpoint is used, or anything that `formats.load.load` accepts.
+      path: anything that `formats.load.load` accepts, or its result.
       settings: the settings of the exported model.
 
     Raises:
@@ -124,7 +124,7 @@ def read(path: str | os.PathLike, settings: Settings = DEFAULTS) -> TaskSource:
     """
     if settings.pooling:
         return _embedding(path, settings)
-    source = load_best(path)
+    source = writer.read(path)
     row = task_type(source)
     served = row.served_class
     for name in settings.options:
@@ -143,12 +143,12 @@ def read(path: str | os.PathLike, settings: Settings = DEFAULTS) -> TaskSource:
     )
 
 
-def _embedding(path: str | os.PathLike, settings: Settings) -> TaskSource:
-    source = load.load(path)
+def _embedding(path: str | os.PathLike | Source, settings: Settings) -> TaskSource:
+    source = writer.read(path)
     _check_length(settings, source.config)
     tokenizer = starting_point.tokenizer_of(source)
     length = settings.seq_length or min(LONGEST, source.config.max_position_embeddings)
-    encoder = AlbertEncoder.from_pretrained(path)
+    encoder = AlbertEncoder.from_pretrained(source)
     task = ServedEmbedding(encoder, tokenizer, length, settings.pooling)
     return TaskSource(task, tokenizer, source.config)
 
@@ -164,7 +164,7 @@ def _check_length(settings: Settings, config: AlbertConfig) -> None:
 
 
 def export(
-    source: str | os.PathLike,
+    source: str | os.PathLike | Source,
     base: str | os.PathLike,
     version: str = writer.NEXT,
     settings: Settings = DEFAULTS,
@@ -173,8 +173,7 @@ def export(
     """Writes a model of any format for TensorFlow Serving, with raw text in and answers out.
 
     Args:
-      source: a fine-tuning run, whose best checkpoint is used, or any model with a head.
-        Embeddings do not need a head.
+      source: a model with a head; embeddings do not need one. See `read`.
       base: the folder that contains all versions; see `writer.version_folder`.
       version: a whole number or "next".
       settings: the settings of the exported model.

@@ -12,6 +12,8 @@ import tensorflow as tf
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.files import new_directory
+from albert_tf.formats.load import load
+from albert_tf.formats.source import Source
 from albert_tf.tokenization.settings import path_beside
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -19,6 +21,13 @@ from . import manifest, model_card, warmup
 
 WHAT = "The export directory"
 NEXT = "next"
+
+
+def read(source: str | os.PathLike | Source) -> Source:
+    """Reads the model to export (`formats.load.load`), and prints what was read."""
+    loaded = load(source)
+    print("\n  note: ".join((f"source: {loaded}", *loaded.notes)))
+    return loaded
 
 
 def write(

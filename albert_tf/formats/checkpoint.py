@@ -78,6 +78,7 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
         skipped={"optimizer variables": len(optimizer), "step counters": len(counters)},
         model_file=model_file,
         preprocessing=find_preprocessing(model_file),
+        classifier_dropout=task.settings.get("dropout_rate") if task else None,
         task=task,
         step=None if step is None else int(checkpoint.read(step)),
     )

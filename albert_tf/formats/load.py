@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from types import ModuleType
@@ -26,21 +27,33 @@ FORMATS: dict[str, ModuleType] = {
     for module in (tf1, tf1_hub, hub, keras_hub, hugging_face, model_garden, checkpoint)
 }
 
+# The folder of the best checkpoint, below the folder of a run (experiments/runs/finetune.gin).
+BEST = "best"
 
-def load(path_or_handle: str | os.PathLike, config: AlbertConfig | None = None) -> Source:
+
+def load(path_or_handle: str | os.PathLike | Source, config: AlbertConfig | None = None) -> Source:
     """Detects the format of a model and returns it; each weight is read only when accessed.
 
     Args:
-      path_or_handle: a folder, the prefix of a checkpoint, or a handle (see `handles.py`).
+      path_or_handle: a folder, the prefix of a checkpoint, a handle, or the name of a released
+        model (see `sources`). The folder of a run means its best checkpoint if it has one. What
+        this function returned before is returned as it is.
       config: used instead of the config in the folder, if the folder has one.
 
     Raises:
       InputError: the path does not exist, is not in a known format, or violates its format.
     """
+    if isinstance(path_or_handle, Source):
+        return path_or_handle
     path = sources.resolve(path_or_handle)
+    is_run = (path / BEST / "checkpoint").is_file()
     for module in FORMATS.values():
-        if module.matches(path):
-            return module.read(path, config)
+        if module.matches(path / BEST if is_run else path):
+            source = module.read(path / BEST if is_run else path, config)
+            if not is_run:
+                return source
+            note = f"this is the best checkpoint of the run '{path}'"
+            return dataclasses.replace(source, notes=(*source.notes, note))
     raise _unknown_format(path)
 
 

@@ -81,6 +81,11 @@ class Source:
     step: int | None = None
     notes: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """What was read, for the user."""
+        step = "" if self.step is None else f", step {self.step}"
+        return f"'{self.path}' ({self.format}{step})"
+
     @property
     def parts(self) -> dict[str, str]:
         """The part ("encoder" or a head) of every weight that a model of this config can have."""

@@ -24,6 +24,7 @@ from albert_tf.modeling.layers import (
 )
 from albert_tf.modeling.padding_removal import PaddedLayout, SelectedPositions, UnpaddedLayout
 from albert_tf.modeling.stack import SharedStack
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 # Arguments passed on to each block.
 _BLOCK_ARGUMENTS = (
@@ -204,17 +205,47 @@ class AlbertEncoder(tf_keras.layers.Layer):
         )
 
     @classmethod
-    def from_preset(cls, name: str, **kwargs: Any) -> AlbertEncoder:
-        """Returns a new, randomly initialised encoder with the config of a released model.
+    def from_preset(cls, name: str, load_weights: bool = True, **kwargs: Any) -> AlbertEncoder:
+        """Returns a released model, as KerasHub's method of this name does.
 
         Args:
           name: name of a preset, such as "albert_base_v2" (see `albert_tf.presets`).
+          load_weights: whether to load the released weights, and download them if necessary;
+            otherwise they are random.
           **kwargs: further arguments of the constructor.
 
         Raises:
-          InputError: there is no such preset. The message lists the closest names.
+          InputError: there is no such preset (the message lists the closest names), or the weights
+            cannot be downloaded.
         """
-        return cls.from_albert_config(presets.get(name).config, **kwargs)
+        config = presets.get(name).config
+        if load_weights:
+            return cls.from_pretrained(name, **kwargs)
+        return cls.from_albert_config(config, **kwargs)
+
+    def save_pretrained(
+        self, folder: str | os.PathLike, tokenizer: AlbertTokenizer | None = None
+    ) -> None:
+        """Saves the encoder in a folder that `from_pretrained` and every command take.
+
+        Args:
+          folder: the folder to create; it must be new or empty.
+          tokenizer: the tokenizer of the model, which is saved with it. Exports need one.
+
+        Raises:
+          InputError: the folder is not empty, or the encoder has options that the folder cannot
+            store: `norm_first`, or an activation that is a function.
+        """
+        stored = {field: self._config[name] for name, field in ENCODER_ARGUMENTS.items()}
+        if self._config["norm_first"] or not isinstance(stored["hidden_act"], str):
+            raise InputError(
+                "A saved encoder must have a named activation and norm_first=False. Received "
+                f"activation={stored['hidden_act']!r}, norm_first={self._config['norm_first']}. "
+                "Save it in the Keras format instead: model.save('model.keras')."
+            )
+        deviation = self._config["initializer"]["config"].get("stddev", 0.02)
+        config = AlbertConfig(**stored, initializer_range=deviation)
+        pretrained.save(self, folder, config, tokenizer=tokenizer)
 
     def build(self, input_shape: Any) -> None:
         parts = (self.embeddings_layer, self.stack, self._pooler_layer)

@@ -1,4 +1,4 @@
-"""Loads weights of any format into a model: `from_pretrained` and `assign`.
+"""Loads weights of any format into a model, and saves a model: `from_pretrained`, `assign`, `save`.
 
 `assign` is strict: each weight must have a variable, and each variable must have a weight.
 """
@@ -6,20 +6,26 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 from absl import logging
 
+from albert_tf import files
 from albert_tf.config import LAYER_NORM_EPSILON, AlbertConfig
 from albert_tf.errors import InputError
-from albert_tf.formats import names
+from albert_tf.formats import checkpoint, names
 from albert_tf.formats.load import load
 from albert_tf.formats.mapping import shortened
-from albert_tf.formats.source import Source
+from albert_tf.formats.source import Source, Stored, Weights
+from albert_tf.task_types import TaskDescription
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 Model = TypeVar("Model")
 # Encoder arguments that change the outputs but no shape, with their names in the config.
@@ -32,7 +38,7 @@ _UNSHAPED = {
 
 def from_pretrained(
     build: Callable[[AlbertConfig], Model],
-    path_or_handle: str | os.PathLike,
+    path_or_handle: str | os.PathLike | Source,
     config: AlbertConfig | None,
     allow_partial: bool,
 ) -> Model:
@@ -40,7 +46,7 @@ def from_pretrained(
 
     Args:
       build: takes the config and returns the model.
-      path_or_handle: a folder or checkpoint in any known format, or a handle.
+      path_or_handle: anything that `load` takes, or its result.
       config: replaces the saved config; needed for folders without one.
       allow_partial: whether to load weights and model that do not match completely.
 
@@ -51,6 +57,58 @@ def from_pretrained(
     model = build(source.config)
     assign(model, source, allow_partial=allow_partial)
     return model
+
+
+def save(
+    model: tf_keras.layers.Layer,
+    folder: str | os.PathLike,
+    config: AlbertConfig,
+    task: TaskDescription | None = None,
+    tokenizer: AlbertTokenizer | None = None,
+) -> None:
+    """Saves a model in a new folder, in the format "checkpoint".
+
+    Args:
+      model: as for `assign`.
+      folder: the folder to create; it must be new or empty.
+      config: the config of the encoder.
+      task: the task of a task model.
+      tokenizer: the tokenizer that the model was trained with. Without one, `Predictor` and
+        exports of the folder need a vocabulary from elsewhere.
+
+    Raises:
+      InputError: the folder is not empty, or the tokenizer has more pieces than the model has ids.
+        Raised before anything is written.
+    """
+    if tokenizer is not None and tokenizer.vocab_size > config.vocab_size:
+        raise InputError(
+            "A tokenizer must not have more pieces than the model has ids. Received "
+            f"{tokenizer.vocab_size} pieces for a model with vocab_size={config.vocab_size}. Pass "
+            "the tokenizer that the model was trained with."
+        )
+    variables = _variables(model, config, task)
+    norms = _norms(model, config, task)
+    source = Source(
+        format=checkpoint.NAME,
+        path=Path(folder),
+        config=config,
+        weights=Weights(
+            {
+                name: Stored(tuple(variable.shape), functools.partial(_value, variable))
+                for name, variable in variables.items()
+            }
+        ),
+        epsilon={name.partition("/")[0]: layer.epsilon for name, layer in norms.items()},
+        task=task,
+    )
+    with files.new_directory(folder, "The folder of a saved model") as temporary:
+        checkpoint.write(source, temporary)
+        if tokenizer is not None:
+            tokenizer.save(temporary)
+
+
+def _value(variable: tf.Variable) -> np.ndarray:
+    return variable.numpy().astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +147,7 @@ def assign(model: tf_keras.layers.Layer, source: Source, allow_partial: bool = F
       InputError: a weight of the source is unused, a variable of the model is not initialised, or
         the sizes of the model and the source differ. In these cases no variable is changed.
     """
-    targets = _targets(model, source)
+    targets = _variables(model, source.config, source.task)
     if not allow_partial:
         _check_unshaped(model, source)
     set_variables = {id(variable) for variable in targets.values()}
@@ -116,7 +174,7 @@ def assign(model: tf_keras.layers.Layer, source: Source, allow_partial: bool = F
     _check_shapes(targets, source, report.assigned)
     for name in report.assigned:
         targets[name].assign(source.weights[name])
-    for name, layer in _norms(model, source).items():
+    for name, layer in _norms(model, source.config, source.task).items():
         layer.epsilon = source.epsilon.get(name.partition("/")[0], LAYER_NORM_EPSILON)
     for note in report.notes:
         logging.info("%s: %s", source.path, note)
@@ -151,11 +209,14 @@ def _attribute(root: dict[str, Any], path: str) -> Any:
     return value
 
 
-def _targets(model: tf_keras.layers.Layer, source: Source) -> dict[str, tf.Variable]:
+def _variables(
+    model: tf_keras.layers.Layer, config: AlbertConfig, task: TaskDescription | None
+) -> dict[str, tf.Variable]:
+    """Returns the variables of the model by our names."""
     root = _root(model)
     variables = {
         weight.ours: _attribute(root, weight.places["checkpoint"].name)
-        for weight in names.weights(source.config, source.task)
+        for weight in names.weights(config, task)
     }
     return {name: variable for name, variable in variables.items() if variable is not None}
 
@@ -166,9 +227,12 @@ def _unused(model: tf_keras.layers.Layer) -> set[int]:
     return set() if pooler.trainable else {id(variable) for variable in pooler.variables}
 
 
-def _norms(model: tf_keras.layers.Layer, source: Source) -> dict[str, tf_keras.layers.Layer]:
+def _norms(
+    model: tf_keras.layers.Layer, config: AlbertConfig, task: TaskDescription | None
+) -> dict[str, tf_keras.layers.Layer]:
+    """Returns the layer norms of the model by the names of their gamma."""
     root, norms = _root(model), {}
-    for weight in names.weights(source.config, source.task):
+    for weight in names.weights(config, task):
         if weight.ours.endswith("/gamma"):
             path = weight.places["checkpoint"].name.rpartition("/")[0]
             if (layer := _attribute(root, path)) is not None:

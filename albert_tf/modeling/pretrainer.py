@@ -14,6 +14,7 @@ from albert_tf.modeling import inputs, pretrained
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.heads import MaskedLMHead, SentenceOrderHead
 from albert_tf.modeling.layers import build_parts
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
@@ -60,6 +61,12 @@ class AlbertPretrainer(tf_keras.Model):
     ) -> AlbertPretrainer:
         """Loads a model with its heads; for the arguments see `AlbertEncoder.from_pretrained`."""
         return pretrained.from_pretrained(cls, path_or_handle, config, allow_partial)
+
+    def save_pretrained(
+        self, folder: str | os.PathLike, tokenizer: AlbertTokenizer | None = None
+    ) -> None:
+        """Saves the model with its heads; see `AlbertEncoder.save_pretrained`."""
+        pretrained.save(self, folder, self.albert_config, tokenizer=tokenizer)
 
     @property
     def checkpoint_items(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from albert_tf.modeling import inputs, pretrained
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.layers import Dropout, build_parts
 from albert_tf.task_types import TaskDescription
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 Model = TypeVar("Model", bound="TaskModel")
 # The dropout rate before every classifier of the original (run_classifier.py, run_race.py).
@@ -29,6 +30,8 @@ class TaskModel(tf_keras.Model):
 
     Attributes:
       TASKS: the tasks in `task_types` that the class is built for.
+      settings: how inputs were made in training (`TaskDescription.settings`), if the model was
+        loaded from a run; saved with the model.
       INPUT_AXES: the axes of the token ids: batch and sequence, with choices in between if the task
         has choices.
 
@@ -53,6 +56,7 @@ class TaskModel(tf_keras.Model):
         super().__init__(**kwargs)
         self.albert_config = as_config(config)
         self.dropout_rate = dropout_rate
+        self.settings: dict[str, Any] = {}
         self.encoder = AlbertEncoder.from_albert_config(
             self.albert_config, recompute=recompute, name="encoder"
         )
@@ -98,6 +102,7 @@ class TaskModel(tf_keras.Model):
             model = cls(source.config, **kwargs)
         else:
             model = cls.from_description(source.config, description, **kwargs)
+            model.settings = dict(description.settings)
         pretrained.assign(model, source, allow_partial=allow_partial)
         return model
 
@@ -128,6 +133,31 @@ class TaskModel(tf_keras.Model):
         A class whose head size depends on the task overrides this.
         """
         return cls(config, **kwargs)
+
+    def describe(self) -> TaskDescription:
+        """Returns the task of the model, which `save_pretrained` stores.
+
+        A class whose head depends on labels or settings overrides this.
+        """
+        return TaskDescription(self.TASKS[0], settings=self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        return {**self.settings, "dropout_rate": self.dropout_rate}
+
+    def save_pretrained(
+        self, folder: str | os.PathLike, tokenizer: AlbertTokenizer | None = None
+    ) -> None:
+        """Saves the model in a folder that `from_pretrained`, `Predictor` and every command take.
+
+        Args:
+          folder: the folder to create; it must be new or empty.
+          tokenizer: the tokenizer of the model, which is saved with it. `Predictor` and exports
+            need one.
+
+        Raises:
+          InputError: the folder is not empty, or the tokenizer does not fit the model.
+        """
+        pretrained.save(self, folder, self.albert_config, self.describe(), tokenizer)
 
     @property
     def _uses_pooler(self) -> bool:
@@ -204,6 +234,10 @@ class LabelModel(TaskModel):
         """Returns a new model with one output for each label, or one output without labels."""
         count = len(description.labels) or 1
         return cls(config, count, description.labels or None, **kwargs)
+
+    def describe(self) -> TaskDescription:
+        """Returns the task of the model with its labels."""
+        return TaskDescription(self.TASKS[0], self.labels, self._settings())
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "labels": list(self.labels)}

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import tensorflow as tf
 import tf_keras
 
+from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
 from albert_tf.formats.source import Source
 from albert_tf.modeling.task_model import TaskModel
@@ -142,10 +143,16 @@ class FineTuningTask(AlbertTask):
         """
         settings = source.task.settings if source.task else {}
         kept = {name: value for name, value in settings.items() if name in cls.SETTINGS}
-        task = cls(cls.config_class()(init_from=str(source.path), **{**kept, **config}))
+        values = {**cls.limits(source.config), **kept, **config}
+        task = cls(cls.config_class()(init_from=str(source.path), **values))
         tokenizer = starting_point.tokenizer_of(source)
         task._start = starting_point.StartingPoint(source.config, tokenizer, source, source.task)
         return task
+
+    @classmethod
+    def limits(cls, config: AlbertConfig) -> dict[str, int]:
+        """Returns the lengths in the task's config whose defaults a short position table lowers."""
+        return {}
 
     @classmethod
     @abc.abstractmethod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -20,19 +19,7 @@ from albert_tf.tasks import batching
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.outputs import Outputs
 
-# The folder of the best checkpoint, below the folder of a run (experiments/runs/finetune.gin).
-BEST = "best"
 LONGEST = 512  # The sequence length for models that do not specify the one used in training.
-
-
-def load_best(path_or_handle: str | os.PathLike) -> Source:
-    """Reads a model, or the best checkpoint if the path is the folder of a run that has one.
-
-    Raises:
-      InputError: see `formats.load.load`.
-    """
-    best = Path(path_or_handle).expanduser() / BEST
-    return load(best if (best / "checkpoint").is_file() else path_or_handle)
 
 
 def task_type(source: Source) -> TaskType:
@@ -63,9 +50,8 @@ class Predictor:
     ```
 
     Args:
-      path_or_handle: a model in any known format, with a head for a task or for masked words; or
-        the result of `load_best`. If it is the folder of a run, its best checkpoint is used if
-        there is one.
+      path_or_handle: a model with a head for a task or for masked words: anything that
+        `formats.load.load` takes, such as the folder of a run, or its result.
       seq_length: the maximum sequence length in tokens; the one used in training by default.
       **config: fields of the task's config to change, such as `top_k`.
 
@@ -85,8 +71,7 @@ class Predictor:
         seq_length: int | None = None,
         **config: Any,
     ) -> None:
-        is_read = isinstance(path_or_handle, Source)
-        source = path_or_handle if is_read else load_best(path_or_handle)
+        source = load(path_or_handle)
         self.path = source.path
         self.task: FineTuningTask = task_type(source).task_class.from_source(source, **config)
         self.model: TaskModel = self.task.MODEL.from_source(source, allow_partial=False)

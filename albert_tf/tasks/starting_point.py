@@ -205,8 +205,7 @@ def load_weights(model: tf_keras.Model, path_or_source: str | os.PathLike | Sour
       InputError: a weight of the encoder other than the pooler is missing, or a shape differs. In
         these cases no variable is changed.
     """
-    is_path = isinstance(path_or_source, (str, os.PathLike))
-    source = load(path_or_source) if is_path else path_or_source
+    source = load(path_or_source)
     held = set(source.weights)
     wanted = {name: part for name, part in source.parts.items() if hasattr(model, part)}
     missing = [n for n, part in wanted.items() if part == "encoder" and n not in held]
@@ -217,7 +216,7 @@ def load_weights(model: tf_keras.Model, path_or_source: str | os.PathLike | Sour
         )
     # Partial, because the model may lack heads of the source, and the source new heads.
     report = pretrained.assign(model, source, allow_partial=True)
-    return f"{_summary(wanted, report)}, from '{source.path}' ({source.format})"
+    return f"{_summary(wanted, report)}, from {source}"
 
 
 def _summary(wanted: dict[str, str], report: pretrained.Report) -> str:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,3 +148,30 @@ def test_keras_hub_loads_the_tokenizer(with_vocabulary, tmp_path):
     )
     text = "the quick brown fox"
     assert list(np.asarray(tokenizer(text))) == processor.EncodeAsIds(text)
+
+
+def test_the_comparison_in_the_readme_is_true():
+    """Rows of the table that can be read off the files of the installed libraries."""
+    needs("transformers", "keras_hub")
+
+    def file(package, path):
+        return Path(importlib.util.find_spec(package).origin).parent / path
+
+    garden = file("official", "nlp/modeling/networks/albert_encoder.py").read_text()
+    hub = file("keras_hub", "src/models/albert/albert_backbone.py").read_text()
+    theirs = file("transformers", "models/albert/configuration_albert.py").read_text()
+    rows = {}
+    for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("| ") and line.count("|") == 7:
+            name, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+            rows[name] = cells[1:4]  # Model Garden, KerasHub, transformers
+    have_groups = ["group" in garden, "num_groups" in hub, "num_hidden_groups" in theirs]
+    assert rows["groups of layers, inner groups"] == ["yes" if x else "no" for x in have_groups]
+    assert rows["reads weights of the others"][:2] == ["TF1 checkpoints", "Hugging Face"]
+    assert file("official", "nlp/tools/tf2_albert_encoder_checkpoint_converter.py").exists()
+    assert file("keras_hub", "src/utils/transformers/convert_albert.py").exists()
+    assert rows["writes weights for the others"] == ["no"] * 3
+    exporters = file("keras_hub", "src/utils/transformers/export")
+    assert exporters.exists() and not list(exporters.glob("*albert*"))
+    assert rows["runs on"][2] == "PyTorch"
+    assert not list(file("transformers", "models/albert").glob("*_tf_*"))

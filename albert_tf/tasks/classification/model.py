@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from albert_tf.modeling.task_model import LabelModel
+from albert_tf.task_types import TaskDescription
 
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
@@ -25,6 +26,12 @@ class AlbertClassifier(LabelModel):
     """
 
     TASKS = ("classification", "regression")
+
+    def describe(self) -> TaskDescription:
+        """Returns the task of the model; with one output, this is regression."""
+        labels = self.labels if len(self.labels) > 1 else ()
+        task = TaskDescription.of_classifier(labels).task
+        return TaskDescription(task, labels, self._settings())
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:
         pooled = self.encode(features, training)  # [B, H]

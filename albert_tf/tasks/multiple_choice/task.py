@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from official.core import task_factory
 
+from albert_tf.config import AlbertConfig
 from albert_tf.data import tables
 from albert_tf.errors import InputError
 from albert_tf.files import expand
@@ -27,6 +28,7 @@ from albert_tf.tasks.multiple_choice import data as multiple_choice
 from albert_tf.tasks.multiple_choice.data import Item
 from albert_tf.tasks.multiple_choice.model import AlbertMultipleChoice
 from albert_tf.tasks.outputs import Outputs
+from albert_tf.tokenization.packing import special_count
 
 _LETTERS = "ABCDEFGH"
 _SWAG = choice_tables.Columns()
@@ -73,6 +75,12 @@ class MultipleChoiceTask(FineTuningTask):
     def config_class(cls) -> type[MultipleChoiceConfig]:
         """Returns `MultipleChoiceConfig`."""
         return MultipleChoiceConfig
+
+    @classmethod
+    def limits(cls, config: AlbertConfig) -> dict[str, int]:
+        """Leaves room for the special tokens of a row."""
+        longest = config.max_position_embeddings - special_count(2)
+        return {"max_qa_length": min(MultipleChoiceConfig.max_qa_length, longest)}
 
     # === Files ===
     def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:

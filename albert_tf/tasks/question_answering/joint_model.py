@@ -66,6 +66,10 @@ class AlbertJointSpanLabeler(TaskModel):
         beams = {n: description.settings[n] for n in names if n in description.settings}
         return cls(config, **{**beams, **kwargs})
 
+    def describe(self) -> TaskDescription:
+        """Returns the task of the model with its beam sizes."""
+        return TaskDescription(self.TASKS[0], settings={**self._settings(), **self._beams})
+
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
         sequence = self.encode(features, training)  # [B, S, H]
         types = features.get("input_type_ids", features.get("segment_ids"))

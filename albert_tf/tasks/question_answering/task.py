@@ -19,6 +19,7 @@ import tensorflow as tf
 import tqdm
 from official.core import task_factory
 
+from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.files import expand, replacing
 from albert_tf.task_types import FILE, TaskDescription
@@ -94,6 +95,11 @@ class QuestionAnsweringTask(FineTuningTask):
     def config_class(cls) -> type[QuestionAnsweringConfig]:
         """Returns `QuestionAnsweringConfig`."""
         return QuestionAnsweringConfig
+
+    @classmethod
+    def limits(cls, config: AlbertConfig) -> dict[str, int]:
+        """Leaves half of a window to the context."""
+        return {"max_query_length": min(MAX_QUERY_LENGTH, config.max_position_embeddings // 2)}
 
     # === Files ===
     def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
