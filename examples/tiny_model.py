@@ -2,7 +2,7 @@
 
 Its weights are random, and its vocabulary is made from the notebook's own sentences. It takes the
 place of a released model: where the notebooks write "tiny", your own project has a folder such as
-"albert_base_v2/".
+"albert_base_v2".
 """
 
 from __future__ import annotations

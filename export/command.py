@@ -5,11 +5,12 @@
     albert-tf export task SOURCE DEST            text in, answers out; for TensorFlow Serving
     albert-tf export lite SOURCE DEST            token ids in, vectors or classes out; for devices
 
-SOURCE is the folder of a training run (albert-tf train --model_dir) or any model that `albert-tf
-convert` can read. DEST must be a new or empty folder. For a task, and for an encoder with
---version, DEST contains one numbered folder per version, as TensorFlow Serving requires. Every
-export is loaded in a separate process without this package and compared with SOURCE; DEST is
-created only if the two agree. A LiteRT model is compared in its interpreter instead.
+SOURCE is a run (the folder of albert-tf train --model_dir), which means its best checkpoint, or any
+model that `albert-tf convert` can read, such as albert_base_v2. DEST must be a new or empty folder.
+For a task, and for an encoder with --version, DEST contains one numbered folder per version, as
+TensorFlow Serving requires. Every export is loaded in a separate process without this package and
+compared with SOURCE; DEST is created only if the two agree. A LiteRT model is compared in its
+interpreter instead.
 
 The task is the one that the model was fine-tuned for, such as classification, tagging, question
 answering or multiple choice. A pretrained model fills in each [MASK], or computes embeddings with
@@ -20,7 +21,7 @@ examples:
   albert-tf export encoder runs/base models/encoder --version next
   albert-tf export preprocessor runs/base hub/preprocessor --seq_length 256
   albert-tf export task runs/reviews models/reviews
-  albert-tf export task albert_base_v2/ models/sentences --pooling mean
+  albert-tf export task albert_base_v2 models/sentences --pooling mean
   albert-tf export lite runs/reviews lite/reviews --precision int8 --seq_length 128
 """
 

@@ -16,6 +16,7 @@ import pytest  # noqa: E402
 
 from albert_tf.tokenization.tokenizer import AlbertTokenizer  # noqa: E402
 from tests.support.commands import call  # noqa: E402
+from tests.support.release_server import archive, serving  # noqa: E402
 
 
 def pytest_collection_finish():
@@ -52,6 +53,16 @@ def quickstart_arguments(tmp_path_factory):
 def quickstart_folder(quickstart_arguments):
     """The folder of a short quickstart, which is run once for all tests that use it."""
     return Path(call("quickstart", *quickstart_arguments).output_dir)
+
+
+@pytest.fixture(scope="module")
+def released(quickstart_folder, tmp_path_factory):
+    """Serves a quickstart's model as albert_base_v2; returns the folder above the quickstart."""
+    folder = tmp_path_factory.mktemp("released")
+    call("convert", quickstart_folder / "run", "--to", "tf1", folder / "model")
+    with pytest.MonkeyPatch.context() as patch, serving(patch, folder / "cache") as server:
+        server.add("albert_base_v2", archive(folder / "model"))
+        yield quickstart_folder.parent
 
 
 @pytest.fixture

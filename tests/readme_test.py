@@ -6,7 +6,6 @@ import shlex
 import pytest
 
 from albert_tf.cli import main
-from tests.support.commands import call
 from tests.support.paths import ROOT
 
 PAGES = [
@@ -40,14 +39,6 @@ def test_make_targets_exist():
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make (\w+)", "\n".join(blocks("README.md", "shell")), re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-
-
-@pytest.fixture(scope="module")
-def released(quickstart_folder):
-    """The folder that holds `quickstart/`, and a model as released under the name in the README."""
-    folder = quickstart_folder.parent
-    call("convert", quickstart_folder / "run", "--to", "tf1", folder / "albert_base_v2")
-    return folder
 
 
 def test_python_snippets_run(released, monkeypatch, capsys):

@@ -1,9 +1,9 @@
 """Convert a model to another format, with its heads and its vocabulary.
 
-    albert-tf convert albert_base/ --to hugging_face albert_base_hf/
+    albert-tf convert albert_base_v2 --to hugging_face albert_base_hf
 
-SOURCE is a folder in one of these formats, which is detected automatically, or a handle
-(hf://OWNER/NAME, kaggle://..., https://...):
+SOURCE is the name of a released model, a handle (hf://OWNER/NAME, kaggle://..., https://...), or a
+folder in one of these formats, which is detected automatically:
   tf1            TF1 checkpoint as released: albert_config.json, model.ckpt-best.*, 30k-clean.model
   tf1_hub        TF1-Hub module
   hub            TF2 hub encoder SavedModel
@@ -28,7 +28,7 @@ import sys
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.add_argument(
-        "source", metavar="SOURCE", help="model folder, checkpoint prefix, or handle"
+        "source", metavar="SOURCE", help="name, folder, checkpoint or handle of a model"
     )
     parser.add_argument("dest", metavar="DEST", help="folder to create; it must be new or empty")
     parser.add_argument("--to", metavar="FORMAT", required=True, help="format of DEST")
@@ -47,8 +47,11 @@ def run(args: argparse.Namespace) -> None:
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     from albert_tf.convert.conversion import REPORT, convert
+    from albert_tf.formats.load import load
 
-    report = convert(args.source, args.to, args.dest, allow_partial=args.allow_partial)
+    source = load(args.source)
+    print(f"source: {source}")
+    report = convert(source, args.to, args.dest, allow_partial=args.allow_partial)
     print(
         f"{report['source']['format']} -> {report['result']['format']}: {report['weights']} "
         f"weights, {report['parameters']:,} parameters"

@@ -1,9 +1,10 @@
 """Show the contents of a model: format, config, variables, heads and preprocessing.
 
-    albert-tf inspect albert_base/
+    albert-tf inspect albert_base_v2
 
-PATH is a model folder in any format that `albert-tf convert` reads, a checkpoint prefix, or a
-handle. Only names and shapes of the weights are read, not their values.
+SOURCE is the name of a released model, a folder in any format that `albert-tf convert` reads, a
+checkpoint or a handle. A run means its best checkpoint. Only names and shapes of the weights are
+read, not their values.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ import argparse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
-    parser.add_argument("path", metavar="PATH", help="model folder, checkpoint prefix, or handle")
+    parser.add_argument(
+        "source", metavar="SOURCE", help="name, folder, checkpoint or handle of a model"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
     from albert_tf.formats.load import load
 
-    source = load(args.path)
+    source = load(args.source)
+    print(f"model: {source}")
     print(f"format: {source.format}")
     print("config:")
     for key, value in source.config.to_dict().items():

@@ -2,7 +2,7 @@
 
     albert-tf predict --model runs/mine --input new.csv --output answers.jsonl
     echo 'a fine film' | albert-tf predict --model runs/mine
-    echo 'It is a [MASK] film.' | albert-tf predict --model albert_base_v2/
+    echo 'It is a [MASK] film.' | albert-tf predict --model albert_base_v2
 
 The task of the model determines the predictions: classes or numbers for texts, answer spans for
 questions, labels for words, or the chosen option. A pretrained model fills in each [MASK].
@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="model_dir",
         required=True,
         metavar="MODEL",
-        help="folder of a run, whose best checkpoint is used if there is one, or a model with a "
-        "task head in any format",
+        help="name, folder, checkpoint or handle of a model with a task head; a run means its "
+        "best checkpoint",
     )
     parser.add_argument(
         "--input",
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
         files.check_writable(Path(args.output).absolute().parent, "The folder of --output")
     settings = {} if args.top_k is None else {"top_k": args.top_k}
     predictor = Predictor(args.model_dir, **settings)
-    print(f"model: {predictor.path}, {predictor.task.describe().task}", file=sys.stderr)
+    print(f"model: {predictor.source}, {predictor.task.describe().task}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         path = args.input
         if path == "-":

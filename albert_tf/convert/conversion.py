@@ -27,7 +27,7 @@ def writable() -> list[str]:
 
 
 def convert(
-    path_or_handle: str | os.PathLike,
+    path_or_handle: str | os.PathLike | Source,
     to: str,
     dest: str | os.PathLike,
     allow_partial: bool = False,
@@ -39,7 +39,7 @@ def convert(
     conversion.
 
     Args:
-      path_or_handle: anything that `load` accepts.
+      path_or_handle: anything that `load` accepts, or its result.
       to: the target format, one of `writable()`.
       dest: a new or empty folder.
       allow_partial: whether to leave out weights that the target format cannot store. The report

@@ -56,7 +56,7 @@ class Predictor:
       **config: fields of the task's config to change, such as `top_k`.
 
     Attributes:
-      path: the path that the model was read from.
+      source: what the model was read from.
       task: the `FineTuningTask`.
       model: the model with its weights; it removes padding.
       seq_length: the maximum sequence length.
@@ -72,7 +72,7 @@ class Predictor:
         **config: Any,
     ) -> None:
         source = load(path_or_handle)
-        self.path = source.path
+        self.source = source
         self.task: FineTuningTask = task_type(source).task_class.from_source(source, **config)
         self.model: TaskModel = self.task.MODEL.from_source(source, allow_partial=False)
         self.model.encoder.remove_padding = True

@@ -40,7 +40,7 @@ def test_convert_prints_weights_that_were_not_converted(tmp_path, capsys):
     ("arguments", "text"),
     [
         (("tf1_tiny", "--to", "pytorch"), "Received 'pytorch'"),
-        (("absent", "--to", "tf1"), "A model must be in a known format"),
+        (("absent", "--to", "tf1"), "absent', which does not exist. Check the path."),
     ],
 )
 def test_wrong_input_gives_a_one_line_error_and_status_2(arguments, text, tmp_path, capsys):

@@ -17,7 +17,7 @@ class AlbertClassifier(LabelModel):
     """A dense layer on the pooled output (Lan et al. 2020, section 4; run_classifier.py).
 
     ```python
-    model = AlbertClassifier.from_pretrained("albert_base/", labels=["bad", "good"])
+    model = AlbertClassifier.from_pretrained("albert_base_v2", labels=["bad", "good"])
     logits = model(tokenizer(["a fine film"]))  # [1, 2]
     ```
 

@@ -19,7 +19,7 @@ class AlbertJointSpanLabeler(TaskModel):
     """The ALBERT model for SQuAD 2.0 (Lan et al. 2020, section 4; original squad_utils.py, v2).
 
     ```python
-    model = AlbertJointSpanLabeler.from_pretrained("albert_base/")
+    model = AlbertJointSpanLabeler.from_pretrained("albert_base_v2")
     outputs = model(tokenizer("Who wrote it?", "Ada wrote it."))
     outputs["impossible_logits"]  # [1], above 0 for no answer
     ```
