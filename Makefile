@@ -2,6 +2,7 @@
 #   make quickstart   raw text -> vocabulary -> data -> pretraining -> hub modules (about 14 minutes)
 #   make test         formatter, linter and test suite
 #   make test-peers   tests that transformers and keras-hub can load converted models
+#   make fuzz         read damaged files with new seeds for MINUTES minutes (10)
 #   make docs         the documentation site, in build/site
 #   make examples     run the notebooks in examples/ and store their outputs
 PYTHON ?= python3
@@ -11,7 +12,7 @@ INSTALLED := $(VENV)/.installed
 
 PEERS := $(VENV)-peers
 
-.PHONY: quickstart test test-peers docs examples lint clean
+.PHONY: quickstart test test-peers fuzz docs examples lint clean
 .DELETE_ON_ERROR:
 
 $(INSTALLED): setup.py pyproject.toml constraints.txt
@@ -29,6 +30,10 @@ examples: $(INSTALLED)
 
 test: $(INSTALLED) lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+MINUTES ?= 10
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.support.fuzz $(MINUTES)
 
 # torch is installed with pip, which uses a local index of CPU builds if one is configured.
 $(PEERS)/.installed: $(INSTALLED)

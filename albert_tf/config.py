@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from albert_tf.errors import InputError, closest
-from albert_tf.files import existing, replacing
+from albert_tf.files import existing, read_json, replacing
 
 # Keys in released albert_config.json files that the original code never uses.
 UNUSED_KEYS = frozenset(
@@ -95,8 +96,10 @@ class AlbertConfig:
             value = getattr(self, field.name)
             if field.type == "int" and (type(value) is not int or value < 1):
                 raise InputError(
-                    f"{field.name} must be an integer of at least 1. Received {value!r}."
+                    f"{field.name} must be an integer of at least 1. Received {value!r:.80}."
                 )
+            if field.type == "float" and type(value) not in (int, float):
+                raise InputError(f"{field.name} must be a number. Received {value!r:.80}.")
             if field.name.endswith("_prob") and not 0.0 <= value < 1.0:
                 raise InputError(f"{field.name} must lie in [0, 1). Received {value!r}.")
         if self.hidden_size % self.num_attention_heads:
@@ -112,10 +115,10 @@ class AlbertConfig:
             )
         if self.hidden_act not in ACTIVATIONS:
             raise InputError(
-                f"hidden_act must be a known activation. Received {self.hidden_act!r}. "
-                f"{closest(self.hidden_act, ACTIVATIONS)}"
+                f"hidden_act must be a known activation. Received {self.hidden_act!r:.80}. "
+                f"{closest(str(self.hidden_act)[:80], ACTIVATIONS)}"
             )
-        if self.initializer_range <= 0:
+        if not 0 < self.initializer_range < math.inf:
             raise InputError(
                 f"initializer_range must be positive. Received {self.initializer_range!r}."
             )
@@ -131,7 +134,8 @@ class AlbertConfig:
         for key in values:
             if key not in fields | UNUSED_KEYS:
                 raise InputError(
-                    f"A config can have known keys only. Received {key!r}. {closest(key, fields)}"
+                    f"A config can have known keys only. Received {key[:80]!r}. "
+                    f"{closest(key, fields)}"
                 )
         return cls(**{key: value for key, value in values.items() if key in fields})
 
@@ -143,13 +147,7 @@ class AlbertConfig:
           InputError: the file is missing or is not a JSON object, or `from_dict` rejects it.
         """
         path = existing(path, "A model config")
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"A model config must be JSON. Received '{path}': {error}.") from error
-        if not isinstance(values, dict):
-            raise InputError(f"A model config must be a JSON object. Received '{path}'.")
-        return cls.from_dict(values)
+        return cls.from_dict(read_json(path, "A model config"))
 
     def misfits(self, other: AlbertConfig) -> list[str]:
         """Returns the fields because of which weights of `other` do not fit, with both values.

@@ -10,6 +10,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+# The names of a file's columns may be any number of any length.
+_LONGEST, _MOST = 60, 100
+
 
 class InputError(ValueError):
     """A file, flag, setting or argument is invalid; the message says why and what to do."""
@@ -17,7 +20,8 @@ class InputError(ValueError):
 
 def closest(name: str, options: Iterable[str]) -> str:
     """Returns the end of an error message: the options most similar to `name`, then all of them."""
-    options = sorted(options)
-    similar = difflib.get_close_matches(name, options, n=3, cutoff=0.5)
+    options = sorted({" ".join(option[:_LONGEST].split()) for option in options})
+    similar = difflib.get_close_matches(name[:_LONGEST], options, n=3, cutoff=0.5)
     hint = f"Closest: {', '.join(similar)}. " if similar else ""
-    return f"{hint}All: {', '.join(options)}."
+    more = ", ..." if len(options) > _MOST else ""
+    return f"{hint}All: {', '.join(options[:_MOST])}{more}."

@@ -1,4 +1,4 @@
-"""Finds input files, and writes output files and folders atomically."""
+"""Finds and opens input files, parses JSON, and writes output files and folders atomically."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ import contextlib
 import glob
 import gzip
 import io
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from albert_tf.errors import InputError
+
+_DECODER = json.JSONDecoder()
 
 
 def expand(patterns: str | Sequence[str]) -> list[Path]:
     """Returns the files that match glob patterns, sorted; `**` matches any number of folders.
+
+    A file, or a folder at the start of a pattern, of that very name comes before what the pattern
+    matches, so that names may have the characters `*?[]` and commas.
 
     Args:
       patterns: one pattern, several patterns separated by commas, or a list of patterns.
@@ -25,16 +32,12 @@ def expand(patterns: str | Sequence[str]) -> list[Path]:
       InputError: a pattern matches no file.
     """
     if isinstance(patterns, str):
-        patterns = [p.strip() for p in patterns.split(",") if p.strip()]
+        patterns = split(patterns)
     if not patterns:
         raise InputError("An input pattern must not be empty. Received ''. Pass a glob of files.")
     paths: set[Path] = set()
     for pattern in patterns:
-        files = {
-            Path(f)
-            for f in glob.glob(os.path.expanduser(pattern), recursive=True)
-            if os.path.isfile(f)
-        }
+        files = _matches(os.path.expanduser(pattern))
         if not files:
             raise InputError(
                 f"An input pattern must match at least one file. Received {pattern!r}, which "
@@ -43,6 +46,45 @@ def expand(patterns: str | Sequence[str]) -> list[Path]:
             )
         paths |= files
     return sorted(paths)
+
+
+def split(patterns: str) -> list[str]:
+    """Returns the patterns that commas separate; the commas in the name of a file separate none."""
+    if _is_file(patterns):
+        return [patterns]
+    parts, found = patterns.split(","), []
+    while parts:
+        count = 1
+        if not _is_file(parts[0].strip()):
+            ends = range(len(parts), 1, -1)
+            count = next((n for n in ends if _is_file(",".join(parts[:n]).strip())), 1)
+        found.append(",".join(parts[:count]).strip())
+        parts = parts[count:]
+    return [pattern for pattern in found if pattern]
+
+
+def folder_at(path: object) -> Path | None:
+    """Returns the folder that a setting names, or None if it names something else."""
+    folder = os.path.expanduser(path) if isinstance(path, (str, os.PathLike)) else ""
+    return Path(folder) if os.path.isdir(folder) else None
+
+
+def _is_file(name: str) -> bool:
+    return os.path.isfile(os.path.expanduser(name))
+
+
+def _matches(pattern: str) -> set[Path]:
+    if os.path.isfile(pattern):
+        return {Path(pattern)}
+    folder, rest = os.path.split(pattern)
+    while folder and not os.path.isdir(folder) and os.path.dirname(folder) != folder:
+        folder, name = os.path.split(folder)
+        rest = os.path.join(name, rest)
+    try:
+        names = glob.glob(os.path.join(glob.escape(folder), rest), recursive=True)
+    except (OSError, ValueError, RecursionError):  # a zero byte, or thousands of folders
+        return set()
+    return {Path(name) for name in names if os.path.isfile(name)}
 
 
 def existing(path: str | os.PathLike, what: str) -> Path:
@@ -55,22 +97,67 @@ def existing(path: str | os.PathLike, what: str) -> Path:
     Raises:
       InputError: there is no such file.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
+    path = Path(os.path.expanduser(path))
+    if not os.path.isfile(path):  # `Path.is_file` raises an error for a name that is too long.
         raise InputError(f"{what} must be an existing file. Received '{path}'. Check the path.")
     return path
 
 
-def open_text(path: Path) -> io.TextIOBase:
+def open_text(path: Path, newline: str | None = None) -> io.TextIOWrapper:
     """Opens a UTF-8 text file for reading; a file that ends in `.gz` is decompressed.
 
-    A path that is not a `Path` is a `UPath` on a remote file system.
+    Args:
+      path: the file. A path that is not a `Path` is a `UPath` on a remote file system.
+      newline: what ends a line, as for `open`.
     """
     if not isinstance(path, Path):
-        return path.open("rt", encoding="utf-8", compression="infer")
+        return path.open("rt", encoding="utf-8", newline=newline, compression="infer")
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return open(path, encoding="utf-8")
+        return gzip.open(path, "rt", encoding="utf-8", newline=newline)
+    return open(path, encoding="utf-8", newline=newline)
+
+
+def parse_json(text: str) -> Any:
+    """Returns the value of a JSON text.
+
+    Raises:
+      ValueError: the text is not JSON, is nested deeper than Python can follow, or has strings with
+        half of a surrogate pair, which no UTF-8 text can hold.
+    """
+    try:
+        value = _DECODER.decode(text)
+        if "\\ud" in text or "\\uD" in text:  # The escapes of halves, and some of Hangul.
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise ValueError(f"{half!r} is half of a surrogate pair and no character") from None
+    return value
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Returns the object in a JSON file.
+
+    Args:
+      path: an existing file.
+      what: what the file is, for the error message.
+
+    Raises:
+      InputError: the file cannot be read, or is not a JSON object.
+    """
+    try:
+        values = parse_json(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, OSError) as error:
+        raise InputError(
+            f"{what} must be JSON. Received '{path}': {error}. Correct the file, or replace it."
+        ) from error
+    if not isinstance(values, dict):
+        raise InputError(
+            f"{what} must be a JSON object. Received '{path}', whose value is of type "
+            f"{type(values).__name__}. Correct the file, or replace it."
+        )
+    return values
 
 
 @contextlib.contextmanager

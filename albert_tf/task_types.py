@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from albert_tf.errors import InputError, closest
-from albert_tf.files import existing, replacing
+from albert_tf.files import existing, read_json, replacing
 
 FILE = "task.json"
 ENTRY_POINTS = "albert_tf.tasks"  # Modules of installed packages that call `register`.
@@ -261,10 +261,10 @@ def get(name: str) -> TaskType:
     Raises:
       InputError: there is no such task.
     """
-    if name not in _TYPES:
+    if isinstance(name, str) and name not in _TYPES:
         _import_installed()
-    if name not in _TYPES:
-        raise InputError(f"Unknown task. Received {name!r}. {closest(str(name), _TYPES)}")
+    if not isinstance(name, str) or name not in _TYPES:
+        raise InputError(f"Unknown task. Received {name!r:.80}. {closest(str(name)[:80], _TYPES)}")
     return _TYPES[name]
 
 
@@ -291,10 +291,15 @@ class TaskDescription:
 
     def __post_init__(self) -> None:
         """Raises `InputError` for the first broken rule."""
-        object.__setattr__(self, "labels", tuple(self.labels))
+        labels, settings = self.labels, self.settings
+        if not isinstance(labels, (list, tuple)) or not all(isinstance(n, str) for n in labels):
+            raise InputError(f"Labels must be a list of names. Received {labels!r:.80}.")
+        if not isinstance(settings, Mapping):
+            raise InputError(f"The settings of a task must be by name. Received {settings!r:.80}.")
+        object.__setattr__(self, "labels", tuple(labels))
         get(self.task)
         if len(set(self.labels)) != len(self.labels):
-            raise InputError(f"Labels must be unique. Received {list(self.labels)}.")
+            raise InputError(f"Labels must be unique. Received {str(list(self.labels)):.200}.")
 
     @classmethod
     def of_classifier(cls, labels: tuple[str, ...]) -> TaskDescription:
@@ -316,17 +321,12 @@ class TaskDescription:
         """
         path = existing(path, "A task description")
         fields = [field.name for field in dataclasses.fields(cls)]
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            unknown = sorted(set(values) - set(fields))
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"A task description must be a JSON object. Received '{path}': {error}."
-            ) from error
+        values = read_json(path, "A task description")
+        unknown = sorted(set(values) - set(fields))
         if unknown or "task" not in values:
             raise InputError(
                 f"A task description must have the key 'task' and no keys other than {fields}. "
-                f"Received {sorted(values)} in '{path}'."
+                f"Received {str(sorted(values)):.200} in '{path}'."
             )
         return cls(**values)
 

@@ -12,10 +12,11 @@ columns, SQuAD files, RACE files or CoNLL files. Standard input has one text per
 between the two texts of a pair), for tagging one word per line, for multiple choice a RACE passage,
 and for question answering a SQuAD file. Use --input_as for other formats.
 
-The output has one JSON object per line, in the order of the input. The extension of --output
-selects another format: .tsv for classes or numbers, with the columns index and prediction, as GLUE
-requires; .json for question answering, with a text for each question id, as SQuAD's evaluation
-requires; .txt for tagging, with a word and its label per line.
+The output has one JSON object per line, in the order of the input. In tables and lines of text, a
+blank line gets an answer too. The extension of --output selects another format: .tsv for classes or
+numbers, with the columns index and prediction, as GLUE requires; .json for question answering, with
+a text for each question id, as SQuAD's evaluation requires; .txt for tagging, with a word and its
+label per line, as in the input.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Train a SentencePiece vocabulary with the options used for the released models.
 
-Reads plain or gzip-compressed (.gz) text, line by line. Writes PREFIX.model, PREFIX.vocab (a
-readable list of the pieces) and PREFIX.preprocess.json (how text is normalised, for all programs
-that use the model). Keep the .model and .preprocess.json files together.
+Reads the same files as `albert-tf data build`: plain or gzip-compressed (.gz) text line by line,
+and JSON Lines (.jsonl) with a text in each object. Writes PREFIX.model, PREFIX.vocab (a readable
+list of the pieces) and PREFIX.preprocess.json (how text is normalised, for all programs that use
+the model). Keep the .model and .preprocess.json files together.
 
 example:
   albert-tf vocab --input 'text/*.txt' --output vocab/my --vocab_size 8000
@@ -30,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=30000,
         help="number of pieces, including special tokens (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--text_field",
+        default="text",
+        help="key of the text in the objects of JSON Lines files (default: %(default)s)",
     )
     case = parser.add_mutually_exclusive_group()
     case.add_argument(
@@ -87,13 +93,14 @@ def _add_training_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Trains the vocabulary and prints a summary."""
-    from albert_tf.files import expand
+    from albert_tf.data.documents import TextLines
+    from albert_tf.data.storage import expand
     from albert_tf.tokenization import vocabulary
-    from albert_tf.tokenization.lines import TextLines
     from albert_tf.tokenization.settings import Preprocessing
 
     preprocessing = Preprocessing(not args.cased, args.keep_accents, args.rules)
-    lines = TextLines(expand(args.input), replace_invalid=args.invalid_utf8 == "replace")
+    replace = args.invalid_utf8 == "replace"
+    lines = TextLines(expand(args.input), args.text_field, replace)
     model_file = vocabulary.train(
         lines,
         args.output,

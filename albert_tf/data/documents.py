@@ -9,6 +9,7 @@ of which is a sentence or, if the build splits sentences, a paragraph. Documents
 from __future__ import annotations
 
 import functools
+import itertools
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -123,3 +124,45 @@ def count(path: Path, text_field: str = TEXT_FIELD) -> FileCounts:
         text_bytes += len(text) - (len(document) - 1)
         crc32 = zlib.crc32(text + b"\n\n", crc32)
     return FileCounts(documents, with_pairs, lines, text_bytes, crc32)
+
+
+class TextLines:
+    """An iterable over the lines of text in files, for training a vocabulary.
+
+    Args:
+      files: the files, in reading order, in any format of `read_documents`.
+      text_field: the field of JSON Lines objects that holds the text.
+      replace_invalid: whether to replace and count bytes that are not valid UTF-8; otherwise they
+        are an error.
+
+    Attributes:
+      count: the number of lines read so far.
+      replaced: the number of bytes replaced so far.
+    """
+
+    def __init__(
+        self, files: Sequence[Path], text_field: str = TEXT_FIELD, replace_invalid: bool = False
+    ) -> None:
+        self.files = list(files)
+        self.text_field = text_field
+        self.replace_invalid = replace_invalid
+        self.count = 0
+        self.replaced = 0
+
+    def __iter__(self) -> Iterator[str]:
+        """Yields the lines.
+
+        Raises:
+          InputError: see `read_documents`.
+        """
+        for path in self.files:
+            lines = read_lines(path, on_replaced=self._add if self.replace_invalid else None)
+            if json_lines.is_json_lines(path):
+                texts = json_lines.read_texts(path, lines, self.text_field)
+                lines = itertools.chain.from_iterable(texts)
+            for line in lines:
+                self.count += 1
+                yield line
+
+    def _add(self, replaced: int) -> None:
+        self.replaced += replaced

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from albert_tf.errors import InputError, closest
+from albert_tf.files import parse_json
 
 ENDINGS = (".jsonl", ".ndjson", ".json")
 
@@ -57,7 +57,7 @@ def parse(line: str, where: str, field: str = "text") -> dict[str, Any]:
       InputError: the line is not a JSON object.
     """
     try:
-        entry = json.loads(line)
+        entry = parse_json(line)
     except ValueError as error:
         raise InputError(
             f"A JSON Lines file must have one object per line. Received {where}: {error}. "

@@ -28,7 +28,7 @@ def location(path: str | os.PathLike) -> Path:
       InputError: a package that the remote file system needs is not installed.
     """
     if not is_remote(path):
-        return Path(path).expanduser()
+        return Path(os.path.expanduser(path))
     try:
         from upath import UPath
 
@@ -50,13 +50,14 @@ def expand(patterns: str | Sequence[str]) -> list[Path]:
       InputError: a pattern matches no file.
     """
     if isinstance(patterns, str):
-        patterns = [p.strip() for p in patterns.split(",")]
+        patterns = files.split(patterns)
     remote = [pattern for pattern in patterns if is_remote(pattern)]
     local = [pattern for pattern in patterns if not is_remote(pattern)]
-    paths = set(files.expand(",".join(local))) if local or not remote else set()
+    paths = set(files.expand(local)) if local or not remote else set()
     for pattern in remote:
         place = location(pattern)
-        matches = [place.fs.unstrip_protocol(match) for match in place.fs.glob(place.path)]
+        names = [place.path] if place.is_file() else place.fs.glob(place.path)
+        matches = [place.fs.unstrip_protocol(name) for name in names]
         if not matches:
             raise InputError(
                 f"An input pattern must match at least one file. Received {pattern!r}, which "

@@ -3,21 +3,35 @@
 CSV follows RFC 4180: fields in double quotes may contain commas and line ends. TSV has no quoting,
 as in GLUE: a quote is an ordinary character, and each line is a row. Text files (.txt) are TSV
 without a header line: their columns are the ones that the reader requests, in that order.
+
+Blank lines are left out, except in files to predict, where each is a row of empty fields, so that
+answers keep the numbers of their lines.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from albert_tf.data import json_lines
+from albert_tf.data.row_report import RowReport
 from albert_tf.data.text_lines import read_lines
 from albert_tf.errors import InputError, closest
 
 _ENDINGS = (".csv", ".tsv", ".txt", *json_lines.ENDINGS)
+
+# The column of the ids of rows, if a table has it.
+ID = "id"
+
+_NAMES, _LONGEST = 20, 60  # The column names, and their characters, that an error shows.
+
+# Python's limit of 131,072 characters in a field is a setting of the whole process.
+csv.field_size_limit(sys.maxsize)
 
 
 class Row(NamedTuple):
@@ -27,11 +41,20 @@ class Row(NamedTuple):
     fields: dict[str, str]
 
 
+class _Broken(NamedTuple):
+    """A row that cannot be read: its problem as an error and in a few words; "" if it is blank."""
+
+    where: str
+    problem: str = ""
+    reason: str = ""
+
+
 def read(
     path: Path,
     columns: Sequence[str],
     header: Sequence[str] = (),
-    skipped: list[str] | None = None,
+    report: RowReport | None = None,
+    to_predict: bool = False,
 ) -> Iterator[Row]:
     """Yields the rows of a file.
 
@@ -39,8 +62,9 @@ def read(
       path: a .csv, .tsv, .txt, .jsonl, .ndjson or .json file, optionally with .gz appended.
       columns: the columns that the rows must have.
       header: the column names, if the file does not begin with a header line.
-      skipped: a list that collects the locations of broken rows, which are then left out; None
-        makes a broken row an error.
+      report: counts the rows; it decides whether broken rows are left out or are errors, as they
+        are without a report.
+      to_predict: whether a blank line is a row of empty fields; otherwise it is left out.
 
     Raises:
       InputError: the file has another extension, is not UTF-8, lacks a column, or has a broken row.
@@ -51,33 +75,51 @@ def read(
             f"The name of a table must end in one of {', '.join(_ENDINGS)}, with or without .gz. "
             f"Received '{path}'. Rename or convert the file."
         )
-    rows = (
-        _json_rows(path)
-        if json_lines.is_json_lines(path)
-        else _delimited(path, kind, header, columns)
-    )
-    for where, fields, problem in rows:
-        missing = [name for name in columns if name not in fields]
-        if not problem and missing:
-            problem = (
-                f"A row must have the columns {list(columns)}. Received {where} without "
-                f"{missing[0]!r}. {closest(missing[0], fields)}"
-            )
-        if not problem:
-            yield Row(where, fields)
-        elif skipped is None:
-            raise InputError(problem)
+    report = RowReport() if report is None else report
+    is_json = json_lines.is_json_lines(path)
+    for row in _json_rows(path, columns) if is_json else _delimited(path, kind, header, columns):
+        report.rows += 1
+        if type(row) is Row:
+            yield row
+        elif row.reason:
+            report.broken(row.reason, row.where, row.problem)
+        elif to_predict:
+            yield Row(row.where, dict.fromkeys(columns, ""))
         else:
-            skipped.append(where)
+            report.leave_out("the line is blank", row.where)
 
 
-def read_tfds(name: str, split: str, data_dir: str, columns: Sequence[str]) -> Iterator[Row]:
+def _without(where: str, columns: Sequence[str], found: Iterable[str]) -> str:
+    """Returns the error for a row that lacks one of the columns."""
+    missing = next(name for name in columns if name not in found)
+    return (
+        f"A row must have the columns {list(columns)}. Received {where} without {missing!r}. "
+        f"{closest(missing, found)}"
+    )
+
+
+def without_repeats(rows: Iterable[Row], report: RowReport, to_predict: bool) -> Iterator[Row]:
+    """Yields the rows without those that repeat an earlier one, id and all.
+
+    Rows without a column "id" are all yielded, and so are rows to predict, each of which gets an
+    answer.
+    """
+    for row in rows:
+        name = "" if to_predict else row.fields.get(ID)
+        if not name or not report.is_repeated(name, row.fields.values(), row.where):
+            yield row
+
+
+def read_tfds(
+    name: str, split: str, data_dir: str, columns: Sequence[str], report: RowReport | None = None
+) -> Iterator[Row]:
     """Yields the rows of a data set that tensorflow-datasets has prepared on this machine.
 
     Class labels are returned as their names; -1, the label of unlabelled sets, is returned as "".
 
     Raises:
-      InputError: the data set, its split or a column does not exist. Nothing is downloaded.
+      InputError: the data set, its split or a column does not exist, or a text is not UTF-8.
+        Nothing is downloaded.
     """
     try:
         import tensorflow_datasets as tfds
@@ -97,15 +139,23 @@ def read_tfds(name: str, split: str, data_dir: str, columns: Sequence[str]) -> I
             f"it with `tfds build {name}`, or name its folder with TFDS_DIR."
         ) from error
     features = builder.info.features
-    for column in columns:
-        if column not in features:
-            raise InputError(
-                f"A row must have the columns {list(columns)}. Received the TFDS data set {name!r} "
-                f"without {column!r}. {closest(column, features)}"
-            )
+    if not all(column in features for column in columns):
+        raise InputError(_without(f"the TFDS data set {name!r}", columns, features))
+    report = RowReport() if report is None else report
     for number, example in enumerate(examples):
-        fields = {key: _tfds_text(features[key], value) for key, value in example.items()}
-        yield Row(f"example {number} of {name}/{split}", fields)
+        report.rows += 1
+        where = f"example {number} of {name}/{split}"
+        try:
+            fields = {key: _tfds_text(features[key], value) for key, value in example.items()}
+        except UnicodeDecodeError as error:
+            report.broken(
+                "it is not UTF-8",
+                where,
+                f"A text must be UTF-8. Received {where}: {error.reason}. Correct the data set, or "
+                "leave such rows out with SKIP_BROKEN_ROWS.",
+            )
+        else:
+            yield Row(where, fields)
 
 
 def _tfds_text(feature: Any, value: Any) -> str:
@@ -116,49 +166,68 @@ def _tfds_text(feature: Any, value: Any) -> str:
 
 def _delimited(
     path: Path, kind: str, header: Sequence[str], columns: Sequence[str]
-) -> Iterator[tuple[str, dict[str, str], str]]:
-    """Yields the location of each row, its fields, and the problem with it ("" if none)."""
+) -> Iterator[Row | _Broken]:
     names: Sequence[str] = ()
     if kind == ".txt":
         names = columns
+    width, is_complete = len(names), True
     for number, cells in _cells(path, kind):
-        if not names:
+        where = f"line {number} of '{path}'"
+        # A line of white space is blank, unless it has a separator between all columns.
+        if (len(cells) != width or width < 2) and not any(map(str.strip, cells)):
+            if names:
+                yield _Broken(where)
+        elif not names:
             begins_with_names = not header or set(columns) <= set(cells)
             names = cells if begins_with_names else header
+            width, is_complete = len(names), set(columns) <= set(names)
             if begins_with_names:
                 _check_header(path, names)
-                continue
-        where, problem = f"line {number} of '{path}'", ""
-        if len(cells) != len(names):
-            problem = (
-                f"A row must have as many fields as the header, {len(names)} "
-                f"({', '.join(names)}). Received {len(cells)} in {where}. Correct the row; a field "
-                "that contains the separator needs double quotes in CSV and is impossible in TSV."
-            )
-        yield where, dict(zip(names, cells)), problem
+            else:
+                yield _row(where, cells, names, is_complete, columns)
+        elif len(cells) == width and is_complete:
+            yield Row(where, dict(zip(names, cells)))
+        else:
+            yield _row(where, cells, names, is_complete, columns)
+
+
+def _row(
+    where: str, cells: list[str], names: Sequence[str], is_complete: bool, columns: Sequence[str]
+) -> Row | _Broken:
+    if len(cells) != len(names):
+        shown = str([name[:_LONGEST] for name in names[:_NAMES]])[1:-1]
+        problem = (
+            f"A row must have as many fields as the header, {len(names)} ({shown}). Received "
+            f"{len(cells)} in {where}. Correct the row; a field that contains the separator "
+            "needs double quotes in CSV and is impossible in TSV."
+        )
+        return _Broken(where, problem, f"it has not {len(names)} fields")
+    if not is_complete:
+        return _Broken(where, _without(where, columns, names), "it lacks a column")
+    return Row(where, dict(zip(names, cells)))
 
 
 def _check_header(path: Path, names: Sequence[str]) -> None:
-    twice = [name for name in names if list(names).count(name) > 1]
+    # Separators at the end of the line give names that are empty.
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
     if twice:
         raise InputError(
-            f"Column names must be unique. Received {twice[0]!r} twice in line 1 of '{path}'. "
+            f"Column names must be unique. Received {twice[0]!r:.80} twice in line 1 of '{path}'. "
             "The first line must be a header with the column names."
         )
 
 
 def _cells(path: Path, kind: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields the fields of each row, after the number of its first line."""
     if kind != ".csv":
-        for number, line in enumerate(read_lines(path), start=1):
-            if line.strip("\r\n"):
-                yield number, line.rstrip("\r\n").split("\t")
+        for number, line in enumerate(read_lines(path, newline="\n"), start=1):
+            yield number, line.rstrip("\r\n").split("\t")
         return
     reader = csv.reader(read_lines(path), strict=True)
     begin = 1  # `line_num` is the last line of a row, and a row can span several lines.
     try:
         for cells in reader:
-            if cells:
-                yield begin, cells
+            yield begin, cells
             begin = reader.line_num + 1
     except csv.Error as error:
         raise InputError(
@@ -167,18 +236,27 @@ def _cells(path: Path, kind: str) -> Iterator[tuple[int, list[str]]]:
         ) from error
 
 
-def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, str], str]]:
-    for where, line in json_lines.numbered(path, read_lines(path)):
+def _json_rows(path: Path, columns: Sequence[str]) -> Iterator[Row | _Broken]:
+    wanted = set(columns)
+    for number, line in enumerate(read_lines(path), start=1):
+        where = f"line {number} of '{path}'"
+        if not line.strip():
+            yield _Broken(where)
+            continue
         try:
             entry = json_lines.parse(line, where)
+            fields = {k: v if type(v) is str else _json_text(v) for k, v in entry.items()}
         except InputError as error:
-            yield where, {}, str(error)
+            yield _Broken(where, str(error), "it is not a JSON object")
+            continue
+        if wanted <= fields.keys():
+            yield Row(where, fields)
         else:
-            yield where, {key: _json_text(value) for key, value in entry.items()}, ""
+            yield _Broken(where, _without(where, columns, fields), "it lacks a column")
 
 
 def _json_text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
+    return "" if value is None else json.dumps(value)
 
 
 def distinct(values: Iterable[str]) -> list[str]:

@@ -3,43 +3,72 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from albert_tf.errors import InputError
 from albert_tf.files import open_text
+from albert_tf.tokenization.lines import without_escapes
+
+_UNREADABLE = (EOFError, OSError, zlib.error)
 
 
-def read_lines(path: Path) -> Iterator[str]:
+def read_lines(
+    path: Path,
+    newline: str | None = None,
+    on_replaced: Callable[[int], None] | None = None,
+) -> Iterator[str]:
     """Yields the lines of a plain or gzip file with their line ends, without a byte-order mark.
+
+    Args:
+      path: the file.
+      newline: what ends a line, as for `open`: any line end by default, which is then read as a
+        line feed.
+      on_replaced: called with the number of bytes of a line that are not UTF-8 and were replaced by
+        U+FFFD; None makes such bytes an error.
 
     Raises:
       InputError: the file is not UTF-8 text, and the message names the line; or it cannot be read.
     """
     try:
-        with open_text(path) as file:
+        with open_text(path, newline) as file:
+            if on_replaced:
+                # Each invalid byte becomes one escape character, so the bytes can be counted.
+                file.reconfigure(errors="surrogateescape")
             for number, line in enumerate(file, start=1):
                 if "\0" in line:
                     raise InputError(
                         f"A text file must be UTF-8 text. Received '{path}', whose line {number} "
                         "has a zero byte, as in a binary file. Leave out or convert the file."
                     )
+                if on_replaced and not line.isascii():
+                    line, replaced = without_escapes(line)
+                    if replaced:
+                        on_replaced(replaced)
                 yield line.removeprefix("\ufeff") if number == 1 else line
     except UnicodeDecodeError as error:
+        try:
+            number = _bad_line(path, newline)
+        except _UNREADABLE as cause:
+            raise _unreadable(path, cause) from cause
         raise InputError(
-            f"A text file must be UTF-8 text. Received '{path}', whose line {_bad_line(path)} is "
-            f"not: {error.reason}. Convert the file, for example with `iconv -f LATIN1 -t UTF-8`."
+            f"A text file must be UTF-8 text. Received '{path}', whose line {number} is not: "
+            f"{error.reason}. Convert the file, for example with `iconv -f LATIN1 -t UTF-8`."
         ) from error
-    except (EOFError, OSError, zlib.error) as error:
-        raise InputError(
-            f"A text file must be readable. Received '{path}': {error}. Replace the file with an "
-            "intact copy, or leave it out."
-        ) from error
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
 
 
-def _bad_line(path: Path) -> int:
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"A text file must be readable. Received '{path}': {error}. Replace the file with an "
+        "intact copy, or leave it out."
+    )
+
+
+def _bad_line(path: Path, newline: str | None) -> int:
     """Returns the number of the first line that is not UTF-8; decoding works in larger chunks."""
-    with open_text(path) as file:
+    with open_text(path, newline) as file:
         file.reconfigure(errors="surrogateescape")
         for number, line in enumerate(file, start=1):
             try:

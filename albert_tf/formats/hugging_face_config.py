@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from albert_tf import task_types
 from albert_tf.config import LAYER_NORM_EPSILON, UNUSED_KEYS, AlbertConfig
 from albert_tf.errors import InputError, closest
+from albert_tf.files import read_json
 from albert_tf.formats.source import Source
 from albert_tf.task_types import TaskDescription
 
@@ -32,36 +32,39 @@ _DEFAULTS = dict(
 # Keys for which this package supports only one value.
 _FIXED = {"model_type": "albert", "tie_word_embeddings": True}
 _FIXED |= {"position_embedding_type": "absolute", "is_decoder": False, "pruned_heads": {}}
+_FIXED |= {"add_cross_attention": False, "ln_type": "postln"}
+_MOST_LABELS = 1_000_000
 _CARRIED = ("layer_norm_eps", "classifier_dropout_prob")
-# Keys that do not affect what the model computes.
-_UNREAD = (
-    "_name_or_path",
-    "architectures",
-    "bos_token_id",
-    "chunk_size_feed_forward",
-    "dtype",
-    "eos_token_id",
-    "finetuning_task",
-    "gradient_checkpointing",
-    "id2label",
-    "label2id",
-    "language",
-    "layers_to_keep",
-    "name",
-    "num_labels",
-    "output_attentions",
-    "output_hidden_states",
-    "output_past",
-    "pad_token_id",
-    "problem_type",
-    "return_dict",
-    "task_specific_params",
-    "tokenizer_class",
-    "torch_dtype",
-    "torchscript",
-    "transformers_version",
-    "use_cache",
-)
+# Keys of transformers 2 to 5 that do not affect what an ALBERT model computes.
+# fmt: off
+_UNREAD = frozenset([
+    # The model in general.
+    "_attn_implementation", "_attn_implementation_autoset", "_attn_implementation_internal",
+    "_commit_hash", "_experts_implementation", "_name_or_path", "_num_labels",
+    "_output_attentions", "architectures", "attn_implementation", "auto_map",
+    "chunk_size_feed_forward", "cross_attention_hidden_size", "custom_pipelines", "dtype",
+    "experts_implementation", "finetuning_task", "gradient_checkpointing", "id2label",
+    "is_encoder_decoder", "keys_to_ignore_at_inference", "label2id", "language", "layers_to_keep",
+    "name", "name_or_path", "num_labels", "output_attentions", "output_hidden_states",
+    "output_past", "problem_type", "return_dict", "task_specific_params", "tf_legacy_loss",
+    "tie_encoder_decoder", "torch_dtype", "torchscript", "transformers_version", "use_bfloat16",
+    "use_cache", "use_return_dict", "xla_device",
+    # Tokenizers.
+    "bos_token_id", "cls_token_id", "decoder_start_token_id", "eos_token_id", "mask_token_id",
+    "model_max_length", "pad_token_id", "prefix", "sep_token_id", "tokenizer_class",
+    "unk_token_id",
+    # Generation.
+    "bad_words_ids", "begin_suppress_tokens", "diversity_penalty", "do_sample", "early_stopping",
+    "encoder_no_repeat_ngram_size", "exponential_decay_length_penalty", "forced_bos_token_id",
+    "forced_eos_token_id", "length_penalty", "max_length", "max_new_tokens", "min_length",
+    "min_new_tokens", "no_repeat_ngram_size", "num_beam_groups", "num_beams",
+    "num_return_sequences", "output_scores", "remove_invalid_values", "repetition_penalty",
+    "return_dict_in_generate", "suppress_tokens", "temperature", "top_k", "top_p", "typical_p",
+    # BERT, whose configs some configs of ALBERT were made from.
+    "directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers",
+    "pooler_size_per_head", "pooler_type",
+])
+# fmt: on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,45 +92,50 @@ def read(path: Path) -> HuggingFaceConfig:
     Raises:
       InputError: the file is not JSON, has an unknown key, or a value that ALBERT does not support.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(
-            f"A model config must be valid JSON. Received '{path}': {error}."
-        ) from error
+    values = read_json(path, "A model config")
     fields = [field.name for field in dataclasses.fields(AlbertConfig)]
     known = [*fields, *_FIXED, *_CARRIED, *_UNREAD, *UNUSED_KEYS]
     for key, value in values.items():
         if key not in known:
             raise InputError(
-                f"A Hugging Face config must contain only known keys. Received {key!r} in "
-                f"'{path}'. {closest(key, [*fields, *_FIXED, *_CARRIED])}"
+                "A Hugging Face config must contain only known keys, as another may change what "
+                f"the model computes. Received {key[:80]!r} in '{path}'. Remove it from the file "
+                f"if it does not. {closest(key, [*fields, *_FIXED, *_CARRIED])}"
             )
-        if key in _FIXED and value != _FIXED[key]:
+        if key in _FIXED and value is not None and value != _FIXED[key]:
             raise InputError(
-                f"{key} must be {_FIXED[key]!r}. Received {value!r} in '{path}'. Other variants "
-                "of ALBERT are not supported."
+                f"{key} must be {_FIXED[key]!r}. Received {value!r:.200} in '{path}'. Other "
+                "variants of ALBERT are not supported."
             )
     given = {**_DEFAULTS, **{key: values[key] for key in fields if key in values}}
     name = given["hidden_act"]
-    if name not in _ACTIVATIONS:
+    if not isinstance(name, str) or name not in _ACTIVATIONS:
         raise InputError(
-            f"hidden_act must be a supported activation. Received {name!r} in '{path}'. "
-            f"{closest(str(name), _ACTIVATIONS)}"
+            f"hidden_act must be a supported activation. Received {name!r:.80} in '{path}'. "
+            f"{closest(str(name)[:80], _ACTIVATIONS)}"
         )
     given["hidden_act"] = _ACTIVATIONS[name]
     forms = {"gelu": ", the tanh form", "gelu_erf": ", the exact form with erf"}
     form = forms.get(given["hidden_act"], "")
     return HuggingFaceConfig(
         config=AlbertConfig(**given),
-        epsilon=float(values.get("layer_norm_eps", LAYER_NORM_EPSILON)),
-        classifier_dropout=float(values.get("classifier_dropout_prob", 0.1)),
+        epsilon=_number(values, "layer_norm_eps", LAYER_NORM_EPSILON, path),
+        classifier_dropout=_number(values, "classifier_dropout_prob", 0.1, path),
         task=_task(values, path),
         notes=(
             f"hidden_act {name!r} of Hugging Face is {given['hidden_act']!r} in albert_tf{form}",
             *_problem_notes(values),
         ),
     )
+
+
+def _number(values: Mapping[str, Any], key: str, default: float, path: Path) -> float:
+    value = default if values.get(key) is None else values[key]
+    if type(value) not in (int, float) or not 0 <= value < 1:
+        raise InputError(
+            f"{key} must be a number in [0, 1). Received {value!r:.80} in '{path}'. Correct it."
+        )
+    return float(value)
 
 
 def architecture(task: TaskDescription | None) -> str | None:
@@ -149,7 +157,13 @@ def architecture(task: TaskDescription | None) -> str | None:
 
 def _task(values: Mapping[str, Any], path: Path) -> TaskDescription | None:
     """Returns the task of the first architecture, with the labels from id2label."""
-    name = next(iter(values.get("architectures") or ()), None)
+    names = values.get("architectures") or ()
+    if not isinstance(names, (list, tuple)):
+        raise InputError(
+            f"architectures must be a list of names. Received {names!r:.80} in '{path}'. Correct "
+            "the config."
+        )
+    name = next(iter(names), None)
     row = next((row for row in task_types.all_types() if row.hugging_face == name), None)
     if row is None:
         return None
@@ -165,14 +179,20 @@ def _task(values: Mapping[str, Any], path: Path) -> TaskDescription | None:
 def _labels(values: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     id2label = values.get("id2label")
     if not id2label:
-        return tuple(f"LABEL_{index}" for index in range(values.get("num_labels", 2)))
+        count = values.get("num_labels", 2)
+        if type(count) is not int or not 0 < count <= _MOST_LABELS:
+            raise InputError(
+                f"num_labels must be a number from 1 to {_MOST_LABELS}. Received {count!r:.80} in "
+                f"'{path}'. Correct the config."
+            )
+        return tuple(f"LABEL_{index}" for index in range(count))
     try:
         by_id = {int(index): str(label) for index, label in id2label.items()}
         return tuple(by_id[index] for index in range(len(by_id)))
-    except (AttributeError, KeyError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             "id2label must name the labels 0, 1, 2 and so on. Received "
-            f"{id2label!r} in '{path}'. Correct the config."
+            f"{id2label!r:.200} in '{path}'. Correct the config."
         ) from error
 
 

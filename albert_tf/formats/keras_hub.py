@@ -18,6 +18,7 @@ import numpy as np
 
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
+from albert_tf.files import read_json
 from albert_tf.formats import differences, mapping
 from albert_tf.formats.differences import check_epsilon, check_groups
 from albert_tf.formats.source import Source, Stored
@@ -182,10 +183,11 @@ def is_preset(folder: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        name = read_json(path, "A model config").get("class_name")
+    except InputError:
         return False  # Another format may still match the folder and report the error.
-    return isinstance(values, dict) and values.get("class_name") == _BACKBONE_CLASS
+    # Presets of KerasNLP name the package too.
+    return isinstance(name, str) and name.rpartition(">")[2] == _BACKBONE_CLASS
 
 
 def read_config(folder: Path) -> AlbertConfig:
@@ -195,12 +197,18 @@ def read_config(folder: Path) -> AlbertConfig:
       InputError: a key is unknown or missing, or a value is invalid.
     """
     path = folder / "config.json"
-    values = json.loads(path.read_text(encoding="utf-8")).get("config", {})
+    values = read_json(path, "A model config").get("config", {})
+    if not isinstance(values, dict):
+        raise InputError(
+            f"The config of an AlbertBackbone must be an object. Received {values!r:.80} in "
+            f"'{path}'. Correct the file."
+        )
     for key in values:
         if key not in (*_NAMES, "dropout", *_UNREAD):
             raise InputError(
-                f"The config of an AlbertBackbone must contain only known keys. Received {key!r} "
-                f"in '{path}'. {closest(key, [*_NAMES, 'dropout'])}"
+                "The config of an AlbertBackbone must contain only known keys, as another may "
+                f"change what the model computes. Received {key[:80]!r} in '{path}'. Remove it "
+                f"from the file if it does not. {closest(key, [*_NAMES, 'dropout'])}"
             )
     missing = sorted(set(_NAMES) - {"num_segments"} - set(values))
     if missing:
@@ -208,7 +216,7 @@ def read_config(folder: Path) -> AlbertConfig:
             f"The config of an AlbertBackbone must contain all sizes. Received '{path}', which "
             f"lacks {missing}. Add them."
         )
-    dropout = float(values.get("dropout", 0.0))
+    dropout = values.get("dropout", 0.0)
     return AlbertConfig(
         **{ours: values[theirs] for theirs, ours in _NAMES.items() if theirs in values},
         hidden_dropout_prob=dropout,

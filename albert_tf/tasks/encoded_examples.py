@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from albert_tf.data.row_report import RowReport
+
 # Widths are rounded up to a multiple of this, which adds a little padding but leaves fewer shapes
 # to prepare kernels for.
 WIDTH_STEP = 4
@@ -56,6 +58,7 @@ class EncodedExamples:
         for each token (padded with -1).
       choices: C, the number of rows of an example; None for one row, and batches without this axis.
       sources: what each example was made from, for answers and messages: one for each, or none.
+      report: what became of the rows that were read; None if the task does not say.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class EncodedExamples:
         labels: Mapping[str, np.ndarray | Ragged] | None = None,
         choices: int | None = None,
         sources: Sequence[Any] = (),
+        report: RowReport | None = None,
     ) -> None:
         self.ids = Ragged.from_rows(ids)
         self.second_starts = self.ids.lengths
@@ -73,6 +77,7 @@ class EncodedExamples:
         self.labels = dict(labels or {})
         self.choices = choices
         self.sources = sources
+        self.report = report
         self.lengths = self.ids.lengths.reshape(-1, choices or 1).max(axis=1, initial=0)
 
     def __len__(self) -> int:

@@ -102,7 +102,9 @@ class Predictor:
             seq_length=seq_length or self.seq_length,
         )
         self.task.check_length(params)
-        examples = self.task.read(params, labelled=False)
+        examples = self.task.read_fast(params, labelled=False)
+        if examples.report is not None:
+            examples.report.show()
         if not len(examples):
             return
         batches = batching.dataset(examples, global_batch_size=batch_size, is_training=False)

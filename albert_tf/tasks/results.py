@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from albert_tf.data.row_report import RowReport
 from albert_tf.files import existing, replacing
 from albert_tf.tasks.encoded_examples import EncodedExamples
 from albert_tf.tasks.outputs import Outputs
@@ -34,6 +35,7 @@ class Results:
       history: the step and the metrics of each evaluation, with one entry for each step.
       collapsed: the number of most recent evaluations in a row that gave the same answer for all
         examples although the labels differ.
+      data: the counts of the rows of "train" and "eval"; see `RowReport.to_dict`.
     """
 
     def __init__(self, folder: str = "") -> None:
@@ -41,11 +43,19 @@ class Results:
         self.best: Evaluation | None = None
         self.history: list[dict[str, Any]] = []
         self.collapsed = 0
+        self.data: dict[str, Any] = {}
         path = Path(folder) / FILE
         if folder and path.is_file():
             values = json.loads(path.read_text(encoding="utf-8"))
             self.metric, self.collapsed = values["metric"], values["collapsed"]
             self.history = values["history"]
+            self.data = values.get("data", {})
+
+    def add_data(self, is_training: bool, report: RowReport | None) -> None:
+        """Adds the counts of the rows of a data set, and prints which were left out."""
+        if report is not None:
+            self.data["train" if is_training else "eval"] = report.to_dict()
+            report.show()
 
     def add(
         self,
@@ -116,6 +126,7 @@ def write(results: Results, folder: Path) -> Path:
         "best": results.best_entry,
         "collapsed": results.collapsed,
         "history": results.history,
+        "data": results.data,
     }
     with replacing(folder / FILE) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -39,7 +39,7 @@ def applies(piece: str) -> bool:
 def split(processor: sentencepiece.SentencePieceProcessor, piece: str, rules: str) -> list[str]:
     """Returns the pieces that replace `piece`, for which `applies` is true."""
     parts = processor.encode(piece[:-1].replace(SPACE, ""), out_type=str)
-    if rules == "hugging_face" and piece[0] != SPACE and parts[0][0] == SPACE:
+    if rules == "hugging_face" and piece[0] != SPACE and parts[:1] and parts[0][0] == SPACE:
         parts = [parts[0][1:], *parts[1:]] if len(parts[0]) > 1 else parts[1:]
     return [*parts, ","]
 

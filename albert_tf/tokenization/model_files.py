@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
 
 from albert_tf import sources
 from albert_tf.errors import InputError
+from albert_tf.files import read_json
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
 HUGGING_FACE_NAME = "spiece.model"
@@ -60,14 +60,7 @@ def _in_folder(folder: Path) -> Path:
 
 def _hugging_face(folder: Path) -> Preprocessing:
     file = folder / "tokenizer_config.json"
-    values = {}
-    if file.is_file():
-        try:
-            values = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(
-                f"A tokenizer config must be JSON. Received '{file}': {error}."
-            ) from error
+    values = read_json(file, "A tokenizer config") if file.is_file() else {}
     return Preprocessing(
         lower_case=values.get("do_lower_case", True),
         keep_accents=values.get("keep_accents", False),

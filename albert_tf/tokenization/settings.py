@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from albert_tf.errors import InputError, closest
-from albert_tf.files import existing, replacing
+from albert_tf.files import existing, read_json, replacing
 
 RULES = ("original", "hugging_face")
 
@@ -38,11 +38,12 @@ class Preprocessing:
         """Raises `InputError` for the first invalid setting."""
         for name in ("lower_case", "keep_accents"):
             if type(getattr(self, name)) is not bool:
-                raise InputError(f"{name} must be true or false. Received {getattr(self, name)!r}.")
+                value = getattr(self, name)
+                raise InputError(f"{name} must be true or false. Received {value!r:.80}.")
         if self.rules not in RULES:
             raise InputError(
-                f"rules must be the name of a rule set. Received {self.rules!r}. "
-                f"{closest(str(self.rules), RULES)}"
+                f"rules must be the name of a rule set. Received {self.rules!r:.80}. "
+                f"{closest(str(self.rules)[:80], RULES)}"
             )
 
     @classmethod
@@ -57,7 +58,7 @@ class Preprocessing:
             if key not in fields:
                 raise InputError(
                     "Preprocessing settings must have known keys only. "
-                    f"Received {key!r}. {closest(key, fields)}"
+                    f"Received {key!r:.80}. {closest(key, fields)}"
                 )
         return cls(**values)
 
@@ -69,17 +70,7 @@ class Preprocessing:
           InputError: the file is missing, is not a JSON object, or `from_dict` refuses it.
         """
         path = existing(path, "A preprocessing description")
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(
-                f"A preprocessing description must be JSON. Received '{path}': {error}."
-            ) from error
-        if not isinstance(values, dict):
-            raise InputError(
-                f"A preprocessing description must be a JSON object. Received '{path}'."
-            )
-        return cls.from_dict(values)
+        return cls.from_dict(read_json(path, "A preprocessing description"))
 
     def to_dict(self) -> dict[str, Any]:
         """Returns all keys with their values."""

@@ -381,9 +381,9 @@ def _load(model_file: Path) -> sentencepiece.SentencePieceProcessor:
         # Loading from bytes makes an empty file an error too.
         processor = sentencepiece.SentencePieceProcessor()
         processor.LoadFromSerializedProto(model_file.read_bytes())
-        processor.get_piece_size()
+        processor.id_to_piece(list(range(processor.get_piece_size())))  # They must be UTF-8.
         return processor
-    except RuntimeError as error:
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
         raise InputError(
             f"A SentencePiece model must be a *.model file written by training. "
             f"Received '{model_file}', which SentencePiece cannot read: {error}"

@@ -6,6 +6,7 @@ import functools
 import math
 
 from albert_tf.data import tables
+from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.files import expand
 
@@ -42,7 +43,8 @@ def _rows(input_path: str) -> int:
             f"TRAIN_DATA={input_path!r}. Set it, or set TRAIN_STEPS, WARMUP_STEPS and "
             "EVAL_INTERVAL instead of EPOCHS."
         )
-    count = sum(1 for path in expand(input_path) for _ in tables.read(path, (), skipped=[]))
+    report = RowReport(skip_broken=True)
+    count = sum(1 for path in expand(input_path) for _ in tables.read(path, (), report=report))
     if not count:
         raise InputError(
             f"TRAIN_DATA must have rows. Received {input_path!r} with 0 rows. Check the files."

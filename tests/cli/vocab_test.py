@@ -35,7 +35,7 @@ def test_invalid_utf8_is_replaced_or_an_error(tmp_path, capsys):
     (tmp_path / "a.txt").write_bytes(TEXT.encode() + b"\xff\n")
     arguments = ("--input", tmp_path / "a.txt", "--output", tmp_path / "v", "--vocab_size", 60)
     assert run(*arguments) == 2
-    assert "Text must be UTF-8" in capsys.readouterr().err
+    assert "must be UTF-8 text" in capsys.readouterr().err
     assert list(tmp_path.glob("v*")) == []
     assert run(*arguments, "--invalid_utf8", "replace") == 0
     assert "replaced 1 bytes that are not UTF-8" in capsys.readouterr().err

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from albert_tf.data.documents import MAX_LINES, count, read_documents, scan
+from albert_tf.data.documents import MAX_LINES, TextLines, count, read_documents, scan
 from albert_tf.errors import InputError
 
 TEXT = "\ufeffOne.\r\n Two. \n\n\n \t\nThree.\n\nFour.\nFive.\nSix."
@@ -83,3 +83,38 @@ def test_an_empty_file_is_an_error(tmp_path):
     paths = [tmp_path / "full.txt", tmp_path / "empty.txt"]
     with pytest.raises(InputError, match=r"must contain text.*empty\.txt', which is empty"):
         scan(paths)
+
+
+def test_a_vocabulary_is_trained_on_the_text_that_a_build_reads(tmp_path):
+    (tmp_path / "a.txt").write_text("\ufeffe\u0301\n\ntwee", encoding="utf-8")
+    objects = ['{"url": "u", "body": "dr\\u00ede\\nvier"}', "", '{"body": ["vijf", "zes"]}']
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress("\n".join(objects).encode()))
+    lines = TextLines([tmp_path / "a.txt", tmp_path / "b.jsonl.gz"], "body")
+    assert list(lines) == ["e\u0301\n", "\n", "twee", "dríe", "vier", "vijf", "zes"]
+    assert (lines.count, lines.replaced) == (7, 0)
+    with pytest.raises(InputError, match=r"field 'text'. Received line 1 .*--text_field"):
+        list(TextLines(lines.files))
+
+
+def test_invalid_utf8_is_an_error_that_names_the_file(tmp_path):
+    (tmp_path / "bad.txt").write_bytes(b"ok\nno \xff\n")
+    with pytest.raises(
+        InputError, match=r"must be UTF-8 text\. Received '.*bad.txt', whose line 2"
+    ):
+        list(TextLines([tmp_path / "bad.txt"]))
+
+
+@pytest.mark.parametrize("opener", [open, gzip.open])
+def test_invalid_utf8_is_replaced_and_counted_on_request(tmp_path, opener):
+    path = tmp_path / ("bad.gz" if opener is gzip.open else "bad.txt")
+    with opener(path, "wb") as stream:
+        stream.write("é \U0001f600\n".encode() + b"no \xff\xfe\n")
+    lines = TextLines([path], replace_invalid=True)
+    assert list(lines) == ["é \U0001f600\n", "no \ufffd\ufffd\n"]
+    assert lines.replaced == 2
+
+
+def test_a_file_that_is_not_gzip_is_an_error(tmp_path):
+    (tmp_path / "bad.gz").write_bytes(b"plain text")
+    with pytest.raises(InputError, match="must be readable. Received '.*bad.gz'"):
+        list(TextLines([tmp_path / "bad.gz"]))

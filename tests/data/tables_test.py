@@ -3,6 +3,7 @@ import gzip
 import pytest
 
 from albert_tf.data import tables
+from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from tests.support import tfds_set
 
@@ -70,6 +71,9 @@ def test_a_given_header_is_used_if_the_file_has_none(tmp_path):
         ("a.csv", "txt,label\nx,1\n", r"without 'text'. Closest: txt"),
         ("a.jsonl", '{"text": "x"}\n{"text": \n', r"one object per line. Received line 2 of"),
         ("a.jsonl", '{"text": "x"}\n[1]\n', r"one object per line. Received line 2 of .*type list"),
+        ("a.jsonl", '{"text": "x"}\n{"text": "\\ud800"}\n', r"line 2 of .*half of a surrogate"),
+        ("a.jsonl", "[" * 99_999, r"one object per line. Received line 1 of .*nested too deeply"),
+        ("a.jsonl", '{"text": ' + "9" * 5000 + "}", r"Received line 1 of .*Exceeds the limit"),
         ("a.xlsx", "", r"must end in one of \.csv, \.tsv"),
     ],
 )
@@ -85,11 +89,67 @@ def test_latin_1_is_an_error_that_names_the_line(tmp_path):
         list(tables.read(path, ["text"]))
 
 
-def test_broken_rows_can_be_skipped(tmp_path):
-    path = write(tmp_path, "a.tsv", "text\tlabel\nx\t1\ny\nz\t0\t9\nw\t1\n")
-    skipped = []
-    assert [f["text"] for f in fields(path, ["text"], skipped=skipped)] == ["x", "w"]
-    assert [where.split(" of ")[0] for where in skipped] == ["line 3", "line 4"]
+def test_broken_rows_can_be_left_out(tmp_path):
+    path = write(tmp_path, "a.tsv", "text\tlabel\nx\t1\ny\n\nz\t0\t9\nw\t1\n")
+    report = RowReport(skip_broken=True)
+    assert [f["text"] for f in fields(path, ["text"], report=report)] == ["x", "w"]
+    assert (report.rows, report.kept) == (5, 2)
+    assert str(report).splitlines() == [
+        f"2 row(s) left out: it has not 2 fields: line 3 of '{path}', line 5 of '{path}'",
+        f"1 row(s) left out: the line is blank: line 4 of '{path}'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wanted"),
+    [
+        ("a.txt", "one\n\n \t\nfour\n\n", ["one", "", "", "four", ""]),
+        ("a.txt", "one\r\n\r\nthree", ["one", "", "three"]),
+        ("a.txt", "a\rb\n\x0bc\n", ["a\rb", "\x0bc"]),
+        ("a.tsv", "\nid\ttext\n1\tone\n\n  \n4\t\n", ["one", "", "", ""]),
+        ("a.csv", 'text\none\n\n""\nfour\n', ["one", "", "", "four"]),
+        ("a.csv", "id,text\n1,one\n\n3,three\n\n", ["one", "", "three", ""]),
+        ("a.jsonl", '{"text": "one"}\n\n{"text": null}\n \n', ["one", "", "", ""]),
+    ],
+)
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_every_line_to_predict_is_a_row(tmp_path, name, text, wanted, packed):
+    path, report = write(tmp_path, name + packed, text), RowReport()
+    rows = fields(path, ["text"], report=report, to_predict=True)
+    assert [row["text"] for row in rows] == wanted
+    assert report.rows == report.kept == len(wanted)
+
+
+def test_a_blank_line_to_predict_has_every_column(tmp_path):
+    path = write(tmp_path, "a.txt", "one\ttwo\n\nthree\t\n")
+    rows = [list(row.values()) for row in fields(path, ["a", "b"], to_predict=True)]
+    assert rows == [["one", "two"], ["", ""], ["three", ""]]
+
+
+def test_a_field_may_be_long_and_a_header_wide(tmp_path):
+    long = 'word "' * 50_000
+    path = write(tmp_path, "a.csv", 'text,label\n"{}",1\n'.format(long.replace('"', '""')))
+    assert fields(path, ["text"]) == [{"text": long, "label": "1"}]
+    names = [f"c{number}" for number in range(30_000)]
+    path = write(tmp_path, "b.csv", ",".join(names) + "\n" + ",".join(names) + "\n")
+    (row,) = fields(path, ["c29999"])
+    assert row["c29999"] == "c29999" and len(row) == 30_000
+    path = write(tmp_path, "c.tsv", "text\tlabel\t\t\nx\t1\t\t\n")
+    assert fields(path, ["text", "label"])[0]["label"] == "1"
+
+
+def test_rows_with_the_same_id_and_fields_are_one_row(tmp_path):
+    path = write(tmp_path, "a.csv", "id,text\n7,x\n8,x\n7,x\n7,y\n,x\n,x\n")
+    report = RowReport()
+    rows = tables.read(path, ["text"], report=report)
+    kept = [row.fields["text"] for row in tables.without_repeats(rows, report, False)]
+    assert kept == ["x", "x", "y", "x", "x"] and (report.rows, report.kept) == (6, 5)
+    assert str(report).splitlines() == [
+        f"1 row(s) left out: an earlier one has the same id and content: line 4 of '{path}'",
+        f"1 row(s) have the id of an earlier one with other content: line 5 of '{path}'",
+    ]
+    rows = tables.without_repeats(tables.read(path, ["text"]), RowReport(), True)
+    assert len(list(rows)) == 6  # Each row to predict gets an answer.
 
 
 def test_distinct_values_are_sorted():

@@ -59,6 +59,43 @@ def test_the_two_forms_of_gelu_are_distinguished(folder, theirs, ours):
     assert f"hidden_act {theirs!r} of Hugging Face is {ours!r} in albert_tf" in source.notes[0]
 
 
+def test_keys_that_change_no_numbers_are_ignored(folder):
+    before = load.load(folder)
+    change_config(
+        folder,
+        **dict(
+            ln_type="postln", use_bfloat16=False, max_length=20, num_beams=1, bad_words_ids=None
+        ),
+        **dict(is_encoder_decoder=False, sep_token_id=None, xla_device=True, _num_labels=2),
+        **dict(tf_legacy_loss=False, typical_p=1.0, directionality="bidi", pooler_type="first"),
+        **dict(pruned_heads=None, net_structure_type=0, _attn_implementation_autoset=True),
+    )
+    after = load.load(folder)
+    assert (after.config, after.task, after.epsilon) == (before.config, before.task, before.epsilon)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            dict(rotary_base=1),
+            "Received 'rotary_base' in .*config.json'. Remove it from the file if",
+        ),
+        (dict(ln_type="preln"), "ln_type must be 'postln'. Received 'preln'"),
+        (dict(add_cross_attention=True), "add_cross_attention must be False. Received True"),
+        (dict(layer_norm_eps="x"), r"layer_norm_eps must be a number in \[0, 1\). Received 'x'"),
+        (dict(architectures=5), "architectures must be a list of names. Received 5"),
+        (dict(num_labels=-1, architectures=["AlbertForSequenceClassification"]), "num_labels must"),
+        (dict(hidden_size="32"), "hidden_size must be an integer of at least 1. Received '32'"),
+        (dict(hidden_act=[1]), r"hidden_act must be a supported activation. Received \[1\]"),
+    ],
+)
+def test_a_value_that_changes_numbers_is_an_error(folder, values, message):
+    change_config(folder, **values)
+    with pytest.raises(InputError, match=message):
+        load.load(folder)
+
+
 def test_missing_keys_get_the_defaults_of_transformers(folder):
     values = json.loads((folder / "config.json").read_text())
     del values["hidden_act"], values["layer_norm_eps"], values["type_vocab_size"]

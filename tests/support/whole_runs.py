@@ -132,7 +132,7 @@ class Race(Choices):
         return choice_file.race(path, count, seed)
 
     def items(self, path):
-        return [item for file in race.files(path) for item in race.read(file)]
+        return list(race.read(race.files(path)))
 
     def asked(self, path):
         items = self.items(path)

@@ -17,6 +17,7 @@ from typing import Any
 from albert_tf.data.documents import FileCounts
 from albert_tf.data.storage import check_new, expand, location, replacing
 from albert_tf.errors import InputError
+from albert_tf.files import read_json
 from albert_tf.pretraining.records.build_settings import BuildSettings
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -52,10 +53,10 @@ def start(directory: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
     if not (directory / NAME).is_file():
         check_new(directory)
         return {**wanted, "complete": False, "shards": {}}
-    stored = read(directory)
+    stored = read(directory, "settings", "complete", "shards")
     different = [key for key in wanted if stored.get(key) != wanted[key]]
     if different:
-        settings = {**wanted["settings"], **stored.get("settings", {})}
+        settings = {**wanted["settings"], **stored["settings"]}
         changes = [
             f"{key}: {settings[key]!r} there, {value!r} here"
             for key, value in wanted["settings"].items()
@@ -69,11 +70,16 @@ def start(directory: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
     return stored
 
 
-def read(directory: str | os.PathLike) -> dict[str, Any]:
+def read(directory: str | os.PathLike, *needed: str) -> dict[str, Any]:
     """Reads the manifest of a directory of pretraining data.
 
+    Args:
+      directory: the directory.
+      *needed: the keys that the manifest must have; the settings by default.
+
     Raises:
-      InputError: the manifest is missing or is not JSON.
+      InputError: the manifest is missing, is not JSON, lacks a key, or has a value of another type
+        than `save` writes.
     """
     path = location(directory) / NAME
     if not path.is_file():
@@ -81,10 +87,35 @@ def read(directory: str | os.PathLike) -> dict[str, Any]:
             f"Pretraining data must have a manifest. Received '{directory}', which has no {NAME}. "
             "Pass a directory that `albert-tf data build` wrote."
         )
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"A manifest must be JSON. Received '{path}': {error}.") from error
+    values = read_json(path, "A manifest")
+    for key in {*(needed or ("settings",)), *values} & set(_FORM):
+        if not _has_form(values.get(key), _FORM[key]):
+            raise InputError(
+                f"A manifest must be as `albert-tf data build` wrote it. Received '{path}' with "
+                f"{values.get(key)!r:.80} for {key!r}. Restore the file, or rebuild the data."
+            )
+    return values
+
+
+# The types of values, with the keys that objects must have; "*" is for all keys.
+_FORM: dict[str, Any] = {
+    "settings": {"max_seq_length": int},
+    "vocabulary": {"size": int, "sha256": str},
+    "preprocessing": {},
+    "complete": bool,
+    "shards": {"*": {"sha256": {"*": str}, "counts": {"*": int}}},
+    "counts": {"*": int},
+}
+
+
+def _has_form(value: Any, form: Any) -> bool:
+    if not isinstance(form, dict):
+        return type(value) is form
+    if not isinstance(value, dict):
+        return False
+    if "*" in form:
+        return all(_has_form(entry, form["*"]) for entry in value.values())
+    return all(key in value and _has_form(value[key], form[key]) for key in form)
 
 
 def save(directory: Path, manifest: Mapping[str, Any]) -> None:
@@ -113,7 +144,7 @@ def check_vocabulary(input_files: str | Sequence[str], tokenizer: AlbertTokenize
     for folder in sorted({path.parent for path in expand(input_files)}, key=str):
         if not (folder / NAME).is_file():
             continue
-        stored = read(folder)
+        stored = read(folder, "vocabulary", "preprocessing")
         if stored["vocabulary"]["sha256"] != digest:
             raise InputError(
                 "Records must be built with the vocabulary of the run. Received records in "

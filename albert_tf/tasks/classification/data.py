@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from albert_tf.data.row_report import RowReport
 from albert_tf.data.tables import Row, distinct
 from albert_tf.errors import InputError, closest
 from albert_tf.tasks.encoded_examples import EncodedExamples
@@ -16,6 +16,8 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 # The check for too many labels needs more rows than this; in fewer, all labels may well differ.
 _MANY = 50
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class LabelledText(NamedTuple):
@@ -28,37 +30,48 @@ class LabelledText(NamedTuple):
 
 
 def labelled_texts(
-    rows: Iterable[Row], texts: Sequence[str], label: str, group: str = ""
-) -> list[LabelledText]:
-    """Returns the rows as texts with labels.
+    rows: Iterable[Row],
+    texts: Sequence[str],
+    label: str,
+    report: RowReport,
+    group: str = "",
+    skip_labels: Collection[str] = (),
+) -> Iterator[LabelledText]:
+    """Yields the rows as texts, which may be empty, with labels, which may not.
 
     Args:
       rows: the rows of a table.
       texts: the names of one or two columns.
-      label: the column of the label; "" for rows to predict, whose texts may be empty.
+      label: the column of the label; "" for rows to predict.
+      report: takes the rows that are left out, and those that repeat the texts of others.
       group: the name of the group that the rows belong to.
+      skip_labels: the labels whose rows are left out.
 
     Raises:
-      InputError: a field is empty.
+      InputError: a label is empty, and the report does not leave broken rows out.
     """
-    labelled = []
-    for row in rows:
-        if label:
-            for column in (*texts, label):
-                if not row.fields[column].strip():
-                    raise InputError(
-                        "Texts and labels must not be empty. Received an empty field in column "
-                        f"{column!r}, {row.where}. Fill it in, or leave the row out."
-                    )
-        values = tuple(row.fields[column] for column in texts)
-        labelled.append(LabelledText(row.where, values, row.fields[label] if label else "", group))
-    return labelled
+    for where, fields in rows:
+        value = fields[label] if label else ""
+        if label and not value.strip():
+            report.broken(
+                f"the label in column {label!r} is empty",
+                where,
+                f"A label must not be empty. Received an empty field in column {label!r}, "
+                f"{where}. Fill it in, or leave such rows out with SKIP_BROKEN_ROWS=True.",
+            )
+        elif label and value in skip_labels:
+            report.leave_out(f"SKIP_LABELS has the label {value!r}", where)
+        else:
+            values = tuple([fields[column] for column in texts])
+            if label:
+                report.compare_text(values, where, value)
+            yield LabelledText(where, values, value, group)
 
 
 def is_number(label: str) -> bool:
-    """Returns whether a label is a finite number."""
+    """Returns whether a label is a finite number in float32."""
     try:
-        return math.isfinite(float(label))
+        return abs(float(label)) <= _LARGEST
     except ValueError:
         return False
 
@@ -153,8 +166,9 @@ def examples(
     tokenizer: AlbertTokenizer,
     seq_length: int,
     targets: np.ndarray | None,
+    report: RowReport | None = None,
 ) -> EncodedExamples:
     """Returns the tokenised rows, with `targets`, one for each row, as the label "label"."""
     ids, second_starts = encode(rows, tokenizer, seq_length)
     labels = {} if targets is None else {"label": targets}
-    return EncodedExamples(ids, second_starts, labels, sources=rows)
+    return EncodedExamples(ids, second_starts, labels, sources=rows, report=report)

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from absl import logging
 from official.core import task_factory
 
 from albert_tf.data import tables
+from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError, closest
-from albert_tf.files import expand
+from albert_tf.files import expand, folder_at
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.classification import data as classification
@@ -45,8 +45,9 @@ class ClassificationConfig(FineTuningConfig):
       problem: "classification", "regression" or "auto", which means regression if all labels are
         numbers and some are not whole.
       header: the names of the columns, for files without a header line.
-      skip_broken_rows: whether to skip rows with too few or too many fields with a warning, instead
-        of stopping with an error.
+      skip_labels: labels whose rows are left out, as a list or separated by commas.
+      skip_broken_rows: whether to leave out rows with too few or too many fields, or without a
+        label, instead of stopping with an error.
     """
 
     glue: str = ""
@@ -56,6 +57,7 @@ class ClassificationConfig(FineTuningConfig):
     labels: list[str] = dataclasses.field(default_factory=list)
     problem: str = "auto"
     header: list[str] = dataclasses.field(default_factory=list)
+    skip_labels: list[str] = dataclasses.field(default_factory=list)
     skip_broken_rows: bool = False
 
 
@@ -78,7 +80,8 @@ class ClassificationTask(FineTuningTask):
     # === Files ===
     def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
         """Reads and tokenises files; see `FineTuningTask.read`."""
-        rows = self._rows(params, labelled)
+        report = RowReport(skip_broken=labelled and self.task_config.skip_broken_rows)
+        rows = list(self._rows(params, labelled, report))
         targets = None
         if labelled and rows:
             description = self.describe()
@@ -87,7 +90,7 @@ class ClassificationTask(FineTuningTask):
                 if description.labels
                 else classification.numbers(rows)
             )
-        return classification.examples(rows, self.tokenizer, params.seq_length, targets)
+        return classification.examples(rows, self.tokenizer, params.seq_length, targets, report)
 
     def describe(self) -> TaskDescription:
         """Returns the task with its labels and columns."""
@@ -111,7 +114,8 @@ class ClassificationTask(FineTuningTask):
             return ("classification", labels) if labels else ("regression", ())
         if self.start.resumes or not (config.train_data.input_path or config.train_data.tfds_name):
             return self._problem_of_weights()
-        rows = self._rows(config.train_data, labelled=True)
+        report = RowReport(skip_broken=config.skip_broken_rows)  # Shown when `read` makes it again.
+        rows = list(self._rows(config.train_data, True, report))
         values = [row.label for row in rows]
         numbers = config.problem == "auto" and not config.labels
         if config.problem == "regression" or (numbers and classification.are_numbers(values)):
@@ -141,32 +145,40 @@ class ClassificationTask(FineTuningTask):
         texts = (config.text, config.second_text) if config.second_text else (config.text,)
         return texts, config.label, config.header
 
-    def _rows(self, params: FineTuningDataConfig, labelled: bool) -> list[LabelledText]:
+    def _rows(
+        self, params: FineTuningDataConfig, labelled: bool, report: RowReport
+    ) -> Iterator[LabelledText]:
         texts, label, header = self._columns()
         label = label if labelled else ""
         columns = (*texts, label) if label else texts
+        for group, rows in self._tables(params, columns, header, report, not labelled):
+            if not self.task_config.glue:  # GLUE is scored on its files as they are.
+                rows = tables.without_repeats(rows, report, not labelled)
+            yield from classification.labelled_texts(
+                rows, texts, label, report, group, _names(self.task_config.skip_labels)
+            )
+
+    def _tables(
+        self,
+        params: FineTuningDataConfig,
+        columns: Sequence[str],
+        header: Sequence[str],
+        report: RowReport,
+        to_predict: bool,
+    ) -> Iterator[tuple[str, Iterator[tables.Row]]]:
+        """Yields the name of each table and its rows."""
         if params.tfds_name:
-            rows = tables.read_tfds(
-                params.tfds_name, params.tfds_split, params.tfds_data_dir, columns
-            )
-            return classification.labelled_texts(rows, texts, label)
-        skipped: list[str] | None = [] if self.task_config.skip_broken_rows else None
-        labelled_rows = [
-            row
-            for path in self._paths(params)
-            for row in classification.labelled_texts(
-                tables.read(path, columns, header, skipped), texts, label, group=path.stem
-            )
-        ]
-        if skipped:
-            logging.warning("skipped %d broken rows: %s", len(skipped), "; ".join(skipped[:20]))
-        return labelled_rows
+            place = params.tfds_name, params.tfds_split, params.tfds_data_dir
+            yield "", tables.read_tfds(*place, columns, report)
+            return
+        for path in self._paths(params):
+            yield path.stem, tables.read(path, columns, header, report, to_predict)
 
     def _paths(self, params: FineTuningDataConfig) -> list[Path]:
         path = params.input_path
-        if self.task_config.glue and isinstance(path, str) and Path(path).expanduser().is_dir():
+        if self.task_config.glue and (folder := folder_at(path)):
             layout = glue.layout(self.task_config.glue)
-            return glue.files(Path(path).expanduser(), layout, params.is_training)
+            return glue.files(folder, layout, params.is_training)
         return expand(path)
 
     # === Training ===
@@ -261,6 +273,12 @@ class ClassificationTask(FineTuningTask):
         if self.task_config.glue == "stsb":  # Its scores are in [0, 5].
             predictions = [min(max(value, 0.0), 5.0) for value in predictions]
         return glue.submission(predictions)
+
+
+def _names(labels: str | Sequence[str]) -> set[str]:
+    if isinstance(labels, (list, tuple)):
+        return set(map(str, labels))
+    return {name.strip() for name in str(labels).split(",")} - {""}
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from albert_tf.data import tables
+from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.files import expand
 from albert_tf.task_types import TaskDescription
@@ -63,21 +64,36 @@ class FillMaskTask(FineTuningTask):
         return TaskDescription("fill_mask", settings={"text": self.task_config.text})
 
     def read(self, params: FineTuningDataConfig, labelled: bool = False) -> EncodedExamples:
-        """Reads and tokenises texts with masks.
+        """Reads and tokenises texts; one without a mask is answered without fillings.
 
         Raises:
-          InputError: a text has no [MASK] within the maximum sequence length.
+          InputError: no text has a [MASK] within the maximum sequence length.
         """
-        column = self.task_config.text
-        rows = [row for path in expand(params.input_path) for row in tables.read(path, [column])]
-        texts = [self._masked(row.fields[column], row.where, params.seq_length) for row in rows]
+        column, report = self.task_config.text, RowReport("text")
+        rows = [
+            row
+            for path in expand(params.input_path)
+            for row in tables.read(path, [column], report=report, to_predict=True)
+        ]
+        texts = [self._masked(row.fields[column], params.seq_length) for row in rows]
+        without = [row for row, masked in zip(rows, texts) if not masked.positions]
+        if without and len(without) == len(texts):
+            raise InputError(
+                f"A text must have a {MASK} to fill within its first {params.seq_length} tokens. "
+                f"Received {without[0].where}: {without[0].fields[column][:60]!r}, and no other "
+                f"text with a {MASK}."
+            )
+        for row in without:
+            report.remark(f"have no {MASK} within {params.seq_length} tokens", row.where)
         positions = np.zeros([len(texts), max((len(t.positions) for t in texts), default=0)], int)
         for index, masked in enumerate(texts):
             positions[index, : len(masked.positions)] = masked.positions
         labels = {"masked_lm_positions": positions.astype(np.int32)}
-        return EncodedExamples([masked.ids for masked in texts], labels=labels, sources=texts)
+        return EncodedExamples(
+            [masked.ids for masked in texts], labels=labels, sources=texts, report=report
+        )
 
-    def _masked(self, text: str, where: str, seq_length: int) -> Masked:
+    def _masked(self, text: str, seq_length: int) -> Masked:
         tokenizer = self.tokenizer
         first, *others = tokenizer.encode_batch(text.split(MASK))
         ids = [*first]
@@ -85,11 +101,6 @@ class FillMaskTask(FineTuningTask):
             ids += [tokenizer.mask_id, *part]
         ids = [tokenizer.cls_id, *ids[: seq_length - 2], tokenizer.sep_id]
         positions = [index for index, token in enumerate(ids) if token == tokenizer.mask_id]
-        if not positions:
-            raise InputError(
-                f"A text must have a {MASK} to fill within its first {seq_length} tokens. "
-                f"Received {where}: {text[:60]!r}."
-            )
         return Masked(text, ids, positions)
 
     def losses(self, labels: Tensors, outputs: Any) -> tf.Tensor:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from albert_tf.data.row_report import RowReport
 from albert_tf.data.tables import Row
-from albert_tf.errors import InputError
 from albert_tf.tasks.multiple_choice.data import Item, joined
+
+_DIGITS = 10  # Python refuses to convert thousands of digits.
 
 
 class Columns(NamedTuple):
@@ -31,31 +33,32 @@ class Columns(NamedTuple):
         return [self.passage, *([self.question] if self.question else []), *self.choices]
 
 
-def items(rows: Iterable[Row], columns: Columns, labelled: bool) -> Iterator[Item]:
+def items(
+    rows: Iterable[Row], columns: Columns, labelled: bool, report: RowReport
+) -> Iterator[Item]:
     """Yields the rows as items; trailing empty endings are dropped.
 
     Raises:
-      InputError: a label is not a whole number; the error names the row.
+      InputError: a label is not a whole number, and the report does not leave broken rows out.
     """
     for number, row in enumerate(rows):
         begin = row.fields[columns.question] if columns.question else ""
         endings = [row.fields[name] for name in columns.choices]
         while endings and not endings[-1].strip():
             endings.pop()
+        label = row.fields[columns.label].strip() if labelled else ""
+        if labelled and not (label.isdecimal() and len(label) < _DIGITS):
+            report.broken(
+                "the label is not a whole number" if label else "the label is empty",
+                row.where,
+                "A label must be the index of a choice, counted from 0. Received "
+                f"{label[:80]!r} in column {columns.label!r}, {row.where}. Correct it.",
+            )
+            continue
         yield Item(
             str(number),
             row.fields[columns.passage],
-            tuple(joined(begin, ending).strip() if ending.strip() else "" for ending in endings),
-            _label(row, columns.label) if labelled else None,
+            tuple([joined(begin, text).strip() if text.strip() else "" for text in endings]),
+            int(label) if labelled else None,
             origin=row.where,
         )
-
-
-def _label(row: Row, column: str) -> int:
-    label = row.fields[column].strip()
-    if not label.isdecimal():
-        raise InputError(
-            "A label must be the index of a choice, counted from 0. Received "
-            f"{row.fields[column]!r} in column {column!r}, {row.where}. Correct it."
-        )
-    return int(label)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.tasks.encoded_examples import EncodedExamples
 from albert_tf.tokenization.packing import special_count
@@ -26,8 +27,9 @@ class Item:
 
     Attributes:
       id: the id of the question in predictions and messages.
-      passage: the text that the question is about.
-      choices: the question joined with each of its answers, or each ending of the passage.
+      passage: the text that the question is about; it may be empty.
+      choices: the question joined with each of its answers, or each ending of the passage. An empty
+        choice cannot be the answer.
       label: the index of the correct choice; None if unknown.
       group: a subset that is also scored separately, such as "middle"; "" for none.
       origin: the file and the place in it, for messages.
@@ -40,6 +42,11 @@ class Item:
     group: str = ""
     origin: str = ""
 
+    @property
+    def exists(self) -> list[bool]:
+        """Whether each choice has text."""
+        return [choice != "" and not choice.isspace() for choice in self.choices]
+
 
 def joined(question: str, choice: str) -> str:
     """Returns the question with the choice in its gaps, or appended if it has no gap.
@@ -50,35 +57,54 @@ def joined(question: str, choice: str) -> str:
     return choice.join(_GAP.split(question)) if "_" in question else f"{question} {choice}"
 
 
-def check(items: Sequence[Item], num_choices: int, labelled: bool) -> None:
-    """Raises `InputError` for the first invalid item; the error names its place.
+def checked(
+    items: Iterable[Item], num_choices: int, labelled: bool, report: RowReport
+) -> Iterator[Item]:
+    """Yields the items that are valid.
 
     Args:
-      items: the items of a file.
+      items: the items of all files.
       num_choices: the maximum number of choices of an item.
-      labelled: whether each item must have a label.
+      labelled: whether each item must have a label, and two choices to decide between.
+      report: takes the items that are left out, and those that repeat the texts of others.
+
+    Raises:
+      InputError: an item is invalid, and the report does not leave broken items out.
     """
     for item in items:
-        if not 2 <= len(item.choices) <= num_choices:
-            raise InputError(
-                f"An item must have 2 to num_choices={num_choices} choices. Received "
-                f"{len(item.choices)} at {item.origin}. Set NUM_CHOICES, or correct the file."
-            )
-        if labelled and item.label is None:
-            raise InputError(
-                "Each item for training or evaluation must have a label. Received an item without "
-                f"one at {item.origin}. Use `albert-tf predict` for files without labels."
-            )
-        if item.label is not None and not 0 <= item.label < len(item.choices):
-            raise InputError(
-                f"A label must be the index of one of the {len(item.choices)} choices, counted "
-                f"from 0. Received the index {item.label} at {item.origin}. Correct the file."
-            )
-        if not all(text.strip() for text in (item.passage, *item.choices)):
-            raise InputError(
-                f"Passage and choices must not be empty. Received an empty one at {item.origin}. "
-                "Correct the file."
-            )
+        if problem := _problem(item, num_choices, labelled):
+            reason, rule, remedy = problem
+            report.broken(reason, item.origin, f"{rule} at {item.origin}. {remedy}")
+            continue
+        if labelled:
+            report.compare_text((item.passage, *item.choices), item.origin, str(item.label))
+        yield item
+
+
+def _problem(item: Item, num_choices: int, labelled: bool) -> tuple[str, str, str] | None:
+    """Returns the problem in a few words, the rule with what was received, and the remedy."""
+    count, exists, label = len(item.choices), item.exists, item.label
+    if count > num_choices or (labelled and sum(exists) < 2):
+        return (
+            f"it has {sum(exists)} choices",
+            f"An item must have 2 to num_choices={num_choices} choices with text. Received "
+            f"{sum(exists)}",
+            "Set NUM_CHOICES, or correct the file.",
+        )
+    if labelled and label is None:
+        return (
+            "it has no label",
+            "Each item for training or evaluation must have a label. Received an item without one",
+            "Use `albert-tf predict` for files without labels.",
+        )
+    if label is not None and not (0 <= label < count and exists[label]):
+        return (
+            "its label is not that of a choice",
+            f"A label must be the index of one of the {sum(exists)} choices with text, counted "
+            f"from 0. Received the index {label}",
+            "Correct the file.",
+        )
+    return None
 
 
 def encode(
@@ -87,18 +113,20 @@ def encode(
     num_choices: int,
     seq_length: int = 512,
     max_qa_length: int = 128,
+    report: RowReport | None = None,
 ) -> tuple[EncodedExamples, list[str]]:
     """Returns the tokenised items, and the ids of items whose choices had to be cut.
 
-    Items with fewer choices are padded with empty choices. The feature "choices" has the number of
-    actual choices.
+    Items with fewer choices are padded with empty choices. The feature "choices" is 1 for the
+    choices that have text, int32 [N, C].
 
     Args:
-      items: items that satisfy `check`.
+      items: items that `checked` yields.
       tokenizer: the tokenizer.
       num_choices: C, the number of rows of an item.
       seq_length: the maximum length of a row.
       max_qa_length: the maximum number of tokens of a choice; 128 as in the original.
+      report: the report of the items, which the result keeps.
 
     Raises:
       InputError: a row has no room for the longest choice and the special tokens.
@@ -114,21 +142,25 @@ def encode(
     choices = _tokenized(tokenizer, [text for item in items for text in item.choices])
     cls, sep = np.array([[tokenizer.cls_id], [tokenizer.sep_id]], np.int32)
     rows, second_starts, cut = [], [], []
-    for item in items:
+    exists = np.zeros([len(items), num_choices], np.int32)
+    for index, item in enumerate(items):
         passage, endings = passages[item.passage], [choices[text] for text in item.choices]
+        exists[index, : len(endings)] = item.exists
         if any(len(choice) > max_qa_length for choice in endings):
             cut.append(item.id)
-        for choice in (choice[-max_qa_length:] for choice in endings):
+        for number in range(num_choices):
+            if not exists[index, number]:
+                rows.append(np.concatenate([cls, sep]))
+                second_starts.append(2)
+                continue
+            choice = endings[number][-max_qa_length:]
             front = passage[: room - len(choice)]
             rows.append(np.concatenate([cls, front, sep, choice, sep]))
             second_starts.append(len(front) + 2)
-        missing = num_choices - len(endings)
-        rows += [np.concatenate([cls, sep])] * missing
-        second_starts += [2] * missing
-    labels = {"choices": np.array([len(item.choices) for item in items], np.int32)}
+    labels = {"choices": exists}
     if all(item.label is not None for item in items):
         labels["label"] = np.array([item.label for item in items], np.int32)
-    return EncodedExamples(rows, second_starts, labels, num_choices, sources=items), cut
+    return EncodedExamples(rows, second_starts, labels, num_choices, items, report), cut
 
 
 def _tokenized(tokenizer: AlbertTokenizer, texts: Iterable[str]) -> dict[str, np.ndarray]:

@@ -3,22 +3,26 @@
 A file has one passage with its questions as a JSON object, {"id", "article", "questions",
 "options", "answers"}, where answers are letters. It may also have one such object on each line, as
 in the files that the original code concatenates. The published folders are `train`, `dev` and
-`test`, each with `middle` and `high`.
+`test`, each with `middle` and `high`. A passage without an id gets one from its level, its file
+and, after the first line, its line.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from albert_tf.data.row_report import RowReport
 from albert_tf.data.text_lines import read_lines
 from albert_tf.errors import InputError
+from albert_tf.files import parse_json
 from albert_tf.tasks.multiple_choice.data import Item, joined
 
 LEVELS = ("middle", "high")
 _LETTERS = "ABCDEFGH"
+_ANSWERS = tuple(_LETTERS)
+_LONGEST = 80  # The characters of an id, and of what an error shows.
 
 
 def files(folder: Path) -> list[Path]:
@@ -41,57 +45,87 @@ def level(path: Path) -> str:
     return next((name for name in reversed(path.parts) if name in LEVELS), "")
 
 
-def read(path: Path) -> Iterator[Item]:
-    """Yields the questions of a file.
+def read(paths: Iterable[Path], report: RowReport | None = None) -> Iterator[Item]:
+    """Yields the questions of files; one that repeats another, id and all, is left out.
+
+    Args:
+      paths: the files, of which one may hold what others hold too, such as `all.txt`.
+      report: counts the questions, and takes those that are left out.
 
     Raises:
-      InputError: a line is not such an object; the error names the file and the line.
+      InputError: a line is not such an object, or two questions have the same id. The error names
+        the file and the line.
     """
-    for number, line in enumerate(read_lines(path), start=1):
-        if line.strip():
-            yield from _items(line, path, f"'{path}' line {number}")
+    report = RowReport("item") if report is None else report
+    for path in paths:
+        for number, line in enumerate(read_lines(path), start=1):
+            if line.strip():
+                yield from _items(line, path, number, report)
 
 
-def _items(line: str, path: Path, place: str) -> Iterator[Item]:
+def _items(line: str, path: Path, number: int, report: RowReport) -> Iterator[Item]:
+    place = f"'{path}' line {number}"
     try:
-        passage = json.loads(line)
+        passage = parse_json(line)
         article, columns = passage["article"], _columns(passage)
         if not isinstance(article, str):
-            raise TypeError(f"'article' is not a string: {article!r}")
+            raise TypeError(f"'article' is not a string: {str(article)[:_LONGEST]!r}")
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
             "A line of RACE must be a JSON object with 'article', 'questions', 'options' and "
             "'answers', the last three being lists of the same length. Received "
             f"{place}: {error!r}. Correct the file, or leave it out."
         ) from error
-    name = passage.get("id", path.name)
+    group = level(path)
+    own = f"{group}{path.name}" + (f":{number}" if number > 1 else "")
+    name = own if passage.get("id") is None else str(passage["id"])[:_LONGEST]
     for index, (question, options, answer) in enumerate(zip(*columns)):
-        yield Item(
+        report.rows += 1
+        item = Item(
             f"{name}/{index}",
             article,
             tuple(joined(question, option) for option in options),
-            _label(answer, f"{place} question {index}"),
-            level(path),
+            _LETTERS.index(answer) if answer in _ANSWERS else None,
+            group,
             f"{place} question {index}",
         )
+        if answer is not None and answer not in _ANSWERS:
+            report.broken(
+                "its answer is not a letter",
+                item.origin,
+                f"An answer of RACE must be a letter from A to {_LETTERS[-1]}. Received "
+                f"{str(answer)[:_LONGEST]!r} at {item.origin}. Correct the file.",
+            )
+        elif not _is_repeated(item, report):
+            yield item
+
+
+def _is_repeated(item: Item, report: RowReport) -> bool:
+    def problem(earlier: str) -> str:
+        return (
+            f"The id of an item must be unique. Received {item.id!r} at {item.origin} and, with "
+            f"other content, at {earlier}. Give each its own id, or leave one of the files out."
+        )
+
+    values = (item.passage, *item.choices, str(item.label))
+    return report.is_repeated(item.id, values, item.origin, problem)
 
 
 def _columns(passage: dict[str, Any]) -> tuple[list, list, list]:
     questions, options = passage["questions"], passage["options"]
+    if not _are_texts(questions) or not isinstance(options, list):
+        raise TypeError("'questions' is no list of texts, or 'options' no list")
+    if not all(map(_are_texts, options)):
+        raise TypeError("'options' has something else than lists of texts")
     answers = passage.get("answers") or [None] * len(questions)
+    if not isinstance(answers, (list, str)):
+        raise TypeError(f"'answers' is no list: {str(answers)[:_LONGEST]!r}")
     if not len(questions) == len(options) == len(answers):
         raise ValueError(
             f"{len(questions)} questions, {len(options)} options, {len(answers)} answers"
         )
-    return questions, options, answers
+    return questions, options, list(answers)
 
 
-def _label(answer: str | None, place: str) -> int | None:
-    if answer is None:
-        return None
-    if answer not in tuple(_LETTERS):
-        raise InputError(
-            f"An answer of RACE must be a letter from A to {_LETTERS[-1]}. Received {answer!r} at "
-            f"{place}. Correct the file."
-        )
-    return _LETTERS.index(answer)
+def _are_texts(value: Any) -> bool:
+    return type(value) is list and set(map(type, value)) <= {str}

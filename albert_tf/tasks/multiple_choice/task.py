@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from official.core import task_factory
 
 from albert_tf.config import AlbertConfig
 from albert_tf.data import tables
+from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
-from albert_tf.files import expand
+from albert_tf.files import expand, folder_at
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.classification import metrics as classification_metrics
@@ -50,6 +51,8 @@ class MultipleChoiceConfig(FineTuningConfig):
         none.
       choices: the columns of the endings.
       label: the column of the index of the correct ending, counted from 0.
+      skip_broken_rows: whether to leave out items without a label or with too many or too few
+        choices, instead of stopping with an error.
     """
 
     num_choices: int = 4
@@ -58,6 +61,7 @@ class MultipleChoiceConfig(FineTuningConfig):
     question: str = _SWAG.question
     choices: list[str] = dataclasses.field(default_factory=lambda: list(_SWAG.choices))
     label: str = _SWAG.label
+    skip_broken_rows: bool = False
 
 
 @task_factory.register_task_cls(MultipleChoiceConfig)
@@ -90,23 +94,40 @@ class MultipleChoiceTask(FineTuningTask):
             raise InputError(
                 f"num_choices must be in [2, {len(_LETTERS)}]. Received {config.num_choices}."
             )
-        items = [item for path in _paths(params) for item in self._items(path, labelled)]
-        multiple_choice.check(items, config.num_choices, labelled)
-        examples, cut = multiple_choice.encode(
-            items, self.tokenizer, config.num_choices, params.seq_length, config.max_qa_length
+        report = RowReport("item", labelled and config.skip_broken_rows)
+        items = list(
+            multiple_choice.checked(
+                self._items(_paths(params), labelled, report),
+                config.num_choices,
+                labelled,
+                report,
+            )
         )
-        if cut:
-            print(f"{len(cut)} item(s) cut to max_qa_length: {', '.join(cut)}", file=sys.stderr)
+        examples, cut = multiple_choice.encode(
+            items,
+            self.tokenizer,
+            config.num_choices,
+            params.seq_length,
+            config.max_qa_length,
+            report,
+        )
+        for place in cut:
+            report.remark("cut to max_qa_length", place)
         return examples
 
-    def _items(self, path: Path, labelled: bool) -> Iterator[Item]:
-        if path.suffix == ".txt":
-            yield from race.read(path)
-            return
+    def _items(self, paths: list[Path], labelled: bool, report: RowReport) -> Iterator[Item]:
+        """Yields the items of RACE's files, then those of tables, whose ids are numbers."""
         config = self.task_config
+        yield from race.read((path for path in paths if path.suffix == ".txt"), report)
         names = choice_tables.Columns(config.passage, config.question, config.choices, config.label)
         wanted = [*names.texts(), names.label] if labelled else names.texts()
-        yield from choice_tables.items(tables.read(path, wanted), names, labelled)
+        rows = itertools.chain.from_iterable(
+            tables.read(path, wanted, report=report, to_predict=not labelled)
+            for path in paths
+            if path.suffix != ".txt"
+        )
+        rows = tables.without_repeats(rows, report, not labelled)
+        yield from choice_tables.items(rows, names, labelled, report)
 
     def describe(self) -> TaskDescription:
         """Returns the task with the number of choices and the columns."""
@@ -115,8 +136,7 @@ class MultipleChoiceTask(FineTuningTask):
     # === Training ===
     def losses(self, labels: Tensors, outputs: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each item; padded choices are excluded."""
-        exists = tf.sequence_mask(labels["choices"], tf.shape(outputs)[1])  # [B, C]
-        scores = tf.where(exists, outputs, -1e9)
+        scores = tf.where(labels["choices"] > 0, outputs, -1e9)  # [B, C]
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels["label"], scores)  # [B]
 
     # === Evaluation ===
@@ -150,11 +170,14 @@ class MultipleChoiceTask(FineTuningTask):
         """Yields `id`, `answer`, its `index` and `letter`, and `probabilities` of all choices."""
         for index, scores in zip(outputs.examples, outputs["logits"]):
             item = examples.sources[index]
-            shares = probabilities(scores[: len(item.choices)])
+            exists, choices = item.exists or [False], item.choices or ("",)
+            shares = probabilities(
+                np.where(exists, scores[: len(exists)], scores.dtype.type(-1e30))
+            )
             best = int(shares.argmax())
             yield {
                 "id": item.id,
-                "answer": item.choices[best],
+                "answer": choices[best],
                 "index": best,
                 "letter": _LETTERS[best],
                 "probabilities": shares.tolist(),
@@ -164,8 +187,7 @@ class MultipleChoiceTask(FineTuningTask):
         self, examples: EncodedExamples, outputs: Outputs
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the labels, int [N], and all scores, [N, C], with -inf for padded choices."""
-        scores, count = outputs.stacked(), examples.labels["choices"][outputs.examples]
-        exists = np.arange(scores.shape[1]) < count[:, np.newaxis]  # [N, C]
+        scores, exists = outputs.stacked(), examples.labels["choices"][outputs.examples] > 0
         return examples.labels["label"][outputs.examples], np.where(exists, scores, -np.inf)
 
     def _letters(self) -> str:
@@ -174,7 +196,5 @@ class MultipleChoiceTask(FineTuningTask):
 
 def _paths(params: FineTuningDataConfig) -> list[Path]:
     """Returns the files in a folder of RACE, or those that match a pattern."""
-    path = params.input_path
-    if isinstance(path, str) and Path(path).expanduser().is_dir():
-        return race.files(Path(path).expanduser())
-    return expand(path)
+    folder = folder_at(params.input_path)
+    return race.files(folder) if folder else expand(params.input_path)

@@ -1,13 +1,13 @@
-"""Prepares the questions of a file for a model, and reports those that are skipped or cut."""
+"""Prepares the questions of a file for a model, and reports those that are left out or cut."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.tasks.question_answering import squad
 from albert_tf.tasks.question_answering.span_windows import (
@@ -20,28 +20,11 @@ from albert_tf.tasks.question_answering.squad import Question
 from albert_tf.tokenization.offsets import TokenSpans
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-MISPLACED = "skipped because the answer is not at its answer_start"
-NO_TOKEN = "skipped because nothing of the answer remains after normalisation"
+MISPLACED = "the answer is not at its answer_start"
+NO_TOKEN = "nothing of the answer remains after normalisation"
 NO_WINDOW = "trained as unanswerable because no window contains the whole answer"
 CUT = "cut to max_query_length"
-
-
-class Remarks:
-    """Collects the questions that were skipped or cut.
-
-    Attributes:
-      ids: the ids of questions by reason.
-    """
-
-    def __init__(self) -> None:
-        self.ids: dict[str, list[str]] = defaultdict(list)
-
-    def report(self) -> str:
-        """Returns one line for each reason, with the number of questions and all ids."""
-        return "\n".join(
-            f"{len(ids)} question(s) {reason}: {', '.join(ids)}"
-            for reason, ids in sorted(self.ids.items())
-        )
+BLANK = "answered with no text because the question or the context is blank"
 
 
 class Prepared(NamedTuple):
@@ -53,14 +36,14 @@ class Prepared(NamedTuple):
 
 
 def well_placed(
-    questions: Sequence[Question], skip_invalid: bool, remarks: Remarks
+    questions: Sequence[Question], skip_invalid: bool, report: RowReport
 ) -> list[Question]:
     """Returns the questions that are unanswerable or whose answer is at its `answer_start`.
 
     Args:
       questions: the questions of a file.
       skip_invalid: whether to skip all other questions, instead of raising an error.
-      remarks: collects the ids of skipped questions.
+      report: takes the questions that are left out.
 
     Raises:
       InputError: an answer is not at its `answer_start`; the error names the file, id and place.
@@ -76,7 +59,7 @@ def well_placed(
             "skip_invalid to skip them."
         )
     for question in wrong:
-        remarks.ids[MISPLACED].append(question.id)
+        report.leave_out(MISPLACED, question.origin)
     return [question for question in questions if not reasons[question.id]]
 
 
@@ -84,7 +67,7 @@ def prepare(
     questions: Iterable[Question],
     tokenizer: AlbertTokenizer,
     settings: WindowSettings,
-    remarks: Remarks,
+    report: RowReport,
     is_training: bool,
 ) -> Iterator[Prepared]:
     """Yields the questions with their windows.
@@ -94,17 +77,20 @@ def prepare(
         same context should be adjacent, because the tokens of only one context are cached.
       tokenizer: the tokenizer.
       settings: the settings for windows.
-      remarks: collects the ids of questions that are skipped or cut.
+      report: takes the questions that are left out, cut or blank.
       is_training: whether to skip questions that cannot be used for training; otherwise every
         question is yielded.
     """
     work = _preparer(tokenizer, settings)
     for prepared in map(work, questions):
-        for reason in prepared.reasons:
-            if is_training or reason == CUT:
-                remarks.ids[reason].append(prepared.question.id)
-        if not (is_training and NO_TOKEN in prepared.reasons):
-            yield prepared
+        place, reasons = prepared.question.origin, prepared.reasons
+        if is_training and NO_TOKEN in reasons:
+            report.leave_out(NO_TOKEN, place)
+            continue
+        for reason in reasons:
+            if reason == CUT or (reason == BLANK) != is_training:
+                report.remark(reason, place)
+        yield prepared
 
 
 def _preparer(
@@ -122,6 +108,8 @@ def _preparer(
         context = last[question.context]
         query = tokenizer.encode(question.text)
         reasons = [CUT] if len(query) > settings.max_query_length else []
+        if not query or not len(context.ids):
+            reasons.append(BLANK)
         query = query[: settings.max_query_length]
         answer, has_place = None, bool(question.answers) and question.answers[0].start is not None
         if has_place:

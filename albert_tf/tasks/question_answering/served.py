@@ -186,6 +186,7 @@ class ServedQuestionAnswering(ServedTask):
         spans = tf.gather(begins, best["firsts"]), tf.gather(limits, best["lasts"])
         places = begins, limits
         texts = context_windows.texts(windows, context, places, best["windows"], spans)
+        texts = tf.where(tf.size(query) > 0, texts, "")  # A blank question gets no answer.
         null = tf.reduce_min(best["nulls"])
         return self._chosen(context, texts, *spans, best["scores"], null)
 

@@ -78,6 +78,11 @@ class Window:
     end_positions: int = 0
     impossible: int = 1
 
+    @property
+    def has_question(self) -> bool:
+        """Whether the question has a token; one that has none gets no answer."""
+        return self.context_begin > 2  # [CLS] and [SEP]
+
 
 def windows(
     query: Sequence[int],
@@ -142,10 +147,11 @@ def _parts(length: int, capacity: int, stride: int) -> Iterator[tuple[int, int]]
 
 def _widest(parts: Sequence[tuple[int, int]], length: int) -> np.ndarray:
     """Returns the index of the widest window of each token, int [T]."""
-    token = np.arange(length)
-    scores = np.full([len(parts), length], -1.0)
-    for score, (first, last) in zip(scores, parts):
-        inside = token[first:last]
-        # As in the original, a longer window wins a tie.
-        score[first:last] = np.minimum(inside - first, last - 1 - inside) + 0.01 * (last - first)
-    return scores.argmax(0)
+    widest, best = np.zeros(length, np.int64), np.full(length, -1.0)
+    for index, (first, last) in enumerate(parts):
+        token = np.arange(last - first)
+        # As in the original, a longer window wins a tie, then an earlier one.
+        scores = np.minimum(token, token[::-1]) + 0.01 * (last - first)
+        wins = scores > best[first:last]
+        best[first:last][wins], widest[first:last][wins] = scores[wins], index
+    return widest

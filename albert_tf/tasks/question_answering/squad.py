@@ -5,7 +5,8 @@ The layout is detected automatically. There are two:
   "is_impossible"}]}]}]};
 - one question on each line: {"id", "question", "context", "answers", "is_impossible"}, where
   "answers" is a list of {"text", "answer_start"} or, as dataset tools write it, {"text": [...],
-  "answer_start": [...]}. If there is no id, the line number is used.
+  "answer_start": [...]}. If there is no id, the line number is used, after the name of the file if
+  an earlier file has used it.
 
 `answer_start` counts characters (Unicode code points), as in the published files. A question with
 an empty list of answers is unanswerable, with or without "is_impossible".
@@ -19,8 +20,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from albert_tf.data.row_report import RowReport
 from albert_tf.data.text_lines import read_lines
 from albert_tf.errors import InputError
+from albert_tf.files import parse_json
 
 
 class Answer(NamedTuple):
@@ -52,22 +55,31 @@ class Question:
     origin: str = ""
 
 
-def read(paths: Iterable[Path]) -> list[Question]:
-    """Returns the questions of files, in order.
+def read(paths: Iterable[Path], report: RowReport | None = None) -> list[Question]:
+    """Returns the questions of files, in order; a question or a context may be blank.
+
+    Args:
+      paths: the files.
+      report: counts the questions, and takes those that repeat others.
 
     Raises:
-      InputError: a file has an unknown layout or no questions; a field is missing, empty or of the
-        wrong type; or an id is not unique. The error names the file and the place in it.
+      InputError: a file has an unknown layout or no questions; a field is missing or of the wrong
+        type; or an id is not unique. The error names the file and the place in it.
     """
+    report = RowReport("question") if report is None else report
     questions: dict[str, Question] = {}
     for path in paths:
         before = len(questions)
         for row in _rows(read_lines(path), str(path)):
-            question = _question(row.fields, row.place, row.default_id)
+            report.rows += 1
+            question = _question(*row)
+            if question.id in questions and question.id == row.default_id:
+                question = dataclasses.replace(question, id=f"{path.name}:{question.id}")
+            report.compare_text((question.text, question.context), row.place)
             if question.id in questions:
                 raise InputError(
-                    f"A question's id must be unique. Received {question.id!r} at {row.place} and "
-                    f"at {questions[question.id].origin}. Give each question its own id."
+                    f"A question's id must be unique. Received {question.id!r:.80} at {row.place} "
+                    f"and at {questions[question.id].origin}. Give each question its own id."
                 )
             questions[question.id] = question
         if len(questions) == before:
@@ -96,7 +108,8 @@ def misplaced(question: Question) -> str | None:
 
 
 class _Row(NamedTuple):
-    fields: dict[str, Any]
+    fields: Any
+    context: Any
     place: str
     default_id: str | None
 
@@ -105,8 +118,8 @@ def _rows(lines: Iterable[str], name: str) -> Iterator[_Row]:
     """Yields the fields of each question, from one JSON document or from one on each line."""
     lines, document, broken = list(lines), None, None
     try:
-        document = json.loads("".join(lines))
-    except json.JSONDecodeError as error:
+        document = parse_json("".join(lines))
+    except ValueError as error:
         broken = error
     if isinstance(document, dict) and "data" in document:
         yield from _published(document, name)
@@ -115,17 +128,18 @@ def _rows(lines: Iterable[str], name: str) -> Iterator[_Row]:
         if not line.strip():
             continue
         try:
-            fields = json.loads(line)
-        except json.JSONDecodeError as error:
+            fields = parse_json(line)
+        except ValueError as error:
             # A first line "{" starts a document that is broken further below; report that place.
             whole = broken is not None and number == 1 and line.strip() == "{"
-            place, problem = (broken.lineno, broken) if whole else (number, error)
+            place, problem = (getattr(broken, "lineno", 1), broken) if whole else (number, error)
             raise InputError(
                 "A file of questions must be SQuAD's JSON with 'data', or have one JSON object on "
                 f"each line. Received '{name}', whose line {place} is not valid JSON: {problem}. "
                 "Check the file."
             ) from error
-        yield _Row(fields, f"'{name}' line {number}", str(number))
+        context = fields.get("context") if isinstance(fields, dict) else None
+        yield _Row(fields, context, f"'{name}' line {number}", str(number))
 
 
 def _published(document: dict[str, Any], name: str) -> Iterator[_Row]:
@@ -134,10 +148,10 @@ def _published(document: dict[str, Any], name: str) -> Iterator[_Row]:
             place = f"'{name}' article {i} paragraph {j}"
             for k, fields in enumerate(_list(paragraph, "qas", place)):
                 named = fields.get("id") if isinstance(fields, dict) else None
-                where = f"'{name}' question {named!r}" if named else f"{place} question {k}"
+                where = f"'{name}' question {named!r:.80}" if named else f"{place} question {k}"
                 if not isinstance(fields, dict):
                     raise _wrong("a question", "an object", fields, where)
-                yield _Row({**fields, "context": paragraph.get("context")}, where, None)
+                yield _Row(fields, paragraph.get("context"), where, None)
 
 
 def _list(parent: Any, key: str, place: str) -> list[Any]:
@@ -147,26 +161,25 @@ def _list(parent: Any, key: str, place: str) -> list[Any]:
     return value
 
 
-def _question(fields: Any, place: str, default_id: str | None) -> Question:
+def _question(fields: Any, context: Any, place: str, default_id: str | None) -> Question:
     if not isinstance(fields, dict):
         raise _wrong("a question", "an object", fields, place)
-    texts = {}
-    for key in ("question", "context"):
-        value = fields.get(key)
-        if not isinstance(value, str) or not value.strip():
-            raise _wrong(key, "a string that is not empty", value, place)
-        texts[key] = value
+    text = fields.get("question")
+    for key, value in (("question", text), ("context", context)):
+        if not isinstance(value, str):
+            raise _wrong(key, "a string", value, place)
     name = fields.get("id", default_id)
-    if not isinstance(name, (str, int)):
+    if not isinstance(name, (str, int)) or isinstance(name, bool):
         raise _wrong("id", "a string", name, place)
     answers = fields.get("answers")
     # An empty list of answers makes a question unanswerable even without "is_impossible".
-    is_empty = answers in ([], {}, {"text": [], "answer_start": []})
-    impossible = fields.get("is_impossible", is_empty)
+    impossible = fields.get("is_impossible")
+    if "is_impossible" not in fields:
+        impossible = answers in ([], {}, {"text": [], "answer_start": []})
     if not isinstance(impossible, bool):
         raise _wrong("is_impossible", "true or false", impossible, place)
-    answers = () if impossible else _answers(answers or (), place)
-    return Question(str(name), texts["question"], texts["context"], answers, impossible, place)
+    answers = () if impossible else _answers(() if answers is None else answers, place)
+    return Question(str(name), text, context, answers, impossible, place)
 
 
 def _answers(value: Any, place: str) -> tuple[Answer, ...]:
@@ -180,6 +193,8 @@ def _answers(value: Any, place: str) -> tuple[Answer, ...]:
                 "answer_start", f"a list of {len(texts)} numbers, one for each text", starts, place
             )
         value = [dict(text=text, answer_start=start) for text, start in zip(texts, starts)]
+    if not isinstance(value, (list, tuple)):
+        raise _wrong("answers", "a list, or 'text' and 'answer_start' lists", value, place)
     answers = []
     for answer in value:
         text = answer.get("text") if isinstance(answer, dict) else None

@@ -20,6 +20,7 @@ import tqdm
 from official.core import task_factory
 
 from albert_tf.config import AlbertConfig
+from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.files import expand, replacing
 from albert_tf.task_types import FILE, TaskDescription
@@ -112,17 +113,17 @@ class QuestionAnsweringTask(FineTuningTask):
                     f"{name.upper()}."
                 )
         settings = WindowSettings(params.seq_length, config.doc_stride, config.max_query_length)
-        questions = squad.read(expand(params.input_path))
-        remarks = question_data.Remarks()
+        report = RowReport("question")
+        questions = squad.read(expand(params.input_path), report)
         if labelled and params.is_training:
-            questions = question_data.well_placed(questions, config.skip_invalid, remarks)
+            questions = question_data.well_placed(questions, config.skip_invalid, report)
         elif labelled:
             _check_answered(questions)
         prepared = question_data.prepare(
             tqdm.tqdm(questions, desc="tokenize", unit=" questions", disable=None),
             self.tokenizer,
             settings,
-            remarks,
+            report,
             is_training=params.is_training,
         )
         sources = [Source(p.question, window) for p in prepared for window in p.windows]
@@ -131,8 +132,6 @@ class QuestionAnsweringTask(FineTuningTask):
             f"{params.input_path}: {len(questions):,} questions in {len(windows):,} windows",
             file=sys.stderr,
         )
-        if remarks.ids:
-            print(remarks.report(), file=sys.stderr)
         labels = {
             name: np.array([getattr(window, name) for window in windows], np.int32)
             for name in ("start_positions", "end_positions", "impossible")
@@ -142,6 +141,7 @@ class QuestionAnsweringTask(FineTuningTask):
             [window.context_begin for window in windows],
             labels if labelled else None,
             sources=() if params.is_training else sources,  # Only answers need them.
+            report=report,
         )
 
     def describe(self) -> TaskDescription:
@@ -188,9 +188,11 @@ class QuestionAnsweringTask(FineTuningTask):
             self._candidates(source.window, {name: outputs[name][row] for name in outputs})
             for source, row in zip(sources, rows)
         ]
-        spans = span_decoding.best_spans(
-            question.context, [candidates for candidates, _ in windows], self.task_config.n_best
-        )
+        spans = []
+        if sources[0].window.has_question:
+            spans = span_decoding.best_spans(
+                question.context, [candidates for candidates, _ in windows], self.task_config.n_best
+            )
         return Answer(question, spans, self._null_odds(spans, [null for _, null in windows]))
 
     def _candidates(

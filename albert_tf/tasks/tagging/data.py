@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError, closest
 from albert_tf.tasks.encoded_examples import EncodedExamples, Ragged
 from albert_tf.tasks.tagging.conll import Sentence
@@ -76,6 +77,7 @@ def encode(
     tokenizer: AlbertTokenizer,
     labels: Sequence[str],
     seq_length: int = 128,
+    report: RowReport | None = None,
 ) -> tuple[EncodedExamples, list[str]]:
     """Returns the tokenised sentences, and the words that had to be cut.
 
@@ -86,6 +88,7 @@ def encode(
       tokenizer: the tokenizer.
       labels: the names of the labels; the model learns their indices.
       seq_length: the maximum length of a row.
+      report: the report of the sentences, which the result keeps.
 
     Raises:
       InputError: a label is unknown, or a row has no room for a token.
@@ -114,7 +117,7 @@ def encode(
                 row_tags[heads] = [index[label] for label in sentence.labels[first:last]]
             tags.append(row_tags)
     targets = {"label": Ragged.from_rows(tags)} if labelled else None
-    return EncodedExamples(ids, labels=targets, sources=rows), cut
+    return EncodedExamples(ids, labels=targets, sources=rows, report=report), cut
 
 
 def _parts(lengths: Sequence[int], room: int) -> Iterator[tuple[int, int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from official.core import task_factory
 
+from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.files import expand
 from albert_tf.task_types import TaskDescription
@@ -35,11 +35,14 @@ class TaggingConfig(FineTuningConfig):
       word_column: the column of the words, counted from 0; negative numbers count from the end.
       label_column: the column of the labels, counted in the same way.
       labels: all labels in order; collected from the training data if empty.
+      skip_broken_rows: whether to leave out sentences with a word that has no label, or too few or
+        too many columns, instead of stopping with an error.
     """
 
     word_column: int = 0
     label_column: int = -1
     labels: list[str] = dataclasses.field(default_factory=list)
+    skip_broken_rows: bool = False
 
 
 @task_factory.register_task_cls(TaggingConfig)
@@ -61,17 +64,21 @@ class TaggingTask(FineTuningTask):
     # === Files ===
     def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
         """Reads and tokenises files; see `FineTuningTask.read`."""
-        sentences, labels = self._sentences(params, labelled), self.describe().labels
-        examples, cut = tagging.encode(sentences, self.tokenizer, labels, params.seq_length)
-        if cut:
-            print(f"{len(cut)} word(s) cut to seq_length: {', '.join(cut)}", file=sys.stderr)
+        report = RowReport("sentence", labelled and self.task_config.skip_broken_rows)
+        sentences = self._sentences(params, labelled, report)
+        labels = self.describe().labels
+        examples, cut = tagging.encode(sentences, self.tokenizer, labels, params.seq_length, report)
+        for word in cut:
+            report.remark("have a word cut to seq_length", word)
         return examples
 
-    def _sentences(self, params: FineTuningDataConfig, labelled: bool) -> list[Sentence]:
+    def _sentences(
+        self, params: FineTuningDataConfig, labelled: bool, report: RowReport
+    ) -> list[Sentence]:
         config = self.task_config
         columns = config.word_column, config.label_column
         paths = expand(params.input_path)
-        return [s for path in paths for s in conll.read(path, *columns, labelled)]
+        return [s for path in paths for s in conll.read(path, *columns, labelled, report)]
 
     def describe(self) -> TaskDescription:
         """Returns the task with its labels and columns."""
@@ -95,7 +102,8 @@ class TaggingTask(FineTuningTask):
                     "TRAIN_DATA."
                 )
             return of_weights
-        labels = tagging.labels_of(self._sentences(config.train_data, labelled=True))
+        report = RowReport("sentence", config.skip_broken_rows)  # `read` makes it again.
+        labels = tagging.labels_of(self._sentences(config.train_data, True, report))
         # The order of the weights is kept, so that their head can be loaded.
         return of_weights if set(labels) <= set(of_weights) else labels
 
@@ -130,16 +138,27 @@ class TaggingTask(FineTuningTask):
         return tagging_metrics.draw(*tags, self.describe().labels, folder)
 
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:
-        """Yields the `words` of each sentence and their `labels`."""
+        """Yields the `line` where each sentence begins, its `words` and their `labels`."""
         for sentence, labels in self._predicted(examples, outputs):
-            yield {"words": list(sentence.words), "labels": list(labels)}
+            words = list(sentence.words)
+            yield {"line": sentence.line, "words": words, "labels": list(labels)}
 
     def written(self, answers: Iterable[dict[str, Any]], ending: str) -> str:
-        """Returns answers as JSON Lines, or as .txt with a word and its label on each line."""
+        """Returns answers as JSON Lines, or as .txt with a word and its label on each line.
+
+        The words of one file keep the numbers of their lines.
+        """
         if ending != ".txt":
             return super().written(answers, ending)
-        sentences = ["".join(map("{}\t{}\n".format, a["words"], a["labels"])) for a in answers]
-        return "\n".join(sentences)
+        lines: list[str] = []
+        begin, last = 0, 0  # The line before the file, and the line of its last sentence.
+        for answer in answers:
+            if answer["line"] <= last:  # The first sentence of another file.
+                begin = len(lines) + 1
+            last = answer["line"]
+            lines += [""] * max(begin + last - 1 - len(lines), 1 if lines else 0)
+            lines += map("{}\t{}".format, answer["words"], answer["labels"])
+        return "".join(f"{line}\n" for line in lines)
 
     def _tags(
         self, examples: EncodedExamples, outputs: Outputs

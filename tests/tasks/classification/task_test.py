@@ -178,7 +178,7 @@ def test_a_tfds_data_set_can_replace_files(tmp_path):
     pytest.importorskip("tensorflow_datasets")
     tfds_set.store(
         tmp_path,
-        train=(["the file", "a list"], [1, 0]),
+        train=(["the file", "", "a list"], [1, 1, 0]),
         test=(["from here"], [1]),
         bare=(["x"], [-1]),
     )
@@ -190,11 +190,18 @@ def test_a_tfds_data_set_can_replace_files(tmp_path):
     assert task.describe().labels == ("no", "yes")
     train = task.examples(config.train_data)
     labels = {row.texts[0]: label for row, label in zip(train.sources, train.labels["label"])}
-    assert labels == {"the file": 1, "a list": 0}
+    assert labels == {"the file": 1, "": 1, "a list": 0}
     assert task.examples(config.validation_data).labels["label"].tolist() == [1]
     config.validation_data.tfds_split = "bare"
     with pytest.raises(InputError, match="empty field in column 'label', example 0 of toy/bare"):
         task.check()
+    config.skip_broken_rows = True
+    with pytest.raises(InputError, match="must contain examples. Received 0 examples in 'toy'"):
+        task.check()
+    assert task.results.data["eval"]["left_out"]["the label in column 'label' is empty"] == {
+        "count": 1,
+        "first": ["example 0 of toy/bare"],
+    }
 
 
 def test_a_tiny_model_learns_numbers_with_every_seed(tmp_path):
@@ -224,7 +231,6 @@ def test_a_run_that_predicts_only_one_class_is_reported_as_collapsed(learned, tm
 @pytest.mark.parametrize(
     ("text", "changes", "message"),
     [
-        ("text,label\nx,1\n,0\n", {}, r"empty field in column 'text', line 3 of"),
         ("text,label\nx,1\ny,\n", {}, r"empty field in column 'label', line 3 of"),
         ("txt,label\nx,1\n", {}, r"without 'text'. Closest: txt"),
         ("text,label\nx,1\ny,1\n", {}, r"at least two labels.*only \['1'\] in column 'label'"),
@@ -267,6 +273,55 @@ def test_a_row_must_have_room_for_a_token_of_each_text(second, least, tmp_path):
 
 def test_broken_rows_can_be_skipped(tmp_path):
     path = tmp_path / "train.tsv"
-    path.write_text("text\tlabel\nx\tgood\ny\nz\tbad\n")
+    path.write_text("text\tlabel\nx\tgood\ny\nz\tbad\nw\t \n")
     task = tiny_task.task(ClassificationTask, path, path, skip_broken_rows=True)
     assert len(task.examples(task.task_config.train_data)) == 2
+    reasons = {
+        reason: (counts["count"], counts["first"])
+        for reason, counts in task.results.data["train"]["left_out"].items()
+    }
+    assert reasons == {
+        "it has not 2 fields": (1, [f"line 3 of '{path}'"]),
+        "the label in column 'label' is empty": (1, [f"line 5 of '{path}'"]),
+    }
+    assert task.results.data["eval"] == task.results.data["train"]
+
+
+def test_an_empty_text_is_a_text(tmp_path, spm):
+    (tmp_path / "qqp").mkdir()
+    for name in ("train.tsv", "dev.tsv"):
+        (tmp_path / "qqp" / name).write_text(
+            "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+            "2\t5\t6\tHow can I build a list?\t\t0\n3\t7\t8\t \tthe file\t1\n4\t9\t9\t\t\t1\n"
+        )
+    task = tiny_task.task(ClassificationTask, tmp_path / "qqp", tmp_path / "qqp", glue="qqp")
+    examples_ = task.examples(task.task_config.train_data)
+    assert examples_.labels["label"].tolist() == [0, 1, 1]
+    assert examples_.ids.lengths[2] == 3  # [CLS] [SEP] [SEP]
+    path = tmp_path / "new.txt"
+    path.write_text("the file\n\na list\n \t \n")
+    train = tmp_path / "train.csv"
+    train.write_text("text,other,label\nthe file,a list,x\na list,,y\n")
+    task = tiny_task.task(ClassificationTask, train, second_text="other")
+    params = FineTuningDataConfig(input_path=str(path), seq_length=16, is_training=False)
+    with pytest.raises(InputError, match=r"as many fields as the header, 2 .*Received 1 in line 1"):
+        task.read(params, labelled=False)
+    path.write_text("the file\ta list\n\n\ta list\n \t \n")
+    rows = task.read(params, labelled=False)
+    assert [row.texts for row in rows.sources] == [
+        ("the file", "a list"), ("", ""), ("", "a list"), (" ", " "),
+    ]  # fmt: skip
+    assert len(rows) == rows.report.rows == 4
+
+
+@pytest.mark.parametrize("skip_labels", ["-", ["-"], "-, nothing"])
+def test_rows_of_a_label_can_be_left_out(tmp_path, skip_labels, capsys):
+    path = tmp_path / "snli.tsv"
+    path.write_text("text\tlabel\nthe file\tyes\na list\t-\nfrom here\tno\nthe file\tyes\n")
+    task = tiny_task.task(ClassificationTask, path, path, skip_labels=skip_labels)
+    assert task.describe().labels == ("no", "yes")
+    assert task.examples(task.task_config.train_data).labels["label"].tolist() == [1, 0, 1]
+    assert capsys.readouterr().err.splitlines()[:2] == [
+        f"1 row(s) left out: SKIP_LABELS has the label '-': line 3 of '{path}'",
+        f"1 row(s) repeat the text of an earlier one: line 5 of '{path}'",
+    ]

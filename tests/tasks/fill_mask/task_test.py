@@ -49,14 +49,18 @@ def test_fillings_are_the_best_pieces_of_the_head(folder, tmp_path):
         assert [f["probability"] for f in filling] == pytest.approx(list(row[best]), rel=1e-5)
 
 
-def test_an_error_names_a_text_without_a_mask(folder, tmp_path):
+def test_a_text_without_a_mask_is_answered_without_fillings(folder, tmp_path, capsys):
     path = tmp_path / "a.txt"
-    path.write_text("the [MASK]\nnone here\n")
+    path.write_text("the [MASK]\n\nnone here\nthis [MASK]\n")
     predictor = albert_tf.Predictor(folder[0])
-    with pytest.raises(InputError, match=r"must have a \[MASK\] .* Received line 2 of .*none here"):
-        list(predictor(path))
-    path.write_text("see the list with one [MASK]\n")
-    with pytest.raises(InputError, match="within its first 6 tokens"):
+    answers = list(predictor(path))
+    assert [len(answer["fillings"]) for answer in answers] == [1, 0, 0, 1]
+    assert [answer["filled"] for answer in answers[1:3]] == ["", "none here"]
+    assert "2 text(s) have no [MASK] within " in capsys.readouterr().err
+    path.write_text("none here\nsee the list with one [MASK]\n")
+    with pytest.raises(
+        InputError, match=r"a \[MASK\] to fill within its first 6 tokens. Received li"
+    ):
         list(predictor(path, seq_length=6))
 
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
-from albert_tf.tasks.multiple_choice.data import Item, check, encode
+from albert_tf.tasks.multiple_choice.data import Item, checked, encode
 
 ITEMS = [
     Item("a", "the tower of bricks was red and tall", ("it was red", "no"), 0, "x", "'f' line 1"),
@@ -30,7 +31,7 @@ def test_rows_hold_the_passages_and_choices_of_items(spm):
     )
     batch = examples.batch(np.array([1, 0]))
     assert batch["input_word_ids"].shape[:2] == (2, 3)
-    assert batch["choices"].tolist() == [3, 2] and batch["label"].tolist() == [2, 0]
+    assert batch["choices"].tolist() == [[1, 1, 1], [1, 1, 0]] and batch["label"].tolist() == [2, 0]
     assert text(examples, spm, 0) == (ITEMS[0].passage, "it was red")
     assert text(examples, spm, 4) == ("short", "two of a very long choice here")
     # The first item has no third choice; the row has only special tokens.
@@ -57,7 +58,7 @@ def test_examples_have_no_labels_if_an_item_has_none(spm):
     [
         (
             Item("a", "p", ("x",) * 5, 0, origin="'f' line 7"),
-            r"2 to num_choices=4 choices. Received 5 at 'f' line 7. Set NUM_CHOICES",
+            r"2 to num_choices=4 choices with text. Received 5 at 'f' line 7. Set NUM_CHOICES",
         ),
         (Item("a", "p", ("x",), 0, origin="'f' line 7"), "Received 1 at 'f' line 7"),
         (
@@ -65,12 +66,40 @@ def test_examples_have_no_labels_if_an_item_has_none(spm):
             "have a label. Received an item without one at 'f'",
         ),
         (Item("a", "p", ("x", "y"), 2, origin="'f' line 7"), "one of the 2 choices.*index 2 at"),
-        (Item("a", "p", ("x", " "), 1, origin="'f' line 7"), "not be empty. Received.*'f' line 7"),
+        (Item("a", "p", ("x", " "), 0, origin="'f' line 7"), "Received 1 at 'f' line 7"),
+        (Item("a", "p", ("x", "", "y"), 1, origin="'f' line 7"), "one of the 2 choices.*index 1"),
     ],
 )
-def test_an_error_for_an_invalid_item_names_its_place(item, message):
+def test_an_invalid_item_is_an_error_or_left_out(item, message):
     with pytest.raises(InputError, match=message):
-        check([ITEMS[0], item], num_choices=4, labelled=True)
+        list(checked([ITEMS[0], item], 4, True, RowReport()))
+    report = RowReport("item", skip_broken=True)
+    report.rows = 2
+    assert list(checked([ITEMS[0], item], 4, True, report)) == ITEMS[:1] and report.kept == 1
+    (places,) = report.left_out.values()
+    assert places.first == ["'f' line 7"]
+
+
+def test_an_empty_passage_is_a_passage_and_an_empty_choice_is_none(spm):
+    items = [Item("a", "", ("it was red", "", "no"), 2), Item("b", " ", (), None)]
+    assert list(checked(items, 4, False, RowReport())) == items
+    batch = encode(items, spm, 4, seq_length=40, max_qa_length=20)[0].batch(np.array([0, 1]))
+    assert batch["choices"].tolist() == [[1, 0, 1, 0], [0, 0, 0, 0]]
+    ids = [spm.cls_id, spm.sep_id, *spm.encode("it was red"), spm.sep_id]
+    assert batch["input_word_ids"][0, 0, : len(ids)].tolist() == ids
+    for row in ((0, 1), (0, 3), (1, 0)):
+        assert batch["input_mask"][row].sum() == 2
+
+
+def test_items_that_repeat_a_text_are_kept_and_counted():
+    items = [Item("a", "p", ("x", "y"), 0, origin="one"), Item("b", "p", ("x", "y"), 0),
+             Item("c", "p", ("x", "y"), 1), Item("d", "q", ("x", "y"), 1)]  # fmt: skip
+    report = RowReport("item")
+    assert list(checked(items, 4, True, report)) == items
+    assert {remark: places.count for remark, places in report.remarks.items()} == {
+        "repeat the text of an earlier one": 1,
+        "repeat the text of an earlier one with another label": 1,
+    }
 
 
 def test_a_row_without_room_for_choices_is_an_error(spm):

@@ -128,7 +128,7 @@ def test_losses_of_micro_batches_sum_to_the_batch_loss(learned):
         (("sent2", "sent3"), {}, r"columns .*without 'sent2'. Closest: sent3"),
         (("ends.,1", "ends.,"), {}, r"counted from 0. Received '' in column 'label', line 2 of"),
         (("ends.,1", "1"), {}, r"as many fields as the header, 8 .*Received 7 in line 2 of"),
-        (("is one.", " "), {}, r"must not be empty. Received an empty one at line 2 of .*val.csv"),
+        (('"sees, then calls."', " "), {}, r"one of the 3 choices with text.*index 1 at line 2"),
         (
             ("mouse", "caf\xe9"),
             {},
@@ -139,7 +139,11 @@ def test_losses_of_micro_batches_sum_to_the_batch_loss(learned):
             {},
             r"must contain examples.*Received 0 .*in '.*val.csv'",
         ),
-        ((), dict(num_choices=3), r"num_choices=3 choices. Received 4 at line 2 of .*val.csv"),
+        (
+            (),
+            dict(num_choices=3),
+            r"num_choices=3 choices with text. Received 4 at line 2 of .*val.csv",
+        ),
         ((), dict(num_choices=9), r"num_choices must be in \[2, 8\]. Received 9"),
     ],
 )
@@ -161,3 +165,30 @@ def test_items_to_predict_need_no_label(tmp_path, learned):
 def test_cut_choices_are_reported(swag, capsys):
     tiny_task.task(MultipleChoiceTask, swag, max_qa_length=6)
     assert "2 item(s) cut to max_qa_length: 0, 1" in capsys.readouterr().err
+
+
+def test_empty_fields_and_lines_are_answered(learned, tmp_path):
+    task, *_ = learned
+    path = tmp_path / "test.jsonl"
+    row = dict(sent1="", sent2="It", ending0="ends", ending1="", ending2="goes", ending3="")
+    path.write_text(f"{json.dumps(row)}\n\n{json.dumps({**row, 'ending2': ' '})}\n")
+    params = task.task_config.validation_data.replace(input_path=str(path))
+    examples = task.read(params, labelled=False)
+    assert examples.report.rows == len(examples) == 3
+    scores = np.array([[1.0, 5.0, 2.0, 9.0]] * 3, np.float32)
+    outputs = Outputs.gather([{"example": np.arange(3), "logits": scores}])
+    first, second, third = task.answers(examples, outputs)
+    assert (first["answer"], first["index"]) == ("It goes", 2)
+    share = 1 / (1 + np.exp(-1.0))
+    assert first["probabilities"] == pytest.approx([1 - share, 0, share])
+    assert (second["answer"], second["index"], second["probabilities"]) == ("", 0, [1.0])
+    assert (third["answer"], third["probabilities"]) == ("It ends", [1.0])
+
+
+def test_broken_rows_can_be_left_out(swag):
+    swag.write_text(SWAG.replace("ends.,1", "ends.,"))
+    task = tiny_task.task(MultipleChoiceTask, swag, max_qa_length=20, skip_broken_rows=True)
+    assert len(task.examples(task.task_config.train_data)) == 1
+    assert task.results.data["train"]["left_out"] == {
+        "the label is empty": {"count": 1, "first": [f"line 2 of '{swag}'"]}
+    }

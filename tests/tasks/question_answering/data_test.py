@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
-from albert_tf.tasks.question_answering.data import Remarks, prepare, well_placed
+from albert_tf.tasks.question_answering.data import prepare, well_placed
 from albert_tf.tasks.question_answering.span_windows import WindowSettings, token_span
 from albert_tf.tasks.question_answering.squad import Answer, Question
 
@@ -31,10 +32,10 @@ def answers(prepared):
 
 @pytest.mark.parametrize("answer", ["Zoë Łukasz", "café", "1912", "1,000", "bricks"])
 def test_windows_contain_the_answer(spm, answer):
-    remarks = Remarks()
-    (prepared,) = prepare([question("a", answer)], spm, NARROW, remarks, is_training=True)
+    report = RowReport("question")
+    (prepared,) = prepare([question("a", answer)], spm, NARROW, report, is_training=True)
     assert len(prepared.windows) > 3 and answers(prepared) == {answer}
-    assert remarks.report() == ""
+    assert str(report) == ""
 
 
 # Letters whose number changes in normalisation, marks, wide characters and white space.
@@ -60,18 +61,18 @@ def test_every_answer_is_recovered_from_its_windows(spm):
         begin = data.draw(st.integers(0, len(context) - 1))
         end = data.draw(st.integers(begin + 1, len(context)))
         spans = spm.tokenize_with_offsets(context)
-        remarks = Remarks()
+        report = RowReport("question")
         asked = question("a", context[begin:end], begin, context)
-        prepared = list(prepare([asked], spm, NARROW, remarks, is_training=True))
+        prepared = list(prepare([asked], spm, NARROW, report, is_training=True))
         if not prepared:
             # Normalisation removes the whole answer, which is reported.
-            assert "remains after normalisation: a" in remarks.report()
+            assert "remains after normalisation: 'f.json' a" in str(report)
             assert token_span(spans, begin, end) is None
             seen["vanished"] += 1
             return
         texts = answers(prepared[0])
         if not texts:
-            assert "no window contains the whole answer: a" in remarks.report()
+            assert "no window contains the whole answer: 'f.json' a" in str(report)
             return
         (text,) = texts  # Every window that contains the answer gives the same text.
         first, last = token_span(spans, begin, end)
@@ -96,30 +97,45 @@ def test_every_skipped_or_cut_question_is_reported(spm):
         question("wide", context, context=context),
         question("long", "b", context=context, text="what is b in this long question?"),
     ]
-    remarks = Remarks()
-    prepared = list(prepare(questions, spm, NARROW, remarks, is_training=True))
+    report = RowReport("question")
+    prepared = list(prepare(questions, spm, NARROW, report, is_training=True))
     assert [p.question.id for p in prepared] == ["fine", "wide", "long"]
-    assert remarks.report().splitlines() == [
-        "1 question(s) cut to max_query_length: long",
-        "1 question(s) skipped because nothing of the answer remains after normalisation: mark",
-        "1 question(s) trained as unanswerable because no window contains the whole answer: wide",
+    assert str(report).splitlines() == [
+        "1 question(s) left out: nothing of the answer remains after normalisation: 'f.json' mark",
+        "1 question(s) trained as unanswerable because no window contains the whole answer: "
+        "'f.json' wide",
+        "1 question(s) cut to max_query_length: 'f.json' long",
     ]
-    # In evaluation no question is skipped.
-    remarks = Remarks()
-    prepared = list(prepare(questions, spm, NARROW, remarks, is_training=False))
-    assert [p.question for p in prepared] == questions and list(remarks.ids.values()) == [["long"]]
+    # In evaluation no question is left out.
+    report = RowReport("question")
+    prepared = list(prepare(questions, spm, NARROW, report, is_training=False))
+    assert [p.question for p in prepared] == questions and not report.left_out
+    assert str(report) == "1 question(s) cut to max_query_length: 'f.json' long"
+
+
+@pytest.mark.parametrize(("text", "context"), [(" ", CONTEXT), ("who?", "\u0301 "), ("", "")])
+def test_a_blank_question_or_context_has_a_window_and_is_reported(spm, text, context):
+    blank = Question("b", text, context, origin="'f.json' b")
+    report = RowReport("question")
+    (prepared,) = prepare([blank], spm, NARROW, report, is_training=False)
+    for window in prepared.windows:
+        assert window.has_question == bool(spm.encode(text))
+    assert str(report) == (
+        "1 question(s) answered with no text because the question or the context is blank: "
+        "'f.json' b"
+    )
 
 
 def test_misplaced_answers_are_an_error_or_are_skipped():
     questions = [question("a", "café"), question("b", "cafe", 22), question("c", "tower", 0)]
-    remarks = Remarks()
+    report = RowReport("question")
     with pytest.raises(
         InputError,
         match=r"'f.json' b: the answer 'cafe' does not begin at 22.*2 of 3 questions are wrong: "
         r"b, c\. Correct them, or set skip_invalid",
     ):
-        well_placed(questions, False, remarks)
-    assert well_placed(questions, True, remarks) == questions[:1]
-    assert remarks.report() == (
-        "2 question(s) skipped because the answer is not at its answer_start: b, c"
+        well_placed(questions, False, report)
+    assert well_placed(questions, True, report) == questions[:1]
+    assert str(report) == (
+        "2 question(s) left out: the answer is not at its answer_start: 'f.json' b, 'f.json' c"
     )

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.tasks.question_answering.squad import Answer, Question, misplaced, read
 
@@ -80,11 +81,30 @@ def test_files_with_a_question_on_each_line_are_read(tmp_path, answers):
     assert (three.answers, three.impossible) == ((), True)
 
 
+def test_a_question_and_a_context_may_be_blank(published):
+    one, two = read([published({"question": " "}, {"context": ""})])
+    assert (one.text, one.context, two.text) == (" ", "", "Who slept?")
+
+
+def test_questions_without_ids_in_several_files_get_distinct_ids(tmp_path):
+    row = json.dumps({"question": "Who?", "context": CONTEXT})
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_text(f"{row}\n{row}\n")
+    report = RowReport("question")
+    questions = read([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], report)
+    assert [question.id for question in questions] == ["1", "2", "b.jsonl:1", "b.jsonl:2"]
+    assert report.rows == 4 and str(report).startswith(
+        "3 question(s) repeat the text of an earlier one: "
+    )
+
+
 @pytest.mark.parametrize(
     ("question", "paragraph", "message"),
     [
-        ({"question": " "}, {}, r"^question must be a string that is not.*' ' at .*question 'q1'"),
-        ({}, {"context": ""}, r"^context must be a string.*train\.json' question 'q1'"),
+        ({"question": 1}, {}, r"^question must be a string. Received 1 at .*question 'q1'"),
+        ({}, {"context": None}, r"^context must be a string.*train\.json' question 'q1'"),
+        ({"answers": True}, {}, r"^answers must be a list, or .*Received true at .*question 'q1'"),
+        ({"id": True}, {}, r"^id must be a string. Received true"),
         ({"id": None}, {}, r"^id must be a string.*null at .*article 0 paragraph 0 question 0"),
         ({"id": "q2"}, {}, r"id must be unique. Received 'q2' at .*train\.json.* and at"),
         ({"is_impossible": "no"}, {}, r"^is_impossible must be true or false.*no"),
@@ -116,6 +136,9 @@ def test_an_error_for_a_bad_field_names_its_place(published, question, paragraph
         (b'{\n "version": "1.1"\n}\n', r"bad\.json', whose line 1 is not valid JSON"),
         (b'{"id": "x"}\n{\n', r"bad\.json' line 1"),
         (b'\n\n["x"]\n', r"a question must be an object.*bad\.json' line 3"),
+        (b'{"id": ' + b"7" * 5000 + b"}", r"whose line 1 is not valid JSON: Exceeds the limit"),
+        (b"[" * 99_999, r"whose line 1 is not valid JSON: it is nested too deeply"),
+        (b'{"question": "\\ud800"}', r"whose line 1 is not valid JSON: .*half of a surrogate"),
         (b"\n", r"must not be empty. Received .*bad\.json', which has no questions"),
         (b'{"question": "caf\xe9"}', r"bad\.json', whose line 1 is not: .*iconv"),
     ],

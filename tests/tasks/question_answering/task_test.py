@@ -132,21 +132,27 @@ def test_questions_without_labels_are_answered(learned, tmp_path):
     rows = [
         {"id": "a", "question": "Who has the file", "context": "the list with Pythön from this"},
         {"question": "Who has the file", "context": "\u0301 \u0301"},
+        {"question": " ", "context": "the list with Pythön from this"},
     ]
     path = tmp_path / "ask.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
     params = task.task_config.validation_data.replace(input_path=str(path))
     examples = task.read(params, labelled=False)
     assert "start_positions" not in examples.labels
-    batch = {n: tf.constant(v) for n, v in examples.batch(np.arange(2)).items()}
+    batch = {n: tf.constant(v) for n, v in examples.batch(np.arange(3)).items()}
     model = task.build_model()
     task.task_config.null_threshold = 1e9
     outputs = Outputs.gather([{**task.kept(model(batch)), "example": batch["example"]}])
-    first, second = task.answers(examples, outputs)
-    assert (first["id"], second["id"]) == ("a", "2")
+    first, second, third = task.answers(examples, outputs)
+    assert (first["id"], second["id"], third["id"]) == ("a", "2", "3")
     assert first["answer"] == first["n_best"][0]["text"] and first["answer"] in rows[0]["context"]
     # Normalisation removes the whole context.
     assert (second["answer"], second["n_best"]) == ("", [])
+    assert (third["answer"], third["n_best"]) == ("", [])
+    assert str(examples.report) == (
+        "2 question(s) answered with no text because the question or the context is blank: "
+        f"'{path}' line 2, '{path}' line 3"
+    )
     official = json.loads(task.written([first, second], ".json"))
     assert official == {"a": first["answer"], "2": ""}
     task.task_config.null_threshold = first["null_odds"] - 0.1
@@ -166,7 +172,9 @@ def test_skipped_questions_are_reported(tmp_path, capsys):
     tiny_task.task(QuestionAnsweringTask, path, skip_invalid=True, **SETTINGS)
     text = capsys.readouterr().err
     assert "train.json: 7 questions in " in text
-    assert "1 question(s) skipped because the answer is not at its answer_start: 2Who" in text
+    assert (
+        f"1 question(s) left out: the answer is not at its answer_start: '{path}' question" in text
+    )
 
 
 def test_evaluation_data_must_have_answers(files, tmp_path):

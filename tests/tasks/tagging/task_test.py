@@ -58,6 +58,18 @@ def test_words_from_standard_input_are_labelled(learned, answers_of_stdin):
     assert answers[0]["labels"] == ["O", "B-PER"]
 
 
+def test_answers_keep_the_lines_of_the_words(learned, tmp_path):
+    task, *_ = learned
+    path = tmp_path / "words.txt"
+    path.write_text("\n\nsee\nMouse\n\n \t\n\nhas\n\n\n")
+    answers = list(albert_tf.Predictor(learned[2])(path))
+    assert [answer["line"] for answer in answers] == [3, 8]
+    lines = task.written(answers, ".txt").splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["", "", "see", "Mouse", *[""] * 3, "has"]
+    twice = task.written([*answers, *answers], ".txt").splitlines()
+    assert twice == [*lines, "", *lines]
+
+
 def test_each_word_is_labelled_by_its_first_token(learned, tmp_path):
     task, *_ = learned
     path = tmp_path / "words.txt"
@@ -105,13 +117,15 @@ def test_an_error_names_a_label_missing_from_training(learned, tmp_path):
         task.read(params)
 
 
-def test_cut_words_are_reported(learned, tmp_path, capsys):
+def test_cut_words_are_reported(learned, tmp_path):
     task, *_ = learned
     path = tmp_path / "words.txt"
     path.write_text("qwertyuiopasdfghjklzxcvbnm\n")
     params = task.task_config.validation_data.replace(input_path=str(path))
-    task.read(params, labelled=False)
-    assert "1 word(s) cut to seq_length: qwertyuiopasdfghjklzxcvbnm" in capsys.readouterr().err
+    report = task.read(params, labelled=False).report
+    assert str(report) == (
+        "1 sentence(s) have a word cut to seq_length: qwertyuiopasdfghjklzxcvbnm"
+    )
 
 
 def test_an_empty_file_is_an_error(learned, tmp_path):

@@ -1,0 +1,149 @@
+"""`RowReport`: what became of each row of a data set, so that no row is lost without a word."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from albert_tf.errors import InputError
+
+SHOWN = 10  # Places named for each reason; the others are counted.
+
+
+@dataclasses.dataclass
+class Places:
+    """The number of rows that something is true of, and the places of the first ones."""
+
+    count: int = 0
+    first: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, place: str) -> None:
+        """Counts a row."""
+        self.count += 1
+        if self.count <= SHOWN:
+            self.first.append(place)
+
+    def __str__(self) -> str:
+        more = self.count - len(self.first)
+        return ", ".join(self.first) + (f" and {more:,} more" if more else "")
+
+
+class RowReport:
+    """Counts the rows of a data set. Readers add each row, and say why if it gives no example.
+
+    Args:
+      unit: what a row is, such as "question".
+      skip_broken: whether `broken` leaves a row out, instead of raising an error.
+
+    Attributes:
+      rows: the number of rows.
+      left_out: the rows that give no example, by reason.
+      remarks: other rows to know about, by what is true of them.
+    """
+
+    def __init__(self, unit: str = "row", skip_broken: bool = False) -> None:
+        self.unit = unit
+        self.skip_broken = skip_broken
+        self.rows = 0
+        self.left_out: dict[str, Places] = defaultdict(Places)
+        self.remarks: dict[str, Places] = defaultdict(Places)
+        self._labels: dict[int, str] = {}
+        self._ids: dict[str, tuple[int, str]] = {}
+
+    @property
+    def kept(self) -> int:
+        """The number of rows that were not left out."""
+        return self.rows - sum(places.count for places in self.left_out.values())
+
+    def leave_out(self, reason: str, place: str) -> None:
+        """Counts a row as left out; it must be counted in `rows` too."""
+        self.left_out[reason].add(place)
+
+    def broken(self, reason: str, place: str, problem: str) -> None:
+        """Leaves a row out for `reason`, or raises an error.
+
+        Raises:
+          InputError: `skip_broken` is false; its text is `problem`.
+        """
+        if not self.skip_broken:
+            raise InputError(problem)
+        self.leave_out(reason, place)
+
+    def remark(self, remark: str, place: str) -> None:
+        """Counts a row for something that is true of it."""
+        self.remarks[remark].add(place)
+
+    def compare_text(self, texts: Sequence[str], place: str, label: str = "") -> None:
+        """Remarks on a row whose texts are those of an earlier row; such rows are kept."""
+        key, count = hash(tuple(texts)), len(self._labels)
+        earlier = self._labels.setdefault(key, label)
+        if len(self._labels) == count:
+            more = "" if earlier == label else " with another label"
+            self.remark(f"repeat the text of an earlier one{more}", place)
+
+    def is_repeated(
+        self,
+        name: str,
+        values: Iterable[str],
+        place: str,
+        problem: Callable[[str], str] | None = None,
+    ) -> bool:
+        """Leaves a row out, and returns True, if an earlier one had the same id and values.
+
+        Args:
+          name: the id of the row.
+          values: everything else that makes up the row.
+          place: where the row is.
+          problem: returns the error if an earlier row, whose place it gets, has the id with other
+            values; None for a remark.
+
+        Raises:
+          InputError: as above.
+        """
+        row = hash(tuple(values)), place
+        earlier = self._ids.setdefault(name, row)
+        if earlier is row:
+            return False
+        if earlier[0] == row[0]:
+            self.leave_out("an earlier one has the same id and content", place)
+            return True
+        if problem:
+            raise InputError(problem(earlier[1]))
+        self.remark("have the id of an earlier one with other content", place)
+        return False
+
+    def forget(self) -> None:
+        """Frees the memory of texts and ids, which only reading needs."""
+        self._labels, self._ids = {}, {}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the counts with the first places, for a JSON file."""
+        sections = {"left_out": self.left_out, "remarks": self.remarks}
+        return {
+            "rows": self.rows,
+            "kept": self.kept,
+            **{
+                name: {reason: dataclasses.asdict(places) for reason, places in section.items()}
+                for name, section in sections.items()
+            },
+        }
+
+    def __str__(self) -> str:
+        """One line for each reason and remark; empty if there are none."""
+        lines = [
+            f"{places.count:,} {self.unit}(s) left out: {reason}: {places}"
+            for reason, places in self.left_out.items()
+        ]
+        lines += [
+            f"{places.count:,} {self.unit}(s) {remark}: {places}"
+            for remark, places in self.remarks.items()
+        ]
+        return "\n".join(lines)
+
+    def show(self) -> None:
+        """Prints the reasons and remarks to standard error."""
+        if text := str(self):
+            print(text, file=sys.stderr)
