@@ -75,7 +75,8 @@ class SharedModel:
     ) -> dict[str, Any]:
         """Returns the outputs of `AlbertEncoder`, and `default`, which is the pooled output."""
         ids, mask, types = encoder_inputs.standardize(inputs, family, cls_id)
-        return self._run(ids, mask, types, training, real_tokens, output_range)
+        outputs = self._run(ids, mask, types, training, real_tokens, output_range)
+        return encoder_inputs.with_static_shape(outputs, inputs[family.ids])
 
     def predict_masked(
         self,

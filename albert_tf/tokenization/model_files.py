@@ -94,11 +94,19 @@ def find_model_file(folder: Path) -> Path | None:
 
 
 def find_preprocessing(model_file: Path | None) -> Preprocessing | None:
-    """Returns the settings stored beside a model, or those of the released models by default."""
+    """Returns the settings of a model, or None without a model.
+
+    They are those of the file beside it, or of its Hugging Face folder if it has the name that such
+    folders give it, or those of the released models.
+    """
     if model_file is None:
         return None
     path = path_beside(model_file)
-    return Preprocessing.from_json_file(path) if path.is_file() else Preprocessing()
+    if path.is_file():
+        return Preprocessing.from_json_file(path)
+    if model_file.name == HUGGING_FACE_NAME:
+        return _hugging_face(model_file.parent)
+    return Preprocessing()
 
 
 def copy(model_file: Path, preprocessing: Preprocessing | None, folder: Path) -> None:
