@@ -11,6 +11,7 @@ from albert_tf.errors import InputError
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
 HUGGING_FACE_NAME = "spiece.model"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 # As released by Google, in Hugging Face folders, and in KerasHub presets.
 _KNOWN = ("30k-clean.model", HUGGING_FACE_NAME, "assets/tokenizer/vocabulary.spm")
 
@@ -35,7 +36,7 @@ def find(source: str | os.PathLike) -> tuple[Path, Preprocessing | None]:
     source = Path(source).expanduser()
     model_file = source if source.is_file() else _in_folder(source)
     if model_file.name == HUGGING_FACE_NAME and not path_beside(model_file).exists():
-        return model_file, _hugging_face(model_file.parent)
+        return model_file, hugging_face_settings(model_file.parent)
     return model_file, None
 
 
@@ -58,16 +59,23 @@ def _in_folder(folder: Path) -> Path:
     )
 
 
-def _hugging_face(folder: Path) -> Preprocessing:
-    file = folder / "tokenizer_config.json"
+def hugging_face_settings(folder: Path) -> Preprocessing:
+    """Returns the settings of a Hugging Face folder; those of the library without a config file.
+
+    Raises:
+      InputError: the file is not a JSON object, or a setting is not true or false.
+    """
+    file = folder / TOKENIZER_CONFIG
     values = {}
     if file.is_file():
         try:
             values = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(
                 f"A tokenizer config must be JSON. Received '{file}': {error}."
             ) from error
+        if not isinstance(values, dict):
+            raise InputError(f"A tokenizer config must be a JSON object. Received '{file}'.")
     return Preprocessing(
         lower_case=values.get("do_lower_case", True),
         keep_accents=values.get("keep_accents", False),
@@ -96,16 +104,16 @@ def find_model_file(folder: Path) -> Path | None:
 def find_preprocessing(model_file: Path | None) -> Preprocessing | None:
     """Returns the settings of a model, or None without a model.
 
-    They are those of the file beside it, or of its Hugging Face folder if it has the name that such
-    folders give it, or those of the released models.
+    They are those of the file beside it, or of its Hugging Face folder, or those of the released
+    models. A Hugging Face folder has spiece.model or tokenizer_config.json.
     """
     if model_file is None:
         return None
     path = path_beside(model_file)
     if path.is_file():
         return Preprocessing.from_json_file(path)
-    if model_file.name == HUGGING_FACE_NAME:
-        return _hugging_face(model_file.parent)
+    if model_file.name == HUGGING_FACE_NAME or (model_file.parent / TOKENIZER_CONFIG).is_file():
+        return hugging_face_settings(model_file.parent)
     return Preprocessing()
 
 

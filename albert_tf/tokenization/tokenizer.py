@@ -46,9 +46,9 @@ class AlbertTokenizer:
 
     Args:
       model_file: a SentencePiece model. If `<stem>.preprocess.json` exists beside it, that file
-        specifies the preprocessing. Without one, a model named spiece.model is that of a Hugging
-        Face folder: the rules are "hugging_face", and the other settings those of the
-        tokenizer_config.json beside it. All other models have the defaults of `Preprocessing`.
+        specifies the preprocessing. Without one, a model that is named spiece.model or lies beside
+        a tokenizer_config.json is that of a Hugging Face folder: the rules are "hugging_face", and
+        the other settings those of that file. All others have the defaults of `Preprocessing`.
       lower_case: None takes the setting of the model.
       keep_accents: None takes the setting of the model.
       rules: None takes the setting of the model.
