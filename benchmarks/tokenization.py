@@ -86,6 +86,16 @@ def passes(data: tf.data.Dataset) -> Callable[[], object]:
     return lambda: [next(batches) for _ in range(count)]
 
 
+def in_batches(tokenize: Callable[[list[str]], object], texts: list[str]) -> Callable[[], object]:
+    """Returns a function that tokenizes batches of the texts, one after the other."""
+
+    def run() -> None:
+        for begin in range(0, len(texts), BATCH):
+            tokenize(texts[begin : begin + BATCH])
+
+    return run
+
+
 def rows_of(data: tf.data.Dataset) -> Ids:
     """Returns all rows of a pipeline as one list."""
     return [row for batch in data for row in batch.to_list()]
@@ -97,10 +107,13 @@ def ours(model_file: Path, texts: list[str]) -> tuple[dict[str, Callable[[], obj
     in_graph = in_data(GraphTokenizer(tokenizer).tokenize, texts)
     expected = plain(texts)
     assert tokenizer.encode_batch(texts) == expected, "Python differs from the plain rules"
+    with_offsets = tokenizer.tokenize_batch_with_offsets(texts)
+    assert [spans.ids for spans in with_offsets] == expected, "ids with offsets differ"
     assert rows_of(in_graph) == expected, "the graph differs from the plain rules"
     systems = {
-        "plain Python rules": lambda: plain(texts),
-        "albert_tf in Python": lambda: tokenizer.encode_batch(texts),
+        "plain Python rules": in_batches(plain, texts),
+        "albert_tf in Python": in_batches(tokenizer.encode_batch, texts),
+        "albert_tf with offsets": in_batches(tokenizer.tokenize_batch_with_offsets, texts),
         "albert_tf in tf.data": passes(in_graph),
     }
     return systems, expected

@@ -64,7 +64,8 @@ def export(
     )
     loaded = writer.read(source)
     tokenizer = _tokenizer(loaded, vocab)
-    return write(_model(loaded), loaded.config, tokenizer, dest, check, remove_padding)
+    model = _model(loaded, tokenizer.vocab_size)
+    return write(model, loaded.config, tokenizer, dest, check, remove_padding)
 
 
 def write(
@@ -108,7 +109,7 @@ def write(
         )
 
 
-def _model(source: Source) -> SharedModel:
+def _model(source: Source, pieces: int) -> SharedModel:
     """Returns the encoder and the heads whose weights are complete."""
     pretrainer = AlbertPretrainer(source.config, name="pretrainer")
     for head in set(names.HEADS) - set(source.heads):
@@ -117,7 +118,9 @@ def _model(source: Source) -> SharedModel:
         logging.warning("'%s' has no weights for %s; exporting without it.", source.path, head)
     pretrained.assign(pretrainer, source)
     return SharedModel(
-        pretrainer.encoder, *(getattr(pretrainer, head, None) for head in names.HEADS)
+        pretrainer.encoder,
+        *(getattr(pretrainer, head, None) for head in names.HEADS),
+        pieces if pieces < source.config.vocab_size else None,
     )
 
 
@@ -183,7 +186,7 @@ def cases(model: SharedModel, config: AlbertConfig, remove_padding: bool) -> Ite
     if model.masked_lm is not None:
 
         def logits(sequence_output: np.ndarray) -> np.ndarray:
-            return model.masked_lm(sequence_output, tf.constant(positions)).numpy()
+            return model.masked_lm_logits(sequence_output, tf.constant(positions)).numpy()
 
         inputs_mlm = {**inputs, TF1_HUB.positions: positions}
         flat = logits(tokens["sequence_output"]).reshape([rows * masked, config.vocab_size])

@@ -59,7 +59,7 @@ def export(
     return writer.write(
         module,
         dest,
-        dict.fromkeys(signatures.PREPROCESSOR, module.__call__),
+        {name: entry.bind(module) for name, entry in signatures.PREPROCESSOR.items()},
         description,
         model_card.preprocessor(description),
         (lambda path: verify(path, cases(tokenizer, seq_length))) if check else None,

@@ -88,6 +88,7 @@ def test_a_dry_run_prints_a_description_and_writes_nothing(tmp_path, capsys):
             dict(VOCAB_SIZE=999),
             "one row for each piece.*vocab_size=999.*1000 pieces. Set VOCAB_SIZE",
         ),
+        (dict(VOCAB_SIZE=2025), "at most 1024 rows more, as padding. Received vocab_size=2025"),
         (dict(TRAIN_DATA="nowhere/*.tfrecord"), "at least one file. Received 'nowhere/"),
         (dict(SEQ_LENGTH=129), "not be longer than the position table. Received seq_length=129"),
         (dict(SEQ_LENGTH=32), "must have the length 32"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from albert_tf.formats.differences import check_epsilon, check_groups
 from albert_tf.formats.source import Source, Stored
 from albert_tf.task_types import FILE as TASK
 from albert_tf.task_types import TaskDescription
-from albert_tf.tokenization.model_files import find_model_file
+from albert_tf.tokenization.model_files import find_model_file, hugging_face_settings
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
 NAME = "hugging_face"
@@ -189,14 +188,7 @@ def _preprocessing(path: Path, model_file: Path | None) -> Preprocessing | None:
         return None
     if path_beside(model_file).is_file():
         return Preprocessing.from_json_file(path_beside(model_file))
-    values: Mapping[str, object] = {}
-    if (path / "tokenizer_config.json").is_file():
-        values = json.loads((path / "tokenizer_config.json").read_text(encoding="utf-8"))
-    return Preprocessing(
-        lower_case=values.get("do_lower_case", True),
-        keep_accents=values.get("keep_accents", False),
-        rules="hugging_face",
-    )
+    return hugging_face_settings(path)
 
 
 # === Weight files: safetensors, in one file or several, and PyTorch pickles ===

@@ -105,6 +105,11 @@ class PretrainingTask(AlbertTask):
                 return self._kind(data).sentence_order
         return True
 
+    @functools.cached_property
+    def pieces(self) -> int:
+        """The number of pieces; the word table may be padded with more rows, which masks ignore."""
+        return AlbertTokenizer(self.task_config.vocab_file).vocab_size
+
     def _kind(self, data: PretrainingDataConfig) -> record_kinds.Kind:
         paths = [str(path) for path in expand(data.input_path)]
         return record_kinds.check(paths, data.seq_length, data.masking, data.skip_broken_records)
@@ -132,7 +137,7 @@ class PretrainingTask(AlbertTask):
             params.input_path,
             max_seq_length=params.seq_length,
             masking=params.masking,
-            vocab_size=self.task_config.model.vocab_size,
+            vocab_size=self.pieces,
             global_batch_size=params.global_batch_size,
             is_training=params.is_training,
             seed=params.seed,

@@ -1,8 +1,9 @@
-"""Checks and repairs the ids, mask and types that clients and servers send."""
+"""Checks and repairs the ids, mask and types that clients and servers send, and static shapes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -55,6 +56,26 @@ def without_server_padding(ids: tf.Tensor, mask: tf.Tensor, cls_id: int) -> tf.T
     begins, zero = same[..., :1], tf.zeros_like(mask[..., :1])
     padded = tf.concat([zero, tail[..., 1:] * begins], axis=-1)
     return mask * (1 - padded)
+
+
+def with_static_shape(outputs: Any, ids: tf.Tensor) -> Any:
+    """Returns outputs with the static batch size and length of `ids`, [B, S].
+
+    `standardize` removes the static shape, and loading a SavedModel restores the shapes of the
+    trace, in which both are unknown. But reshaping to the shape of an input lets TensorFlow infer
+    them in each graph that calls the function.
+
+    Args:
+      outputs: a structure of tensors, [B, H] or [B, S, H] each; another static length than S stays.
+      ids: int32 [B, S].
+    """
+    sizes = tf.shape(ids)
+
+    def reshaped(x: tf.Tensor) -> tf.Tensor:
+        length = [x.shape[1] or sizes[1]] if x.shape.rank == 3 else []
+        return tf.reshape(x, tf.stack([sizes[0], *length, x.shape[-1]]))
+
+    return tf.nest.map_structure(reshaped, outputs)
 
 
 def _without_static_shape(x: tf.Tensor) -> tf.Tensor:

@@ -15,6 +15,8 @@ from albert_tf.serving import encoder_inputs
 from albert_tf.serving.signatures import TEXT_ENCODER, Family
 
 Tensors = Mapping[str, tf.Tensor]
+# The logit of a row of the word table that belongs to no piece; its probability is 0.
+NO_PIECE = -1e9
 
 
 class SharedModel:
@@ -35,6 +37,8 @@ class SharedModel:
       encoder: the encoder.
       masked_lm: the masked language model head, if any.
       sentence_order: the sentence order head, if any.
+      pieces: the number of pieces of the vocabulary, if the word table has more rows; their logits
+        are lower than all others.
 
     Raises:
       tf.errors.InvalidArgumentError: raised by each method when the graph runs, if the inputs
@@ -46,10 +50,12 @@ class SharedModel:
         encoder: AlbertEncoder,
         masked_lm: MaskedLMHead | None = None,
         sentence_order: SentenceOrderHead | None = None,
+        pieces: int | None = None,
     ) -> None:
         self.encoder = encoder
         self.masked_lm = masked_lm
         self.sentence_order = sentence_order
+        self.pieces = pieces
         self._run = tf.function(self._run_encoder, autograph=False)
 
     def variables(self) -> dict[str, list[tf.Variable]]:
@@ -75,7 +81,8 @@ class SharedModel:
     ) -> dict[str, Any]:
         """Returns the outputs of `AlbertEncoder`, and `default`, which is the pooled output."""
         ids, mask, types = encoder_inputs.standardize(inputs, family, cls_id)
-        return self._run(ids, mask, types, training, real_tokens, output_range)
+        outputs = self._run(ids, mask, types, training, real_tokens, output_range)
+        return encoder_inputs.with_static_shape(outputs, inputs[family.ids])
 
     def predict_masked(
         self,
@@ -97,8 +104,15 @@ class SharedModel:
             tf.reduce_max(positions),
             length,
         )
-        logits = self.masked_lm(outputs["sequence_output"], positions)
+        logits = self.masked_lm_logits(outputs["sequence_output"], positions)
         return {**outputs, "mlm_logits": logits}
+
+    def masked_lm_logits(self, sequence_output: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+        """Returns the logits at positions [B, P] of `sequence_output`, [B, P, V]."""
+        logits = self.masked_lm(sequence_output, positions)
+        if self.pieces is None:
+            return logits
+        return tf.where(tf.range(logits.shape[-1]) < self.pieces, logits, NO_PIECE)
 
     def predict_order(
         self,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import tensorflow as tf
 import tf_keras
+from absl import logging
 
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
@@ -21,6 +22,9 @@ from albert_tf.modeling import pretrained
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+# The most rows that a word table is padded with, to a multiple of a power of 2.
+_MOST_PADDING = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,14 +174,28 @@ def check_config(config: AlbertConfig, source: Source) -> None:
 
 
 def check_rows(config: AlbertConfig, tokenizer: AlbertTokenizer, remedy: str) -> None:
-    """Raises `InputError`, with `remedy`, unless the word table has one row for each piece."""
+    """Checks that the word table has a row for each piece, and few more.
+
+    Tables are often padded to a multiple of 8 to 1024 rows. No piece has the rows more, so masking
+    does not draw them and predictions leave them out. A larger difference means another vocabulary.
+
+    Raises:
+      InputError: the table is smaller than the vocabulary, or much larger; ends with `remedy`.
+    """
     rows, pieces = config.vocab_size, tokenizer.vocab_size
-    if rows == pieces:
-        return
-    raise InputError(
-        f"The model must have one row for each piece of the vocabulary. Received vocab_size={rows} "
-        f"for '{tokenizer.model_file}' with {pieces} pieces. {remedy}"
-    )
+    if pieces < rows <= pieces + _MOST_PADDING:
+        logging.info(
+            "The word table has %d rows for %d pieces; the %d rows more are never predicted.",
+            rows,
+            pieces,
+            rows - pieces,
+        )
+    elif rows != pieces:
+        raise InputError(
+            "The model must have one row for each piece of the vocabulary, and at most "
+            f"{_MOST_PADDING} rows more, as padding. Received vocab_size={rows} for "
+            f"'{tokenizer.model_file}' with {pieces} pieces. {remedy}"
+        )
 
 
 def check_same_vocabulary(tokenizer: AlbertTokenizer, theirs: AlbertTokenizer) -> None:

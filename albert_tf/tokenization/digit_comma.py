@@ -23,10 +23,12 @@ class Part(NamedTuple):
     """One of the pieces that replace a split piece.
 
     Attributes:
+      id: the id of the piece.
       piece: the text of the piece.
       length: the number of its characters that occur in the text, that is, without its "▁".
     """
 
+    id: int
     piece: str
     length: int
 
@@ -51,5 +53,6 @@ def table(processor: sentencepiece.SentencePieceProcessor, rules: str) -> dict[i
         piece = processor.id_to_piece(index)
         if applies(piece):
             parts = split(processor, piece, rules)
-            parts_of_id[index] = [Part(part, len(part.replace(SPACE, ""))) for part in parts]
+            lengths = [len(part.replace(SPACE, "")) for part in parts]
+            parts_of_id[index] = list(map(Part, processor.piece_to_id(parts), parts, lengths))
     return parts_of_id

@@ -12,6 +12,7 @@ from albert_tf.files import read_json
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
 HUGGING_FACE_NAME = "spiece.model"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 # As released by Google, in Hugging Face folders, and in KerasHub presets.
 _KNOWN = ("30k-clean.model", HUGGING_FACE_NAME, "assets/tokenizer/vocabulary.spm")
 
@@ -40,7 +41,7 @@ def find(source: str | os.PathLike) -> tuple[Path, Preprocessing | None]:
     else:
         model_file = _in_folder(path if path.is_dir() else path.parent)
     if model_file.name == HUGGING_FACE_NAME and not path_beside(model_file).exists():
-        return model_file, _hugging_face(model_file.parent)
+        return model_file, hugging_face_settings(model_file.parent)
     return model_file, None
 
 
@@ -58,8 +59,13 @@ def _in_folder(folder: Path) -> Path:
     )
 
 
-def _hugging_face(folder: Path) -> Preprocessing:
-    file = folder / "tokenizer_config.json"
+def hugging_face_settings(folder: Path) -> Preprocessing:
+    """Returns the settings of a Hugging Face folder; those of the library without a config file.
+
+    Raises:
+      InputError: the file is not a JSON object, or a setting is not true or false.
+    """
+    file = folder / TOKENIZER_CONFIG
     values = read_json(file, "A tokenizer config") if file.is_file() else {}
     return Preprocessing(
         lower_case=values.get("do_lower_case", True),
@@ -87,11 +93,19 @@ def find_model_file(folder: Path) -> Path | None:
 
 
 def find_preprocessing(model_file: Path | None) -> Preprocessing | None:
-    """Returns the settings stored beside a model, or those of the released models by default."""
+    """Returns the settings of a model, or None without a model.
+
+    They are those of the file beside it, or of its Hugging Face folder, or those of the released
+    models. A Hugging Face folder has spiece.model or tokenizer_config.json.
+    """
     if model_file is None:
         return None
     path = path_beside(model_file)
-    return Preprocessing.from_json_file(path) if path.is_file() else Preprocessing()
+    if path.is_file():
+        return Preprocessing.from_json_file(path)
+    if model_file.name == HUGGING_FACE_NAME or (model_file.parent / TOKENIZER_CONFIG).is_file():
+        return hugging_face_settings(model_file.parent)
+    return Preprocessing()
 
 
 def copy(model_file: Path, preprocessing: Preprocessing | None, folder: Path) -> None:

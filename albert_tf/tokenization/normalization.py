@@ -1,7 +1,7 @@
 """ALBERT's text normalisation before SentencePiece, with or without character offsets.
 
-`normalize` is fast and returns text only. `align` applies the same rules one character at a time
-and also maps each character of the result to its source in the original text.
+`normalize` returns text only. `align` also maps each character of the result to its source in the
+original text.
 
 Sources: tokenization.py:preprocess_text of google-research/albert for the original rules;
 AlbertTokenizer.preprocess_text and PreTrainedTokenizer.tokenize of transformers 4 for the
@@ -10,18 +10,21 @@ AlbertTokenizer.preprocess_text and PreTrainedTokenizer.tokenize of transformers
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from albert_tf.tokenization import combining_marks
 from albert_tf.tokenization.settings import Preprocessing
 
 _COMBINING = re.compile(combining_marks.PYTHON_PATTERN)
+_MARKS = re.compile(f"{combining_marks.PYTHON_PATTERN}+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _WORD = re.compile(r"\S+")
 _QUOTES = ("``", "''")
+_CHARACTER_OR_QUOTES = re.compile(r"``|''|[\s\S]")
 
 
 def normalize(text: str, settings: Preprocessing) -> str:
@@ -50,122 +53,114 @@ def normalize(text: str, settings: Preprocessing) -> str:
 class Aligned(NamedTuple):
     """Normalised text with the source of each of its characters.
 
+    The source of a character is a character of the original together with the marks that follow it.
+    All characters that it becomes, as "ﬁ" becomes "f" and "i", have this source.
+
     Attributes:
       text: the normalised text.
-      starts: for each character of `text`, where its source begins in the original.
-      ends: for each character of `text`, where its source ends in the original; a dropped mark
-        belongs to the character before it.
+      starts: for each character of `text`, where its source begins in the original; a range if
+        each character, a space too, is where it was.
+      ends: for each character of `text`, where its source ends in the original.
     """
 
     text: str
-    starts: list[int]
-    ends: list[int]
-
-
-class _Char(NamedTuple):
-    text: str
-    start: int
-    end: int
+    starts: Sequence[int]
+    ends: Sequence[int]
 
 
 def align(text: str, settings: Preprocessing) -> Aligned:
     """Returns `normalize(text, settings)` with the source of each character."""
-    hugging_face = settings.rules == "hugging_face"
-    if text.isascii() and not (hugging_face and any(quote in text for quote in _QUOTES)):
-        return _align_words(text, settings.lower_case)
-    chars: Iterable[_Char] = (
-        _Char(_SURROGATES.sub("\ufffd", c), i, i + 1) for i, c in enumerate(text)
-    )
-    if hugging_face and settings.lower_case:
-        chars = (_Char(c, char.start, char.end) for char in chars for c in char.text.lower())
-    chars = _join_on_space(chars)
-    if hugging_face:
-        chars = _join_quotes(chars)
-    if not (hugging_face and settings.keep_accents):
-        chars = _decompose(chars)
-    chars = list(chars) if settings.keep_accents else _drop_marks(chars)
-    result = "".join(char.text for char in chars)
-    if settings.lower_case:
-        # The whole text at once, because the lower case of sigma depends on its position in the
-        # word. The length stays the same: U+0130, the only letter whose lower case is two
-        # characters, has already been decomposed or lowered.
-        result = result.lower()
-    return Aligned(result, [char.start for char in chars], [char.end for char in chars])
+    result = normalize(text, settings)
+    return Aligned(result, *sources(text, result, settings))
 
 
-def _align_words(text: str, lower_case: bool) -> Aligned:
-    """Does what `align` does when only white space changes, in a third of the time."""
-    words, starts, ends = [], [], []
+def sources(text: str, result: str, settings: Preprocessing) -> tuple[Sequence[int], Sequence[int]]:
+    """Returns the starts and ends of `align`, where `result` is the normalised text."""
+    quotes = settings.rules == "hugging_face" and any(quote in text for quote in _QUOTES)
+    ascii_only = text.isascii() and not quotes
+    table = _table(settings)
+    if len(result) == len(text) and (
+        ascii_only or not quotes and all(table[c].is_simple for c in set(text))
+    ):
+        return range(len(text)), range(1, len(text) + 1)
+    starts: list[int] = []
+    ends: list[int] = []
+    limit = 0
     for word in _WORD.finditer(text):
-        if words:  # The space before the word.
-            starts.append(ends[-1])
-            ends.append(word.start())
-        words.append(word.group())
-        starts += range(word.start(), word.end())
-        ends += range(word.start() + 1, word.end() + 1)
-    result = " ".join(words)
-    return Aligned(result.lower() if lower_case else result, starts, ends)
+        begin = word.start()
+        if limit:  # The space before the word.
+            starts.append(limit)
+            ends.append(begin)
+        limit = word.end()
+        if ascii_only or (not quotes and word.group().isascii()):
+            starts += range(begin, limit)
+            ends += range(begin + 1, limit + 1)
+        else:
+            units = _CHARACTER_OR_QUOTES.findall(word.group()) if quotes else word.group()
+            for start, end, length in _clusters(units, begin, table):
+                starts += [start] * length
+                ends += [end] * length
+    return starts, ends
+
+
+def _clusters(units: Sequence[str], begin: int, table: _Table) -> list[tuple[int, int, int]]:
+    """Returns the start, end and normalised length of each character with its marks."""
+    clusters: list[tuple[int, int, int]] = []
+    for unit in units:
+        end = begin + len(unit)
+        length, is_mark, _ = table[unit]
+        if is_mark and clusters:
+            start, _, before = clusters.pop()
+            clusters.append((start, end, before + length))
+        else:
+            clusters.append((begin, end, length))
+        begin = end
+    return clusters
+
+
+class _Source(NamedTuple):
+    """A character of the original, or a pair of quotes.
+
+    Attributes:
+      length: the number of characters that it becomes.
+      is_mark: whether it belongs to the character before it.
+      is_simple: whether it stays one character, and white space stays white space.
+    """
+
+    length: int
+    is_mark: bool
+    is_simple: bool
+
+
+class _Table(dict[str, _Source]):
+    """The sources by their text.
+
+    A length stays the same when the text is lower-cased at the end: U+0130, the only letter whose
+    lower case is two characters, has already been decomposed or lowered.
+    """
+
+    def __init__(self, settings: Preprocessing) -> None:
+        super().__init__(dict.fromkeys(_QUOTES, _Source(1, False, False)))
+        self._settings = settings
+
+    def __missing__(self, unit: str) -> _Source:
+        settings = self._settings
+        hugging_face = settings.rules == "hugging_face"
+        text = _lower_each(unit) if hugging_face and settings.lower_case else unit
+        if not (hugging_face and settings.keep_accents):
+            text = unicodedata.normalize("NFKD", text)
+        kept = text if settings.keep_accents else _COMBINING.sub("", text)
+        is_mark = bool(_MARKS.fullmatch(text))
+        is_simple = len(kept) == 1 and not is_mark and kept.isspace() == unit.isspace()
+        self[unit] = _Source(len(kept), is_mark, is_simple)
+        return self[unit]
+
+
+@functools.cache
+def _table(settings: Preprocessing) -> _Table:
+    return _Table(settings)
 
 
 def _lower_each(text: str) -> str:
     """Lowers one character at a time; only the lower case of sigma depends on its neighbours."""
     return text.replace("Σ", "σ").lower()
-
-
-def _join_on_space(chars: Iterable[_Char]) -> Iterator[_Char]:
-    """Replaces each run of white space with one space, and strips both ends."""
-    space: _Char | None = None
-    begun = False
-    for char in chars:
-        if char.text.isspace():
-            space = _Char(" ", space.start if space else char.start, char.end)
-            continue
-        if space and begun:
-            yield space
-        space = None
-        begun = True
-        yield char
-
-
-def _join_quotes(chars: Iterable[_Char]) -> Iterator[_Char]:
-    """Replaces `` and '' with a double quote."""
-    held: _Char | None = None
-    for char in chars:
-        if held and held.text + char.text in _QUOTES:
-            yield _Char('"', held.start, char.end)
-            held = None
-            continue
-        if held:
-            yield held
-        held = char
-    if held:
-        yield held
-
-
-def _decompose(chars: Iterable[_Char]) -> Iterator[_Char]:
-    """Applies NFKD: decomposes each character and sorts each run of marks by combining class."""
-    marks: list[_Char] = []
-    for char in chars:
-        for c in unicodedata.normalize("NFKD", char.text):
-            if unicodedata.combining(c):
-                marks.append(_Char(c, char.start, char.end))
-                continue
-            yield from sorted(marks, key=_combining_class)
-            marks = []
-            yield _Char(c, char.start, char.end)
-    yield from sorted(marks, key=_combining_class)
-
-
-def _combining_class(char: _Char) -> int:
-    return unicodedata.combining(char.text)
-
-
-def _drop_marks(chars: Iterable[_Char]) -> list[_Char]:
-    """Drops combining marks and extends the source of the preceding character over them."""
-    kept: list[_Char] = []
-    for char in chars:
-        if not _COMBINING.match(char.text):
-            kept.append(char)
-        elif kept:
-            kept[-1] = kept[-1]._replace(end=max(kept[-1].end, char.end))
-    return kept

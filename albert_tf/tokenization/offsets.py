@@ -1,7 +1,7 @@
 """Maps tokens back to their positions in the original text, through every preprocessing step.
 
-SentencePiece reports the position of a piece in the normalised text; `normalization.align` maps
-that position to the original. Offsets count characters (Unicode code points) of the original.
+The position of a piece in the normalised text is known, and `normalization.align` maps it to the
+original. Offsets count characters (Unicode code points) of the original.
 """
 
 from __future__ import annotations
@@ -9,24 +9,28 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import sentencepiece
 from sentencepiece import sentencepiece_pb2
 
 from albert_tf.tokenization import normalization
-from albert_tf.tokenization.digit_comma import Part
+from albert_tf.tokenization.digit_comma import SPACE, Part
 from albert_tf.tokenization.settings import Preprocessing
 
 # Ranges of the code points that SentencePiece's nmt_nfkc deletes or turns into a space. A token
 # does not include such characters at its beginning.
 BLANKS = (
-    (0x01, 0x20), (0x7F, 0x7F), (0x8F, 0x8F), (0x9F, 0xA0), (0x61C, 0x61C), (0x1680, 0x1680),
-    (0x2000, 0x200C), (0x200E, 0x200F), (0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F),
-    (0x2581, 0x2581), (0x3000, 0x3000), (0xFEFF, 0xFEFF), (0xFFFD, 0xFFFD),
+    (0x20, 0x20), (0x01, 0x1F), (0x7F, 0x7F), (0x8F, 0x8F), (0x9F, 0xA0), (0x61C, 0x61C),
+    (0x1680, 0x1680), (0x2000, 0x200C), (0x200E, 0x200F), (0x2028, 0x2029), (0x202F, 0x202F),
+    (0x205F, 0x205F), (0x2581, 0x2581), (0x3000, 0x3000), (0xFEFF, 0xFEFF), (0xFFFD, 0xFFFD),
 )  # fmt: skip
-_BLANK = re.compile("[" + "".join(f"{chr(a)}-{chr(b)}" for a, b in BLANKS) + "]")
+_BLANK, _BLANK_IN_WORD = (
+    re.compile("[" + "".join(f"{chr(a)}-{chr(b)}" for a, b in ranges) + "]")
+    for ranges in (BLANKS, BLANKS[1:])
+)
 _WORD = re.compile(r"\S+")
 
 
@@ -48,71 +52,129 @@ class TokenSpans(NamedTuple):
     words: list[int]
 
 
-class _Span(NamedTuple):
-    piece: str
-    begin: int
-    end: int
-
-
-def spans(
-    processor: sentencepiece.SentencePieceProcessor,
-    text: str,
-    settings: Preprocessing,
-    parts: dict[int, list[Part]],
-) -> tuple[list[str], list[int], list[int]]:
-    """Returns the pieces, starts and ends of the tokens of a text, without special tokens.
+class Vocabulary:
+    """What `spans` needs to know about the pieces of a model.
 
     Args:
       processor: the model.
-      text: the original text.
-      settings: the preprocessing settings.
       parts: the table of the digit-comma rule.
+
+    Attributes:
+      pieces: the piece of every id.
+      lengths: the number of characters of each piece, int64 [V].
+      opens: 1 for each piece that begins with "▁", int64 [V].
+      uncommon: the ids of pieces that the rule splits or that contain a "▁" elsewhere.
     """
-    aligned = normalization.align(text, settings)
+
+    def __init__(
+        self, processor: sentencepiece.SentencePieceProcessor, parts: dict[int, list[Part]]
+    ) -> None:
+        self.processor = processor
+        self.parts = parts
+        self.pieces: list[str] = processor.id_to_piece(list(range(processor.get_piece_size())))
+        self.lengths = np.array([len(piece) for piece in self.pieces])
+        self.opens = np.array([piece[0] == SPACE for piece in self.pieces], int)
+        self.uncommon = parts.keys() | {i for i, p in enumerate(self.pieces) if SPACE in p[1:]}
+
+
+def spans(
+    vocabulary: Vocabulary, texts: Sequence[str], settings: Preprocessing
+) -> Iterator[TokenSpans]:
+    """Yields the tokens of each text; special tokens in it are ordinary text."""
+    normalized = [normalization.normalize(text, settings) for text in texts]
+    rows = vocabulary.processor.encode(normalized, out_type=int, num_threads=1)
+    sizes = np.fromiter(map(len, rows), int, len(rows))
+    limits = np.cumsum(sizes)
+    ids = np.fromiter(itertools.chain.from_iterable(rows), int, sizes.sum())  # [T]
+    pieces = [vocabulary.pieces[i] for row in rows for i in row]
+    opens = vocabulary.opens[ids]
+    reach = np.concatenate([[0], np.cumsum(vocabulary.lengths[ids])])  # [T + 1]
+    before = np.repeat(reach[limits - sizes], sizes) + 1  # The first "▁" is not in the text.
+    starts, ends = (reach[:-1] - before + opens).tolist(), (reach[1:] - before).tolist()
+    reach = np.concatenate([[0], np.cumsum(opens)])
+    in_words = (reach[1:] - np.repeat(reach[limits - sizes], sizes) - 1).tolist()
+    for text, result, row, end in zip(texts, normalized, rows, limits.tolist()):
+        own = slice(end - len(row), end)
+        tokens = TokenSpans(row, pieces[own], starts[own], ends[own], in_words[own])
+        sources = normalization.sources(text, result, settings)
+        if not _covers(tokens.pieces, result):
+            tokens = _located(vocabulary, result)
+        elif isinstance(sources[0], range) and vocabulary.uncommon.isdisjoint(row):
+            yield tokens  # Characters are where they were, and each "▁" opens a word.
+            continue
+        yield _in_original(_split(tokens, vocabulary.parts), text, *sources)
+
+
+def _covers(pieces: list[str], text: str) -> bool:
+    """Returns whether SentencePiece changed nothing but spaces, as in almost all texts."""
+    if "".join(pieces) != SPACE + text.replace(" ", SPACE):
+        return False
+    return text.isascii() and text.isprintable() or not _BLANK_IN_WORD.search(text)
+
+
+def _located(vocabulary: Vocabulary, text: str) -> TokenSpans:
+    """Returns the tokens of a normalised text with the positions that SentencePiece reports."""
     proto = sentencepiece_pb2.SentencePieceText()
-    proto.ParseFromString(processor.encode(aligned.text, out_type="serialized_proto"))
+    proto.ParseFromString(vocabulary.processor.encode(text, out_type="serialized_proto"))
     # SentencePiece counts UTF-8 bytes; these sums convert a byte offset to a character offset.
-    bytes_before: Sequence[int] = range(len(aligned.text) + 1)
-    if not aligned.text.isascii():
-        bytes_before = [0, *itertools.accumulate(len(c.encode()) for c in aligned.text)]
-    pieces, starts, ends = [], [], []
+    bytes_before: Sequence[int] = range(len(text) + 1)
+    if not text.isascii():
+        bytes_before = [0, *itertools.accumulate(len(c.encode()) for c in text)]
+    tokens = TokenSpans([], [], [], [], [])
     for token in proto.pieces:
         begin = bisect.bisect_left(bytes_before, token.begin)
         end = bisect.bisect_left(bytes_before, token.end)
-        while begin < end and _BLANK.match(aligned.text[begin]):
+        while begin < end and _BLANK.match(text[begin]):
             begin += 1
-        for span in _split_piece(token.piece, begin, end, parts.get(token.id)):
-            pieces.append(span.piece)
-            start, limit = _source(aligned, span.begin, span.end, len(text))
-            starts.append(start)
-            ends.append(limit)
-    return pieces, starts, ends
+        tokens.ids.append(token.id)
+        tokens.pieces.append(token.piece)
+        tokens.starts.append(begin)
+        tokens.ends.append(end)
+    return tokens
 
 
-def _split_piece(piece: str, begin: int, end: int, parts: Sequence[Part] | None) -> list[_Span]:
-    """Returns the spans of the parts that replace a piece, measured from its end."""
-    if parts is None:
-        return [_Span(piece, begin, end)]
-    backwards = []
-    for part in reversed(parts):
-        start = max(begin, end - part.length)
-        backwards.append(_Span(part.piece, start, end))
-        end = start
-    return backwards[::-1]
+def _split(tokens: TokenSpans, parts_of_id: dict[int, list[Part]]) -> TokenSpans:
+    """Replaces the tokens in the table by their parts, whose places are measured from the end."""
+    if parts_of_id.keys().isdisjoint(tokens.ids):
+        return tokens
+    result = TokenSpans([], [], [], [], [])
+    for index, piece, begin, end in zip(*tokens[:4]):
+        parts = parts_of_id.get(index, [Part(index, piece, end - begin)])
+        left = sum(part.length for part in parts)
+        for part in parts:
+            result.ids.append(part.id)
+            result.pieces.append(part.piece)
+            result.starts.append(max(begin, end - left))
+            left -= part.length
+            result.ends.append(max(begin, end - left))
+    return result
 
 
-def _source(
-    aligned: normalization.Aligned, begin: int, end: int, text_length: int
-) -> tuple[int, int]:
-    """Returns the source of characters `begin` to `end` of the normalised text."""
-    if begin < end:
-        # Not simply the first and the last, because NFKD may have reordered marks.
-        return min(aligned.starts[begin:end]), max(aligned.ends[begin:end])
-    start = aligned.starts[begin] if begin < len(aligned.starts) else text_length
-    return start, start
+def _in_original(
+    tokens: TokenSpans, text: str, starts: Sequence[int], ends: Sequence[int]
+) -> TokenSpans:
+    """Replaces the places in the normalised text by those of their sources in the original."""
+    starts = [*starts, len(text)]
+    pairs = list(zip(tokens.starts, tokens.ends))
+    ends = [ends[end - 1] if begin < end else starts[begin] for begin, end in pairs]
+    starts = [starts[begin] for begin, _ in pairs]
+    return TokenSpans(tokens.ids, tokens.pieces, starts, ends, words(text, starts))
 
 
 def words(text: str, starts: Sequence[int]) -> list[int]:
-    """Returns, for each start, the index in `text.split()` of the word at or before it."""
+    """Returns, for each start, the index in `text.split()` of the word at or before it.
+
+    Args:
+      text: the original text.
+      starts: where tokens begin, in ascending order.
+    """
     begins = [word.start() for word in _WORD.finditer(text)]
-    return [max(0, bisect.bisect_right(begins, start) - 1) for start in starts]
+    result = []
+    word, following = 0, iter([*begins[1:], len(text) + 1])
+    limit = next(following)
+    for start in starts:
+        while start >= limit:
+            word += 1
+            limit = next(following)
+        result.append(word)
+    return result

@@ -1,10 +1,11 @@
-"""Packs token ids into model inputs in plain Python: [CLS] A [SEP] B [SEP], padded right.
+"""Packs token ids into model inputs in plain Python: [CLS] A [SEP] B [SEP] ..., padded right.
 
 S is the sequence length, B the batch size.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,9 @@ import numpy as np
 from albert_tf.errors import InputError, closest
 from albert_tf.tokenization.special_ids import SpecialIds
 
-TRUNCATIONS = ("longest_first", "round_robin", "only_first", "only_second")
+# The policies that a graph has too; the others cut one segment only.
+GRAPH_TRUNCATIONS = ("longest_first", "round_robin", "waterfall")
+TRUNCATIONS = (*GRAPH_TRUNCATIONS, "only_first", "only_second")
 
 
 def special_count(segments: int) -> int:
@@ -31,20 +34,17 @@ def check_seq_length(seq_length: int, segments: int) -> None:
 
 
 def truncate(
-    first: Sequence[int],
-    second: Sequence[int] | None,
-    budget: int,
-    truncation: str = "longest_first",
-) -> tuple[Sequence[int], Sequence[int] | None]:
+    segments: Sequence[Sequence[int]], budget: int, truncation: str = "longest_first"
+) -> list[Sequence[int]]:
     """Cuts the segments at their ends, so that together they have at most `budget` tokens.
 
     Args:
-      first: ids of the first segment.
-      second: ids of the second segment, or None.
+      segments: the ids of each segment.
       budget: the number of tokens to keep at most.
-      truncation: "longest_first" removes tokens one at a time from the longer segment, or from the
-        second if both are equally long; "round_robin" gives each segment one token in turn, which
-        for two segments is equivalent; "only_first" and "only_second" cut that segment only.
+      truncation: "longest_first" removes tokens one at a time from the longest segment, or from the
+        last of equally long ones; "round_robin" gives each segment one token in turn, which is
+        equivalent; "waterfall" fills the first segment, then the second, and so on; "only_first"
+        and "only_second" cut that one of two segments only.
 
     Raises:
       InputError: the policy is unknown, or the segment to cut is too short.
@@ -54,29 +54,43 @@ def truncate(
             f"truncation must be the name of a policy. Received {truncation!r}. "
             f"{closest(str(truncation), TRUNCATIONS)}"
         )
-    if second is None:
-        return first[:budget], None
-    excess = len(first) + len(second) - budget
+    lengths = [len(segment) for segment in segments]
+    excess = sum(lengths) - budget
     if excess <= 0:
-        return first, second
-    if truncation in ("longest_first", "round_robin"):
-        keep = min(len(first), max(budget - len(second), (budget + 1) // 2))
-        return first[:keep], second[: budget - keep]
-    length = len(first if truncation == "only_first" else second)
-    if length < excess:
-        raise InputError(
-            f"The segment cut by truncation={truncation!r} must have at least as many tokens as "
-            f"must be removed. Received {length} tokens, but {excess} must be removed. "
-            "Use 'longest_first'."
-        )
-    if truncation == "only_first":
-        return first[: length - excess], second
-    return first, second[: length - excess]
+        return list(segments)
+    if truncation == "waterfall":
+        before = itertools.accumulate(lengths, initial=0)
+        kept = [max(0, budget - begin) for begin in before]
+    elif truncation in GRAPH_TRUNCATIONS or len(segments) == 1:
+        kept = _round_robin(lengths, budget)
+    else:
+        cut = 0 if truncation == "only_first" else 1
+        if lengths[cut] < excess:
+            raise InputError(
+                f"The segment cut by truncation={truncation!r} must have at least as many tokens "
+                f"as must be removed. Received {lengths[cut]} tokens, but {excess} must be "
+                "removed. Use 'longest_first'."
+            )
+        kept = [length - excess * (i == cut) for i, length in enumerate(lengths)]
+    return [segment[:count] for segment, count in zip(segments, kept)]
+
+
+def _round_robin(lengths: Sequence[int], budget: int) -> list[int]:
+    """Returns how many tokens each segment keeps; together they exceed the budget."""
+    before = itertools.accumulate(sorted(lengths), initial=0)
+    # In this many turns, each segment that is long enough keeps one token a turn.
+    turns = max((budget - b) // left for b, left in zip(before, range(len(lengths), 0, -1)))
+    kept = [min(length, turns) for length in lengths]
+    rest = budget - sum(kept)
+    for index, length in enumerate(lengths):
+        if rest and length > turns:
+            kept[index] += 1
+            rest -= 1
+    return kept
 
 
 def pack(
-    firsts: Sequence[Sequence[int]],
-    seconds: Sequence[Sequence[int]] | None,
+    segments: Sequence[Sequence[Sequence[int]]],
     special: SpecialIds,
     seq_length: int | None = None,
     truncation: str = "longest_first",
@@ -85,8 +99,7 @@ def pack(
     """Returns the three encoder inputs of a batch, int32 [B, S] each.
 
     Args:
-      firsts: ids of the first segments, B of them.
-      seconds: ids of the second segments, B of them, or None.
+      segments: for each segment, the ids of the B rows.
       special: the special ids.
       seq_length: the largest S; None for no limit.
       truncation: the policy; see `truncate`.
@@ -96,33 +109,34 @@ def pack(
       InputError: `seq_length` is too small, or missing although padding needs it, or the lists
         differ in length, or `truncate` fails.
     """
-    segments = 1 if seconds is None else 2
     if seq_length is not None:
-        check_seq_length(seq_length, segments)
+        check_seq_length(seq_length, len(segments))
     elif pad_to_seq_length:
         raise InputError(
             "Padding to a fixed length needs a length. Received seq_length=None. Set seq_length."
         )
-    if seconds is not None and len(firsts) != len(seconds):
+    counts = [len(rows) for rows in segments]
+    if len(set(counts)) > 1:
         raise InputError(
-            "Both lists of segments must have the same length. Received "
-            f"{len(firsts)} first and {len(seconds)} second segments."
+            "All lists of segments must have the same length. Received "
+            f"{' and '.join(map(str, counts))} segments."
         )
-    rows, heads = [], []
-    for index, first in enumerate(firsts):
-        second = None if seconds is None else seconds[index]
+    rows, types_of_rows = [], []
+    for parts in zip(*segments):
         if seq_length is not None:
-            budget = seq_length - special_count(segments)
-            first, second = truncate(first, second, budget, truncation)
-        head = [special.cls, *first, special.sep]
-        heads.append(len(head))
-        rows.append(head if second is None else [*head, *second, special.sep])
+            parts = truncate(parts, seq_length - special_count(len(parts)), truncation)
+        row, row_types = [special.cls], [0]
+        for index, part in enumerate(parts):
+            row += [*part, special.sep]
+            row_types += [index] * (len(part) + 1)
+        rows.append(row)
+        types_of_rows.append(row_types)
     width = seq_length if pad_to_seq_length else max(map(len, rows), default=0)
     ids = np.full([len(rows), width], special.pad, np.int32)  # [B, S]
     mask = np.zeros_like(ids)
     types = np.zeros_like(ids)
-    for index, (row, head) in enumerate(zip(rows, heads)):
+    for index, (row, row_types) in enumerate(zip(rows, types_of_rows)):
         ids[index, : len(row)] = row
         mask[index, : len(row)] = 1
-        types[index, head : len(row)] = 1
+        types[index, : len(row)] = row_types
     return {"input_word_ids": ids, "input_mask": mask, "input_type_ids": types}

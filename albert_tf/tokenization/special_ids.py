@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import NamedTuple
 
@@ -33,11 +34,24 @@ def text_pattern(lower_case: bool) -> str:
     return r"\[CLS\]|\[SEP\]|\[MASK\]|" + (f"(?i:{angled})" if lower_case else angled)
 
 
-def of_text(text: str, lower_case: bool) -> str | None:
-    """Returns the special piece that `text` matches according to `text_pattern`, or None."""
-    if not re.fullmatch(text_pattern(lower_case), text):
-        return None
-    return text if text in PIECES else text.lower()
+def split(text: str, lower_case: bool) -> list[tuple[str, int, str | None]]:
+    """Splits a text at the special tokens that match `text_pattern`.
+
+    Returns:
+      All parts, where each begins, and the special piece of those that are special tokens.
+    """
+    # The capturing group makes `split` keep the special tokens, at every second place.
+    parts = re.split(f"({text_pattern(lower_case)})", text)
+    begins = itertools.accumulate(map(len, parts), initial=0)
+    return [
+        (part, begin, _piece(part) if index % 2 else None)
+        for index, (part, begin) in enumerate(zip(parts, begins))
+        if part
+    ]
+
+
+def _piece(token: str) -> str:
+    return token if token in PIECES else token.lower()
 
 
 def read(processor: sentencepiece.SentencePieceProcessor, name: str) -> SpecialIds:

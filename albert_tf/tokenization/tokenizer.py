@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,11 +46,12 @@ class AlbertTokenizer:
 
     Args:
       model_file: a SentencePiece model. If `<stem>.preprocess.json` exists beside it, that file
-        specifies the preprocessing.
-      lower_case: None takes the value of that file; without a file, True, as in the released
-        models.
-      keep_accents: None takes the value of that file; without a file, False.
-      rules: None takes the value of that file; without a file, "original". See `Preprocessing`.
+        specifies the preprocessing. Without one, a model that is named spiece.model or lies beside
+        a tokenizer_config.json is that of a Hugging Face folder: the rules are "hugging_face", and
+        the other settings those of that file. All others have the defaults of `Preprocessing`.
+      lower_case: None takes the setting of the model.
+      keep_accents: None takes the setting of the model.
+      rules: None takes the setting of the model.
       invalid_utf8: how to handle bytes that are not valid UTF-8: "replace" turns them into U+FFFD,
         as the original does, and counts them; "error" raises an error.
 
@@ -85,8 +85,7 @@ class AlbertTokenizer:
         self.special_ids = special_ids.read(self.processor, f"'{self.model_file}'")
         self.digit_comma_parts = digit_comma.table(self.processor, self.preprocessing.rules)
         self._expansions = {
-            index: self.processor.piece_to_id([part.piece for part in parts])
-            for index, parts in self.digit_comma_parts.items()
+            index: [part.id for part in parts] for index, parts in self.digit_comma_parts.items()
         }
 
     @classmethod
@@ -96,8 +95,8 @@ class AlbertTokenizer:
         Raises:
           InputError: there is no model, or more than one, or the constructor raises it.
         """
-        model_file, settings = model_files.find(source)
-        return cls(model_file, **(settings.to_dict() if settings else {}))
+        model_file, _ = model_files.find(source)
+        return cls(model_file)
 
     def save(self, directory: str | os.PathLike) -> Path:
         """Saves the model and its settings in a folder that `from_pretrained` can load.
@@ -165,17 +164,24 @@ class AlbertTokenizer:
         return self.processor.id_to_piece(list(range(self.vocab_size)))
 
     @functools.cached_property
+    def _vocabulary(self) -> offsets.Vocabulary:
+        return offsets.Vocabulary(self.processor, self.digit_comma_parts)
+
+    @functools.cached_property
+    def surfaces(self) -> list[str]:
+        """What every id adds to a decoded text, in which "▁" is a space; nothing for [CLS]."""
+        unknown = self.processor.decode([self.unk_id])
+        of_special = {**dict.fromkeys(self.special_ids, ""), self.unk_id: unknown}
+        return [of_special.get(i, piece) for i, piece in enumerate(self.pieces)]
+
+    @functools.cached_property
     def word_starts(self) -> np.ndarray:
         """For every id, whether its piece begins a word, bool [V]."""
         return word_starts.word_starts(self.pieces, self.special_ids)
 
     def tokenize(self, text: str) -> list[str]:
         """Returns the pieces of a text, without special tokens; unknown text is kept as it is."""
-        return [
-            piece
-            for segment, _ in self._segments(self._as_text(text))
-            for piece in self._pieces_of(segment)
-        ]
+        return self.tokenize_with_offsets(text).pieces
 
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without special tokens; calling the tokenizer adds them."""
@@ -185,17 +191,39 @@ class AlbertTokenizer:
         """Returns the tokens of a text and their positions, without special tokens.
 
         Normalising `text[start:end]` gives the piece without its "▁". A character that becomes
-        several, such as "½", belongs to every token that contains a part of it.
+        several, such as "½", belongs to every token that contains a part of it, and so do the
+        combining marks that follow it.
         """
-        text = self._as_text(text)
-        rows = [
-            (piece, begin + start, begin + end)
-            for segment, begin in self._segments(text)
-            for piece, start, end in self._spans_of(segment)
-        ]
-        pieces, starts, ends = [[row[i] for row in rows] for i in range(3)]
-        words = offsets.words(text, starts)
-        return offsets.TokenSpans(self.pieces_to_ids(pieces), pieces, starts, ends, words)
+        return self.tokenize_batch_with_offsets([text])[0]
+
+    def tokenize_batch_with_offsets(self, texts: Iterable[str]) -> list[offsets.TokenSpans]:
+        """Returns `tokenize_with_offsets` of each text, in less time.
+
+        Raises:
+          InputError: as `encode_batch`.
+        """
+        texts = [self._as_text(text, index) for index, text in enumerate(_as_list(texts))]
+        if self.preprocessing.rules != "hugging_face":
+            return list(offsets.spans(self._vocabulary, texts, self.preprocessing))
+        segments = [special_ids.split(text, self.preprocessing.lower_case) for text in texts]
+        parts = [part for row in segments for part, _, special in row if special is None]
+        plain = offsets.spans(self._vocabulary, parts, self.preprocessing)
+        result = []
+        for text, row in zip(texts, segments):
+            tokens = offsets.TokenSpans([], [], [], [], [])
+            for part, begin, special in row:
+                if special is None:
+                    ids, pieces, starts, ends, _ = next(plain)
+                else:
+                    ids, pieces = self.pieces_to_ids([special]), [special]
+                    starts, ends = [0], [len(part)]
+                tokens.ids.extend(ids)
+                tokens.pieces.extend(pieces)
+                tokens.starts.extend(begin + start for start in starts)
+                tokens.ends.extend(begin + end for end in ends)
+            tokens.words.extend(offsets.words(text, tokens.starts))
+            result.append(tokens)
+        return result
 
     def encode_batch(self, texts: Iterable[str], num_threads: int = 1) -> list[list[int]]:
         """Returns the ids of each text, without special tokens.
@@ -242,33 +270,32 @@ class AlbertTokenizer:
         """
         if padding not in ("longest", "max_length"):
             raise InputError(f"padding must be 'longest' or 'max_length'. Received {padding!r}.")
-        firsts = self.encode_batch(_as_list(texts), num_threads)
-        seconds = None
-        if text_pairs is not None:
-            seconds = self.encode_batch(_as_list(text_pairs), num_threads)
+        given = [texts] if text_pairs is None else [texts, text_pairs]
+        segments = [self.encode_batch(_as_list(texts), num_threads) for texts in given]
         pad_to_length = padding == "max_length"
-        return packing.pack(
-            firsts, seconds, self.special_ids, max_length, truncation, pad_to_length
-        )
+        return packing.pack(segments, self.special_ids, max_length, truncation, pad_to_length)
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
         """Returns the text of ids, by default without <pad>, [CLS], [SEP] and [MASK].
 
-        Normalisation is not undone: case, accents and runs of white space are lost.
+        Normalisation is not undone: case, accents and runs of white space are lost. With special
+        tokens, the text is that of Hugging Face's slow tokenizer, such as "[CLS] a text[SEP]".
 
         Raises:
           InputError: an id is outside the vocabulary.
         """
         pieces = self.ids_to_pieces(ids)
-        special = set(special_ids.PIECES)
         if skip_special_tokens:
-            dropped = special - {"<unk>"}
+            dropped = set(special_ids.PIECES) - {"<unk>"}
             return self.processor.decode([piece for piece in pieces if piece not in dropped])
-        groups = itertools.groupby(pieces, key=special.__contains__)
-        parts = (
-            list(g) if is_special else [self.processor.decode(list(g))] for is_special, g in groups
-        )
-        return " ".join(itertools.chain.from_iterable(parts))
+        text = between = ""
+        for is_special, group in itertools.groupby(pieces, key=special_ids.PIECES.__contains__):
+            if is_special:
+                # The space is before the text in front of a special token, not after the token.
+                text, between = f"{text} {between}{''.join(group)}", ""
+            else:
+                between = self.processor.decode(list(group))
+        return (text + between).strip()
 
     def ids_to_pieces(self, ids: Iterable[int]) -> list[str]:
         """Returns the piece of each id.
@@ -318,62 +345,24 @@ class AlbertTokenizer:
 
     def _encode_with_specials(self, text: str, num_threads: int) -> list[int]:
         result: list[int] = []
-        for segment, _ in self._segments(text):
-            special = self._special_of(segment)
+        for part, _, special in special_ids.split(text, self.preprocessing.lower_case):
             result += (
-                self._encode_plain([segment], num_threads)[0]
+                self._encode_plain([part], num_threads)[0]
                 if special is None
                 else self.pieces_to_ids([special])
             )
         return result
 
-    def _segments(self, text: str) -> list[tuple[str, int]]:
-        """Splits a text at special tokens; returns all parts, tokens included, and their starts."""
-        if self.preprocessing.rules != "hugging_face":
-            return [(text, 0)]
-        # The capturing group makes `split` keep the special tokens.
-        pattern = f"({special_ids.text_pattern(self.preprocessing.lower_case)})"
-        parts = re.split(pattern, text)
-        begins = itertools.accumulate(map(len, parts), initial=0)
-        return [(part, begin) for part, begin in zip(parts, begins) if part]
-
-    def _special_of(self, segment: str) -> str | None:
-        if self.preprocessing.rules != "hugging_face":
-            return None
-        return special_ids.of_text(segment, self.preprocessing.lower_case)
-
-    def _pieces_of(self, segment: str) -> list[str]:
-        special = self._special_of(segment)
-        if special is not None:
-            return [special]
-        pieces: list[str] = []
-        normalized = normalize(segment, self.preprocessing)
-        for piece in self.processor.encode(normalized, out_type=str):
-            if digit_comma.applies(piece):
-                pieces += digit_comma.split(self.processor, piece, self.preprocessing.rules)
-            else:
-                pieces.append(piece)
-        return pieces
-
-    def _spans_of(self, segment: str) -> Iterable[tuple[str, int, int]]:
-        special = self._special_of(segment)
-        if special is not None:
-            return [(special, 0, len(segment))]
-        return zip(
-            *offsets.spans(self.processor, segment, self.preprocessing, self.digit_comma_parts)
-        )
-
 
 def _settings(model_file: Path, given: dict[str, Any]) -> Preprocessing:
-    """Returns the settings beside the model; explicit arguments must agree with them."""
+    """Returns the settings of the model; arguments must agree with a settings file of its own."""
     given = {key: value for key, value in given.items() if value is not None}
-    stored = path_beside(model_file)
-    if not stored.exists():
-        return Preprocessing(**given)
-    settings = Preprocessing.from_json_file(stored)
+    settings = model_files.find_preprocessing(model_file)
     wanted = Preprocessing(**{**settings.to_dict(), **given})
-    settings.check_same(wanted, f"'{stored}'", "the arguments of AlbertTokenizer")
-    return settings
+    stored = path_beside(model_file)
+    if stored.exists():
+        settings.check_same(wanted, f"'{stored}'", "the arguments of AlbertTokenizer")
+    return wanted
 
 
 def _load(model_file: Path) -> sentencepiece.SentencePieceProcessor:

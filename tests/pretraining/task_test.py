@@ -130,6 +130,23 @@ def test_records_without_sentence_order_have_no_sop_loss_or_metrics(tmp_path):
     assert "sop" not in the_task.report(results)
 
 
+@pytest.mark.parametrize("rows", [1016, 2000])
+def test_masking_draws_no_row_of_a_padded_table(rows, tmp_path):
+    data = records(tmp_path, sentence_order=True)
+    the_task = task_on(data, data)
+    the_task.task_config.model.vocab_size = rows
+    the_task.check()
+    batches = list(the_task.build_inputs(data).take(60))
+    ids = np.concatenate([batch["input_word_ids"].numpy().ravel() for batch in batches])
+    assert ids.max() < 1000
+    # A tenth of the masked tokens are random, so there are enough to draw an id above 900.
+    assert (ids > 900).sum() > 0 and len(batches) == 60
+    model = the_task.build_model()
+    outputs = the_task.forward(model, batches[0])
+    assert outputs["mlm_logits"].shape == [5, 5, rows]
+    assert np.isfinite(the_task.build_losses(batches[0], outputs))
+
+
 def test_training_and_evaluation_records_must_agree_on_sentence_order(tmp_path):
     the_task = task_on(records(tmp_path, True), records(tmp_path, False))
     message = r"both lack it. Received dynamic records in .*True.* dynamic records, without .*False"

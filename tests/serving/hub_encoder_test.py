@@ -1,8 +1,12 @@
 import dataclasses
+import functools
+import itertools
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_hub as hub
+import tf_keras
 
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.serving import signatures
@@ -69,6 +73,43 @@ def test_calls_give_the_outputs_of_the_keras_model(module, expected, family):
         assert largest(ours, theirs) < 1e-5
     outputs = module.mlm(dict(zip(family, (*INPUTS, POSITIONS))))
     assert largest(outputs["mlm_logits"], expected["mlm_logits"]) < 1e-5
+
+
+@pytest.fixture(scope="module")
+def loaded(module, tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("hub") / "encoder")
+    tf.saved_model.save(module, path, signatures=module.signatures())
+    return hub.load(path)
+
+
+@pytest.mark.parametrize("shape", [(None, 7), (2, None), (2, 7), (None, None)])
+def test_static_shapes_of_the_inputs_are_those_of_the_outputs(loaded, shape):
+    batch, length = shape
+    expected = {
+        "pooled_output": [batch, 12],
+        "default": [batch, 12],
+        "sequence_output": [batch, length, 12],
+        "encoder_outputs": [[batch, length, 12]] * 5,
+        "mlm_logits": [batch, 3, 31],
+    }
+    specs = [tf.TensorSpec(shape, tf.int32)] * 3 + [tf.TensorSpec([batch, 3], tf.int32)]
+    for family, training in itertools.product(signatures.FAMILIES, (False, True)):
+        call = tf.function(functools.partial(loaded.mlm, training=training))
+        outputs = call.get_concrete_function(dict(zip(family, specs))).structured_outputs
+        assert tf.nest.map_structure(lambda x: x.shape.as_list(), outputs) == expected
+
+
+def test_a_dense_layer_on_the_flattened_output_trains(loaded, expected):
+    names = signatures.TEXT_ENCODER[:3]
+    inputs = {name: tf_keras.Input([7], dtype=tf.int32) for name in names}
+    outputs = hub.KerasLayer(loaded, trainable=True)(inputs)["sequence_output"]
+    dense = tf_keras.layers.Dense(3, kernel_initializer="ones")
+    model = tf_keras.Model(inputs, dense(tf_keras.layers.Flatten()(outputs)))
+    features = dict(zip(names, INPUTS))
+    total = tf.reduce_sum(expected["sequence_output"], [1, 2])  # [B]
+    np.testing.assert_allclose(model(features), np.repeat(total[:, None], 3, 1), atol=1e-4)
+    model.compile("sgd", "mse")
+    model.fit(features, tf.zeros([2, 3]), verbose=0)
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["real tokens", "all tokens"])
@@ -145,6 +186,16 @@ def test_dropout_is_applied_only_in_training(module):
     assert twice() == 0.0
 
 
+def test_rows_of_a_padded_table_are_never_predicted(model, expected):
+    shared = SharedModel(model.encoder, model.masked_lm, pieces=29)
+    inputs = dict(zip(signatures.TF1_HUB, (*INPUTS, POSITIONS)))
+    logits = shared.predict_masked(inputs, signatures.TF1_HUB)["mlm_logits"]
+    assert largest(logits[:, :, :29], expected["mlm_logits"][:, :, :29]) < 1e-5
+    shares = tf.nn.softmax(logits)
+    assert float(tf.reduce_max(shares[:, :, 29:])) == 0.0
+    assert largest(shares[:, :, :29], tf.nn.softmax(expected["mlm_logits"][:, :, :29])) < 1e-6
+
+
 def test_a_model_without_heads_does_not_have_mlm_and_sop(model, asset):
     module = HubEncoder(SharedModel(model.encoder), lower_case=True, assets=asset)
     assert set(module.signatures()) == {"serving_default", "tokens", "tokenization_info"}
@@ -189,8 +240,10 @@ def wrong(**changed):
         (wrong(input_ids=[[31] * 7] * 2), r"must lie in \[0, 31\)"),
     ],
 )
-def test_an_error_for_wrong_inputs_explains_the_rule(module, traced, inputs, message):
+def test_an_error_for_wrong_inputs_explains_the_rule(module, loaded, traced, inputs, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         module.mlm(inputs)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        loaded.mlm(inputs)
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         traced["mlm"](*inputs.values())

@@ -26,4 +26,8 @@ def test_table_lists_every_split_piece_with_the_lengths_of_its_parts(tokenizer):
         filter(digit_comma.applies, tokenizer.pieces)
     )
     assert len(table) > 5
-    assert table[tokenizer.pieces_to_ids(["1,"])[0]] == [("▁", 0), ("1", 1), (",", 1)]
+    assert table[tokenizer.pieces_to_ids(["1,"])[0]] == [
+        (13, "▁", 0),
+        (tokenizer.processor.piece_to_id("1"), "1", 1),
+        (tokenizer.processor.piece_to_id(","), ",", 1),
+    ]

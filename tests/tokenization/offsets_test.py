@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from albert_tf.tokenization.normalization import normalize
+from albert_tf.tokenization.normalization import align, normalize
 from albert_tf.tokenization.settings import Preprocessing
 
 # Without NFKD, SentencePiece decomposes characters such as ½ and assigns them to one of the pieces.
@@ -55,6 +55,38 @@ def test_offsets_of_random_text(name, tokenizers):
         check(tokenizers[name], text)
 
     run()
+
+
+def test_a_batch_gives_the_offsets_of_single_texts(setting, cases, tokenizers):
+    texts = [case["text"] for case in cases]
+    tokenizer = tokenizers[setting]
+    spans = tokenizer.tokenize_batch_with_offsets(texts)
+    assert spans == [tokenizer.tokenize_with_offsets(text) for text in texts]
+    assert [tokens.ids for tokens in spans] == tokenizer.encode_batch(texts)
+
+
+@pytest.mark.parametrize(
+    "text, sources",
+    [
+        ("ﬁ\u0301", ["ﬁ\u0301", "ﬁ\u0301"]),  # Both letters have the mark.
+        ("½\u0323", ["½\u0323"] * 3),
+        ("a\u0301\u0323b", ["a\u0301\u0323", "b"]),
+        ("Ａ\u0308ｂ", ["Ａ\u0308", "ｂ"]),
+        ("ｶﾞ", ["ｶﾞ"]),  # The second is a mark after normalisation only.
+        ("x \u0301y", ["x", " ", "y"]),  # A mark after a space belongs to no letter.
+    ],
+)
+def test_the_source_of_a_character_includes_its_marks(text, sources):
+    aligned = align(text, Preprocessing())
+    spans = list(zip(aligned.starts, aligned.ends))
+    assert [text[start:end] for start, end in spans] == sources
+
+
+def test_the_words_of_tokens_are_those_of_split(tokenizer):
+    for text in ("a b, (c-d) 1,000, e", "\ta  b\u00a0c", "x´y z", "½ ﬁ q\u0301 w", "日本 語"):
+        spans = tokenizer.tokenize_with_offsets(text)
+        for start, end, word in zip(spans.starts, spans.ends, spans.words):
+            assert text[start:end].strip() in text.split()[word], text
 
 
 def test_offsets_count_characters(tokenizer):

@@ -47,7 +47,25 @@ def test_decode_drops_special_tokens_by_default(tokenizer):
     ids = ids["input_word_ids"][0]
     assert tokenizer.decode(ids) == "hello, world! (two)"
     kept = tokenizer.decode(ids, skip_special_tokens=False)
-    assert kept.startswith("[CLS] hello, world! [SEP] (two) [SEP] <pad> <pad>")
+    assert kept.startswith("[CLS] hello, world![SEP] (two)[SEP]<pad><pad>")
+
+
+# What the slow tokenizer of transformers 4.57 makes of these ids with the same model.
+DECODED_BY_HUGGING_FACE = {
+    "[CLS] a test.[SEP] a[MASK] <unk> s[SEP]": [2, 17, 13, 552, 9, 3, 17, 4, 13, 1, 14, 3],
+    "[CLS][SEP] a[MASK] <unk> s[SEP]": [2, 3, 17, 4, 13, 1, 14, 3],
+    "[CLS]<pad><pad>": [2, 0, 0],
+    "[MASK] .[MASK]": [4, 9, 4],
+    '<unk> "[SEP]': [1, 7, 3],
+    '"<unk>': [7, 1],
+    ".–": [9, 10],
+}
+
+
+@pytest.mark.parametrize("text", DECODED_BY_HUGGING_FACE)
+def test_decoding_with_special_tokens_equals_hugging_face(tokenizer, text):
+    ids = DECODED_BY_HUGGING_FACE[text]
+    assert tokenizer.decode(ids, skip_special_tokens=False) == text
 
 
 def test_ids_and_pieces(tokenizer):

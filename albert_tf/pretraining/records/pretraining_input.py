@@ -52,8 +52,8 @@ def dataset(
       input_files: glob patterns of record files, local or in a store that TensorFlow can read.
       max_seq_length: S, as set when the records were built.
       masking: P, and for dynamic records the mask settings.
-      vocab_size: the vocabulary size of the model, and the upper bound (exclusive) of random
-        replacements in dynamic records.
+      vocab_size: the number of pieces, the upper bound (exclusive) of random replacements in
+        dynamic records.
       global_batch_size: the number of instances per step over all replicas.
       is_training: whether to shuffle and repeat endlessly; otherwise the records are read once, in
         order.

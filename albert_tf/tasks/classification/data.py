@@ -118,14 +118,13 @@ def encode(
             f"{special_count(segments)} special tokens. Received seq_length={seq_length}. Set "
             f"SEQ_LENGTH to {segments + special_count(segments)} or more."
         )
-    firsts = tokenizer.encode_batch(row.texts[0] for row in rows)
-    seconds = tokenizer.encode_batch(row.texts[1] for row in rows) if segments == 2 else None
+    encoded = [tokenizer.encode_batch(row.texts[i] for row in rows) for i in range(segments)]
     ids, second_starts = [], []
-    for index, first in enumerate(firsts):
-        first, second = truncate(first, seconds[index] if seconds else None, budget)
+    for parts in zip(*encoded):
+        first, *second = truncate(parts, budget)
         row = [tokenizer.cls_id, *first, tokenizer.sep_id]
         second_starts.append(len(row))
-        ids.append(row if second is None else [*row, *second, tokenizer.sep_id])
+        ids.append([*row, *second[0], tokenizer.sep_id] if second else row)
     return ids, second_starts
 
 

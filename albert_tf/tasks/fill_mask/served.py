@@ -81,10 +81,11 @@ class ServedFillMask(ServedTask):
         masks = tf.ragged.boolean_mask(places, masked)  # [B, (masks)]
         lengths, positions = tf.cast(masks.row_lengths(), tf.int32), masks.to_tensor()  # [B, P]
         features = self.features(ids, mask, types)
-        logits = self.model({**features, "masked_lm_positions": positions})  # [B, P, V]
+        logits = self.model({**features, "masked_lm_positions": positions})
+        logits = logits[..., : len(self._pieces)]  # [B, P, V]; a padded table has more rows.
         shares, best = tf.math.top_k(tf.nn.softmax(logits), self._top_k)  # [B, P, K]
         is_mask = tf.sequence_mask(lengths, tf.shape(positions)[1])[:, :, tf.newaxis]
-        names = tf.gather(tf.constant(self._pieces), tf.minimum(best, len(self._pieces) - 1))
+        names = tf.gather(tf.constant(self._pieces), best)
         return {
             "positions": positions,
             "token_ids": tf.where(is_mask, best, self.special_ids.pad),

@@ -112,7 +112,8 @@ class FillMaskTask(FineTuningTask):
 
     def kept(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the most likely pieces at each position: `ids` and `shares`, [B, P, K]."""
-        shares, ids = tf.math.top_k(tf.nn.softmax(outputs), self.task_config.top_k)
+        logits = outputs[..., : self.tokenizer.vocab_size]  # A padded table has more rows.
+        shares, ids = tf.math.top_k(tf.nn.softmax(logits), self.task_config.top_k)
         return {"ids": ids, "shares": shares}
 
     @property

@@ -46,20 +46,29 @@ class _Chars(NamedTuple):
 
 
 def align(texts: tf.Tensor, settings: Preprocessing) -> Aligned:
-    """Returns the normalised texts and the source of each of their characters."""
+    """Returns the normalised texts and the source of each of their characters.
+
+    The source is a character of the original with the marks that follow it; see
+    `normalization.Aligned`.
+    """
     batch = tf.size(texts, out_type=tf.int64)
     hugging_face = settings.rules == "hugging_face"
     chars = _characters(texts)
     if hugging_face and settings.lower_case:
         chars = chars._replace(text=graph_normalization.lower_each(chars.text))
-    chars = _join_on_space(chars, batch)
+    space = tf.strings.regex_full_match(chars.text, graph_normalization.WHITE_SPACE)
+    chars = _join_on_space(chars, space, batch)
+    follows = tf.zeros_like(space)
     if hugging_face:
-        chars = _join_quotes(chars)
+        chars, follows = _join_quotes(chars)
     decompose = not (hugging_face and settings.keep_accents)
     if decompose:
         chars = chars._replace(text=tf_text.normalize_utf8(chars.text, "NFKD"))
+    marks = tf.strings.regex_full_match(chars.text, f"{combining_marks.RE2_PATTERN}+")
+    chars = _join_sources(chars, tf.logical_or(follows, marks), space)
     if not settings.keep_accents:
-        chars = _drop_marks(chars)
+        text = tf.strings.regex_replace(chars.text, combining_marks.RE2_PATTERN, "")
+        chars = chars._replace(text=text)
     rows = tf.RaggedTensor.from_value_rowids(chars.text, chars.row, batch, validate=False)
     result = tf.strings.reduce_join(rows, axis=1)  # [B]
     if decompose and settings.keep_accents:
@@ -102,9 +111,8 @@ def _of(values: tf.Tensor, number: int) -> tf.Tensor:
     return tf.cast(number, values.dtype)
 
 
-def _join_on_space(chars: _Chars, batch: tf.Tensor) -> _Chars:
+def _join_on_space(chars: _Chars, space: tf.Tensor, batch: tf.Tensor) -> _Chars:
     """Replaces each run of white space with one space, and strips both ends."""
-    space = tf.strings.regex_full_match(chars.text, graph_normalization.WHITE_SPACE)
     index = tf.range(tf.size(space, out_type=tf.int64))
     last = tf.math.unsorted_segment_max(tf.where(space, _of(index, -1), index), chars.row, batch)
     follows = tf.logical_and(
@@ -114,8 +122,12 @@ def _join_on_space(chars: _Chars, batch: tf.Tensor) -> _Chars:
     return chars._replace(text=tf.where(space, tf.where(kept, " ", ""), chars.text))
 
 
-def _join_quotes(chars: _Chars) -> _Chars:
-    """Replaces each pair `` or '' with a double quote, pairing from the left of a run."""
+def _join_quotes(chars: _Chars) -> tuple[_Chars, tf.Tensor]:
+    """Replaces each pair `` or '' with a double quote, pairing from the left of a run.
+
+    Returns:
+      The characters, and which of them are the second of a pair, bool [C].
+    """
     quote = tf.logical_or(chars.text == "`", chars.text == "'")
     new = tf.logical_or(
         chars.text != _previous(chars.text, ""), chars.row != _previous(chars.row, -1)
@@ -124,26 +136,17 @@ def _join_quotes(chars: _Chars) -> _Chars:
     index = tf.range(tf.size(run, out_type=tf.int64))
     place = index - tf.gather(tf.where(new)[:, 0], run)
     second = tf.logical_and(quote, place % 2 == 1)
-    first = tf.logical_and(_next(second, False), quote)
-    first = tf.logical_and(first, tf.logical_not(second))
+    first = tf.logical_and(_next(second, False), tf.logical_not(second))
+    text = tf.where(first, '"', tf.where(second, "", chars.text))
+    return chars._replace(text=text), second
+
+
+def _join_sources(chars: _Chars, follows: tf.Tensor, space: tf.Tensor) -> _Chars:
+    """Gives characters that follow another, such as marks, and that one the same source."""
+    new = tf.logical_or(tf.logical_not(follows), _previous(space, True))
+    new = tf.logical_or(new, chars.row != _previous(chars.row, -1))
+    source = tf.cumsum(tf.cast(new, tf.int32)) - 1  # [C]
     return chars._replace(
-        text=tf.where(first, '"', tf.where(second, "", chars.text)),
-        limit=tf.where(first, _next(chars.limit, 0), chars.limit),
+        start=tf.gather(tf.math.segment_min(chars.start, source), source),
+        limit=tf.gather(tf.math.segment_max(chars.limit, source), source),
     )
-
-
-def _drop_marks(chars: _Chars) -> _Chars:
-    """Drops combining marks and extends the source of the preceding character over them."""
-    text = tf.strings.regex_replace(chars.text, combining_marks.RE2_PATTERN, "")
-    kept = text != ""
-    mark = tf.logical_and(chars.text != "", tf.logical_not(kept))
-    owner = tf.maximum(tf.cumsum(tf.cast(kept, tf.int64)) - 1, 0)  # [C]
-    places = tf.where(kept)[:, 0]
-    owner_row = tf.gather(tf.concat([tf.gather(chars.row, places), [-1]], 0), owner)
-    counts = tf.logical_or(kept, tf.logical_and(mark, owner_row == chars.row))
-    reach = tf.math.unsorted_segment_max(
-        tf.where(counts, chars.limit, _of(chars.limit, 0)),
-        owner,
-        tf.size(places, out_type=tf.int64) + 1,
-    )
-    return chars._replace(text=text, limit=tf.where(kept, tf.gather(reach, owner), chars.limit))

@@ -47,7 +47,7 @@ class DigitComma:
         for slot, (index, parts) in enumerate(tokenizer.digit_comma_parts.items(), start=1):
             slots[index] = slot
             lengths.append(len(parts))
-            ids += tokenizer.pieces_to_ids(part.piece for part in parts)
+            ids += [part.id for part in parts]
             left = sum(part.length for part in parts)
             for part in parts:
                 from_start.append(left)

@@ -76,5 +76,4 @@ def _sources(
     start = tf.gather(tf.concat([aligned.starts, [0]], 0), begin)
     start = tf.where(in_text, start, tf.gather(size, row))
     limit = tf.gather(tf.concat([[0], aligned.limits], 0), end)
-    # The limit is never before the start, even where NFKD swapped two marks.
-    return start, tf.where(begin < end, tf.maximum(start, limit), start)
+    return start, tf.where(begin < end, limit, start)

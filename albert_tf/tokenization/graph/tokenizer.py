@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from albert_tf.tokenization.digit_comma import SPACE
 from albert_tf.tokenization.graph import offsets as graph_offsets
 from albert_tf.tokenization.graph import segments
 from albert_tf.tokenization.graph.alignment import align
@@ -37,6 +38,8 @@ class GraphTokenizer(tf.Module):
         self.vocab_size = tokenizer.vocab_size
         self._digit_comma = DigitComma(tokenizer)
         self._sentencepiece = GraphSentencePiece(tokenizer.processor)
+        with tf.init_scope(), tf.device("CPU:0"):
+            self._surfaces = tf.constant(tokenizer.surfaces)  # [V]
 
     def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Returns the ids, int32 [B, (tokens)], of texts, string [B], without special tokens."""
@@ -70,6 +73,28 @@ class GraphTokenizer(tf.Module):
             segments.join(parts, limits + begin, parts.limits),
         )
 
+    def detokenize(self, ids: tf.RaggedTensor | tf.Tensor) -> tf.Tensor:
+        """Returns the texts of ids, without special tokens, as `AlbertTokenizer.decode`.
+
+        Args:
+          ids: int32 [B, (tokens)] or [B, S], or [tokens] for a single text.
+
+        Returns:
+          string [B], or a string scalar.
+
+        Raises:
+          tf.errors.InvalidArgumentError: raised when the graph runs if an id is outside the
+            vocabulary.
+        """
+        flat = ids.flat_values if isinstance(ids, tf.RaggedTensor) else ids
+        inside = tf.reduce_all(tf.logical_and(flat >= 0, flat < self.vocab_size))
+        rule = f"Ids must lie in [0, {self.vocab_size}), the range of the vocabulary. Received"
+        check = tf.debugging.Assert(inside, [rule, flat])
+        with tf.control_dependencies([] if check is None else [check]):
+            texts = tf.strings.reduce_join(tf.gather(self._surfaces, ids), -1)
+        texts = tf.strings.regex_replace(texts, f"^{SPACE}+", "")
+        return tf.strings.regex_replace(texts, SPACE, " ")
+
     def _segments(self, texts: tf.Tensor) -> segments.Segments:
         return segments.split(texts, self.special_ids, self.preprocessing.lower_case)
 
@@ -89,7 +114,11 @@ class GraphTokenizer(tf.Module):
 
 
 def _rows(values: tf.Tensor, row_splits: tf.Tensor, texts: tf.Tensor) -> tf.RaggedTensor:
-    """Returns [B, (tokens)]; the batch size is static if that of the texts is."""
-    static = texts.shape[0]
-    row_splits = tf.ensure_shape(row_splits, [None if static is None else static + 1])
+    """Returns [B, (tokens)]; the batch size is static if that of the texts is.
+
+    Loading a SavedModel restores the shapes of the trace, in which the batch size is unknown; but
+    reshaping to the shape of an input lets TensorFlow infer the size in each graph that calls it.
+    """
+    limits = tf.reshape(row_splits[1:], tf.shape(texts))  # [B]
+    row_splits = tf.concat([[0], limits], 0)  # [B + 1]
     return tf.RaggedTensor.from_row_splits(values, row_splits, validate=False)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import albert_tf
 from albert_tf.errors import InputError
+from albert_tf.tasks.fill_mask.served import ServedFillMask
 from tests.support import tiny_task
 
 
@@ -47,6 +48,36 @@ def test_fillings_are_the_best_pieces_of_the_head(folder, tmp_path):
         best = np.argsort(-row)[:3]
         assert [f["piece"] for f in filling] == [tokenizer.pieces[i] for i in best]
         assert [f["probability"] for f in filling] == pytest.approx(list(row[best]), rel=1e-5)
+
+
+def test_rows_of_a_padded_table_are_never_filled_in(folder, tmp_path):
+    _, model, tokenizer = folder
+    padded = albert_tf.AlbertPretrainer({**tiny_task.MODEL, "vocab_size": 1016})
+    for theirs, ours in zip(model.weights, padded.weights, strict=True):
+        more = [(0, 16 * (a != b)) for a, b in zip(theirs.shape, ours.shape)]
+        ours.assign(tf.pad(theirs, more))
+    bias = padded.masked_lm.output_bias.numpy()
+    bias[1000:] = 99.0  # Without the rule, these rows would win.
+    padded.masked_lm.output_bias.assign(bias)
+    tf.train.Checkpoint(model=padded, **padded.checkpoint_items).save(str(tmp_path / "ckpt"))
+    padded.albert_config.to_json_file(tmp_path / "albert_config.json")
+    tokenizer.save(tmp_path)
+    texts = tmp_path / "texts.txt"
+    texts.write_text("see the [MASK] with one [MASK]\nthis [MASK]\n")
+    expected = list(albert_tf.Predictor(folder[0], top_k=4)(texts))
+    predictor = albert_tf.Predictor(tmp_path, top_k=4)
+    served = ServedFillMask.from_predictor(predictor).signatures()["serving_default"](
+        tf.constant(texts.read_text().splitlines())
+    )
+    for row, (answer, known) in enumerate(zip(predictor(texts), expected, strict=True)):
+        assert answer["filled"] == known["filled"]
+        for mask, fillings in enumerate(known["fillings"]):
+            pieces = [f["piece"] for f in fillings]
+            shares = pytest.approx([f["probability"] for f in fillings], rel=1e-5)
+            assert [f["piece"] for f in answer["fillings"][mask]] == pieces
+            assert [f["probability"] for f in answer["fillings"][mask]] == shares
+            assert [piece.decode() for piece in served["pieces"][row, mask].numpy()] == pieces
+            assert served["probabilities"][row, mask].numpy().tolist() == shares
 
 
 def test_a_text_without_a_mask_is_answered_without_fillings(folder, tmp_path, capsys):

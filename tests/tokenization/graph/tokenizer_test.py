@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import random
 import subprocess
 import sys
 
@@ -88,6 +89,46 @@ def test_ids_and_offsets_equal_python_on_random_text(setting, tokenizers, graphs
         check(tokenizers[setting], graphs[setting], texts)
 
     run()
+
+
+# Marks of several classes, ligatures, full and half width, and letters that become several.
+MARKED = st.text(
+    "aB1 \t\u0301\u0323\u0308\u0345\u05b0\u3099\u0344ﬁﬃ½Ａｂ１，ｶﾞﾟéǖ´ΣİⅨ㎏\u1100\u1161`'",
+    max_size=12,
+)
+
+
+def test_offsets_of_marks_and_ligatures_equal_python(setting, tokenizers, graphs):
+    check(tokenizers[setting], graphs[setting], ["ﬁ\u0301", "a\u0301\u0323 ½\u0345", "\u0301ｶﾞ"])
+
+    @settings(
+        derandomize=True, max_examples=60, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(st.lists(MARKED, min_size=8, max_size=16))
+    def run(texts):
+        check(tokenizers[setting], graphs[setting], texts)
+
+    run()
+
+
+def test_detokenizing_equals_python(tokenizers):
+    for name in ("orig_lower", "orig_cased_casedmodel"):
+        tokenizer = tokenizers[name]
+        rng = random.Random(0)
+        usual, special = range(tokenizer.vocab_size), [0, 1, 2, 3, 4, tokenizer.pieces.index("▁")]
+        rows = [
+            rng.choices(usual, k=rng.randrange(6)) + rng.choices(special, k=rng.randrange(5))
+            for _ in range(300)
+        ]
+        for row in rows:
+            rng.shuffle(row)
+        graph = GraphTokenizer(tokenizer)
+        got = graph.detokenize(tf.ragged.constant(rows, dtype=tf.int32))
+        assert [text.decode() for text in got.numpy()] == list(map(tokenizer.decode, rows))
+        padded = graph.detokenize(tf.constant([[2, 9, 3, 0], [2, 17, 13, 3]]))
+        assert padded.numpy().tolist() == [b".", tokenizer.decode([17, 13]).encode()]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"must lie in \[0, 1000\)"):
+        graph.detokenize(tf.constant([1000]))
 
 
 def test_empty_batches_and_blank_texts_have_no_tokens(tokenizer, graphs):
