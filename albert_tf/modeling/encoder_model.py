@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import tensorflow as tf
 import tf_keras
 
-from albert_tf.config import LAYER_NORM_EPSILON, AlbertConfig
+from albert_tf.config import AlbertConfig
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.inputs import NAMES
 from albert_tf.modeling.layers import build_parts, norms, policy_of
@@ -52,23 +52,29 @@ class EncoderModel(tf_keras.Model):
         self._set_save_spec(dict.fromkeys(NAMES, spec))
 
     def get_config(self) -> dict[str, Any]:
-        epsilons = {part.name: found[0].epsilon for part in self.layers if (found := norms(part))}
         return {
             **tf_keras.layers.Layer.get_config(self),  # that of Model is empty
             "config": self.albert_config.to_dict(),
             "recompute": self._recompute,
-            "layer_norm_epsilon": epsilons,
+            "parts": {
+                part.name: dict(trainable=part.trainable, epsilon=[n.epsilon for n in norms(part)])
+                for part in self._parts()
+            },
         }
 
     @classmethod
     def from_config(cls: type[Model], config: dict[str, Any], custom_objects: Any = None) -> Model:
         """Returns a new model with the config that `get_config` returned."""
-        arguments = {name: value for name, value in config.items() if name != "layer_norm_epsilon"}
-        model = cls(**arguments)
-        for part in model.layers:
-            for norm in norms(part):
-                norm.epsilon = config["layer_norm_epsilon"].get(part.name, LAYER_NORM_EPSILON)
+        model = cls(**{name: value for name, value in config.items() if name != "parts"})
+        for part in model._parts():  # what may have been set after the constructor
+            if not config["parts"][part.name]["trainable"]:
+                part.trainable = False
+            for norm, epsilon in zip(norms(part), config["parts"][part.name]["epsilon"]):
+                norm.epsilon = epsilon
         return model
+
+    def _parts(self) -> list[tf_keras.layers.Layer]:
+        return [layer for layer in self.layers if layer.weights]  # the names of others are numbered
 
 
 def as_config(config: AlbertConfig | Mapping[str, Any]) -> AlbertConfig:

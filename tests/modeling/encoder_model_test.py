@@ -55,14 +55,17 @@ def test_a_saved_model_is_loaded_as_it_was(cls, format_name, tmp_path):
     assert largest(again(features), model(features)) > 1e-3  # epsilons matter here
 
 
-def test_training_continues_after_loading(tmp_path):
+@pytest.mark.parametrize("trainable", [True, False])
+def test_training_continues_after_loading(trainable, tmp_path):
     features, labels = batch(AlbertClassifier), np.array([2, 0])
     loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model = make(AlbertClassifier, dropout_rate=0.0)
+    model.encoder.trainable = trainable
     model.compile("adam", loss, metrics=["accuracy"])
     model.fit(features, labels, verbose=0)
     loaded = saved(model, tmp_path / "model.keras")
     assert loaded.labels == ("bad", "good", "so so")
+    assert len(loaded.trainable_weights) == (len(model.weights) if trainable else 2)
     wanted = [model.train_on_batch(features, labels) for _ in range(2)]
     actual = [loaded.train_on_batch(features, labels) for _ in range(2)]
     np.testing.assert_allclose(actual, wanted, rtol=1e-6)
