@@ -180,7 +180,9 @@ def cases(model: SharedModel, config: AlbertConfig, remove_padding: bool) -> Ite
         tokens["sequence_output"] = tokens["sequence_output"] * mask[:, :, np.newaxis]
     for family in FAMILIES:
         inputs = dict(zip(family, (ids, mask, types)))
-        yield Case(f"call/{family.ids}", inputs, {**outputs, "default": outputs["pooled_output"]})
+        name = f"call/{family.ids} {family.mask}"
+        yield Case(name, inputs, {**outputs, "default": outputs["pooled_output"]})
+    inputs = dict(zip(TF1_HUB, (ids, mask, types)))
     for name in ("serving_default", "tokens"):
         yield Case(f"signatures/{name}", inputs, tokens)
     if model.masked_lm is not None:

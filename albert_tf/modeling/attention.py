@@ -93,7 +93,7 @@ class SelfAttention(tf_keras.layers.Layer):
         training: bool,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns context [B, Q, H] and probabilities [B, N, Q, S] for `qkv` [B, S, 3H]."""
-        batch, length = tf.shape(qkv)[0], tf.shape(qkv)[1]
+        batch, length, _ = tf_utils.get_shape_list(qkv)
         qkv = tf.reshape(qkv, [batch, length, 3, self.num_heads, self.head_size])
         query, key, value = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4]))  # 3 x [B, N, S, D]
         query = query[:, :, :output_range]  # [B, N, Q, D]

@@ -15,6 +15,7 @@ from albert_tf.modeling.layers import Dropout, build_parts, layer_norm
 from albert_tf.modeling.padding_removal import TokenLayout
 
 
+@tf_keras.utils.register_keras_serializable(package="albert_tf")
 class Table(tf_keras.layers.Layer):
     """An embedding table.
 
@@ -34,7 +35,8 @@ class Table(tf_keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.rows, self.width = rows, width
-        self._what, self._initializer, self._one_hot = what, initializer, one_hot
+        self._what, self._one_hot = what, one_hot
+        self._initializer = tf_keras.initializers.get(initializer)
 
     def build(self, input_shape: Any) -> None:
         self.embeddings = self.add_weight(
@@ -56,6 +58,11 @@ class Table(tf_keras.layers.Layer):
             flat = tf.one_hot(tf.reshape(ids, [-1]), self.rows, dtype=table.dtype)  # [B*S, rows]
             return tf.reshape(flat @ table, tf.concat([tf.shape(ids), [self.width]], 0))
         return tf.gather(table, ids)
+
+    def get_config(self) -> dict[str, Any]:
+        initializer = tf_keras.initializers.serialize(self._initializer)
+        arguments = dict(rows=self.rows, width=self.width, what=self._what, one_hot=self._one_hot)
+        return {**super().get_config(), **arguments, "initializer": initializer}
 
 
 class AlbertEmbeddings(tf_keras.layers.Layer):
@@ -126,10 +133,15 @@ class AlbertEmbeddings(tf_keras.layers.Layer):
         words = inputs.get("input_word_embeddings")
         if words is None:
             words = self.word_embeddings(inputs["input_word_ids"])  # [B, S, E]
+        elif words.shape[-1] not in (None, self.width):
+            raise InputError(
+                f"inputs_embeds must have the width of the word table, {self.width}. Received "
+                f"shape {words.shape}. Pass rows of encoder.get_embedding_table()."
+            )
         types = inputs["input_type_ids"]
         if "dense_inputs" in inputs:
             words = tf.concat([words, tf.cast(inputs["dense_inputs"], words.dtype)], axis=1)
-            types = tf.concat([types, inputs["dense_type_ids"]], axis=1)
+            types = tf.concat([types, tf.cast(inputs["dense_type_ids"], types.dtype)], axis=1)
         ids = inputs.get("position_ids")
         positions = self._first_positions(words) if ids is None else self.position_embeddings(ids)
         x = tf.cast(words, self.compute_dtype) + positions

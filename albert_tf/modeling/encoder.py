@@ -11,15 +11,17 @@ import tf_keras
 from official.modeling import tf_utils
 
 from albert_tf import presets
-from albert_tf.config import ENCODER_ARGUMENTS, AlbertConfig
+from albert_tf.config import ENCODER_ARGUMENTS, LAYER_NORM_EPSILON, AlbertConfig
 from albert_tf.errors import InputError
-from albert_tf.modeling import inputs, pretrained
+from albert_tf.modeling import arguments, pretrained
 from albert_tf.modeling.embeddings import AlbertEmbeddings, Table
+from albert_tf.modeling.inputs import DENSE_NAMES, NAMES, standardize
 from albert_tf.modeling.layers import (
     Activation,
     build_parts,
     deserialize_activation,
-    get_activation,
+    norms,
+    policy_of,
     serialize_activation,
 )
 from albert_tf.modeling.padding_removal import PaddedLayout, SelectedPositions, UnpaddedLayout
@@ -39,7 +41,7 @@ _BLOCK_ARGUMENTS = (
 )
 
 # Local names in the constructor that `get_config` does not take from there.
-_NOT_IN_CONFIG = ("self", "__class__", "kwargs", "remove_padding")
+_NOT_IN_CONFIG = ("self", "__class__", "kwargs", "remove_padding", "layer_norm_epsilon")
 
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
@@ -53,15 +55,21 @@ class AlbertEncoder(tf_keras.layers.Layer):
     ```
 
     Inputs: a dict with `input_word_ids`, `input_mask` and `input_type_ids`, int32 [B, S], or a list
-    of the three. The mask defaults to all ones and the type ids to all zeros. `input_ids` and
-    `segment_ids` are aliases. Optional entries: `input_word_embeddings` [B, S, E] in place of ids;
-    `position_ids` int32 [B, S] in place of 0, 1, 2, ...; and `head_mask`, float [N] or one row [N]
-    for each block application, which scales the attention probabilities of each head.
+    of the three. The mask defaults to all ones and the type ids to all zeros. Aliases: `input_ids`
+    and `token_ids`; `attention_mask` and `padding_mask`; `token_type_ids` and `segment_ids`.
+    Optional entries: `inputs_embeds` or `input_word_embeddings` [B, S, E], rows of the word table
+    in place of ids; `position_ids` int32 [B, S] in place of 0, 1, 2, ...; and `head_mask`, float
+    [N] or one row [N] for each block application, which scales the attention probabilities of each
+    head. Other entries, such as the labels of a batch, are ignored.
 
     Outputs: a dict with `sequence_output` [B, S, H], `pooled_output` [B, H] (a dense layer with
     tanh on the first position), `encoder_outputs`, a list of [B, S, H], one for each block
     application, and on request `attention_scores`, a list of [B, N, S, S], again one for each
-    block application. With `dict_outputs=False`, a list of sequence output and pooled output.
+    block application. With `dict_outputs=False`, a list of sequence output, pooled output and, on
+    request, attention scores.
+
+    Arguments of Model Garden's BertEncoder are accepted under their names there: `inner_dim`,
+    `inner_activation`, `output_dropout`, `attention_dropout`, `return_word_embeddings`.
 
     Args:
       vocab_size: number of rows in the word embedding table.
@@ -90,7 +98,7 @@ class AlbertEncoder(tf_keras.layers.Layer):
         `dense_type_ids` [B, T]. These vectors are appended to the word embeddings.
       return_attention_scores: whether to return `attention_scores`.
       return_embedding_output: whether to return `embedding_output` [B, S, H], the input of the
-        first block.
+        first block, also as `word_embeddings`, its name in Model Garden.
       recompute: whether training stores only the input of each block application and recomputes
         the rest, with the same dropout masks, for the gradient. Saves memory and takes about a
         third more time.
@@ -99,11 +107,16 @@ class AlbertEncoder(tf_keras.layers.Layer):
         instead of the padded size. Works for the forward pass and for gradients, but not under XLA
         or on TPUs, which need static shapes. As no weight depends on it, it can be changed later
         by setting the attribute of the same name, or for one call by an argument.
+      layer_norm_epsilon: epsilon of all layer norms.
+      **kwargs: `name`, `dtype` and `trainable` of Keras layers. Under any dtype policy, layer norms
+        and the softmax are computed in float32.
 
     Raises:
-      InputError: a size breaks a rule of `AlbertConfig`, or an input has an unknown name.
+      InputError: a size breaks a rule of `AlbertConfig`, an argument is unknown or given under two
+        names, or the inputs have no ids.
     """
 
+    @arguments.with_aliases
     def __init__(
         self,
         vocab_size: int,
@@ -129,11 +142,12 @@ class AlbertEncoder(tf_keras.layers.Layer):
         return_embedding_output: bool = False,
         recompute: bool = False,
         remove_padding: bool = False,
+        layer_norm_epsilon: float = LAYER_NORM_EPSILON,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        arguments = dict(locals())  # a copy, as debuggers may change `locals()` during iteration
-        config = {name: value for name, value in arguments.items() if name not in _NOT_IN_CONFIG}
+        given = dict(locals())  # a copy, as debuggers may change `locals()` during iteration
+        config = {name: value for name, value in given.items() if name not in _NOT_IN_CONFIG}
         config["embedding_width"] = embedding_width = embedding_width or hidden_size
         config["activation"] = activation = deserialize_activation(activation)
         config["initializer"] = initializer = tf_keras.initializers.get(
@@ -141,22 +155,28 @@ class AlbertEncoder(tf_keras.layers.Layer):
             if initializer is None
             else initializer
         )
-        _check_sizes(config)
+        config["embedding_layer"] = _restored(embedding_layer)
+        arguments.check(config)
         self._dict_outputs = dict_outputs
         self._return_attention_scores = return_attention_scores
         self._return_embedding_output = return_embedding_output
         self._output_range, self.remove_padding = output_range, remove_padding
+        self._shares_embeddings = config["embedding_layer"] is not None
         self._check_scores(remove_padding)
 
-        self.embeddings_layer = _new_embeddings(config)
-        self.stack = _new_stack(config)
-        self._pooler_layer = tf_keras.layers.Dense(
-            hidden_size,
-            activation="tanh",
-            kernel_initializer=tf_utils.clone_initializer(initializer),
-            name="pooler",
-        )
+        with policy_of(self):
+            self.embeddings_layer = _new_embeddings(config)
+            self.stack = _new_stack(config)
+            self._pooler_layer = tf_keras.layers.Dense(
+                hidden_size,
+                activation="tanh",
+                kernel_initializer=tf_utils.clone_initializer(initializer),
+                name="pooler",
+            )
+        for norm in norms(self):
+            norm.epsilon = layer_norm_epsilon
 
+        config.pop("embedding_layer")  # `get_config` takes it from the layer.
         config["activation"] = serialize_activation(activation)
         config["initializer"] = tf_keras.initializers.serialize(initializer)
         self._config = config
@@ -255,30 +275,32 @@ class AlbertEncoder(tf_keras.layers.Layer):
     # === Call ===
     def call(
         self,
-        inputs_: Any,
+        inputs: Any,
         training: bool = False,
         output_range: int | None = None,
         remove_padding: bool | None = None,
         output_positions: tf.Tensor | None = None,
+        mask: Any = None,
     ) -> Any:
         """Returns the outputs described in the class docstring.
 
         Args:
-          inputs_: the input tensors.
+          inputs: the input tensors.
           training: whether to apply dropout.
           output_range: overrides the constructor's. 1 is enough for `pooled_output`.
           remove_padding: overrides the constructor's.
           output_positions: int32 [B, P], positions of real tokens, the first of which must be 0.
             If given, `sequence_output` [B, P, H] holds only these, and the part of the last block
             after attention is computed only for them.
+          mask: the input `input_mask` as an argument, as Keras passes it.
         """
         output_range = self._output_range if output_range is None else output_range
         remove_padding = self.remove_padding if remove_padding is None else remove_padding
         self._check_scores(remove_padding)
-        features = inputs.standardize(inputs_)
+        features = standardize(inputs, mask)
         mask = features["input_mask"]
         if "dense_mask" in features:
-            mask = tf.concat([mask, features["dense_mask"]], axis=1)
+            mask = tf.concat([mask, tf.cast(features["dense_mask"], mask.dtype)], axis=1)
         layout = (UnpaddedLayout if remove_padding else PaddedLayout)(mask, self.compute_dtype)
         x = self.embeddings_layer(features, layout, training=training)  # [T, H]
         last = layout if output_positions is None else SelectedPositions(layout, output_positions)
@@ -291,12 +313,12 @@ class AlbertEncoder(tf_keras.layers.Layer):
             last.unpack(outputs[-1], output_range),
         ]  # each [B, S, H]
         if not self._dict_outputs:
-            return [outputs[-1], pooled]
+            return [outputs[-1], pooled, *([scores] if self._return_attention_scores else [])]
         result = dict(sequence_output=outputs[-1], pooled_output=pooled, encoder_outputs=outputs)
         if self._return_attention_scores:
             result["attention_scores"] = scores
         if self._return_embedding_output:
-            result["embedding_output"] = layout.unpack(x, None)
+            result["embedding_output"] = result["word_embeddings"] = layout.unpack(x, None)
         return result
 
     def _check_scores(self, remove_padding: bool) -> None:
@@ -332,18 +354,25 @@ class AlbertEncoder(tf_keras.layers.Layer):
 
     # === Config ===
     def get_config(self) -> dict[str, Any]:
-        switches = dict(remove_padding=self.remove_padding)
-        return {**super().get_config(), **self._config, **switches}
+        word_table = self.get_embedding_layer()
+        return {
+            **super().get_config(),
+            **self._config,
+            "embedding_layer": _serialized(word_table) if self._shares_embeddings else None,
+            "remove_padding": self.remove_padding,
+            "layer_norm_epsilon": self.embeddings_layer.norm.epsilon,
+        }
 
 
-def _check_sizes(config: Mapping[str, Any]) -> None:
-    """Checks the constructor's arguments and raises an `InputError` for the first bad one."""
-    activation = config["activation"]
-    get_activation(activation)  # its error names the argument
-    sizes = {field: config[name] for name, field in ENCODER_ARGUMENTS.items()}
-    if not isinstance(activation, str):
-        sizes["hidden_act"] = "linear"  # AlbertConfig takes names only, so any valid one will do
-    AlbertConfig(**sizes)
+# In the legacy format, which Keras reads from files of all kinds.
+def _serialized(layer: tf_keras.layers.Layer) -> dict[str, Any]:
+    return tf_keras.layers.serialize(layer, use_legacy_format=True)
+
+
+def _restored(layer: tf_keras.layers.Layer | Mapping[str, Any] | None) -> Any:
+    if isinstance(layer, Mapping):
+        return tf_keras.layers.deserialize(layer, use_legacy_format=True)
+    return layer
 
 
 def _new_embeddings(config: Mapping[str, Any]) -> AlbertEmbeddings:
@@ -373,7 +402,7 @@ def _new_stack(config: Mapping[str, Any]) -> SharedStack:
 
 def _symbolic_inputs(embedding_width: int, with_dense_inputs: bool) -> dict[str, Any]:
     """Returns the `.inputs` that Model Garden's models use to build themselves on an encoder."""
-    ids = [*inputs.NAMES, *(inputs.DENSE_NAMES if with_dense_inputs else ())]
+    ids = [*NAMES, *(DENSE_NAMES if with_dense_inputs else ())]
     result = {name: tf_keras.Input([None], dtype=tf.int32, name=name) for name in ids}
     if with_dense_inputs:
         result["dense_inputs"] = tf_keras.Input(

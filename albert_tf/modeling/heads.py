@@ -8,13 +8,20 @@ import tensorflow as tf
 import tf_keras
 from official.modeling import tf_utils
 
-from albert_tf.modeling.layers import Activation, build_parts, get_activation, layer_norm
+from albert_tf.modeling.layers import (
+    Activation,
+    build_parts,
+    get_activation,
+    layer_norm,
+    policy_of,
+)
 
 
 class MaskedLMHead(tf_keras.layers.Layer):
     """Masked language model head: vocabulary logits, with weights tied to the word table.
 
-    Inputs: `sequence_output` [B, S, H] and `positions` int32 [B, P]. Output: float32 [B, P, V].
+    Inputs: `sequence_output` [B, S, H] and `positions` int32 [B, P]; all positions without it, so
+    that P is S. Output: float32 [B, P, V].
     It applies a dense layer to the embedding width, an activation and a layer norm, then
     multiplies by the transposed word table and adds a bias.
     Source: original run_pretraining.py:get_masked_lm_output.
@@ -34,12 +41,14 @@ class MaskedLMHead(tf_keras.layers.Layer):
         self._vocab_size, self._width = embedding_table.shape
 
         # === Layers ===
-        self.transform = tf_keras.layers.Dense(
-            self._width,
-            activation=get_activation(activation),
-            kernel_initializer=tf_utils.clone_initializer(tf_keras.initializers.get(initializer)),
-            name="transform",
-        )
+        kernel = tf_utils.clone_initializer(tf_keras.initializers.get(initializer))
+        with policy_of(self):
+            self.transform = tf_keras.layers.Dense(
+                self._width,
+                activation=get_activation(activation),
+                kernel_initializer=kernel,
+                name="transform",
+            )
         self.norm = layer_norm("layer_norm")
 
     def build(self, input_shape: Any) -> None:
@@ -47,8 +56,10 @@ class MaskedLMHead(tf_keras.layers.Layer):
         self.output_bias = self.add_weight("output_bias", [self._vocab_size], initializer="zeros")
         super().build(input_shape)
 
-    def call(self, sequence_output: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-        return self.logits(tf.gather(sequence_output, positions, batch_dims=1))
+    def call(self, sequence_output: tf.Tensor, positions: tf.Tensor | None = None) -> tf.Tensor:
+        if positions is not None:
+            sequence_output = tf.gather(sequence_output, positions, batch_dims=1)  # [B, P, H]
+        return self.logits(sequence_output)
 
     def logits(self, x: tf.Tensor) -> tf.Tensor:
         """Returns float32 [B, P, V] for vectors [B, P, H] that are already gathered."""
@@ -61,6 +72,7 @@ class MaskedLMHead(tf_keras.layers.Layer):
         return tf.reshape(logits, shape)  # [B, P, V]
 
 
+@tf_keras.utils.register_keras_serializable(package="albert_tf")
 class SentenceOrderHead(tf_keras.layers.Layer):
     """Sentence-order head: logits for two segments in order (0) or swapped (1).
 
@@ -73,11 +85,9 @@ class SentenceOrderHead(tf_keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self._hidden_size = hidden_size
-        self.classifier = tf_keras.layers.Dense(
-            2,
-            kernel_initializer=tf_utils.clone_initializer(tf_keras.initializers.get(initializer)),
-            name="classifier",
-        )
+        kernel = tf_utils.clone_initializer(tf_keras.initializers.get(initializer))
+        with policy_of(self):
+            self.classifier = tf_keras.layers.Dense(2, kernel_initializer=kernel, name="classifier")
 
     def build(self, input_shape: Any) -> None:
         build_parts((self.classifier, self._hidden_size))
@@ -85,3 +95,8 @@ class SentenceOrderHead(tf_keras.layers.Layer):
 
     def call(self, pooled_output: tf.Tensor) -> tf.Tensor:
         return tf.cast(self.classifier(pooled_output), tf.float32)
+
+    def get_config(self) -> dict[str, Any]:
+        initializer = tf_keras.initializers.serialize(self.classifier.kernel_initializer)
+        arguments = dict(hidden_size=self._hidden_size, initializer=initializer)
+        return {**super().get_config(), **arguments}

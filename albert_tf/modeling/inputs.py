@@ -7,6 +7,7 @@ sequence.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,55 +16,127 @@ import tensorflow as tf
 from albert_tf.errors import InputError, closest
 
 NAMES = ("input_word_ids", "input_mask", "input_type_ids")
-# Names that the released TF1-Hub modules use; accepted everywhere.
-ALIASES = {"input_ids": "input_word_ids", "segment_ids": "input_type_ids"}
 # Additional inputs of an encoder built with `with_dense_inputs`.
 DENSE_NAMES = ("dense_inputs", "dense_mask", "dense_type_ids")
-# Model Garden's BertPretrainerV2 passes all of its own inputs on to the encoder.
-IGNORED = ("masked_lm_positions",)
 OPTIONAL_NAMES = ("input_word_embeddings", "position_ids", "head_mask", *DENSE_NAMES)
+# Names in the released TF1-Hub modules, in KerasHub and in transformers.
+ALIASES = {
+    "input_ids": "input_word_ids",
+    "token_ids": "input_word_ids",
+    "padding_mask": "input_mask",
+    "attention_mask": "input_mask",
+    "segment_ids": "input_type_ids",
+    "token_type_ids": "input_type_ids",
+    "inputs_embeds": "input_word_embeddings",
+}
+_WORDS = "input_word_embeddings"
+_SPELLINGS = {name: name for name in NAMES + OPTIONAL_NAMES} | ALIASES
+_IDS = [name for name, meant in _SPELLINGS.items() if meant in ("input_word_ids", _WORDS)]
+# An unknown name this similar to that of a missing input is taken for a misspelling of it.
+_MISSPELLED = 0.9
 
 
-def standardize(inputs: Any) -> dict[str, tf.Tensor]:
-    """Returns a dict with `NAMES`, all int32 [B, S], and any optional inputs that were given.
+# AutoGraph cannot convert difflib, and there is nothing to convert.
+@tf.autograph.experimental.do_not_convert
+def named(inputs: Any) -> dict[str, Any]:
+    """Returns a dict in which the inputs have the names of `NAMES` and `OPTIONAL_NAMES`.
 
     Args:
-      inputs: a dict keyed by name or alias, a list in the order of `NAMES`, or the ids alone. The
-        mask defaults to all ones and the type ids to all zeros.
+      inputs: a dict keyed by name or alias, a list in the order of `NAMES`, or the ids alone. Other
+        entries of a dict, such as the labels of a batch, are returned unchanged. Inputs that are
+        None are left out.
 
     Raises:
-      InputError: a name is unknown, the ids are missing, or a list is too long.
+      InputError: the ids are missing or given twice, an input is given under two names, a name
+        looks like a misspelling, or a list is too long.
     """
-    if isinstance(inputs, Mapping):
-        inputs = {ALIASES.get(name, name): value for name, value in inputs.items()}
-    elif isinstance(inputs, Sequence):
+    if isinstance(inputs, Sequence):
         if len(inputs) > len(NAMES):
             raise InputError(
                 f"A list of encoder inputs can hold {NAMES} only. Received {len(inputs)} "
                 "tensors. Pass a dict for other inputs."
             )
         inputs = dict(zip(NAMES, inputs))
-    else:
+    elif not isinstance(inputs, Mapping):
         inputs = {NAMES[0]: inputs}
-    inputs = {name: value for name, value in inputs.items() if name not in IGNORED}
-    for name in inputs:
-        if name not in NAMES + OPTIONAL_NAMES:
+    result, spelling = {}, {}
+    for name, value in inputs.items():
+        meant = _SPELLINGS.get(name, name)
+        if value is None and name in _SPELLINGS:
+            continue
+        if meant in result and result[meant] is not value:
             raise InputError(
-                f"Encoder inputs must have known names. Received {name!r}. "
-                f"{closest(name, [*NAMES, *ALIASES, *OPTIONAL_NAMES])}"
+                f"An input can be given under one name only. Received {spelling[meant]!r} and "
+                f"{name!r}, which both mean {meant!r}. Leave one of them out."
             )
-    if NAMES[0] not in inputs and "input_word_embeddings" not in inputs:
+        result[meant], spelling[meant] = value, name
+    _check_names(result, spelling)
+    return result
+
+
+def _check_names(given: Mapping[str, Any], spelling: Mapping[str, str]) -> None:
+    unknown = [str(name) for name in given if name not in _SPELLINGS]
+    missing = [name for name, meant in _SPELLINGS.items() if meant not in given]
+    for name in unknown:
+        if difflib.get_close_matches(name, missing, cutoff=_MISSPELLED):
+            raise InputError(
+                f"Encoder inputs must have known names. Received {name!r}. {closest(name, missing)}"
+            )
+    if NAMES[0] in given and _WORDS in given:
         raise InputError(
-            f"Encoder inputs must include {NAMES[0]!r}. Received {sorted(inputs)}. "
-            "Add the token ids."
+            "Encoder inputs must have ids or their embeddings, not both. Received "
+            f"{spelling[NAMES[0]]!r} and {spelling[_WORDS]!r}. Leave one of them out."
         )
-    first = inputs.get(NAMES[0])
-    shape = tf.shape(inputs["input_word_embeddings"])[:2] if first is None else tf.shape(first)
-    if inputs.get("input_mask") is None:
-        inputs["input_mask"] = tf.ones(shape, tf.int32)
-    if inputs.get("input_type_ids") is None:
-        inputs["input_type_ids"] = tf.zeros(shape, tf.int32)
+    if NAMES[0] not in given and _WORDS not in given:
+        alike = [match for name in unknown for match in difflib.get_close_matches(name, _IDS, n=1)]
+        hint = f"Closest: {', '.join(alike)}. " if alike else ""
+        raise InputError(
+            f"Encoder inputs must include {NAMES[0]!r}. Received {sorted(map(str, given))}. {hint}"
+            f"Add the token ids under one of: {', '.join(_IDS)}."
+        )
+
+
+@tf.autograph.experimental.do_not_convert
+def standardize(inputs: Any, keras_mask: Any = None) -> dict[str, tf.Tensor]:
+    """Returns the result of `named` with mask and type ids, int32 [B, S], and no other entries.
+
+    Args:
+      inputs: see `named`. The mask defaults to all ones and the type ids to all zeros.
+      keras_mask: the `mask` argument of a Keras layer: a tensor [B, S], which is the same as the
+        input `input_mask`; or the nested masks that Keras collects from the layers before.
+
+    Raises:
+      InputError: see `named`; or the mask is given as an input too.
+    """
+    inputs = {name: value for name, value in named(inputs).items() if name in _SPELLINGS}
+    mask = inputs.get("input_mask")
+    if isinstance(keras_mask, (Mapping, list, tuple)):
+        collected = [part for part in tf.nest.flatten(keras_mask) if part is not None]
+        mask = collected[0] if mask is None and collected else mask
+    elif keras_mask is not None:
+        if mask is not None:
+            raise InputError(
+                "A mask can be given once only. Received mask= and the input 'input_mask'. Leave "
+                "one of them out."
+            )
+        mask = keras_mask
+    words = inputs.get(NAMES[0])
+    if words is not None and tf.convert_to_tensor(words).shape.rank not in (None, 2):
+        raise InputError(
+            "Token ids must have two axes, batch and sequence. Received shape "
+            f"{tf.convert_to_tensor(words).shape}. Reshape them."
+        )
+    shape = tf.shape(inputs[_WORDS])[:2] if words is None else tf.shape(words)
+    types = inputs.get("input_type_ids")
+    inputs["input_mask"] = tf.ones(shape, tf.int32) if mask is None else _integer(mask)
+    inputs["input_type_ids"] = tf.zeros(shape, tf.int32) if types is None else types
     return inputs
+
+
+def _integer(mask: Any) -> tf.Tensor:
+    """Returns a bool mask, such as KerasHub's, as int32; other masks unchanged."""
+    mask = tf.convert_to_tensor(mask)
+    return tf.cast(mask, tf.int32) if mask.dtype == tf.bool else mask
 
 
 def checked(x: tf.Tensor, holds: tf.Tensor, rule: str, *received: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Building blocks that all layers share: activations, layer norm, seeded dropout, layer building.
+"""Building blocks that all layers share: activations, layer norm, dtypes, seeded dropout, building.
 
 TensorFlow's stateful random numbers restart in every process. With them, a resumed run would draw
 different dropout masks from an uninterrupted one, and a recomputed layer different masks from its
@@ -80,6 +80,23 @@ def layer_norm(name: str) -> tf_keras.layers.LayerNormalization:
     )
 
 
+def norms(layer: tf_keras.layers.Layer) -> list[tf_keras.layers.LayerNormalization]:
+    """Returns all layer norms in a layer. `assign` sets their epsilon to that of the source."""
+    kind = tf_keras.layers.LayerNormalization
+    return [module for module in layer.submodules if isinstance(module, kind)]
+
+
+@contextlib.contextmanager
+def policy_of(layer: tf_keras.layers.Layer) -> Iterator[None]:
+    """Gives all layers that are made in this block the dtype policy of `layer`."""
+    before = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy(layer.dtype_policy)
+    try:
+        yield
+    finally:
+        tf_keras.mixed_precision.set_global_policy(before)
+
+
 class _Scope(threading.local):  # TensorFlow traces each replica of a process in its own thread.
     seed: tf.Tensor | None = None
     drawn: int = 0
@@ -120,6 +137,7 @@ def draw() -> tf.Tensor | None:
     return tf.random.experimental.stateless_fold_in(_scope.seed, _scope.drawn)
 
 
+@tf_keras.utils.register_keras_serializable(package="albert_tf")
 class Dropout(tf_keras.layers.Dropout):
     """Keras's dropout layer, which draws its masks from the enclosing `seeded` block, if any."""
 

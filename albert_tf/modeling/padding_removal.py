@@ -15,9 +15,10 @@ output positions per sequence, which is `output_range` if given and S otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import tensorflow as tf
+from official.modeling import tf_utils
 
 # Added to the scaled attention scores of padding keys (original modeling.py:
 # dot_product_attention). It is finite in float16. A fully masked sequence attends to all positions.
@@ -79,7 +80,8 @@ class PaddedLayout:
     """
 
     def __init__(self, mask: tf.Tensor, dtype: tf.DType) -> None:
-        self._shape = tf.shape(mask)
+        # Numbers where they are known, as functions that capture a tensor do not see its value.
+        self._shape = tf_utils.get_shape_list(mask)
         self._bias = mask_to_bias(mask, dtype)
 
     def pack(self, x: tf.Tensor) -> tf.Tensor:
@@ -97,7 +99,7 @@ class PaddedLayout:
         return _flat(context), probabilities
 
     def unpack(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
-        batch, length = tf.unstack(self._shape)
+        batch, length = self._shape
         if output_range is not None:
             length = tf.minimum(length, output_range)
         return tf.reshape(rows, [batch, length, rows.shape[-1]])  # [B, Q, W]
@@ -123,8 +125,7 @@ class UnpaddedLayout:
     """
 
     def __init__(self, mask: tf.Tensor, dtype: tf.DType) -> None:
-        self._shape = tf.shape(mask)
-        batch, length = tf.unstack(self._shape)
+        self._shape = batch, length = tf_utils.get_shape_list(mask)
         real = mask != 0
         kept = real | ~tf.reduce_any(real, axis=1, keepdims=True) | (tf.range(length) == 0)
         order = tf.argsort(_count(kept), direction="DESCENDING", stable=True)  # [B]
@@ -162,7 +163,7 @@ class UnpaddedLayout:
         return tf.concat(contexts, axis=0), ()
 
     def unpack(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
-        shape = [*tf.unstack(self._shape), rows.shape[-1]]
+        shape = [*self._shape, rows.shape[-1]]
         index = self.select(self._index[:, tf.newaxis], output_range)
         flat = tf.scatter_nd(index, rows, [shape[0] * shape[1], shape[2]])  # [B*S, W]
         return tf.reshape(flat, shape)[:, :output_range]  # [B, Q, W]
@@ -189,7 +190,7 @@ class SelectedPositions:
     """
 
     def __init__(self, layout: TokenLayout, positions: tf.Tensor) -> None:
-        self._layout, self._shape = layout, tf.shape(positions)
+        self._layout, self._shape = layout, tf_utils.get_shape_list(positions)
         self._rows = layout.row_indices(positions)  # [B*P]
 
     def select(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
@@ -202,7 +203,7 @@ class SelectedPositions:
         return self.select(context, None), probabilities
 
     def unpack(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
-        return tf.reshape(rows, [*tf.unstack(self._shape), rows.shape[-1]])  # [B, P, W]
+        return tf.reshape(rows, [*self._shape, rows.shape[-1]])  # [B, P, W]
 
     def first(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
         return self.unpack(rows, None)[:, 0]
@@ -252,7 +253,7 @@ def _flat(x: tf.Tensor) -> tf.Tensor:
     return tf.reshape(x, [-1, x.shape[-1]])
 
 
-def _flat_positions(positions: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+def _flat_positions(positions: tf.Tensor, shape: Any) -> tf.Tensor:
     """Returns [B*P]: indices of the positions [B, P] in a flattened batch [B*S]."""
     return tf.reshape(positions + tf.range(shape[0])[:, tf.newaxis] * shape[1], [-1])
 

@@ -10,15 +10,16 @@ import tensorflow as tf
 import tf_keras
 
 from albert_tf.config import AlbertConfig
-from albert_tf.modeling import inputs, pretrained
-from albert_tf.modeling.encoder import AlbertEncoder
+from albert_tf.modeling import pretrained
+from albert_tf.modeling.encoder_model import EncoderModel
 from albert_tf.modeling.heads import MaskedLMHead, SentenceOrderHead
-from albert_tf.modeling.layers import build_parts
+from albert_tf.modeling.inputs import named
+from albert_tf.modeling.layers import policy_of
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
-class AlbertPretrainer(tf_keras.Model):
+class AlbertPretrainer(EncoderModel):
     """An encoder with a masked language model head and a sentence-order head.
 
     Inputs: the encoder's dict and `masked_lm_positions` int32 [B, P]. Other entries, such as the
@@ -29,28 +30,27 @@ class AlbertPretrainer(tf_keras.Model):
       config: the config of the model. As in the original, the heads use its activation and its
         initializer range.
       recompute: see `AlbertEncoder`.
+      **kwargs: `name`, `dtype` and `trainable` of Keras models.
     """
 
     def __init__(
         self, config: AlbertConfig | Mapping[str, Any], recompute: bool = False, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
-        if not isinstance(config, AlbertConfig):
-            config = AlbertConfig.from_dict(config)
-        self.albert_config, self._recompute = config, recompute
+        super().__init__(config, recompute, **kwargs)
+        config = self.albert_config
         initializer = tf_keras.initializers.TruncatedNormal(stddev=config.initializer_range)
-        self.encoder = AlbertEncoder.from_albert_config(config, recompute=recompute, name="encoder")
-        self.masked_lm = MaskedLMHead(
-            self.encoder.get_embedding_table(),
-            config.hidden_size,
-            config.hidden_act,
-            initializer,
-            name="masked_lm",
-        )
-        self.sentence_order = SentenceOrderHead(
-            config.hidden_size, initializer, name="sentence_order"
-        )
-        build_parts((self.masked_lm, None), (self.sentence_order, None))
+        with policy_of(self):
+            self.masked_lm = MaskedLMHead(
+                self.encoder.get_embedding_table(),
+                config.hidden_size,
+                config.hidden_act,
+                initializer,
+                name="masked_lm",
+            )
+            self.sentence_order = SentenceOrderHead(
+                config.hidden_size, initializer, name="sentence_order"
+            )
+        self.build_heads(self.masked_lm, self.sentence_order)
 
     @classmethod
     def from_pretrained(
@@ -84,27 +84,18 @@ class AlbertPretrainer(tf_keras.Model):
         """
         masked = features["masked_lm_positions"]  # [B, P]
         positions = tf.concat([tf.zeros_like(masked[:, :1]), masked], axis=1)  # 0 is pooled
-        outputs = self.encoder(
-            _encoder_inputs(features), training=training, output_positions=positions
-        )
+        outputs = self.encoder(features, training=training, output_positions=positions)
         return dict(
             mlm_logits=self.masked_lm.logits(outputs["sequence_output"][:, 1:]),
             sop_logits=self.sentence_order(outputs["pooled_output"]),
         )
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
-        outputs = dict(self.encoder(_encoder_inputs(features), training=training))
+        features = named(features)
+        outputs = dict(self.encoder(features, training=training))
         if "masked_lm_positions" in features:
             outputs["mlm_logits"] = self.masked_lm(
                 outputs["sequence_output"], features["masked_lm_positions"]
             )
         outputs["sop_logits"] = self.sentence_order(outputs["pooled_output"])
         return outputs
-
-    def get_config(self) -> dict[str, Any]:
-        return {"config": self.albert_config.to_dict(), "recompute": self._recompute}
-
-
-def _encoder_inputs(features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    known = (*inputs.NAMES, *inputs.ALIASES, *inputs.OPTIONAL_NAMES)
-    return {name: features[name] for name in known if name in features}

@@ -14,9 +14,10 @@ from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.formats.load import load
 from albert_tf.formats.source import Source
-from albert_tf.modeling import inputs, pretrained
+from albert_tf.modeling import pretrained
 from albert_tf.modeling.encoder import AlbertEncoder
-from albert_tf.modeling.layers import Dropout, build_parts
+from albert_tf.modeling.encoder_model import EncoderModel, as_config
+from albert_tf.modeling.layers import Dropout, policy_of
 from albert_tf.task_types import TaskDescription
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -25,25 +26,23 @@ Model = TypeVar("Model", bound="TaskModel")
 DROPOUT = 0.1
 
 
-class TaskModel(tf_keras.Model):
+class TaskModel(EncoderModel):
     """An encoder, dropout, and `head`, the layer that the task adds.
 
     Attributes:
       TASKS: the tasks in `task_types` that the class is built for.
       settings: how inputs were made in training (`TaskDescription.settings`), if the model was
         loaded from a run; saved with the model.
-      INPUT_AXES: the axes of the token ids: batch and sequence, with choices in between if the task
-        has choices.
 
     Args:
       config: the encoder's config.
       make_head: takes the encoder and returns the layer to add.
       dropout_rate: the rate for the input of `head`; the encoder's own rates are in `config`.
       recompute: see `AlbertEncoder`.
+      **kwargs: `name`, `dtype` and `trainable` of Keras models.
     """
 
     TASKS: ClassVar[tuple[str, ...]] = ()
-    INPUT_AXES: ClassVar[tuple[str, ...]] = ("B", "S")
 
     def __init__(
         self,
@@ -53,17 +52,14 @@ class TaskModel(tf_keras.Model):
         recompute: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.albert_config = as_config(config)
+        super().__init__(config, recompute, **kwargs)
         self.dropout_rate = dropout_rate
         self.settings: dict[str, Any] = {}
-        self.encoder = AlbertEncoder.from_albert_config(
-            self.albert_config, recompute=recompute, name="encoder"
-        )
         self.encoder.pooler_layer.trainable = self._uses_pooler
-        self.dropout = Dropout(dropout_rate)
-        self.head = make_head(self.encoder)
-        build_parts((self.head, self.albert_config.hidden_size))
+        with policy_of(self):
+            self.dropout = Dropout(dropout_rate)
+            self.head = make_head(self.encoder)
+        self.build_heads(self.head)
 
     @classmethod
     def from_pretrained(
@@ -172,23 +168,20 @@ class TaskModel(tf_keras.Model):
         """Returns the encoder output that the head reads.
 
         Args:
-          features: at least `input_word_ids` int32 [B, S]; other entries, such as labels, are
-            ignored.
+          features: the inputs of `AlbertEncoder`; other entries, such as labels, are ignored.
           training: whether to apply dropout.
 
         Returns:
           The pooled output [B, H], or the sequence output [B, S, H] if the task does not use the
           pooler.
         """
-        known = (*inputs.NAMES, *inputs.ALIASES, *inputs.OPTIONAL_NAMES)
-        features = {name: features[name] for name in known if name in features}
         if not self._uses_pooler:
             return self.encoder(features, training=training)["sequence_output"]
         # Only the first position is read, so the last block computes only that one.
         return self.encoder(features, training=training, output_range=1)["pooled_output"]
 
     def get_config(self) -> dict[str, Any]:
-        return {"config": self.albert_config.to_dict(), "dropout_rate": self.dropout_rate}
+        return {**super().get_config(), "dropout_rate": self.dropout_rate}
 
 
 class LabelModel(TaskModel):
@@ -241,11 +234,6 @@ class LabelModel(TaskModel):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "labels": list(self.labels)}
-
-
-def as_config(config: AlbertConfig | Mapping[str, Any]) -> AlbertConfig:
-    """Returns the config itself, or builds it from a dict of its keys."""
-    return config if isinstance(config, AlbertConfig) else AlbertConfig.from_dict(config)
 
 
 def dense(

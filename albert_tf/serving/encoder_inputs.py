@@ -25,7 +25,7 @@ def standardize(
       tf.errors.InvalidArgumentError: raised when the graph runs if the inputs differ in shape.
         Without this check, they would broadcast silently.
     """
-    given = [inputs[name] for name in family[:3]]
+    given = [tf.cast(inputs[name], tf.int32) for name in family[:3]]
     shapes = [tf.shape(x) for x in given]
     same = tf.reduce_all(tf.equal(shapes[0], shapes[1:]))
     rule = (

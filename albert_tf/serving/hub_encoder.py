@@ -1,6 +1,6 @@
 """`HubEncoder`, the root object of an encoder SavedModel: token ids in, vectors out.
 
-    module(inputs, training=False)         a dict of three int32 [B, S], with either set of names
+    module(inputs, training=False)         a dict of three int32 [B, S], by the names of a family
     module.mlm(inputs, training=False)     with positions int32 [B, P]; adds "mlm_logits" [B, P, V]
     module.signatures()                    for clients that call by name; see signatures.py
 
@@ -19,7 +19,9 @@ import tensorflow as tf
 
 from albert_tf.serving import signatures
 from albert_tf.serving.shared_model import SharedModel, Tensors
-from albert_tf.serving.signatures import FAMILIES, TF1_HUB, Family
+from albert_tf.serving.signatures import FAMILIES, KERAS_HUB, TF1_HUB, Family
+
+BOOL_MASK = tf.TensorSpec([None, None], tf.bool)
 
 
 class _Reusable(tf.__internal__.tracking.AutoTrackable):
@@ -142,11 +144,14 @@ class HubMaskedLM(_Reusable):
 
 
 def _family(inputs: Tensors) -> Family:
-    return next(family for family in FAMILIES if family.ids in inputs)
+    return next(family for family in FAMILIES if set(family[:3]) <= set(inputs))
 
 
 def _trace(function: Any, inputs: Iterable[Mapping[str, tf.TensorSpec]]) -> None:
     """Traces a call for both values of `training`; a SavedModel stores only traced functions."""
+    inputs = list(inputs)
+    of_keras_hub = [specs for specs in inputs if KERAS_HUB.mask in specs]  # its mask may be bool
+    inputs += [{**specs, KERAS_HUB.mask: BOOL_MASK} for specs in of_keras_hub]
     for specs in inputs:
         for training in (False, True):
             function.get_concrete_function(dict(specs), training=training)

@@ -2,9 +2,9 @@
 
 This module has the tables for the encoder and the preprocessor. The table of a served task is in
 the task's folder and is made by `of_task`. The exporter, the verifier and docs/contracts.md use
-these tables. There are two families of input names: `TEXT_ENCODER` has the names of TF-Hub's text
-encoders for TF2, and `TF1_HUB` those of the released TF1 modules, which clients of signatures use.
-A call accepts both.
+these tables. There are four families of input names: `TEXT_ENCODER` has the names of TF-Hub's text
+encoders for TF2, `TF1_HUB` those of the released TF1 modules, which clients of signatures use, and
+`KERAS_HUB` and `HUGGING_FACE` those of other libraries. A call accepts all of them.
 
 Letters: B batch, S sequence, P predictions in a sequence, H hidden size, V vocabulary, N sequence
 length of a preprocessor, C classes or choices, K fillings, answers or starts, L ends of a start,
@@ -85,7 +85,9 @@ TEXTS = Spec(tf.string, ("B",))
 
 TEXT_ENCODER = Family("input_word_ids", "input_mask", "input_type_ids", "masked_lm_positions")
 TF1_HUB = Family("input_ids", "input_mask", "segment_ids", "mlm_positions")
-FAMILIES = (TEXT_ENCODER, TF1_HUB)
+KERAS_HUB = Family("token_ids", "padding_mask", "segment_ids", "mask_positions")
+HUGGING_FACE = Family("input_ids", "attention_mask", "token_type_ids", "mlm_positions")
+FAMILIES = (TEXT_ENCODER, TF1_HUB, KERAS_HUB, HUGGING_FACE)
 
 _ENCODER_INPUTS = dict.fromkeys(TF1_HUB[:3], IDS)
 _ENCODER_OUTPUTS = {

@@ -59,6 +59,13 @@ def expected(encoder, features, **changes):
     return numpy_albert.encode(weights(encoder), *features.values(), **{**sizes, **changes})
 
 
+def test_the_epsilon_of_the_layer_norms_is_an_argument(monkeypatch):
+    monkeypatch.setattr(numpy_albert, "EPSILON", 0.3)
+    encoder, features = make(layer_norm_epsilon=0.3), batch()
+    sequence, *_ = expected(encoder, features)
+    np.testing.assert_allclose(encoder(features)["sequence_output"], sequence, rtol=2e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("norm_first", [False, True])
 @pytest.mark.parametrize("width", [E, H])
 def test_all_outputs_equal_the_reference(norm_first, width):
@@ -71,6 +78,44 @@ def test_all_outputs_equal_the_reference(norm_first, width):
     np.testing.assert_allclose(np.stack(actual["encoder_outputs"]), outputs, rtol=2e-5, atol=1e-5)
     np.testing.assert_allclose(np.stack(actual["attention_scores"]), scores, rtol=2e-5, atol=1e-5)
     assert len(actual["encoder_outputs"]) == 12
+
+
+def test_outputs_as_a_list_have_the_scores_too():
+    encoder, features = make(return_attention_scores=True, dict_outputs=False), batch()
+    sequence, pooled, _, wanted = expected(encoder, features)
+    outputs = encoder(features)
+    for actual, value in zip(outputs[:2], (sequence, pooled)):
+        np.testing.assert_allclose(actual, value, rtol=2e-5, atol=1e-5)
+    np.testing.assert_allclose(np.stack(outputs[2]), wanted, rtol=2e-5, atol=1e-5)
+    assert len(outputs) == 3 and len(make(dict_outputs=False)(features)) == 2
+
+
+@pytest.mark.parametrize("shape", [[None, None], [None, S], [B, None], [B, S]])
+@pytest.mark.parametrize("function", [False, True])
+def test_outputs_have_the_static_shapes_of_the_inputs(shape, function):
+    encoder = make(return_attention_scores=True, return_embedding_output=True)
+    if function:
+        spec = dict.fromkeys(encoder.inputs, tf.TensorSpec(shape, tf.int32))
+        outputs = tf.function(encoder).get_concrete_function(spec).structured_outputs
+    else:
+        ids = tf_keras.Input(shape[1:], shape[0], dtype=tf.int32)
+        outputs = encoder(dict.fromkeys(encoder.inputs, ids))
+    batch_size, length = shape
+    for output in [outputs["embedding_output"], *outputs["encoder_outputs"]]:
+        assert output.shape.as_list() == [batch_size, length, H]
+    assert outputs["sequence_output"].shape.as_list() == [batch_size, length, H]
+    assert outputs["pooled_output"].shape.as_list() == [batch_size, H]
+    for scores in outputs["attention_scores"]:
+        assert scores.shape.as_list() == [batch_size, N, length, length]
+
+
+def test_outputs_without_padding_have_the_static_shapes_of_the_inputs():
+    ids = tf_keras.Input([S], dtype=tf.int32)
+    positions = tf_keras.Input([3], dtype=tf.int32)
+    outputs = make(remove_padding=True)(ids, output_positions=positions)
+    assert outputs["sequence_output"].shape.as_list() == [None, 3, H]
+    assert outputs["pooled_output"].shape.as_list() == [None, H]
+    assert outputs["encoder_outputs"][0].shape.as_list() == [None, S, H]
 
 
 def test_tf_function_with_unknown_batch_size_and_length_equals_the_reference():
@@ -187,6 +232,7 @@ def test_config_round_trip_keeps_every_argument():
         with_dense_inputs=True,
         return_attention_scores=True,
         return_embedding_output=True,
+        layer_norm_epsilon=1e-5,
     )
     encoder = AlbertEncoder(**SIZES, **changed)
     again = AlbertEncoder.from_config(encoder.get_config())

@@ -5,10 +5,12 @@ It shares no code with the package. Weights have our variable names without the 
 
 import numpy as np
 
+EPSILON = 1e-12
+
 
 def layer_norm(x, gamma, beta):
     mean, var = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
-    return (x - mean) / np.sqrt(var + 1e-12) * gamma + beta
+    return (x - mean) / np.sqrt(var + EPSILON) * gamma + beta
 
 
 def gelu(x):

@@ -10,8 +10,10 @@ import tf_keras
 
 from albert_tf.config import AlbertConfig
 from albert_tf.formats.source import Source
+from albert_tf.modeling.encoder_model import as_config
 from albert_tf.modeling.heads import MaskedLMHead
-from albert_tf.modeling.task_model import TaskModel, as_config
+from albert_tf.modeling.inputs import named
+from albert_tf.modeling.task_model import TaskModel
 
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
@@ -19,7 +21,7 @@ class AlbertMaskedLM(TaskModel):
     """`AlbertPretrainer` without pooler and sentence order, like transformers' AlbertForMaskedLM.
 
     Inputs: the encoder's dict and `masked_lm_positions` int32 [B, P]. Output: logits over the
-    vocabulary, float32 [B, P, V].
+    vocabulary, float32 [B, P, V], or [B, S, V] if no positions are given.
 
     Args:
       config: the encoder's config; the head uses its activation and initializer range.
@@ -65,6 +67,7 @@ class AlbertMaskedLM(TaskModel):
         return dict(encoder=self.encoder, masked_lm=self.head)
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:
+        features = named(features)
         sequence = self.encode(features, training)  # [B, S, H]
         sequence = self.dropout(sequence, training=training)
-        return self.head(sequence, features["masked_lm_positions"])  # [B, P, V]
+        return self.head(sequence, features.get("masked_lm_positions"))  # [B, P, V]

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from albert_tf.config import AlbertConfig
-from albert_tf.modeling import inputs
+from albert_tf.modeling.inputs import NAMES, OPTIONAL_NAMES, named
 from albert_tf.modeling.task_model import DROPOUT, TaskModel, dense
 
 
@@ -37,10 +37,15 @@ class AlbertMultipleChoice(TaskModel):
         super().__init__(config, dense(1, config, "multiple_choice"), dropout_rate, **kwargs)
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:
-        first = features.get("input_word_ids", features.get("input_ids"))
-        shape = tf.shape(first)  # [B, C, S]
-        names = (*inputs.NAMES, *inputs.ALIASES, "position_ids")
-        rows = {n: tf.reshape(features[n], [-1, shape[-1]]) for n in names if n in features}
-        pooled = self.encode(rows, training)  # [B*C, H]
+        features = named(features)
+        choices = [n for n in (*NAMES, *OPTIONAL_NAMES) if n in features and n != "head_mask"]
+        shape = tf.shape(features[choices[0]])  # [B, C, S, ...]
+        rows = {n: _joined(features[n]) for n in choices}  # each [B*C, S, ...]
+        pooled = self.encode({**features, **rows}, training)  # [B*C, H]
         scores = self.head(self.dropout(pooled, training=training))  # [B*C, 1]
         return tf.reshape(scores, shape[:2])  # [B, C]
+
+
+def _joined(x: tf.Tensor) -> tf.Tensor:
+    """Returns `x` with its first two axes joined."""
+    return tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], 0))

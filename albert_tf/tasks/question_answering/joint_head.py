@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_keras
 from official.modeling import tf_utils
 
-from albert_tf.modeling.layers import Dropout, build_parts, layer_norm
+from albert_tf.modeling.layers import Dropout, build_parts, layer_norm, policy_of
 
 
 def answer_positions(type_ids: tf.Tensor) -> tf.Tensor:
@@ -28,6 +28,7 @@ def answer_positions(type_ids: tf.Tensor) -> tf.Tensor:
     return tf.logical_or(tf.logical_and(is_context, next_too), first)
 
 
+@tf_keras.utils.register_keras_serializable(package="albert_tf")
 class JointSpanHead(tf_keras.layers.Layer):
     """Predicts starts, ends conditioned on a start, and whether there is an answer.
 
@@ -64,13 +65,14 @@ class JointSpanHead(tf_keras.layers.Layer):
             kernel = tf_utils.clone_initializer(tf_keras.initializers.get(initializer))
             return tf_keras.layers.Dense(units, kernel_initializer=kernel, name=name, **options)
 
-        self.start = dense("start", 1)
-        self.end_hidden = dense("end_hidden", hidden_size)  # `_end_log_probs` applies tanh.
-        self.end_norm = layer_norm("end_norm")
-        self.end = dense("end", 1)
-        self.impossible_hidden = dense("impossible_hidden", hidden_size, activation="tanh")
-        self.dropout = Dropout(dropout_rate)
-        self.impossible = dense("impossible", 1, use_bias=False)
+        with policy_of(self):
+            self.start = dense("start", 1)
+            self.end_hidden = dense("end_hidden", hidden_size)  # `_end_log_probs` applies tanh.
+            self.end_norm = layer_norm("end_norm")
+            self.end = dense("end", 1)
+            self.impossible_hidden = dense("impossible_hidden", hidden_size, activation="tanh")
+            self.dropout = Dropout(dropout_rate)
+            self.impossible = dense("impossible", 1, use_bias=False)
 
     def build(self, input_shape: Any) -> None:
         width = self._hidden_size
@@ -104,6 +106,16 @@ class JointSpanHead(tf_keras.layers.Layer):
             outputs["start_top_log_probs"], outputs["start_top_index"] = starts
             outputs["end_top_log_probs"], outputs["end_top_index"] = ends
         return outputs
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "hidden_size": self._hidden_size,
+            "initializer": tf_keras.initializers.serialize(self.start.kernel_initializer),
+            "dropout_rate": self.dropout.rate,
+            "start_n_top": self._beams[0],
+            "end_n_top": self._beams[1],
+        }
 
     def _end_log_probs(
         self, sequence_output: tf.Tensor, starts: tf.Tensor, allowed: tf.Tensor

@@ -9,7 +9,10 @@ import tensorflow as tf
 import tf_keras
 
 from albert_tf.config import AlbertConfig
-from albert_tf.modeling.task_model import DROPOUT, TaskModel, as_config
+from albert_tf.errors import InputError
+from albert_tf.modeling.encoder_model import as_config
+from albert_tf.modeling.inputs import named
+from albert_tf.modeling.task_model import DROPOUT, TaskModel
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.question_answering.joint_head import JointSpanHead, answer_positions
 
@@ -71,11 +74,15 @@ class AlbertJointSpanLabeler(TaskModel):
         return TaskDescription(self.TASKS[0], settings={**self._settings(), **self._beams})
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
+        features = named(features)
+        if "input_type_ids" not in features:
+            raise InputError(
+                "The type ids mark where an answer can be. Received no input_type_ids, but "
+                f"{sorted(features)}. Add them, with 1 for the context and the [SEP] after it."
+            )
         sequence = self.encode(features, training)  # [B, S, H]
-        types = features.get("input_type_ids", features.get("segment_ids"))
-        return self.head(
-            sequence, answer_positions(types), features.get("start_positions"), training=training
-        )
+        allowed = answer_positions(features["input_type_ids"])  # [B, S]
+        return self.head(sequence, allowed, features.get("start_positions"), training=training)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._beams}
