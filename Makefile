@@ -1,4 +1,4 @@
-# These commands need only Python 3.10 to 3.12; they create a virtual environment first:
+# These commands need only Python 3.10 to 3.13; they create a virtual environment first:
 #   make quickstart   raw text -> vocabulary -> data -> pretraining -> hub modules (about 14 minutes)
 #   make test         formatter, linter and test suite
 #   make test-peers   tests that transformers and keras-hub can load converted models
@@ -16,7 +16,7 @@ PEERS := $(VENV)-peers
 .DELETE_ON_ERROR:
 
 $(INSTALLED): setup.py pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else "albert_tf needs Python 3.10 to 3.12. Received %d.%d. Choose another version: make PYTHON=python3.11" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "albert_tf needs Python 3.10 to 3.13. Received %d.%d. Choose another version: make PYTHON=python3.11" % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[test]'

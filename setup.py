@@ -65,7 +65,7 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.10,<3.13",
+    python_requires=">=3.10,<3.14",
     packages=[
         *find_packages(include=["albert_tf", "albert_tf.*"]),
         *MAPPED,

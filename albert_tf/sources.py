@@ -90,7 +90,10 @@ def _resolve_handle(text: str) -> Path:
 def _hugging_face(name: str) -> str:
     from huggingface_hub import snapshot_download
 
-    return snapshot_download(name, allow_patterns=_FILES)
+    folder = snapshot_download(name, allow_patterns=_FILES)
+    if not any(next(Path(folder).glob(pattern), None) for pattern in _FILES[1:3]):
+        folder = snapshot_download(name, allow_patterns="tf_model.h5")
+    return folder
 
 
 def _kaggle(name: str) -> str:

@@ -3,7 +3,7 @@
     albert-tf export encoder SOURCE DEST         token ids in, vectors out; for hub.KerasLayer
     albert-tf export preprocessor SOURCE DEST    text in, encoder inputs out
     albert-tf export task SOURCE DEST            text in, answers out; for TensorFlow Serving
-    albert-tf export lite SOURCE DEST            token ids in, vectors or classes out; for devices
+    albert-tf export lite SOURCE DEST            token ids in, scores or vectors out; for devices
 
 SOURCE is a run (the folder of albert-tf train --model_dir), which means its best checkpoint, or any
 model that `albert-tf convert` can read, such as albert_base_v2. DEST must be a new or empty folder.
@@ -14,7 +14,8 @@ interpreter instead.
 
 The task is the one that the model was fine-tuned for, such as classification, tagging, question
 answering or multiple choice. A pretrained model fills in each [MASK], or computes embeddings with
---pooling.
+--pooling. For LiteRT, a pretrained model is exported as an encoder unless --pooling or --top_k is
+given.
 
 examples:
   albert-tf export encoder runs/base hub/encoder
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = kinds.add_parser("preprocessor", help="text to token ids", inherited_absl_flags=None)
     task = kinds.add_parser("task", help="text to answers", inherited_absl_flags=None)
     lite = kinds.add_parser(
-        "lite", help="token ids to vectors or classes", inherited_absl_flags=None
+        "lite", help="token ids to scores or vectors", inherited_absl_flags=None
     )
     for kind in (encoder, text, task, lite):
         kind.add_argument("source", metavar="SOURCE", help="the model to export")
@@ -115,6 +116,17 @@ def _add_lite_arguments(lite: argparse.ArgumentParser) -> None:
         help="fixed sequence length; default: any length, set by the application",
     )
     lite.add_argument(
+        "--pooling",
+        default="",
+        help="export embeddings instead of the model's task: mean, pooled or cls",
+    )
+    lite.add_argument(
+        "--top_k",
+        type=int,
+        help="export the masked language model of a pretrained model instead of its encoder, with "
+        "this number of candidates for each mask",
+    )
+    lite.add_argument(
         "--text",
         action="store_true",
         help="not supported: LiteRT takes token ids, not text; the error explains why",
@@ -129,7 +141,8 @@ def run(args: argparse.Namespace) -> None:
 
         if args.text:
             raise InputError(lite_model.NO_TEXT)
-        path = lite_model.export(args.source, args.dest, args.precision, args.seq_length)
+        settings = lite_model.Settings(pooling=args.pooling, top_k=args.top_k)
+        path = lite_model.export(args.source, args.dest, args.precision, args.seq_length, settings)
     elif args.kind == "encoder":
         from . import hub_encoder
 

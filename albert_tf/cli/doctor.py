@@ -1,4 +1,4 @@
-"""Check the installation: package versions, incompatible packages, missing packages.
+"""Check the installation: platform, Python and package versions, missing packages.
 
 Prints one line per package. Exits with status 2 if it finds a problem.
 """
@@ -26,6 +26,15 @@ PACKAGES = (
     "protobuf",
     "setuptools",
 )
+PYTHON = ((3, 10), (3, 13))  # The first and the last version, as in setup.py and the Makefile.
+# The packages without wheels on a platform, and where to run instead.
+_NO_WHEELS = {
+    ("Windows", None): ("tensorflow-text", "Use Linux, for example in WSL 2 or a container"),
+    ("Darwin", "x86_64"): (
+        "tensorflow and tensorflow-text",
+        "Use Linux in a container or on another machine, or a Mac with an Apple processor",
+    ),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,33 +50,49 @@ def run(args: argparse.Namespace) -> None:
     versions = {name: _version(name) for name in PACKAGES}
     print(f"{'albert_tf':<20}{__version__}")
     print(f"{'python':<20}{platform.python_version()}")
+    print(f"{'platform':<20}{platform.system()} {platform.machine()}")
     for name, version in versions.items():
         print(f"{name:<20}{version or 'missing'}")
     print(f"{'processors':<20}{os.cpu_count()}")
-    messages = problems(versions, sys.version_info[:2])
+    messages = problems(versions, sys.version_info[:2], platform.system(), platform.machine())
     if messages:
         raise InputError(" ".join(messages))
     print("no problems found")
 
 
-def problems(versions: dict[str, str | None], python: tuple[int, int]) -> list[str]:
+def problems(
+    versions: dict[str, str | None],
+    python: tuple[int, int],
+    system: str = "Linux",
+    machine: str = "x86_64",
+) -> list[str]:
     """Returns an error message for each problem.
 
     Args:
       versions: version of each package; None if it is not installed.
       python: major and minor version of Python.
+      system: the name of the operating system, as `platform.system` returns it.
+      machine: the processor, as `platform.machine` returns it.
     """
     result = []
+    for name in ((system, None), (system, machine)):
+        if name in _NO_WHEELS:
+            packages, remedy = _NO_WHEELS[name]
+            result.append(
+                "The platform must be Linux, or macOS on an Apple processor. Received "
+                f"{system} {machine}, for which there are no wheels of {packages} 2.20. {remedy}."
+            )
     missing = sorted(name for name, version in versions.items() if version is None)
     if missing:
         result.append(
             f"All packages must be installed. Missing: {', '.join(missing)}. Run "
             f"pip install {' '.join(missing)}."
         )
-    if not (3, 10) <= python <= (3, 12):
+    first, last = (".".join(map(str, version)) for version in PYTHON)
+    if not PYTHON[0] <= python <= PYTHON[1]:
         result.append(
-            f"Python must be 3.10 to 3.12. Received {python[0]}.{python[1]}. Install another "
-            "Python version."
+            f"Python must be {first} to {last}. Received {python[0]}.{python[1]}, for which "
+            "TensorFlow 2.20 has no wheels. Install another Python version."
         )
     setuptools = versions.get("setuptools")
     if setuptools and int(setuptools.split(".")[0]) > 80:

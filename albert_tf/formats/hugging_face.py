@@ -1,21 +1,24 @@
 """Hugging Face folders: config.json, model.safetensors, spiece.model, tokenizer files.
 
 Weights in pytorch_model.bin can be read too if torch is installed. Pickles are loaded with
-`weights_only`, so they cannot run code.
+`weights_only`, so they cannot run code. tf_model.h5 has the weights of the TFAlbert classes, which
+transformers 5 no longer has.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import re
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from albert_tf.config import LAYER_NORM_EPSILON, AlbertConfig
 from albert_tf.errors import InputError
-from albert_tf.formats import differences, hugging_face_config, mapping
+from albert_tf.formats import differences, hugging_face_config, keras_hub, mapping
 from albert_tf.formats.differences import check_epsilon, check_groups
 from albert_tf.formats.source import Source, Stored
 from albert_tf.task_types import FILE as TASK
@@ -24,7 +27,10 @@ from albert_tf.tokenization.model_files import find_model_file, hugging_face_set
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
 NAME = "hugging_face"
-NEEDS = "config.json (model_type albert), model.safetensors or pytorch_model.bin, spiece.model"
+NEEDS = (
+    "config.json (model_type albert), model.safetensors, pytorch_model.bin or tf_model.h5, "
+    "spiece.model"
+)
 _ENCODER, _HEADS = "albert.", ("predictions.", "sop_classifier.")
 # Tied to the word embeddings and predictions.bias; older folders store these copies as well.
 _TIED = {
@@ -58,10 +64,10 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
     Raises:
       InputError: the config is invalid, a shape does not match it, or a file is damaged.
     """
-    theirs = hugging_face_config.read(path / "config.json")
+    stored, skipped, architecture = read_arrays(path)
+    theirs = hugging_face_config.read(path / "config.json", architecture)
     config = config or theirs.config
     check_groups(NAME, config)
-    stored = read_arrays(path)
     if not any(name.startswith(_ENCODER) for name in stored):  # As AlbertModel saves them.
         stored = {
             name if name.startswith(_HEADS) else _ENCODER + name: array
@@ -78,7 +84,7 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
     stored = differences.without_identity_projection(NAME, stored, config)
     weights, unread = mapping.to_ours(NAME, stored, config, path, task)
     model_file = find_model_file(path)
-    notes = list(theirs.notes)
+    notes = [*theirs.notes, *_notes_on_files(path)]
     if model_file is None and (path / "tokenizer.json").is_file():
         notes.append("tokenizer.json is ignored; the tokenizer requires spiece.model")
     return Source(
@@ -87,7 +93,7 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
         config=config,
         weights=weights,
         unread=unread,
-        skipped={"tied copies": len(tied), "buffers": len(buffers)},
+        skipped={"tied copies": len(tied), "buffers": len(buffers), **skipped},
         model_file=model_file,
         preprocessing=_preprocessing(path, model_file),
         epsilon={"encoder": theirs.epsilon, "masked_lm": theirs.epsilon},
@@ -191,37 +197,60 @@ def _preprocessing(path: Path, model_file: Path | None) -> Preprocessing | None:
     return hugging_face_settings(path)
 
 
-# === Weight files: safetensors, in one file or several, and PyTorch pickles ===
+# === Weight files: safetensors, in one file or several, PyTorch pickles, and HDF5 ===
 
 
 _WHOLE, _PARTS = "model.safetensors", "model.safetensors.index.json"
-_PICKLE = "pytorch_model.bin"
+_PICKLE, _TENSORFLOW = "pytorch_model.bin", "tf_model.h5"
 # The supported types of weights, as named in a safetensors header.
 _DTYPES = ("F32", "F16", "BF16", "F64")
 
 
+class Arrays(NamedTuple):
+    """The arrays of a folder.
+
+    Attributes:
+      stored: arrays by their names in safetensors files; each is read only when accessed.
+      skipped: the number of arrays that are not weights, by kind.
+      architecture: the class that the file says it was written by, in lower case.
+    """
+
+    stored: dict[str, Stored]
+    skipped: Mapping[str, int] = {}
+    architecture: str | None = None
+
+
 def find_weights(folder: Path) -> Path | None:
-    """Returns the weights file to read, safetensors before PyTorch; None if there is none."""
-    for name in (_WHOLE, _PARTS, _PICKLE):
-        if (folder / name).is_file():
-            return folder / name
-    return None
+    """Returns the weights file to read, safetensors first and HDF5 last; None if there is none."""
+    return next(iter(_weights_files(folder)), None)
 
 
-def read_arrays(folder: Path) -> dict[str, Stored]:
-    """Returns the arrays of a folder by name; each is read only when accessed.
+def _weights_files(folder: Path) -> list[Path]:
+    names = (_WHOLE, _PARTS, _PICKLE, _TENSORFLOW)
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
+def _notes_on_files(folder: Path) -> list[str]:
+    first, *others = (path.name for path in _weights_files(folder))
+    return [f"weights are read from {first}; {', '.join(others)} is ignored"] if others else []
+
+
+def read_arrays(folder: Path) -> Arrays:
+    """Returns the arrays of a folder.
 
     Raises:
       InputError: a file is damaged or missing, or it requires torch, which is not installed.
     """
     path = find_weights(folder)
     if path.name == _PICKLE:
-        return _from_pickle(path)
+        return Arrays(_from_pickle(path))
+    if path.name == _TENSORFLOW:
+        return _from_tensorflow(path)
     files = [path]
     if path.name == _PARTS:
         index = json.loads(path.read_text(encoding="utf-8"))
         files = [folder / name for name in sorted(set(index["weight_map"].values()))]
-    return {name: array for file in files for name, array in _from_safetensors(file).items()}
+    return Arrays({name: a for file in files for name, a in _from_safetensors(file).items()})
 
 
 def _from_safetensors(path: Path) -> dict[str, Stored]:
@@ -275,3 +304,40 @@ def _from_pickle(path: Path) -> dict[str, Stored]:
         name: Stored(tuple(tensor.shape), lambda tensor=tensor: tensor.float().numpy())
         for name, tensor in tensors.items()
     }
+
+
+# The names of the weights of Keras layers, in tf_model.h5 and in the other files.
+_OF_KERAS = {"kernel": "weight", "embeddings": "weight", "gamma": "weight", "beta": "bias"}
+
+
+def _from_tensorflow(path: Path) -> Arrays:
+    """Returns the arrays of a tf_model.h5 under the names that PyTorch gives them.
+
+    A dataset is LAYER/MODEL/NAME:0, where MODEL is the name of the Keras model and NAME contains
+    the layer again. The layer of the masked-LM head stores the embeddings a second time.
+    """
+    stored: dict[str, Stored] = {}
+    copies, models = 0, set()
+    for key, array in keras_hub.read_arrays(path).items():
+        model, name = ["", "", *key.removesuffix(":0").split("/", 2)][-2:]
+        models.add(model)
+        *parts, kind = name.split("/")
+        name = ".".join([*parts, _OF_KERAS.get(kind, kind)]).replace("_._", ".")
+        if kind == "kernel":
+            array = Stored(array.shape[::-1], lambda array=array: array.read().T)
+        if name not in stored:
+            stored[name] = array
+        elif np.array_equal(array.read(), stored[name].read()):
+            copies += 1
+        else:
+            raise InputError(
+                f"Copies of {name} must be equal, because ALBERT ties them. Received different "
+                f"values in '{path}'. Save the model again."
+            )
+    has_bias = "predictions.decoder.bias" in stored
+    if has_bias:  # TFAlbert adds this one to the logits, and never trains predictions.bias.
+        stored["predictions.bias"] = stored.pop("predictions.decoder.bias")
+    # Keras names a model after its class, such as tf_albert_for_masked_lm_1.
+    name = re.fullmatch(r"tf_(albert\w*?)(_\d+)?", models.pop()) if len(models) == 1 else None
+    skipped = {"copies": copies, "biases that TFAlbert does not use": int(has_bias)}
+    return Arrays(stored, skipped, name and name.group(1).replace("_", ""))

@@ -86,8 +86,13 @@ class HuggingFaceConfig:
     notes: tuple[str, ...]
 
 
-def read(path: Path) -> HuggingFaceConfig:
+def read(path: Path, architecture: str | None = None) -> HuggingFaceConfig:
     """Reads a config.json.
+
+    Args:
+      path: the file.
+      architecture: the class that the weights are for, in lower case, if they say so. Older
+        versions of transformers left the class of another model in the config.
 
     Raises:
       InputError: the file is not JSON, has an unknown key, or a value that ALBERT does not support.
@@ -121,7 +126,7 @@ def read(path: Path) -> HuggingFaceConfig:
         config=AlbertConfig(**given),
         epsilon=_number(values, "layer_norm_eps", LAYER_NORM_EPSILON, path),
         classifier_dropout=_number(values, "classifier_dropout_prob", 0.1, path),
-        task=_task(values, path),
+        task=_task(values, path, architecture),
         notes=(
             f"hidden_act {name!r} of Hugging Face is {given['hidden_act']!r} in albert_tf{form}",
             *_problem_notes(values),
@@ -155,16 +160,19 @@ def architecture(task: TaskDescription | None) -> str | None:
     return task.type.hugging_face
 
 
-def _task(values: Mapping[str, Any], path: Path) -> TaskDescription | None:
-    """Returns the task of the first architecture, with the labels from id2label."""
+def _task(
+    values: Mapping[str, Any], path: Path, architecture: str | None
+) -> TaskDescription | None:
+    """Returns the task of an architecture, with the labels from id2label."""
     names = values.get("architectures") or ()
     if not isinstance(names, (list, tuple)):
         raise InputError(
             f"architectures must be a list of names. Received {names!r:.80} in '{path}'. Correct "
             "the config."
         )
-    name = next(iter(names), None)
-    row = next((row for row in task_types.all_types() if row.hugging_face == name), None)
+    name = architecture or str(next(iter(names), "")).lower()
+    rows = [row for row in task_types.all_types() if row.hugging_face]
+    row = next((row for row in rows if row.hugging_face.lower() == name), None)
     if row is None:
         return None
     if not row.has_labels:

@@ -53,9 +53,9 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
         raise InputError(
             f"A KerasHub preset must contain {_BACKBONE}. Received '{path}', which lacks it."
         )
-    stored = _arrays(path / _BACKBONE)
+    stored = read_arrays(path / _BACKBONE)
     if (path / _TASK).is_file():
-        stored |= _arrays(path / _TASK)
+        stored |= read_arrays(path / _TASK)
     optimizer = [name for name in stored if name.startswith("optimizer/")]
     for name in optimizer:
         del stored[name]
@@ -125,8 +125,8 @@ def write_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
     )
 
 
-def _arrays(path: Path) -> dict[str, Stored]:
-    """Returns the datasets of a file by path; each is read only when accessed.
+def read_arrays(path: Path) -> dict[str, Stored]:
+    """Returns the datasets of an HDF5 file by path; each is read only when accessed.
 
     Raises:
       InputError: the file is damaged.

@@ -68,7 +68,8 @@ def mask_to_bias(mask: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     It is 0 where `mask` [B, S] is 1, and `MASK_BIAS` where it is 0.
     """
     bias = (1.0 - tf.cast(mask, dtype)) * tf.cast(MASK_BIAS, dtype)  # [B, S]
-    return bias[:, tf.newaxis, tf.newaxis, :]
+    # LiteRT cannot slice two unknown sizes with two new axes at once.
+    return tf.expand_dims(tf.expand_dims(bias, 1), 1)
 
 
 class PaddedLayout:

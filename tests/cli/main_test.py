@@ -1,6 +1,7 @@
 """The command line: fast help, one-line errors that name the closest option, and `doctor`."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 
 from albert_tf.cli import doctor, main
 from albert_tf.errors import InputError
+from tests.support.paths import ROOT
 
 
 @pytest.mark.clean_process
@@ -61,7 +63,37 @@ def test_doctor_reports_missing_and_incompatible_packages(monkeypatch):
         "Missing: gin-config. Run pip install gin-config"
         in (doctor.problems({**good, "gin-config": None}, (3, 11))[0])
     )
-    assert "Python must be 3.10 to 3.12. Received 3.13" in doctor.problems(good, (3, 13))[0]
+    assert doctor.problems(good, (3, 13)) == doctor.problems(good, (3, 10)) == []
+    for version in ((3, 9), (3, 14)):
+        text = f"Python must be 3.10 to 3.13. Received {version[0]}.{version[1]}, for which"
+        assert text in doctor.problems(good, version)[0]
     monkeypatch.setattr(doctor, "_version", lambda name: None)
     with pytest.raises(InputError, match="All packages must be installed"):
         doctor.run(None)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "text"),
+    [
+        (
+            "Windows",
+            "AMD64",
+            "Windows AMD64, for which .* no wheels of tensorflow-text 2.20.*WSL 2",
+        ),
+        ("Windows", "x86_64", "Windows x86_64, for which there are no wheels"),
+        ("Darwin", "x86_64", "no wheels of tensorflow and tensorflow-text 2.20"),
+        ("Darwin", "arm64", None),
+        ("Linux", "aarch64", None),
+    ],
+)
+def test_doctor_names_platforms_without_wheels(system, machine, text):
+    problems = doctor.problems({}, (3, 13), system, machine)
+    assert len(problems) == (text is not None)
+    assert not text or re.search(text, problems[0])
+
+
+def test_the_versions_of_python_are_the_same_everywhere():
+    (first, last) = doctor.PYTHON
+    setup = (ROOT / "setup.py").read_text()
+    assert f'python_requires=">={first[0]}.{first[1]},<{last[0]}.{last[1] + 1}"' in setup
+    assert f"{first} <= v <= {last}" in (ROOT / "Makefile").read_text()

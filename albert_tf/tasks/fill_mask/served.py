@@ -77,9 +77,12 @@ class ServedFillMask(ServedTask):
 
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         masked = tf.equal(ids, self.special_ids.mask) & tf.equal(mask, 1)  # [B, S]
-        places = tf.range(tf.shape(ids)[1]) + tf.zeros_like(ids)
-        masks = tf.ragged.boolean_mask(places, masked)  # [B, (masks)]
-        lengths, positions = tf.cast(masks.row_lengths(), tf.int32), masks.to_tensor()  # [B, P]
+        lengths = tf.reduce_sum(tf.cast(masked, tf.int32), axis=1)  # [B]
+        length = tf.shape(ids)[1]
+        # Places without a mask sort behind all others. LiteRT has no ragged tensors.
+        places = tf.sort(tf.where(masked, tf.range(length), length), axis=1)
+        places = places[:, : tf.reduce_max(lengths)]  # [B, P]
+        positions = tf.where(places < length, places, 0)
         features = self.features(ids, mask, types)
         logits = self.model({**features, "masked_lm_positions": positions})
         logits = logits[..., : len(self._pieces)]  # [B, P, V]; a padded table has more rows.

@@ -138,7 +138,7 @@ class JointSpanHead(tf_keras.layers.Layer):
         self, sequence_output: tf.Tensor, start_probs: tf.Tensor, training: bool
     ) -> tf.Tensor:
         start_probs = tf.cast(start_probs, sequence_output.dtype)
-        expected_start = tf.einsum("bsh,bs->bh", sequence_output, start_probs)
+        expected_start = tf.matmul(start_probs[:, tf.newaxis], sequence_output)[:, 0]  # [B, H]
         both = tf.concat([expected_start, sequence_output[:, 0]], -1)  # [B, 2H]
         hidden = self.dropout(self.impossible_hidden(both), training=training)
         return tf.cast(self.impossible(hidden)[:, 0], tf.float32)  # [B]
