@@ -112,7 +112,8 @@ def _run(
     runner = Runner(task, experiment, mode, str(folder), distribution, train_actions, eval_actions)
     _check_weights(mode, folder, runner, task.starts_from)
     if "train" in mode:
-        checkpoints.check_space(folder, runner.trainer.model, experiment.trainer)
+        keeps_best = best_checkpoint.folder(folder, experiment.trainer) is not None
+        checkpoints.check_space(folder, runner.trainer.model, experiment.trainer, keeps_best)
     if strategies.is_chief(distribution):
         run_folder.prepare(folder, config, files, trains="train" in mode)
         if "train" in mode:
@@ -154,6 +155,8 @@ def _check_weights(mode: str, folder: Path, runner: Runner, starts_from: str) ->
     newest = runner.checkpoint_manager.latest_checkpoint
     if newest is not None:
         text = f"resuming from '{newest}', step {runner.step}"
+        if unused := runner.checkpoint_manager.unused:
+            text += f"; not used, and replaced when it is that step again: {', '.join(unused)}"
         print(f"{text}; INIT_FROM '{starts_from}' is not used" if starts_from else text)
     elif mode == "eval" and not starts_from:
         raise InputError(

@@ -14,6 +14,7 @@ from albert_tf import task_types
 from albert_tf.errors import InputError
 from albert_tf.formats.load import load
 from albert_tf.formats.source import Source
+from albert_tf.formats.tf_checkpoint import find_prefix
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.task_types import TaskType
 from albert_tf.tasks import batching
@@ -32,7 +33,7 @@ def load_best(path_or_handle: str | os.PathLike) -> Source:
       InputError: see `formats.load.load`.
     """
     best = Path(path_or_handle).expanduser() / BEST
-    return load(best if (best / "checkpoint").is_file() else path_or_handle)
+    return load(best if find_prefix(best) else path_or_handle)
 
 
 def task_type(source: Source) -> TaskType:

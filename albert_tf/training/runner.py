@@ -6,6 +6,7 @@ import contextlib
 import functools
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import tf_keras
 from absl import logging
 from official.core import base_task, config_definitions, train_lib, train_utils
 
+from albert_tf.errors import InputError
+from albert_tf.formats.tf_checkpoint import find_prefix
 from albert_tf.training import best_checkpoint, checkpoints, strategies
 from albert_tf.training.progress import History, Pace, Progress
 from albert_tf.training.stopping import SIGNALS, HealthCheck, Interrupted, Signals, StopTraining
@@ -144,11 +147,19 @@ class Runner(train_lib.OrbitExperimentRunner):
     def _evaluate_continuously(self) -> None:
         """Evaluates every checkpoint that another process writes, until the last step."""
         seconds = self.params.trainer.continuous_eval_timeout
-        for path in tf.train.checkpoints_iterator(self.model_dir, timeout=seconds):
-            self.checkpoint_manager.restore(path)
+        newest = evaluated = None
+        begin = time.monotonic()
+        while time.monotonic() - begin < seconds:
+            with contextlib.suppress(InputError):  # The first checkpoint is still being written.
+                newest = find_prefix(Path(self.model_dir))
+            if newest in (None, evaluated):
+                time.sleep(1.0)
+                continue
+            self.checkpoint_manager.restore(str(newest))
             self._evaluate()
             if self.step >= self.params.trainer.train_steps:
                 return
+            evaluated, begin = newest, time.monotonic()
         print(f"no new checkpoint in '{self.model_dir}' for {seconds} seconds")
 
     def _leave(self, signal: Interrupted) -> None:
