@@ -18,6 +18,7 @@ from albert_tf.formats import tf_checkpoint
 from albert_tf.training.checkpoints import Checkpoints
 
 NAME = train_utils.BEST_CHECKPOINT_NAME
+METRICS = "info.json"  # in Model Garden's exporter
 
 
 def folder(run: Path, trainer: config_definitions.TrainerConfig) -> Path | None:

@@ -96,14 +96,42 @@ class Checkpoints(tf.train.CheckpointManager):
             status = self.checkpoint.restore(tf_checkpoint.readable(Path(path)))
             status.assert_existing_objects_matched()
         except (*_DAMAGE, AssertionError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise InputError(
-                "A run can only resume from a checkpoint of the same model. Received "
-                f"'{path}': {reason} Use another --model_dir, or remove the checkpoint if its "
-                "files are damaged."
-            ) from error
+            raise self._misfit(path, error) from error
         # Optimizer slots are created later, and an evaluation never creates them.
         status.expect_partial()
+
+    def _misfit(self, path: str, error: Exception) -> InputError:
+        """Returns an error that says which part of the checkpoint does not fit."""
+        stored = tf_checkpoint.TensorFlowCheckpoint(Path(path))
+        items = {name: getattr(self.checkpoint, name, None) for name in ("model", "optimizer")}
+        scales = isinstance(items["optimizer"], tf_keras.mixed_precision.LossScaleOptimizer)
+        other = f"start in another --model_dir with --gin.INIT_FROM={path}"
+        if scales and not any("loss_scale" in key for key in stored.shapes):
+            return InputError(
+                "A run can resume with float16 only if it was trained with it, since only float16 "
+                f"scales the loss. Received MIXED_PRECISION=float16 for '{path}', which was saved "
+                f"without it. Set MIXED_PRECISION as in config.gin, or {other}."
+            )
+        if items["model"] and self._fits(path, items["model"]):
+            return InputError(
+                "A run must resume with its optimizer. Received "
+                f"'{path}', whose model fits and whose optimizer does not. Set OPTIMIZATION as in "
+                f"config.gin, or {other}."
+            )
+        reason = " ".join(str(error).split())[:300]
+        return InputError(
+            "A run can only resume from a checkpoint of the same model. Received "
+            f"'{path}': {reason} Use another --model_dir, or remove the checkpoint if its "
+            "files are damaged."
+        )
+
+    def _fits(self, path: str, model: tf_keras.Model) -> bool:
+        try:
+            status = tf.train.Checkpoint(model=model).restore(tf_checkpoint.readable(Path(path)))
+            status.assert_existing_objects_matched().expect_partial()
+        except (*_DAMAGE, AssertionError):
+            return False
+        return True
 
     def remove_leftovers(self) -> None:
         """Removes the partial files of a run that was killed while saving."""

@@ -154,7 +154,7 @@ def _fits(value: Any, type_: Any) -> bool:
     if type_ in (bool, str):
         return isinstance(value, type_)
     if type_ is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
     if type_ is float:
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return is_number and math.isfinite(value)

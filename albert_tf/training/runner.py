@@ -55,6 +55,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         eval_actions: Sequence[Action] = (),
     ) -> None:
         self._signals = Signals()
+        self._saves_results = getattr(task, "saves_results", True)
         self._chief = strategies.is_chief(distribution)
         # All workers must save, since reading a variable may involve all of them. Only the chief's
         # files are kept.
@@ -69,7 +70,7 @@ class Runner(train_lib.OrbitExperimentRunner):
                 mode=mode,
                 params=experiment.replace(trainer=settings),
                 model_dir=model_dir,
-                save_summary=self._chief,
+                save_summary=self._chief and getattr(task, "saves_results", True),
                 train_actions=list(train_actions),
                 eval_actions=list(eval_actions),
                 enable_async_checkpointing=True,
@@ -98,7 +99,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         """
         if "train" in self._mode:
             self.checkpoint_manager.remove_leftovers()
-        if "eval" in self._mode:
+        if "eval" in self._mode and self._saves_results:
             self._keep_best()
         # An evaluation has nothing to save, so signals keep their default effect.
         signals = self._signals if "train" in self._mode else contextlib.nullcontext()
@@ -183,7 +184,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         """Adds history and progress actions; yields the training and evaluation histories."""
         step, controller = self.trainer.global_step, self.controller
         trained = History(self.model_dir, step, "train")
-        evaluated = History(self.model_dir, step, "validation")
+        evaluated = History(self.model_dir if self._saves_results else None, step, "validation")
         shown, pace = [], Pace()
         if self._chief:
             controller.eval_actions = (evaluated, *controller.eval_actions, pace.restart)
