@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import gin
+import numpy as np
 import tensorflow as tf
 import tf_keras
 from official.core import base_task, config_definitions, task_factory
@@ -73,7 +74,8 @@ def run(
     """
     if mode not in MODES:
         raise InputError(f"--mode must be known. Received {mode!r}. {closest(mode, MODES)}")
-    folder = run_folder.check(model_dir)
+    folder = run_folder.check(model_dir, mode)
+    checks.check_seed(seed)
     experiment = copy.deepcopy(experiment)  # The run fills in settings; the caller's stay as is.
     if experiment.task.train_data.seed is None:
         experiment.task.train_data.seed = seed
@@ -88,7 +90,7 @@ def run(
     eval_actions = [
         *_exports(folder, experiment, mode, export_best),
         *eval_actions,
-        *stopping.early_stop_actions(settings, patience, folder),
+        *(stopping.early_stop_actions(settings, patience, folder) if mode != "eval" else ()),
     ]
     with task.reading(), runtime.precision(experiment.runtime):
         runtime.compile_step(task, experiment.runtime)
@@ -109,15 +111,30 @@ def _run(
 ) -> dict[str, float]:
     config, files = experiment.task.model.to_albert_config(), task.folder_files()
     run_folder.check_same(folder, config, files)
+    data = _evaluation_data(experiment) if "eval" in mode else ""
+    same_data = not data or run_folder.evaluates_same(folder, data)
+    task.saves_results = _saves_results(mode, folder, same_data)
+    if not same_data:
+        task.restart_results()
     runner = Runner(task, experiment, mode, str(folder), distribution, train_actions, eval_actions)
     _check_weights(mode, folder, runner, task.starts_from)
+    if not task.saves_results:
+        metrics = runner.run()
+        if metrics:
+            print(task.report(metrics))
+        return metrics
     if "train" in mode:
-        checkpoints.check_space(folder, runner.trainer.model, experiment.trainer)
+        keeps_best = best_checkpoint.folder(folder, experiment.trainer) is not None
+        checkpoints.check_space(folder, runner.trainer.model, experiment.trainer, keeps_best)
     if strategies.is_chief(distribution):
         run_folder.prepare(folder, config, files, trains="train" in mode)
         if "train" in mode:
             hyperparameters.write(folder, experiment)
         best = best_checkpoint.folder(folder, experiment.trainer)
+        if not same_data and best:
+            (best / best_checkpoint.METRICS).unlink(missing_ok=True)
+        if data:
+            run_folder.write_text(folder / run_folder.EVALUATED, data)
         if best and "eval" in mode:
             run_folder.write_model_files(best, config, files)
     metrics = runner.run()
@@ -128,6 +145,30 @@ def _run(
             for path in task.write_results(folder):
                 print(f"wrote {path}")
     return metrics
+
+
+def _evaluation_data(experiment: config_definitions.ExperimentConfig) -> str:
+    return run_folder.evaluation_data(
+        experiment.task.validation_data, experiment.trainer.validation_steps
+    )
+
+
+def _saves_results(mode: str, folder: Path, same_data: bool) -> bool:
+    """Returns whether evaluations are written to the folder, and prints why not.
+
+    Metrics of different data cannot be compared, so they must not choose the best checkpoint.
+    """
+    writable = mode != "eval" or run_folder.is_writable(folder)
+    if not writable:
+        reason = "the folder cannot be written to"
+    elif not same_data and mode == "eval":
+        reason = "earlier evaluations were on other data"
+    else:
+        if not same_data:
+            print("earlier evaluations were on other data: the best checkpoint is chosen anew")
+        return True
+    print(f"'{folder}' stays as it is, and the metrics are only printed: {reason}")
+    return False
 
 
 def _exports(
@@ -150,14 +191,35 @@ def _exports(
 
 
 def _check_weights(mode: str, folder: Path, runner: Runner, starts_from: str) -> None:
-    """Prints which checkpoint the run resumes from; an evaluation must have weights."""
+    """Prints which checkpoint the run resumes from; checks that there are sound weights.
+
+    Raises:
+      InputError: an evaluation has no weights, or they are NaN or infinite.
+    """
     newest = runner.checkpoint_manager.latest_checkpoint
     if newest is not None:
         text = f"resuming from '{newest}', step {runner.step}"
+        if unused := runner.checkpoint_manager.unused:
+            text += f"; not used, and replaced when it is that step again: {', '.join(unused)}"
         print(f"{text}; INIT_FROM '{starts_from}' is not used" if starts_from else text)
+        changes = run_folder.changed_settings(folder) if "train" in mode else []
+        if changes:
+            more = f", and {len(changes) - 10} more" if len(changes) > 10 else ""
+            print(f"settings that differ from {run_folder.CONFIG}: {', '.join(changes[:10])}{more}")
     elif mode == "eval" and not starts_from:
         raise InputError(
             "--mode eval needs trained weights. Received --model_dir "
             f"'{folder}' without a checkpoint, and INIT_FROM is not set. Train first, or set "
             "INIT_FROM."
+        )
+    unsound = [
+        variable.name
+        for variable in runner.trainer.model.variables
+        if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all()
+    ]
+    if unsound:
+        raise InputError(
+            "A run must start from weights that are finite numbers. Received NaN or infinity in "
+            f"{len(unsound)} variables ({', '.join(unsound[:3])}) of '{newest or starts_from}'. "
+            "Use another checkpoint, or convert or download the weights again."
         )

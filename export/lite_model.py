@@ -167,7 +167,7 @@ def export(
         encoder = AlbertEncoder.from_pretrained(loaded)
         chosen, tokenizer = of_encoder(encoder, loaded.config), starting_point.tokenizer_of(loaded)
     else:
-        exported = task_model.read(source, settings)
+        exported = task_model.read(loaded, settings)
         chosen, tokenizer = of_task(exported), exported.tokenizer
     drift = write(chosen, tokenizer, dest, precision, seq_length)
     outputs = ", ".join(f"{name} {spec}" for name, spec in chosen.outputs.items())

@@ -24,7 +24,9 @@ NEXT = "next"
 
 
 def read(source: str | os.PathLike | Source) -> Source:
-    """Reads the model to export (`formats.load.load`), and prints what was read."""
+    """Reads the model to export (`formats.load.load`), and prints what was read now."""
+    if isinstance(source, Source):
+        return source
     loaded = load(source)
     print("\n  note: ".join((f"source: {loaded}", *loaded.notes)))
     return loaded

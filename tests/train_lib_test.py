@@ -1,6 +1,8 @@
 """Complete runs of a tiny model on records written by the original code."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +151,127 @@ def test_an_exploding_loss_stops_the_run_before_a_checkpoint_is_saved(tmp_path):
     with pytest.raises(InputError, match=message):
         train(tmp_path / "out", "train", **bound)
     assert not list((tmp_path / "out").glob("ckpt-*"))
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def copied(run_folder, tmp_path):
+    return shutil.copytree(run_folder, tmp_path / "copy")
+
+
+@pytest.fixture
+def other_data(tmp_path):
+    records = Path(SMALL["TRAIN_DATA"]).parent / "original_first_101.tfrecord"
+    raw = tf.data.TFRecordDataset(str(records)).skip(9)
+    with tf.io.TFRecordWriter(str(tmp_path / "other.tfrecord")) as writer:
+        for record in raw:
+            writer.write(record.numpy())
+    return tmp_path / "other.tfrecord"
+
+
+def test_evaluating_other_data_prints_metrics_and_changes_no_file(copied, other_data, capsys):
+    before = contents(copied)
+    train(copied, "eval", EVAL_DATA=other_data)
+    text = capsys.readouterr().out
+    assert "metrics are only printed: earlier evaluations were on other data" in text
+    assert "mlm_accuracy" in text and contents(copied) == before
+    info = json.loads((copied / "best/info.json").read_text())
+    train(copied, "eval")  # the same data again
+    assert "only printed" not in capsys.readouterr().out
+    assert json.loads((copied / "best/info.json").read_text()) == info
+
+
+def test_training_with_other_evaluation_data_chooses_the_best_checkpoint_anew(
+    copied, other_data, capsys
+):
+    info = json.loads((copied / "best/info.json").read_text())
+    info["mlm_loss"] = 0.0  # No other evaluation can be better.
+    (copied / "best/info.json").write_text(json.dumps(info))
+    changes = dict(EVAL_DATA=other_data, TRAIN_STEPS=8, LEARNING_RATE=1e-4)
+    train(copied, **changes)
+    text = capsys.readouterr().out
+    assert "other data: the best checkpoint is chosen anew" in text
+    assert "settings that differ from config.gin: " in text
+    assert "LEARNING_RATE 0.0015 -> 0.0001, TRAIN_STEPS 4 -> 8" in text
+    info = json.loads((copied / "best/info.json").read_text())
+    assert info["best_ckpt_global_step"] == 8 and info["mlm_loss"] > 0
+    train(copied, **changes)
+    assert not {"differ", "anew"} & set(capsys.readouterr().out.split())
+
+
+def test_a_run_that_cannot_be_written_to_can_be_evaluated(copied, monkeypatch, capsys):
+    before = contents(copied)
+    writable = os.access
+    refuse = lambda path, mode: not str(path).startswith(str(copied)) and writable(path, mode)  # noqa: E731
+    monkeypatch.setattr(os, "access", refuse)
+    train(copied, "eval")
+    text = capsys.readouterr().out
+    assert "the folder cannot be written to" in text and "mlm_accuracy" in text
+    assert contents(copied) == before
+    with pytest.raises(InputError, match="--model_dir must be writable"):
+        train(copied, TRAIN_STEPS=8)
+
+
+def test_resuming_with_float16_names_the_cause(copied):
+    before = contents(copied)
+    message = "resume with float16 only if .*=float16 for '.*ckpt-4', which was saved without it"
+    with pytest.raises(InputError, match=message):
+        train(copied, "train", MIXED_PRECISION="float16", TRAIN_STEPS=8)
+    assert contents(copied) == before
+
+
+def test_initial_weights_that_are_nan_are_an_error_before_anything_is_written(copied, tmp_path):
+    model = AlbertPretrainer.from_pretrained(copied)
+    variable = model.variables[3]
+    variable.assign(variable * np.nan)
+    for path in copied.glob("ckpt-*"):
+        path.unlink()
+    tf.train.Checkpoint(model=model, **model.checkpoint_items).save(str(copied / "ckpt"))
+    message = rf"finite numbers. Received NaN or .* 1 variables \({variable.name}\) of '{copied}'"
+    with pytest.raises(InputError, match=message):
+        train(tmp_path / "out", "train", INIT_FROM=copied)
+    assert not (tmp_path / "out").exists()
+
+
+def test_continuous_evaluation_of_a_mistyped_folder_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="Received '.*/typo', where none has started. Check"):
+        train(tmp_path / "typo", "continuous_eval")
+    assert not (tmp_path / "typo").exists()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seeds_out_of_range_are_errors(seed, tmp_path):
+    with pytest.raises(InputError, match=rf"SEED must lie in .* Received {seed}. Set another"):
+        train(tmp_path / "out", SEED=seed)
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    """Records whose 40th has an id that the vocabulary of 1000 pieces lacks."""
+    folder = tmp_path_factory.mktemp("foreign")
+    records = Path(SMALL["TRAIN_DATA"]).parent / "original_first_101.tfrecord"
+    for name, bad in (("first", 3), ("later", 40)):
+        with tf.io.TFRecordWriter(str(folder / f"{name}.tfrecord")) as writer:
+            for number, record in enumerate(tf.data.TFRecordDataset(str(records))):
+                example = tf.train.Example.FromString(record.numpy())
+                if number == bad:
+                    example.features.feature["input_ids"].int64_list.value[5] = 1000
+                writer.write(example.SerializeToString())
+    return folder
+
+
+def test_records_of_a_larger_vocabulary_are_an_error(foreign, tmp_path):
+    folder = tmp_path / "out"
+    message = "has 1000 pieces. Received the id 1000 in '.*first.tfrecord'. Set VOCAB"
+    with pytest.raises(InputError, match=message):
+        train(folder, TRAIN_DATA=foreign / "first.tfrecord")
+    assert not folder.exists()
+    message = "must fit the model.* Received .*later.tfrecord.*: A record must hold ids.* 1000"
+    with pytest.raises(InputError, match=message) as raised:
+        train(folder, "train", TRAIN_DATA=foreign / "later.tfrecord", TRAIN_STEPS=40)
+    assert "\n" not in str(raised.value)
+    # Nothing was trained, so the corrected command may have another model in the same folder.
+    train(folder, "train", **{"model_config.ModelConfig.hidden_size": 36})

@@ -20,6 +20,7 @@ from albert_tf.formats import (
     tf1_hub,
 )
 from albert_tf.formats.source import Source
+from albert_tf.formats.tf_checkpoint import find_prefix
 
 FORMATS: dict[str, ModuleType] = {
     module.NAME: module
@@ -46,7 +47,7 @@ def load(path_or_handle: str | os.PathLike | Source, config: AlbertConfig | None
     if isinstance(path_or_handle, Source):
         return path_or_handle
     path = sources.resolve(path_or_handle)
-    is_run = (path / BEST / "checkpoint").is_file()
+    is_run = find_prefix(path / BEST) is not None
     for module in FORMATS.values():
         if module.matches(path / BEST if is_run else path):
             source = module.read(path / BEST if is_run else path, config)

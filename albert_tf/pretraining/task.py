@@ -112,7 +112,9 @@ class PretrainingTask(AlbertTask):
 
     def _kind(self, data: PretrainingDataConfig) -> record_kinds.Kind:
         paths = [str(path) for path in expand(data.input_path)]
-        return record_kinds.check(paths, data.seq_length, data.masking, data.skip_broken_records)
+        size = self.task_config.model.vocab_size
+        skips = data.skip_broken_records
+        return record_kinds.check(paths, data.seq_length, data.masking, skips, size)
 
     def build_model(self) -> tf_keras.Model:
         """Returns a pretrainer with new weights."""

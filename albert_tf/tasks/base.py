@@ -50,7 +50,12 @@ class AlbertTask(base_task.Task):
     """A Model Garden task with gradient accumulation and with metrics of the training step.
 
     Subclasses implement `counts`, `build_losses` and `process_metrics`, and extend `build_metrics`.
+
+    Attributes:
+      saves_results: whether evaluations are written to the folder of the run.
     """
+
+    saves_results = True
 
     # Metrics of the step itself, which are not passed to `process_metrics`.
     _STEP_METRICS = ("gradient_norm", "nonfinite_updates", "tokens", "padding_fraction")
@@ -64,6 +69,9 @@ class AlbertTask(base_task.Task):
     def best_metric(self) -> str:
         """The metric that selects the best checkpoint if the experiment names none; "" for none."""
         return ""
+
+    def restart_results(self) -> None:
+        """Forgets earlier evaluations of the run, which were on other data; nothing by default."""
 
     def write_results(self, folder: str | os.PathLike) -> list[Path]:
         """Writes the result files of the evaluations and returns their paths; none by default."""

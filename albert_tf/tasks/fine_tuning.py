@@ -347,7 +347,9 @@ class FineTuningTask(AlbertTask):
         metrics = self.evaluate(examples, outputs)
         step = None if global_step is None else int(tf.convert_to_tensor(global_step))
         self.results.add(metrics, self._chosen_metric(metrics), step, examples, outputs)
-        if self.logging_dir:  # Written immediately, so that a killed run loses no evaluation.
+        if (
+            self.logging_dir and self.saves_results
+        ):  # Written immediately, so that a killed run loses no evaluation.
             results.write(self.results, Path(self.logging_dir))
         return metrics
 
@@ -373,6 +375,10 @@ class FineTuningTask(AlbertTask):
         known = best is not None and self.results.best_is_new
         details = self.details(best.examples, best.outputs) if known else ""
         return results.text(self.results, details)
+
+    def restart_results(self) -> None:
+        """Forgets the evaluations of earlier sessions."""
+        self.results = results.Results()
 
     def write_results(self, folder: str | Path) -> list[Path]:
         """Writes metrics.json, and plots if this session made the best evaluation.

@@ -10,7 +10,6 @@ import dataclasses
 import os
 from pathlib import Path
 
-import tensorflow as tf
 import tf_keras
 from absl import logging
 
@@ -18,6 +17,7 @@ from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.formats.load import load
 from albert_tf.formats.source import Source
+from albert_tf.formats.tf_checkpoint import find_prefix
 from albert_tf.modeling import pretrained
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.model_config import ModelConfig
@@ -63,7 +63,7 @@ def find(
     Raises:
       InputError: there is nothing to start from, or the arguments are not consistent.
     """
-    if folder and tf.train.latest_checkpoint(folder):
+    if folder and find_prefix(Path(folder)):
         config = AlbertConfig.from_json_file(Path(folder) / "albert_config.json")
         if model != ModelConfig() and (
             differing := "; ".join(model.to_albert_config().misfits(config))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import tempfile
@@ -13,6 +14,11 @@ import tensorflow as tf
 from official.core import config_definitions, train_utils
 
 from albert_tf.errors import InputError, closest
+from albert_tf.formats import tf_checkpoint
+from albert_tf.training.checkpoints import Checkpoints
+
+NAME = train_utils.BEST_CHECKPOINT_NAME
+METRICS = "info.json"  # in Model Garden's exporter
 
 
 def folder(run: Path, trainer: config_definitions.TrainerConfig) -> Path | None:
@@ -61,6 +67,12 @@ class BestCheckpoint(train_utils.BestCheckpointExporter):
         return cls(str(path), metric, comparison)
 
     @property
+    def best_ckpt_path(self) -> str | None:
+        """The path of the best checkpoint so far."""
+        found = tf_checkpoint.find_prefix(Path(self._export_dir))
+        return None if found is None else str(found)
+
+    @property
     def best_ckpt_logs(self) -> Mapping[str, Any]:
         """The metrics of the best evaluation so far."""
         return self._best_ckpt_logs or {self._metric_name[0]: math.nan}
@@ -89,6 +101,29 @@ class BestCheckpoint(train_utils.BestCheckpointExporter):
         if write_logs:
             self.export_best_eval_metric(eval_logs, global_step)
         return True
+
+    def _get_checkpoint_manager(self, checkpoint: tf.train.Checkpoint) -> Checkpoints:
+        if self._checkpoint_manager is None:
+            self._checkpoint_manager = Checkpoints(
+                checkpoint, self._export_dir, self._export_dir, NAME, max_to_keep=1
+            )
+        return self._checkpoint_manager
+
+    def _maybe_load_best_eval_metric(self) -> dict[str, Any] | None:
+        """Returns the metrics of the best checkpoint, or None if it is gone."""
+        path = Path(self.best_ckpt_logs_path)
+        if not path.is_file() or self.best_ckpt_path is None:
+            return None
+        try:
+            metrics = json.loads(path.read_text(encoding="utf-8"))
+            float(metrics[self._metric_name[0]])
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(
+                "The metrics of the best checkpoint must be JSON with "
+                f"{self._metric_name[0]!r}. Received '{path}': {error!r}. Copy it again, or move "
+                f"'{path.parent}' away to choose the best checkpoint anew."
+            ) from error
+        return metrics
 
 
 def _check_metric(name: str, metrics: Iterable[str]) -> None:
@@ -119,7 +154,7 @@ class BestExport:
 
     def __call__(self, _: Any) -> None:
         """Exports the best checkpoint if an export is due."""
-        newest = tf.train.latest_checkpoint(str(self._best))
+        newest = tf_checkpoint.find_prefix(self._best)
         if newest is None:
             return
         written = os.stat(f"{newest}.index").st_mtime

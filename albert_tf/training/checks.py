@@ -45,11 +45,27 @@ def check(experiment: config_definitions.ExperimentConfig, replicas: int) -> Non
             f"written between loops. Received {trainer.summary_interval} with "
             f"steps_per_loop={trainer.steps_per_loop}. Set STEPS_PER_LOOP to a divisor."
         )
+    if trainer.loss_upper_bound <= 0:
+        raise InputError(
+            "trainer.loss_upper_bound must be positive. Received "
+            f"{trainer.loss_upper_bound}. Set LOSS_UPPER_BOUND."
+        )
     optimization = trainer.optimizer_config
     known = optimizer_factory.LEGACY_OPTIMIZERS_CLS | optimizer_factory.NEW_OPTIMIZERS_CLS
     _check_choice("optimizer", optimization.optimizer, known)
     _check_choice("learning_rate", optimization.learning_rate, optimizer_factory.LR_CLS)
     _check_split(experiment, replicas)
+    dropout = getattr(experiment.task, "classifier_dropout", None)
+    if dropout is not None and not 0 <= dropout < 1:
+        raise InputError(
+            f"classifier_dropout must lie in [0, 1). Received {dropout}. Set CLASSIFIER_DROPOUT."
+        )
+
+
+def check_seed(seed: int) -> None:
+    """Raises `InputError` unless NumPy and TensorFlow both take the seed."""
+    if not 0 <= seed < 2**32:
+        raise InputError(f"SEED must lie in [0, 2**32). Received {seed}. Set another SEED.")
 
 
 def _check_choice(what: str, chosen: oneof.OneOfConfig, known: dict) -> None:

@@ -11,20 +11,31 @@ import ast
 import contextlib
 import functools
 import importlib.util  # noqa: F401  gin 0.5.0 uses it without importing it.
+import io
 import re
+import tokenize
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import gin
-from absl import logging
 
 from albert_tf.errors import InputError, closest
+from albert_tf.training import gin_values
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # The checkout comes before the installed package. export/ and experiments/ are at the top level of
 # a checkout, but inside the installed package.
 ROOTS = tuple(r for r in (_PACKAGE.parent, _PACKAGE) if (r / "experiments" / "runs").is_dir())
+_INCLUDE = re.compile(r"""^(\s*include\s+)(["'])(.+?)\2""", re.MULTILINE)
+_MACRO = re.compile(r"^([\w/]+)[ \t]*=", re.MULTILINE)
+_USED = re.compile(r"%([\w/.]+)")
+_SCOPED = re.compile(r"@([\w/]+)/")
+# What a file or value can raise in gin's parser and in the modules that it imports.
+_INVALID = (
+    *(ValueError, TypeError, SyntaxError, OSError, AttributeError, ImportError, LookupError),
+    *(RecursionError, MemoryError, tokenize.TokenError),
+)
 
 
 def recipes() -> dict[str, Path]:
@@ -36,22 +47,28 @@ def recipes() -> dict[str, Path]:
     }
 
 
-def resolve(name: str) -> Path:
+def resolve(name: str, including: Path | None = None) -> Path:
     """Returns the gin file for a path, a path such as experiments/optim/lamb.gin, or a recipe name.
+
+    Args:
+      name: the path or name.
+      including: the file with the `include` statement, if any; paths may be relative to its folder.
 
     Raises:
       InputError: there is no such file or recipe.
     """
-    candidates = [Path(name).expanduser(), *(root / name for root in ROOTS)]
-    for path in candidates:
-        if path.is_file():
-            return path.resolve()
+    beside = [including.parent / name] if including else []
+    for path in (*beside, Path(name).expanduser(), *(root / name for root in ROOTS)):
+        with contextlib.suppress(OSError):  # The name is too long for a path.
+            if path.is_file():
+                return path.resolve()
     known = recipes()
     if name in known:
         return known[name]
+    rule = f"An include in '{including}'" if including else "--gin_file"
     raise InputError(
-        "--gin_file must be an existing file or the name of a recipe. "
-        f"Received {name!r}. {closest(Path(name).stem, known)}"
+        f"{rule} must be an existing file or the name of a recipe. "
+        f"Received {name[:200]!r}. {closest(Path(name[:200]).stem, known)}"
     )
 
 
@@ -65,24 +82,26 @@ def parse(files: Sequence[str], overrides: Sequence[str]) -> None:
         quotes in a shell.
 
     Raises:
-      InputError: a file is missing, a name is unknown, or a required macro is not set.
+      InputError: a file is missing, a name is unknown, a value has the wrong type, or a required
+        macro is not set.
     """
     gin.clear_config()
-    for root in ROOTS:
-        gin.add_config_file_search_path(str(root))
     paths = [str(resolve(name)) for name in files]
+    texts = [*_packaged(), *overrides]
     try:
-        with _without_notices():
+        with _reading(texts):
             gin.parse_config_files_and_bindings(paths, [], finalize_config=False)
         gin.parse_config([_binding(override) for override in overrides])
-    except InputError:
-        raise
-    except (ValueError, TypeError, SyntaxError, OSError, AttributeError, ImportError) as error:
+    except InputError as error:
+        raise InputError(_without_location(error)) from error
+    except _INVALID as error:
         raise InputError(
             "Gin files and overrides may use existing names only. Received "
             f"{list(files)} with {list(overrides)}: {_first_lines(error)} Check the spelling "
             "against experiments/README.md."
         ) from error
+    _check_used(texts)
+    gin_values.check(gin.config._CONFIG, dict(o.split("=", 1) for o in overrides))
     _check_required()
     gin.finalize()
 
@@ -106,7 +125,7 @@ def configured(function: Callable) -> Callable:
         try:
             return configurable(*args, **kwargs)
         except InputError as error:  # drop the lines that gin appends to the message
-            raise InputError(str(error).split("\n  In call to configurable")[0]) from error
+            raise InputError(_without_location(error)) from error
 
     return call
 
@@ -127,7 +146,7 @@ def _binding(override: str) -> str:
             "An override must have the form --gin.NAME=VALUE. Received "
             f"--gin.{override}. Add the value."
         )
-    if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) and name not in macros():
+    if "." not in name and name not in macros():
         raise InputError(
             f"An override must set a macro that the gin files define. Received {name!r}. "
             f"{closest(name, macros())}"
@@ -140,9 +159,35 @@ def _is_gin_value(value: str) -> bool:
         return True
     try:
         ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return False
     return True
+
+
+def _check_used(texts: list[str]) -> None:
+    """Raises `InputError` for a macro or a scope that nothing refers to, such as a misspelt one."""
+    used = {name for text in texts for name in _USED.findall(text)}
+    known = used | {name for text in _packaged() for name in _MACRO.findall(text)}
+    scopes = {scope for text in texts for scope in _SCOPED.findall(text)}
+    scopes |= {scope.rsplit("/", count)[0] for scope in scopes for count in range(scope.count("/"))}
+    for scope, selector in gin.config._CONFIG:
+        if selector == "gin.macro" and scope not in known:
+            raise InputError(
+                "A gin file must set macros that a binding uses. Received "
+                f"{scope!r}, which none uses. {closest(scope, used)}"
+            )
+        if selector != "gin.macro" and scope and scope not in scopes:
+            raise InputError(
+                "A binding in a scope must have a reference to that scope. Received "
+                f"'{scope}/{selector}', but no @{scope}/... in the files. {closest(scope, scopes)}"
+            )
+
+
+@functools.cache
+def _packaged() -> tuple[str, ...]:
+    """Returns the texts of all gin files of this package."""
+    files = sorted(file for root in ROOTS for file in (root / "experiments").rglob("*.gin"))
+    return tuple(file.read_text(encoding="utf-8") for file in files)
 
 
 def _check_required() -> None:
@@ -158,14 +203,37 @@ def _check_required() -> None:
 
 
 @contextlib.contextmanager
-def _without_notices() -> Iterator[None]:
-    """Silences gin, which logs an error for each folder of its search path without the file."""
-    before = logging.get_verbosity()
-    logging.set_verbosity(logging.FATAL)
+def _reading(texts: list[str]) -> Iterator[None]:
+    """Lets gin read files through `resolve`, and adds the text of each file to `texts`."""
+    opened: list[str] = []
+
+    @contextlib.contextmanager
+    def read(path: str) -> Iterator[io.StringIO]:
+        if path in opened:
+            raise InputError(
+                "Gin files must not include each other in a circle. Received "
+                f"{' -> '.join([*opened[opened.index(path) :], path])}. Remove an include."
+            )
+        text = Path(path).read_text(encoding="utf-8")
+        texts.append(text)
+        opened.append(path)
+        text = _INCLUDE.sub(lambda m: f"{m[1]}{str(resolve(m[3], Path(path)))!r}", text)
+        file = io.StringIO(text)
+        file.name = path  # for the locations in gin's errors
+        yield file
+        opened.pop()
+
+    before = gin.config._FILE_READERS[:]
+    gin.config._FILE_READERS[:] = [(read, lambda path: True)]
     try:
         yield
     finally:
-        logging.set_verbosity(before)
+        gin.config._FILE_READERS[:] = before
+
+
+def _without_location(error: Exception) -> str:
+    """Returns the message of an error without the lines that gin appends to it."""
+    return re.split(r"\n  In (?:call to|file|bindings)", str(error))[0]
 
 
 def _first_lines(error: Exception, count: int = 3) -> str:

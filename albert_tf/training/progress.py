@@ -89,19 +89,21 @@ class History:
       last: the newest values.
 
     Args:
-      model_dir: folder of the run.
+      model_dir: folder of the run; None to keep the values only.
       global_step: the trainer's step counter.
       split: "train" or "validation"; written to every line.
     """
 
-    def __init__(self, model_dir: str | Path, global_step: tf.Variable, split: str) -> None:
-        self._path = Path(model_dir) / HISTORY
+    def __init__(self, model_dir: str | Path | None, global_step: tf.Variable, split: str) -> None:
+        self._path = None if model_dir is None else Path(model_dir) / HISTORY
         self._global_step, self._split = global_step, split
         self.last: dict[str, float] = {}
 
     def __call__(self, output: Mapping[str, Any]) -> None:
         """Appends the values of a train loop or an evaluation."""
         self.last = {key: float(value) for key, value in output.items()}
+        if self._path is None:
+            return
         line = {
             "split": self._split,
             "step": int(self._global_step.numpy()),

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import gin
+from official.core import config_definitions
 
 from albert_tf import files
 from albert_tf.config import AlbertConfig
+from albert_tf.data import storage
 from albert_tf.errors import InputError
+from albert_tf.formats.tf_checkpoint import find_prefix
 from albert_tf.version import __version__
 
 CONFIG = "config.gin"
 OPERATIVE_CONFIG = "operative_config.gin"
 ALBERT_CONFIG = "albert_config.json"
+EVALUATED = "eval_data.json"  # what the evaluations of the run were computed on
+_DIGEST_BYTES = 2**20
+_BINDING = re.compile(r"^([\w./]+) = (.*(?:\n[ \t].*)*)", re.MULTILINE)
 
 
-def check(path: str | os.PathLike) -> Path:
+def check(path: str | os.PathLike, mode: str) -> Path:
     """Checks that a run can start or resume in a folder and returns its path; changes nothing.
 
     Raises:
-      InputError: the folder contains something else or is not writable.
+      InputError: the folder contains something else, is not writable, or does not exist although
+        another process must have created it.
     """
     path = Path(path).expanduser()
+    if mode == "continuous_eval" and not (path / CONFIG).is_file():
+        raise InputError(
+            "--mode continuous_eval follows a training that runs in --model_dir. Received "
+            f"'{path}', where none has started. Check the path, or start the training first."
+        )
     if path.is_dir() and any(path.iterdir()) and not (path / CONFIG).is_file():
         raise InputError(
             "--model_dir must be new, empty, or the folder of an earlier run (with "
@@ -34,11 +49,70 @@ def check(path: str | os.PathLike) -> Path:
         raise InputError(
             f"--model_dir must be a folder. Received '{path}', a file. Use another path."
         )
+    if mode == "eval" and path.is_dir():
+        return path  # It is not written to if it is not writable.
     return files.check_writable(path, "--model_dir")
 
 
+def is_writable(path: Path) -> bool:
+    """Whether files can be created in the folder of a run, which need not exist."""
+    try:
+        files.check_writable(path, "--model_dir")
+    except InputError:
+        return False
+    return True
+
+
+def changed_settings(path: Path) -> list[str]:
+    """Returns the gin settings that differ from those with which the run was started, as text."""
+    if not (path / CONFIG).is_file() or not gin.config_str():
+        return []
+    before, now = map(_settings, ((path / CONFIG).read_text(encoding="utf-8"), gin.config_str()))
+    return [
+        f"{name} {before.get(name, 'unset')} -> {now.get(name, 'unset')}"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _settings(text: str) -> dict[str, str]:
+    return {
+        name: " ".join(value.replace("\\\n", " ").split()) for name, value in _BINDING.findall(text)
+    }
+
+
+def evaluation_data(data: config_definitions.DataConfig, steps: int) -> str:
+    """Returns JSON that identifies the data of an evaluation by content, so files can be moved.
+
+    Args:
+      data: the files or the TFDS data set.
+      steps: the number of batches, or -1 for all.
+    """
+    identity = {"examples": steps * data.global_batch_size} if steps != -1 else {}
+    if data.tfds_name:
+        identity |= {"tfds": data.tfds_name, "split": data.tfds_split}
+    digests = {}
+    for file in _data_files(data.input_path):
+        with file.open("rb") as opened:
+            digest = hashlib.sha256(opened.read(_DIGEST_BYTES)).hexdigest()
+        digests[file.name] = {"bytes": file.stat().st_size, "sha256_of_begin": digest}
+    return json.dumps({**identity, "files": digests}, indent=2, sort_keys=True) + "\n"
+
+
+def _data_files(pattern: str | Sequence[str]) -> list[Path]:
+    if isinstance(pattern, str) and (folder := Path(pattern).expanduser()).is_dir():
+        return sorted(path for path in folder.rglob("*") if path.is_file())  # GLUE and RACE
+    return storage.expand(pattern) if pattern else []
+
+
+def evaluates_same(path: Path, data: str) -> bool:
+    """Whether the run in a folder, if it has been evaluated, was evaluated on the same data."""
+    file = path / EVALUATED
+    return not file.is_file() or file.read_text(encoding="utf-8") == data
+
+
 def check_same(path: Path, config: AlbertConfig, extra_files: Mapping[str, Path | str]) -> None:
-    """Checks that the folder of a run, if it exists, belongs to the same experiment.
+    """Checks that the checkpoints in a folder, if there are any, are of the same experiment.
 
     Args:
       path: the folder, which need not exist.
@@ -49,6 +123,8 @@ def check_same(path: Path, config: AlbertConfig, extra_files: Mapping[str, Path 
       InputError: the folder belongs to a run with another model, vocabulary or task.
     """
     different = []
+    if find_prefix(path) is None:  # Nothing was trained, so a corrected command may start here.
+        return
     if (path / ALBERT_CONFIG).is_file():
         different = config.misfits(AlbertConfig.from_json_file(path / ALBERT_CONFIG))
     different += [
@@ -94,8 +170,13 @@ def write_model_files(
 
 def write_gin(path: Path, text: str) -> None:
     """Writes gin text after a comment with the version of this package."""
+    write_text(path, f"# albert_tf {__version__}\n{text}")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file; readers see the old file or the new one."""
     with files.replacing(path) as temporary:
-        temporary.write_text(f"# albert_tf {__version__}\n{text}", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _content(source: Path | str) -> bytes:

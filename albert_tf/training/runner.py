@@ -6,6 +6,7 @@ import contextlib
 import functools
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import tf_keras
 from absl import logging
 from official.core import base_task, config_definitions, train_lib, train_utils
 
+from albert_tf.errors import InputError
+from albert_tf.formats.tf_checkpoint import find_prefix
 from albert_tf.training import best_checkpoint, checkpoints, strategies
 from albert_tf.training.progress import History, Pace, Progress
 from albert_tf.training.stopping import SIGNALS, HealthCheck, Interrupted, Signals, StopTraining
@@ -52,6 +55,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         eval_actions: Sequence[Action] = (),
     ) -> None:
         self._signals = Signals()
+        self._saves_results = getattr(task, "saves_results", True)
         self._chief = strategies.is_chief(distribution)
         # All workers must save, since reading a variable may involve all of them. Only the chief's
         # files are kept.
@@ -66,7 +70,7 @@ class Runner(train_lib.OrbitExperimentRunner):
                 mode=mode,
                 params=experiment.replace(trainer=settings),
                 model_dir=model_dir,
-                save_summary=self._chief,
+                save_summary=self._chief and getattr(task, "saves_results", True),
                 train_actions=list(train_actions),
                 eval_actions=list(eval_actions),
                 enable_async_checkpointing=True,
@@ -95,7 +99,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         """
         if "train" in self._mode:
             self.checkpoint_manager.remove_leftovers()
-        if "eval" in self._mode:
+        if "eval" in self._mode and self._saves_results:
             self._keep_best()
         # An evaluation has nothing to save, so signals keep their default effect.
         signals = self._signals if "train" in self._mode else contextlib.nullcontext()
@@ -144,11 +148,19 @@ class Runner(train_lib.OrbitExperimentRunner):
     def _evaluate_continuously(self) -> None:
         """Evaluates every checkpoint that another process writes, until the last step."""
         seconds = self.params.trainer.continuous_eval_timeout
-        for path in tf.train.checkpoints_iterator(self.model_dir, timeout=seconds):
-            self.checkpoint_manager.restore(path)
+        newest = evaluated = None
+        begin = time.monotonic()
+        while time.monotonic() - begin < seconds:
+            with contextlib.suppress(InputError):  # The first checkpoint is still being written.
+                newest = find_prefix(Path(self.model_dir))
+            if newest in (None, evaluated):
+                time.sleep(1.0)
+                continue
+            self.checkpoint_manager.restore(str(newest))
             self._evaluate()
             if self.step >= self.params.trainer.train_steps:
                 return
+            evaluated, begin = newest, time.monotonic()
         print(f"no new checkpoint in '{self.model_dir}' for {seconds} seconds")
 
     def _leave(self, signal: Interrupted) -> None:
@@ -172,7 +184,7 @@ class Runner(train_lib.OrbitExperimentRunner):
         """Adds history and progress actions; yields the training and evaluation histories."""
         step, controller = self.trainer.global_step, self.controller
         trained = History(self.model_dir, step, "train")
-        evaluated = History(self.model_dir, step, "validation")
+        evaluated = History(self.model_dir if self._saves_results else None, step, "validation")
         shown, pace = [], Pace()
         if self._chief:
             controller.eval_actions = (evaluated, *controller.eval_actions, pace.restart)

@@ -37,8 +37,11 @@ def precision(runtime: config_definitions.RuntimeConfig) -> Iterator[None]:
             "runtime.loss_scale requires float16, as other number formats do not overflow. "
             f"Received loss_scale={scale!r} with {dtype}. Leave it out."
         )
-    if isinstance(scale, str) and scale != "dynamic":
-        raise InputError(f"runtime.loss_scale must be a number or 'dynamic'. Received {scale!r}.")
+    if scale is not None and scale != "dynamic" and (isinstance(scale, str) or scale <= 0):
+        raise InputError(
+            "runtime.loss_scale must be a positive number or 'dynamic'. Received "
+            f"{scale!r}. Set LOSS_SCALE."
+        )
     before = tf_keras.mixed_precision.global_policy()
     tf_keras.mixed_precision.set_global_policy(_POLICIES[dtype])
     try:

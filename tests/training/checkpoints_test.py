@@ -2,10 +2,15 @@
 
 import contextlib
 import resource
+import shutil
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import tensorflow as tf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from official.core import config_definitions
 
 from albert_tf.errors import InputError
@@ -13,10 +18,10 @@ from albert_tf.training import checkpoints
 from albert_tf.training.checkpoints import Checkpoints
 
 
-def manager(folder, step, size=1000, **items):
+def manager(folder, step, size=1000, max_to_keep=2, **items):
     saved = tf.train.Checkpoint(global_step=step, weights=tf.Variable(tf.ones([size])), **items)
-    settings = dict(max_to_keep=2, step_counter=step, checkpoint_interval=1)
-    return Checkpoints(saved, str(folder), str(folder), **settings)
+    arguments = dict(max_to_keep=max_to_keep, step_counter=step, checkpoint_interval=1)
+    return Checkpoints(saved, str(folder), str(folder), **arguments)
 
 
 @pytest.fixture
@@ -69,8 +74,129 @@ def test_a_damaged_checkpoint_is_an_error(step, tmp_path):
     manager(tmp_path, step).save(step)
     data = tmp_path / "ckpt-3.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(InputError, match="ckpt-3: 'ckpt-3.data-00000-of-00001' is truncated"):
+        manager(tmp_path, step)
+    manager(tmp_path / "other", step).save(step)
+    data = tmp_path / "other/ckpt-3.data-00000-of-00001"
+    data.write_bytes(bytes(data.stat().st_size))  # as long as before
     with pytest.raises(InputError, match="of the same model. Received '.*ckpt-3'.*if its files"):
-        manager(tmp_path, step).restore_or_initialize()
+        manager(tmp_path / "other", step).restore_or_initialize()
+
+
+STEPS = (2, 4, 10)  # The last one comes before the others in the order of names.
+DATA = "data-00000-of-00001"
+NAMES = ["run", "r[1]", "*", "a?b", "a b", "ünï", "{a,b}", "back\\slash", "[!a]", "it's %d", "~"]
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A folder with a checkpoint of each step in STEPS."""
+    folder = tmp_path_factory.mktemp("sound")
+    counter = tf.Variable(0, dtype=tf.int64)
+    writer = manager(folder, counter, max_to_keep=9)
+    for step in STEPS:
+        counter.assign(step)
+        assert writer.save(step)
+    return folder
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+FILE_DAMAGE = st.sampled_from(["keep", "keep", "remove", "empty", "half", "one byte"])
+STATE = st.sampled_from(["keep", "remove", "empty", "older", "absolute", "binary", "unknown"])
+
+
+def damage(path, how):
+    old = path.read_bytes()
+    cut = {"empty": 0, "half": len(old) // 2, "one byte": len(old) - 1}
+    if how == "remove":
+        path.unlink()
+    elif how in cut:
+        path.write_bytes(old[: cut[how]])
+    return how == "keep"
+
+
+def write_state(path, how):
+    named = {"older": f"ckpt-{STEPS[0]}", "absolute": "/gone/run/ckpt-4", "unknown": "ckpt-99"}
+    if how == "remove":
+        path.unlink()
+    elif how in named:
+        path.write_text(
+            f'model_checkpoint_path: "{named[how]}"\nall_model_checkpoint_paths: "{named[how]}"\n'
+        )
+    elif how != "keep":
+        path.write_bytes(b"" if how == "empty" else bytes(range(256)))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    name=st.sampled_from(NAMES),
+    state=STATE,
+    damages=st.lists(st.tuples(FILE_DAMAGE, FILE_DAMAGE), min_size=3, max_size=3),
+    keep=st.sampled_from([1, 9]),
+)
+def test_a_run_resumes_at_its_newest_complete_checkpoint_or_nothing_changes(
+    sound, name, state, damages, keep
+):
+    with tempfile.TemporaryDirectory() as parent:
+        for (
+            other
+        ) in NAMES:  # A name must not stand for the other folders that it matches as a glob.
+            shutil.copytree(sound, Path(parent) / other)
+        folder, others = Path(parent) / name, [Path(parent) / n for n in NAMES if n != name]
+        complete = []
+        for number, (index, data) in zip(STEPS, damages):
+            kept = [damage(folder / f"ckpt-{number}.index", index)]
+            kept.append(damage(folder / f"ckpt-{number}.{DATA}", data))
+            complete += [number] * all(kept)
+        write_state(folder / "checkpoint", state)
+        before = contents(folder)
+        counter = tf.Variable(0, dtype=tf.int64)
+        files_left = [n for n in before if n != "checkpoint"]
+        if not complete and files_left:
+            with pytest.raises(InputError, match="must be complete.*Copy or download it again"):
+                manager(folder, counter)
+            assert contents(folder) == before
+            return
+        again = manager(folder, counter, max_to_keep=keep)
+        assert again.restore_or_initialize() == (
+            str(folder / f"ckpt-{complete[-1]}") if complete else None
+        )
+        assert int(counter) == (complete[-1] if complete else 0)
+        assert contents(folder) == before
+        counter.assign(11)
+        again.save(11)
+        after = contents(folder)
+        left = {11, *complete} if keep == 9 else {11}
+        for number in STEPS:
+            for file in (f"ckpt-{number}.index", f"ckpt-{number}.{DATA}"):
+                if number in left:
+                    assert after[file] == before[file]
+                elif number in complete:
+                    assert file not in after
+        reader = manager(folder, tf.Variable(0, dtype=tf.int64))
+        assert reader.latest_checkpoint == str(folder / "ckpt-11")
+        assert all(contents(other) == contents(sound) for other in others)
+
+
+def test_newer_checkpoints_that_are_not_used_are_named(sound, tmp_path):
+    folder = tmp_path / "r[1]"
+    shutil.copytree(sound, folder)
+    assert not manager(folder, tf.Variable(0)).unused
+    (folder / "ckpt-10.index").unlink()
+    damage(folder / f"ckpt-4.{DATA}", "one byte")
+    assert manager(folder, tf.Variable(0)).unused == [
+        "'ckpt-4' ('ckpt-4.data-00000-of-00001' is truncated)",
+        "'ckpt-10' ('ckpt-10.index' is missing)",
+    ]
+
+
+def test_checkpoints_of_another_name_are_an_error(step, tmp_path):
+    tf.train.Checkpoint(global_step=step).write(str(tmp_path / "mine"))
+    with pytest.raises(InputError, match="must be called ckpt-N. Received '.*mine'. Rename"):
+        manager(tmp_path, step)
 
 
 @pytest.mark.parametrize("other", [dict(size=999), dict(head=tf.Variable([0.0, 1.0]))])
@@ -84,12 +210,12 @@ def test_the_disk_must_have_room_for_all_checkpoints(tmp_path, monkeypatch):
     weights = [tf.Variable(tf.zeros([700, 11])), tf.Variable(tf.zeros([13]))]
     model = SimpleNamespace(variables=weights, trainable_variables=weights[:1])
     one = 4 * (700 * 11 + 13) + 2 * 4 * 700 * 11  # weights, and two slots of what is trained
-    settings = config_definitions.TrainerConfig(max_to_keep=3)
+    trainer = config_definitions.TrainerConfig(max_to_keep=3)
     usage = SimpleNamespace(free=4 * one)
     monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda _: usage)
-    checkpoints.check_space(tmp_path / "new", model, settings)
+    checkpoints.check_space(tmp_path / "new", model, trainer, False)
     usage.free -= 1
     with pytest.raises(InputError, match="room for 4 checkpoints of 0.1 MiB .max_to_keep=3"):
-        checkpoints.check_space(tmp_path / "new", model, settings)
+        checkpoints.check_space(tmp_path / "new", model, trainer, False)
     (tmp_path / "ckpt-7.index").write_bytes(b"x")  # existing checkpoints will be replaced
-    checkpoints.check_space(tmp_path, model, settings)
+    checkpoints.check_space(tmp_path, model, trainer, False)

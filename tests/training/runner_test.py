@@ -62,6 +62,30 @@ def test_resuming_a_killed_run_gives_the_same_weights(uninterrupted, tmp_path):
     assert_equal(folder, uninterrupted)
 
 
+def test_a_copied_run_resumes_in_a_folder_of_any_name(uninterrupted, tmp_path, capsys):
+    folder = tmp_path / "copy [1]*"
+    shutil.copytree(uninterrupted, folder)
+    (folder / "checkpoint").unlink()
+    (folder / f"ckpt-{STEPS}.index").unlink()
+    before = {path.name: path.read_bytes() for path in folder.glob("ckpt-*.index")}
+    newest = max(int(name.removeprefix("ckpt-").removesuffix(".index")) for name in before)
+    run(folder)
+    text = capsys.readouterr().out
+    assert f"resuming from '{folder}/ckpt-{newest}', step {newest}; not used" in text
+    assert f"'ckpt-{STEPS}' ('ckpt-{STEPS}.index' is missing)" in text
+    assert all((folder / name).read_bytes() == content for name, content in before.items())
+    again, first = (AlbertPretrainer.from_pretrained(path) for path in (folder, uninterrupted))
+    for one, two in zip(again.variables, first.variables):
+        np.testing.assert_array_equal(one, two, err_msg=one.name)
+    (folder / "ckpt-4.index").unlink(missing_ok=True)
+    for path in folder.glob("ckpt-*.data-*"):
+        path.write_bytes(path.read_bytes()[:99])
+    left = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match="must be complete.* Received '.*copy .*is truncated"):
+        run(folder)
+    assert left == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_sigterm_saves_a_checkpoint_and_the_run_can_resume(uninterrupted, tmp_path, capfd):
     folder = tmp_path / "run"
 

@@ -49,7 +49,7 @@ def test_a_step_compiled_with_xla_gives_the_same_results(plain):
         (dict(loss_scale=8.0), "requires float16.*Received loss_scale=8.0 with float32"),
         (
             dict(loss_scale="dynamik", mixed_precision_dtype="float16"),
-            "must be a number or 'dynamic'. Received 'dynamik'",
+            "must be a positive number or 'dynamic'. Received 'dynamik'",
         ),
     ],
 )

@@ -21,6 +21,8 @@ from albert_tf.pretraining.records import record_batches, record_files, record_k
 
 # For static records, about 6 MB at S = 64 and 30 MB at S = 512; for dynamic records, half of that.
 SHUFFLE_BUFFER = 10_000
+# Records that get their masks together in evaluation. Changing it changes the masks.
+MASK_BLOCK = 64
 
 
 def dataset(
@@ -46,7 +48,7 @@ def dataset(
 
     Training batches, including the masks of dynamic records, depend only on the files, the seed and
     the step: a dataset that starts at step n equals another one after n steps. In evaluation,
-    dynamic records get the same masks each time.
+    dynamic records get the same masks each time, whatever the batch size.
 
     Args:
       input_files: glob patterns of record files, local or in a store that TensorFlow can read.
@@ -72,7 +74,7 @@ def dataset(
     paths = [str(path) for path in expand(input_files)]
     with tf.init_scope():  # Runs eagerly, although parameter servers trace this function.
         check = tf.autograph.experimental.do_not_convert(record_kinds.check)
-        kind = check(paths, max_seq_length, masking, skip_broken_records)
+        kind = check(paths, max_seq_length, masking, skip_broken_records, vocab_size)
     files = [record_files.RecordFile(path) for path in paths if record_files.size(path)]
     if skip_broken_records:
         files = record_files.intact(paths)
@@ -95,15 +97,19 @@ def dataset(
 
     def parse(number: tf.Tensor, serialized: tf.Tensor) -> record_batches.Batch:
         if not kind.dynamic:
-            return record_batches.static(serialized, kind, max_seq_length, masking.max_predictions)
+            batch = record_batches.static(serialized, kind, max_seq_length, masking.max_predictions)
+            return record_batches.checked(batch, vocab_size)
         key = tf.stack([tf.constant(mask_seed, tf.int64), number])
         parsed = record_batches.parse_dynamic(serialized, kind)
-        return record_batches.dynamic(parsed, max_seq_length, masking, vocab_size, key)
+        batch = record_batches.dynamic(parsed, max_seq_length, masking, vocab_size, key)
+        return record_batches.checked(batch, vocab_size)
 
     # The map keeps the order, so that a seed determines the batches. Masks are drawn for the
-    # batches of all replicas together, so that they do not depend on the number of replicas.
-    batches = records.batch(step_size, drop_remainder=drop_remainder and part.replicas == 1)
+    # batches of all replicas together, so that they do not depend on the number of replicas. In
+    # evaluation they are drawn for blocks of records, so that they do not depend on the batch size.
+    block = step_size if is_training or not kind.dynamic else MASK_BLOCK
+    batches = records.batch(block, drop_remainder=drop_remainder and block == batch_size)
     batches = batches.enumerate(start_step).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
-    if part.replicas > 1:
+    if block != batch_size:
         batches = batches.rebatch(batch_size, drop_remainder=drop_remainder)
     return batches.prefetch(tf.data.AUTOTUNE)

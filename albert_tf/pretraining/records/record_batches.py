@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from albert_tf.pretraining.masking import dynamic_masking
 from albert_tf.pretraining.masking.masking import Masking
+from albert_tf.pretraining.records.record_files import IDS
 from albert_tf.pretraining.records.record_kinds import Kind
 
 Batch = dict[str, tf.Tensor]
@@ -81,6 +82,14 @@ def dynamic(
     if "next_sentence_labels" in parsed:
         batch["next_sentence_labels"] = parsed["next_sentence_labels"]
     return batch
+
+
+def checked(batch: Batch, vocab_size: int) -> Batch:
+    """Returns the batch after checking that its ids are in the vocabulary."""
+    ids = tf.concat([batch["input_word_ids"], batch["masked_lm_ids"]], 1)
+    fits = tf.reduce_all((ids >= 0) & (ids < vocab_size))
+    with tf.control_dependencies([tf.debugging.Assert(fits, [IDS, vocab_size])]):
+        return {**batch, "input_word_ids": tf.identity(batch["input_word_ids"])}
 
 
 def parse_dynamic(serialized: tf.Tensor, kind: Kind) -> Batch:

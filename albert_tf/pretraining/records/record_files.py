@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ from google.protobuf import message
 
 from albert_tf.errors import InputError
 
+IDS = "A record must hold ids of the vocabulary, which has this number of pieces:"
+# The errors of the assertions and of the parser of record_batches.py.
+_MISFIT = re.compile(r"(A record must|Key: |Feature: \w+ \(data type|Could not parse example).*")
 FRAME = 16  # The size of a record's length and two checksums, in bytes.
 
 
@@ -59,26 +63,46 @@ def first_record(path: str | os.PathLike) -> tf.train.Example | None:
     Raises:
       InputError: the file does not contain `tf.train.Example` records.
     """
+    return next(iter(first_records(path, 1)), None)
+
+
+def first_records(path: str | os.PathLike, count: int) -> list[tf.train.Example]:
+    """Returns at most `count` records from the beginning of a file, up to a broken one.
+
+    Raises:
+      InputError: the file does not contain `tf.train.Example` records.
+    """
+    records = []
     try:
-        for serialized in tf.data.TFRecordDataset(str(path)).take(1):
-            return tf.train.Example.FromString(serialized.numpy())
+        for serialized in tf.data.TFRecordDataset(str(path)).take(count):
+            records.append(tf.train.Example.FromString(serialized.numpy()))
     except (tf.errors.DataLossError, message.DecodeError) as error:
-        raise InputError(
-            f"A record file must contain tf.train.Example records. Received '{path}', whose first "
-            "record is not one. Pass files that `albert-tf data build` wrote."
-        ) from error
-    return None
+        if not records:
+            raise InputError(
+                f"A record file must contain tf.train.Example records. Received '{path}', whose "
+                "first record is not one. Pass files that `albert-tf data build` wrote."
+            ) from error
+    return records
 
 
 @contextlib.contextmanager
 def naming_broken(paths: Sequence[str]) -> Iterator[None]:
-    """Turns TensorFlow's error about a broken record into one that names the file.
+    """Turns TensorFlow's errors about records into `InputError`, which names a broken file.
 
     Raises:
-      InputError: a record in one of the files is broken.
+      InputError: a record in one of the files is broken, or does not fit the model.
     """
     try:
         yield
+    except tf.errors.InvalidArgumentError as error:
+        if (misfit := _MISFIT.search(" ".join(str(error).split()))) is None:
+            raise
+        raise InputError(
+            "Every record must fit the model in features, lengths and ids. Received records in "
+            f"'{paths[0]}' and {len(paths) - 1} other files: "
+            f"{misfit[0].split(' [[')[0][:200]}. Rebuild the data "
+            "with the vocabulary and the lengths of the run."
+        ) from error
     except tf.errors.DataLossError as error:
         for path in paths:
             records, end = _scan(path)

@@ -1,6 +1,6 @@
 """Detects the kind of records in files and checks that they match a run, before the run starts.
 
-Reads the first record of each file, and the manifest if there is one.
+Reads the first records of each file, and the manifest if there is one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from albert_tf.errors import InputError
 from albert_tf.pretraining.masking.masking import Masking
 from albert_tf.pretraining.records import manifest
 from albert_tf.pretraining.records.features import DYNAMIC, STATIC, Feature
-from albert_tf.pretraining.records.record_files import first_record
+from albert_tf.pretraining.records.record_files import first_records
+
+CHECKED = 16  # Records of each file that are checked before a run.
 
 
 class Kind(NamedTuple):
@@ -65,6 +67,7 @@ def check(
     max_seq_length: int,
     masking: Masking,
     skip_broken_records: bool = False,
+    vocab_size: int | None = None,
 ) -> Kind:
     """Checks the record files of a run and returns their kind.
 
@@ -73,25 +76,28 @@ def check(
       max_seq_length: S of the run.
       masking: the mask settings of the run; for static records only P may be set.
       skip_broken_records: whether to accept files whose first record is broken.
+      vocab_size: the vocabulary size of the model; None for any.
 
     Raises:
-      InputError: a file does not contain records, a feature is missing or has the wrong length, the
-        kinds of records are mixed, no file has a record, or mask settings are given for static
-        records.
+      InputError: a file does not contain records, a feature is missing or has the wrong length, an
+        id is not in the vocabulary, the kinds of records are mixed, no file has a record, or mask
+        settings are given for static records.
     """
     kinds: dict[Kind, str] = {}
+    checked = []
     for path in paths:
         try:
-            record = first_record(path)
+            records = first_records(path, CHECKED)
         except InputError:
             if not skip_broken_records:
                 raise
             continue
-        if record is not None:
+        for record in records:
             present = record.features.feature
             kind = Kind.of(present)
             kinds.setdefault(kind, path)
             _check_record(path, present, kind, max_seq_length, masking.max_predictions)
+            checked.append((path, present))
     if not kinds:
         raise InputError(
             f"Record files must contain records. Received {len(paths)} files without records, the "
@@ -105,6 +111,8 @@ def check(
         )
     (kind,) = kinds
     _check_manifests(paths, max_seq_length)
+    for path, present in checked if vocab_size is not None else ():
+        _check_ids(path, present, kind, vocab_size)
     if not kind.dynamic and masking != Masking(max_predictions=masking.max_predictions):
         raise InputError(
             "The masks of static records are drawn when the records are built. Received "
@@ -144,6 +152,20 @@ def _check_record(
                 f"{length} in '{path}'. Set max_seq_length to the value that the data was built "
                 "with."
             )
+
+
+def _check_ids(
+    path: str, present: Mapping[str, tf.train.Feature], kind: Kind, vocab_size: int
+) -> None:
+    for name, feature in kind.features().items():
+        if feature.model_name in ("input_word_ids", "masked_lm_ids"):
+            ids = present[name].int64_list.value
+            if ids and not (min(ids) >= 0 and max(ids) < vocab_size):
+                raise InputError(
+                    "Records must hold ids of the model's vocabulary, which has "
+                    f"{vocab_size} pieces. Received the id {max(ids, key=abs)} in '{path}'. Set "
+                    "VOCAB to the vocabulary that the records were built with, or rebuild them."
+                )
 
 
 def _check_manifests(paths: Sequence[str], max_seq_length: int) -> None:

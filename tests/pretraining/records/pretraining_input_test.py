@@ -187,3 +187,17 @@ def test_evaluation_is_one_pass_in_order(files):
 def test_an_empty_file_is_not_an_error(files, tmp_path):
     (tmp_path / "part-9.tfrecord").write_bytes(b"")
     assert numbers(read(files)) == list(range(31))
+
+
+def test_masks_of_an_evaluation_do_not_depend_on_the_batch_size(golden_builds, evaluated):
+    folder = golden_builds["dynamic"]
+    for size in (16, 24, 72, 1000):
+        batches = list(
+            dataset(
+                f"{folder}/*.tfrecord", **GOLDEN, global_batch_size=size, is_training=False
+            ).as_numpy_iterator()
+        )
+        sizes = [len(batch["input_word_ids"]) for batch in batches]
+        assert sizes[:-1] == [size] * (len(sizes) - 1) and 0 < sizes[-1] <= size
+        found = {name: np.concatenate([batch[name] for batch in batches]) for name in FEATURES}
+        assert_equal(found, evaluated)
