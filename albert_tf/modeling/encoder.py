@@ -256,16 +256,7 @@ class AlbertEncoder(tf_keras.layers.Layer):
           InputError: the folder is not empty, or the encoder has options that the folder cannot
             store: `norm_first`, or an activation that is a function.
         """
-        stored = {field: self._config[name] for name, field in ENCODER_ARGUMENTS.items()}
-        if self._config["norm_first"] or not isinstance(stored["hidden_act"], str):
-            raise InputError(
-                "A saved encoder must have a named activation and norm_first=False. Received "
-                f"activation={stored['hidden_act']!r}, norm_first={self._config['norm_first']}. "
-                "Save it in the Keras format instead: model.save('model.keras')."
-            )
-        deviation = self._config["initializer"]["config"].get("stddev", 0.02)
-        config = AlbertConfig(**stored, initializer_range=deviation)
-        pretrained.save(self, folder, config, tokenizer=tokenizer)
+        pretrained.save(self, folder, pretrained.config_of(self), tokenizer=tokenizer)
 
     def build(self, input_shape: Any) -> None:
         parts = (self.embeddings_layer, self.stack, self._pooler_layer)

@@ -18,7 +18,7 @@ import tf_keras
 from absl import logging
 
 from albert_tf import files
-from albert_tf.config import LAYER_NORM_EPSILON, AlbertConfig
+from albert_tf.config import ENCODER_ARGUMENTS, LAYER_NORM_EPSILON, AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.formats import checkpoint, names
 from albert_tf.formats.load import load
@@ -105,6 +105,24 @@ def save(
         checkpoint.write(source, temporary)
         if tokenizer is not None:
             tokenizer.save(temporary)
+
+
+def config_of(encoder: tf_keras.layers.Layer) -> AlbertConfig:
+    """Returns the config of an `AlbertEncoder`.
+
+    Raises:
+      InputError: the encoder has options that a config cannot store.
+    """
+    arguments = encoder.get_config()
+    stored = {field: arguments[name] for name, field in ENCODER_ARGUMENTS.items()}
+    if arguments["norm_first"] or not isinstance(stored["hidden_act"], str):
+        raise InputError(
+            "A saved encoder must have a named activation and norm_first=False. Received "
+            f"activation={stored['hidden_act']!r}, norm_first={arguments['norm_first']}. Save it "
+            "in the Keras format instead: model.save('model.keras')."
+        )
+    deviation = arguments["initializer"]["config"].get("stddev", 0.02)
+    return AlbertConfig(**stored, initializer_range=deviation)
 
 
 def _value(variable: tf.Variable) -> np.ndarray:

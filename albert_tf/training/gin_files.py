@@ -104,6 +104,8 @@ def parse(files: Sequence[str], overrides: Sequence[str]) -> None:
     gin_values.check(gin.config._CONFIG, dict(o.split("=", 1) for o in overrides))
     _check_required()
     gin.finalize()
+    # It also locks the registry, and modules that register functions may be imported later.
+    gin.config._set_config_is_locked(False)
 
 
 def configured(function: Callable) -> Callable:
