@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from albert_tf.errors import InputError, closest
@@ -44,6 +45,23 @@ ENCODER_ARGUMENTS = MODEL_GARDEN_ARGUMENTS | {
     name: name for name in ("num_hidden_groups", "inner_group_num")
 }
 
+# The largest sizes that a config may have, many times those of the largest released model. They
+# keep a damaged file from taking all memory or hours before its weights are compared with it.
+LIMITS: Mapping[str, int] = MappingProxyType(
+    {
+        "vocab_size": 10_000_000,
+        "embedding_size": 100_000,
+        "hidden_size": 100_000,
+        "num_hidden_layers": 1000,
+        "num_hidden_groups": 1000,
+        "inner_group_num": 20,
+        "num_attention_heads": 10_000,
+        "intermediate_size": 1_000_000,
+        "max_position_embeddings": 1_000_000,
+        "type_vocab_size": 100_000,
+    }
+)
+
 _FREE = {"hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range"}
 
 
@@ -73,6 +91,7 @@ class AlbertConfig:
         the longest sequence in tokens.
       type_vocab_size: number of rows in the segment embedding table.
       initializer_range: standard deviation of the truncated normal initializer.
+      limits: the largest sizes, for models beyond those in `LIMITS`; it is not stored.
     """
 
     vocab_size: int = 30000
@@ -89,14 +108,21 @@ class AlbertConfig:
     max_position_embeddings: int = 512
     type_vocab_size: int = 2
     initializer_range: float = 0.02
+    limits: dataclasses.InitVar[Mapping[str, int] | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, limits: Mapping[str, int] | None) -> None:
         """Raises `InputError` for the first invalid field."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type == "int" and (type(value) is not int or value < 1):
                 raise InputError(
                     f"{field.name} must be an integer of at least 1. Received {value!r:.80}."
+                )
+            largest = {**LIMITS, **(limits or {})}.get(field.name)
+            if largest is not None and value > largest:
+                raise InputError(
+                    f"{field.name} must be at most {largest}. Received {value!r:.80}. If the model "
+                    f"is this large, pass config=AlbertConfig(..., limits={{'{field.name}': ...}})."
                 )
             if field.type == "float" and type(value) not in (int, float):
                 raise InputError(f"{field.name} must be a number. Received {value!r:.80}.")

@@ -14,8 +14,18 @@ from collections.abc import Iterable
 _LONGEST, _MOST = 60, 100
 
 
+_LONGEST = 2000  # characters of a message, as libraries put whole inputs into their errors
+
+
 class InputError(ValueError):
-    """A file, flag, setting or argument is invalid; the message says why and what to do."""
+    """A file, flag, setting or argument is invalid; the message says why and what to do.
+
+    The message is one line, whatever an input or the error of a library contributes to it.
+    """
+
+    def __init__(self, message: str) -> None:
+        line = " ".join(message.split("\n")).replace("\r", " ")
+        super().__init__(line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ...")
 
 
 def closest(name: str, options: Iterable[str]) -> str:

@@ -8,7 +8,6 @@ comes from the description of the encoder that Keras stored.
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 from tensorflow.core.protobuf import saved_model_pb2
@@ -16,10 +15,11 @@ from tf_keras.protobuf import saved_metadata_pb2
 
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
+from albert_tf.files import parse_json, read_json
 from albert_tf.formats import mapping, model_garden, names
 from albert_tf.formats.source import Source
 from albert_tf.formats.tf1 import CONFIG
-from albert_tf.formats.tf_checkpoint import TensorFlowCheckpoint
+from albert_tf.formats.tf_checkpoint import TensorFlowCheckpoint, parsed
 from albert_tf.tokenization.model_files import find_model_file, find_preprocessing
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
@@ -95,6 +95,11 @@ def _our_config(path: Path) -> AlbertConfig:
             f"Received '{path}', which has no config. Add assets/{CONFIG}, or pass "
             "config=AlbertConfig(...)."
         )
+    if not isinstance(values, dict):
+        raise InputError(
+            f"The config in a manifest must be an object. Received {values!r:.80} in '{path}'. "
+            f"Add assets/{CONFIG}."
+        )
     return AlbertConfig.from_dict(values)
 
 
@@ -107,14 +112,19 @@ def _preprocessing(path: Path, model_file: Path | None) -> Preprocessing | None:
 
 def _manifest(path: Path) -> dict:
     file = path / _MANIFEST
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return read_json(file, "A manifest") if file.is_file() else {}
 
 
 def _keras_config(path: Path) -> AlbertConfig:
     """Returns the config from the arguments of Model Garden's encoder that Keras saved."""
     for node_path, metadata in _keras_nodes(path):
-        config = json.loads(metadata).get("config", {})
-        if node_path == _ENCODER and "num_layers" in config:
+        if node_path != _ENCODER:
+            continue
+        try:
+            config = parse_json(metadata)["config"]
+        except (ValueError, KeyError, TypeError):
+            break
+        if isinstance(config, dict) and "num_layers" in config:
             return model_garden.config_from_arguments(config, path)
     raise InputError(
         "A SavedModel of Model Garden must contain the arguments of its encoder. Received "
@@ -131,13 +141,14 @@ def _keras_nodes(path: Path) -> list[tuple[str, str]]:
     """
     if (path / "keras_metadata.pb").is_file():
         data = (path / "keras_metadata.pb").read_bytes()
-        nodes = saved_metadata_pb2.SavedMetadata.FromString(data).nodes
+        nodes = parsed(saved_metadata_pb2.SavedMetadata, data, f"'{path}'").nodes
         return [(node.node_path, node.metadata) for node in nodes]
-    saved = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
-    nodes = saved.meta_graphs[0].object_graph_def.nodes
-    children = {child.local_name: child.node_id for child in nodes[0].children}
-    node = children.get(_ENCODER.removeprefix("root."))
-    return [] if node is None else [(_ENCODER, nodes[node].user_object.metadata or "{}")]
+    data = (path / "saved_model.pb").read_bytes()
+    saved = parsed(saved_model_pb2.SavedModel, data, f"'{path}'")
+    nodes = [node for graph in saved.meta_graphs[:1] for node in graph.object_graph_def.nodes]
+    children = {c.local_name: c.node_id for node in nodes[:1] for c in node.children}
+    number = children.get(_ENCODER.removeprefix("root."), len(nodes))
+    return [(_ENCODER, n.user_object.metadata) for n in nodes[number : number + 1]]
 
 
 def _without_settings(source: Source) -> Source:

@@ -19,7 +19,7 @@ import numpy as np
 
 from albert_tf.config import LAYER_NORM_EPSILON, AlbertConfig
 from albert_tf.errors import InputError
-from albert_tf.formats import differences, hugging_face_config, keras_hub, mapping
+from albert_tf.formats import differences, hdf5, hugging_face_config, mapping
 from albert_tf.formats.differences import check_epsilon, check_groups
 from albert_tf.formats.source import Source, Stored
 from albert_tf.task_types import FILE as TASK
@@ -319,7 +319,7 @@ def _from_tensorflow(path: Path) -> Arrays:
     """
     stored: dict[str, Stored] = {}
     copies, models = 0, set()
-    for key, array in keras_hub.read_arrays(path).items():
+    for key, array in hdf5.read_arrays(path).items():
         model, name = ["", "", *key.removesuffix(":0").split("/", 2)][-2:]
         models.add(model)
         *parts, kind = name.split("/")

@@ -7,21 +7,20 @@ of its masked-LM head has epsilon 1e-5.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
 from albert_tf.files import read_json
 from albert_tf.formats import differences, mapping
 from albert_tf.formats.differences import check_epsilon, check_groups
-from albert_tf.formats.source import Source, Stored
+from albert_tf.formats.hdf5 import read_arrays
+from albert_tf.formats.source import Source
 from albert_tf.tokenization.model_files import find_model_file, find_preprocessing
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
@@ -123,34 +122,6 @@ def write_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
         "KerasHub's tokenizer neither lower-cases nor strips accents: preprocess text first, as "
         f"specified in {path_beside(_VOCABULARY)}",
     )
-
-
-def read_arrays(path: Path) -> dict[str, Stored]:
-    """Returns the datasets of an HDF5 file by path; each is read only when accessed.
-
-    Raises:
-      InputError: the file is damaged.
-    """
-    stored: dict[str, Stored] = {}
-
-    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(item, h5py.Dataset):
-            stored[name] = Stored(tuple(item.shape), functools.partial(_read, path, name))
-
-    try:
-        with h5py.File(path) as file:
-            file.visititems(visit)
-    except OSError as error:
-        raise InputError(
-            f"A weights file must be complete. Received '{path}', which HDF5 cannot read: "
-            f"{error}. Copy or download it again."
-        ) from error
-    return stored
-
-
-def _read(path: Path, name: str) -> np.ndarray:
-    with h5py.File(path) as file:
-        return file[name][()]
 
 
 # === Config ===

@@ -6,7 +6,6 @@ Model Garden's AlbertEncoder has a single group with a single block. The sentenc
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import yaml
 
 from albert_tf.config import MODEL_GARDEN_ARGUMENTS, AlbertConfig
 from albert_tf.errors import InputError, closest
+from albert_tf.files import read_json
 from albert_tf.formats import mapping, names
 from albert_tf.formats.differences import check_epsilon
 from albert_tf.formats.source import Source
@@ -238,10 +238,10 @@ def read_config(folder: Path) -> AlbertConfig:
     if (folder / CONFIG).is_file():
         return AlbertConfig.from_json_file(folder / CONFIG)
     if (folder / ARGUMENTS).is_file():
-        values = json.loads((folder / ARGUMENTS).read_text(encoding="utf-8"))
+        values = read_json(folder / ARGUMENTS, "The arguments of an encoder")
         return config_from_arguments(values, folder / ARGUMENTS)
     if (folder / PARAMS).is_file():
-        values: Any = yaml.safe_load((folder / PARAMS).read_text(encoding="utf-8"))
+        values = _read_yaml(folder / PARAMS)
         for key in ("task", "model", "encoder", "albert"):
             values = values.get(key) if isinstance(values, dict) else None
         if isinstance(values, dict):
@@ -251,6 +251,15 @@ def read_config(folder: Path) -> AlbertConfig:
         f"contain a config. Received '{folder}', which has no {CONFIG}, no {ARGUMENTS}, and no "
         f"{PARAMS} with task.model.encoder.albert. Add one, or pass config=AlbertConfig(...)."
     )
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{PARAMS} must be YAML. Received '{path}': {error}. Correct the file, or add {CONFIG}."
+        ) from error
 
 
 def config_from_arguments(values: dict[str, Any], where: Path) -> AlbertConfig:
@@ -270,11 +279,12 @@ def config_from_arguments(values: dict[str, Any], where: Path) -> AlbertConfig:
     if isinstance(activation, dict):  # A function serialised by Keras.
         activation = activation.get("config")
     initializer = values.get("initializer")
-    if isinstance(initializer, dict) and "stddev" in initializer.get("config", {}):
-        ours["initializer_range"] = initializer["config"]["stddev"]
-    if activation not in _ACTIVATIONS:
+    settings = initializer.get("config") if isinstance(initializer, dict) else None
+    if isinstance(settings, dict) and "stddev" in settings:
+        ours["initializer_range"] = settings["stddev"]
+    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
         raise InputError(
-            f"The activation must be a supported one. Received {activation!r} in '{where}'. "
-            f"{closest(str(activation), _ACTIVATIONS)}"
+            f"The activation must be a supported one. Received {activation!r:.80} in '{where}'. "
+            f"{closest(str(activation)[:80], _ACTIVATIONS)}"
         )
     return AlbertConfig(**{**ours, "hidden_act": _ACTIVATIONS[activation]})

@@ -9,13 +9,13 @@ import dataclasses
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from albert_tf.config import AlbertConfig
-from albert_tf.errors import InputError
 from albert_tf.formats.source import Source
 from albert_tf.formats.tf1 import CONFIG, read_variables
-from albert_tf.formats.tf_checkpoint import TensorFlowCheckpoint
+from albert_tf.formats.tf_checkpoint import TensorFlowCheckpoint, parsed
 
 NAME = "tf1_hub"
 NEEDS = "tfhub_module.pb, saved_model.pb, variables/, assets/albert_config.json, assets/*.model"
@@ -54,13 +54,7 @@ def _do_lower_case(path: Path) -> bool | None:
     Raises:
       InputError: the file is damaged.
     """
-    try:
-        saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
-    except Exception as error:  # Each protobuf implementation has its own DecodeError.
-        raise InputError(
-            f"A SavedModel must be complete. Received '{path}', which cannot be read: {error}. "
-            "Copy or download it again."
-        ) from error
+    saved_model = parsed(saved_model_pb2.SavedModel, path.read_bytes(), f"'{path}'")
     for meta_graph in saved_model.meta_graphs:
         if _OUTPUT in meta_graph.signature_def[_SIGNATURE].outputs:
             return _constant(meta_graph)
@@ -70,8 +64,12 @@ def _do_lower_case(path: Path) -> bool | None:
 def _constant(meta_graph: meta_graph_pb2.MetaGraphDef) -> bool | None:
     nodes = {node.name: node for node in meta_graph.graph_def.node}
     name = meta_graph.signature_def[_SIGNATURE].outputs[_OUTPUT].name.partition(":")[0]
-    while name in nodes and nodes[name].op == "Identity":
-        name = nodes[name].input[0].partition(":")[0]
-    if name not in nodes or nodes[name].op != "Const":
+    # Each node is taken out, as a damaged graph may have circles.
+    while (node := nodes.pop(name, None)) is not None and node.op == "Identity" and node.input:
+        name = node.input[0].partition(":")[0]
+    if node is None or node.op != "Const":
         return None
-    return bool(tf.make_ndarray(nodes[name].attr["value"].tensor))
+    tensor = node.attr["value"].tensor
+    if tensor.dtype != types_pb2.DT_BOOL or tensor.tensor_shape.dim:
+        return None
+    return bool(tf.make_ndarray(tensor))

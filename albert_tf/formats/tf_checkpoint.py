@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from google.protobuf import message
+from google.protobuf.message import Message
 from tensorflow.core.protobuf import tensor_bundle_pb2, trackable_object_graph_pb2
 
 from albert_tf.errors import InputError
@@ -246,6 +247,21 @@ class TensorFlowCheckpoint:
         )
 
 
+def parsed(message: type[Message], data: bytes, where: str) -> Message:
+    """Returns a protocol buffer.
+
+    Raises:
+      InputError: the data is damaged.
+    """
+    try:
+        return message.FromString(data)
+    except Exception as error:  # Each protobuf implementation has its own DecodeError.
+        raise InputError(
+            f"A protocol buffer must be complete. Received {where}, where {message.__name__} "
+            f"cannot be read: {error}. Copy or download it again."
+        ) from error
+
+
 class ObjectGraph:
     """The graph of objects and their variables, as recorded in a checkpoint or SavedModel.
 
@@ -254,8 +270,15 @@ class ObjectGraph:
     """
 
     def __init__(self, serialized: bytes) -> None:
-        graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(serialized)
+        graph = parsed(trackable_object_graph_pb2.TrackableObjectGraph, serialized, "a checkpoint")
         self._nodes = graph.nodes
+        ids = {child.node_id for node in graph.nodes for child in node.children}
+        ids |= {slot.slot_variable_node_id for node in graph.nodes for slot in node.slot_variables}
+        if not graph.nodes or not ids <= set(range(len(graph.nodes))):
+            raise InputError(
+                f"An object graph must contain every node that it names. Received "
+                f"{len(graph.nodes)} nodes and others named. Copy or download the checkpoint again."
+            )
         slots = {s.slot_variable_node_id for node in graph.nodes for s in node.slot_variables}
         self.slot_keys = {key for node in slots if (key := self._key(node))}
 

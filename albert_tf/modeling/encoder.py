@@ -230,18 +230,15 @@ class AlbertEncoder(tf_keras.layers.Layer):
 
         Args:
           name: name of a preset, such as "albert_base_v2" (see `albert_tf.presets`).
-          load_weights: whether to load the released weights, and download them if necessary;
-            otherwise they are random.
+          load_weights: whether to load the released weights; otherwise they are random.
           **kwargs: further arguments of the constructor.
 
         Raises:
-          InputError: there is no such preset (the message lists the closest names), or the weights
-            cannot be downloaded.
+          InputError: there is no such preset, or its weights cannot be downloaded.
         """
         config = presets.get(name).config
-        if load_weights:
-            return cls.from_pretrained(name, **kwargs)
-        return cls.from_albert_config(config, **kwargs)
+        load = cls.from_pretrained if load_weights else cls.from_albert_config
+        return load(name if load_weights else config, **kwargs)
 
     def save_pretrained(
         self, folder: str | os.PathLike, tokenizer: AlbertTokenizer | None = None
@@ -250,11 +247,11 @@ class AlbertEncoder(tf_keras.layers.Layer):
 
         Args:
           folder: the folder to create; it must be new or empty.
-          tokenizer: the tokenizer of the model, which is saved with it. Exports need one.
+          tokenizer: the tokenizer to save with it; exports need one.
 
         Raises:
           InputError: the folder is not empty, or the encoder has options that the folder cannot
-            store: `norm_first`, or an activation that is a function.
+            store: `norm_first` or an activation function.
         """
         pretrained.save(self, folder, pretrained.config_of(self), tokenizer=tokenizer)
 

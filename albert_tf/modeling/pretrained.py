@@ -54,6 +54,8 @@ def from_pretrained(
       InputError: see `load` and `assign`.
     """
     source = load(path_or_handle, config)
+    if not allow_partial:
+        check_stored(source)
     model = build(source.config)
     assign(model, source, allow_partial=allow_partial)
     return model
@@ -129,6 +131,21 @@ def _value(variable: tf.Variable) -> np.ndarray:
     return variable.numpy().astype(np.float32)
 
 
+def check_stored(source: Source) -> None:
+    """Checks that the encoder is stored before memory is taken for a model of its config.
+
+    Raises:
+      InputError: a weight of the encoder other than the pooler is missing.
+    """
+    missing = [
+        name
+        for name, part in source.parts.items()
+        if part == "encoder" and name not in source.weights and "/pooler/" not in name
+    ]
+    if missing:
+        raise _mismatch(source, source.unread, tuple(missing))
+
+
 @dataclasses.dataclass(frozen=True)
 class Report:
     """The result of `assign`.
@@ -183,20 +200,30 @@ def assign(model: tf_keras.layers.Layer, source: Source, allow_partial: bool = F
         notes=source.notes,
     )
     if (report.unset or report.unread) and not allow_partial:
-        raise InputError(
-            f"Weights and model do not match: {_listed('weight', 'unused', report.unread)}, "
-            f"{_listed('variable', 'not initialised', report.unset)}. Received "
-            f"'{source.path}' ({source.format}). Pass allow_partial (--allow_partial) to load the "
-            "matching weights only; variables that are not initialised keep their random values."
-        )
+        raise _mismatch(source, report.unread, report.unset)
     _check_shapes(targets, source, report.assigned)
     for name in report.assigned:
-        targets[name].assign(source.weights[name])
+        value = source.weights[name]
+        if not np.all(np.isfinite(value)):
+            raise InputError(
+                f"Weights must be finite. Received NaN or infinity in {name} of '{source.path}'. "
+                "Training diverged before it was saved; use an earlier checkpoint."
+            )
+        targets[name].assign(value)
     for name, layer in _norms(model, source.config, source.task).items():
         layer.epsilon = source.epsilon.get(name.partition("/")[0], LAYER_NORM_EPSILON)
     for note in report.notes:
         logging.info("%s: %s", source.path, note)
     return report
+
+
+def _mismatch(source: Source, unread: tuple[str, ...], unset: tuple[str, ...]) -> InputError:
+    return InputError(
+        f"Weights and model do not match: {_listed('weight', 'unused', unread)}, "
+        f"{_listed('variable', 'not initialised', unset)}. Received "
+        f"'{source.path}' ({source.format}). Pass allow_partial (--allow_partial) to load the "
+        "matching weights only; variables that are not initialised keep their random values."
+    )
 
 
 def _listed(noun: str, state: str, items: tuple[str, ...]) -> str:

@@ -87,6 +87,8 @@ class TaskModel(EncoderModel):
     @classmethod
     def from_source(cls: type[Model], source: Source, allow_partial: bool, **kwargs: Any) -> Model:
         """Does the same as `from_pretrained` for a source that `formats.load` returned."""
+        if not allow_partial:
+            pretrained.check_stored(source)
         if source.classifier_dropout is not None:
             kwargs.setdefault("dropout_rate", source.classifier_dropout)
         if not cls.has_head(source):

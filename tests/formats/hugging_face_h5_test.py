@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from albert_tf import sources
 from albert_tf.convert.conversion import convert
 from albert_tf.errors import InputError
-from albert_tf.formats import handles, load
+from albert_tf.formats import load
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.task_types import TaskDescription
@@ -192,6 +193,6 @@ def test_a_handle_downloads_tf_model_only_without_other_weights(
 
     module = types.SimpleNamespace(snapshot_download=snapshot_download)
     monkeypatch.setitem(sys.modules, "huggingface_hub", module)
-    handles.resolve("hf://a/b")
+    sources.resolve("hf://a/b")
     assert len(calls) == downloads
     assert (tmp_path / "tf_model.h5").exists() == (downloads == 2)
