@@ -8,11 +8,13 @@ import tensorflow as tf
 import tf_keras
 
 from albert_tf import AlbertEncoder
+from albert_tf.errors import InputError
 from albert_tf.modeling.embeddings import Table
 from albert_tf.modeling.layers import norms
 from albert_tf.tasks.classification.model import AlbertClassifier
 from albert_tf.tasks.fill_mask.model import AlbertMaskedLM
 from tests.support.keras_models import CONFIG, MODELS, B, S, batch, make, randomize
+from tests.support.paths import TESTDATA
 
 FORMATS = {"keras": "model.keras", "SavedModel": "model"}
 MIXED = ["mixed_float16", "mixed_bfloat16"]
@@ -53,6 +55,16 @@ def test_a_saved_model_is_loaded_as_it_was(cls, format_name, tmp_path):
     assert largest(loaded(features), model(features)) == 0
     again = make(cls)
     assert largest(again(features), model(features)) > 1e-3  # epsilons matter here
+
+
+def test_a_model_with_loaded_weights_is_saved(tmp_path):
+    model = AlbertMaskedLM.from_pretrained(TESTDATA / "kerashub_tiny_mlm")
+    assert norms(model.head)[0].epsilon == 1e-5
+    loaded = saved(model, tmp_path / "model.keras")
+    ids = dict(token_ids=np.array([[2, 9, 4, 5, 3]], np.int32))
+    assert largest(loaded(ids), model(ids)) == 0
+    with pytest.raises(InputError, match="must be in a known format. Received '.*model.keras'"):
+        AlbertClassifier.from_pretrained(tmp_path / "model.keras")
 
 
 @pytest.mark.parametrize("trainable", [True, False])
