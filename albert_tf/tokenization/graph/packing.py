@@ -44,7 +44,7 @@ def pack(
     if not segments:
         raise InputError("Packing takes one or more segments. Received none. Pass one at least.")
     if segments[0].shape.rank == 1:
-        rows = [tf.RaggedTensor.from_row_lengths(s, tf.shape(s)) for s in segments]
+        rows = [tf.RaggedTensor.from_row_lengths(s, tf.shape(s), validate=False) for s in segments]
         return {name: x[0] for name, x in pack(rows, seq_length, special, truncation).items()}
     segments = [s.merge_dims(1, -1) if s.shape.rank > 2 else s for s in segments]
     needed = special_count(len(segments))
