@@ -95,6 +95,25 @@ def test_standard_input_can_be_lines_or_a_table(trained, answers_of_stdin):
     assert answers_of_stdin(run, table, "--input_as", ".csv") == answers
 
 
+def test_every_line_gets_an_answer(trained, answers_of_stdin, tmp_path):
+    run = trained[0] / "runs/seed_1"
+    lines = ["this object", "", "see the file", " \t ", "with"]
+    answers = answers_of_stdin(run, "\n".join(lines))
+    assert len(answers) == 5 and answers[1] == answers[3]
+    path = tmp_path / "new[1],a.txt"
+    path.write_text("\r\n".join([*lines, "", ""]))
+    call("predict", "--model", run, "--input", path, "--output", tmp_path / "a.tsv")
+    rows = [line.split("\t") for line in (tmp_path / "a.tsv").read_text().splitlines()[1:]]
+    wanted = [answer["label"] for answer in [*answers, answers[1]]]
+    assert rows == [[str(index), label] for index, label in enumerate(wanted)]
+
+
+def test_a_run_says_which_rows_it_left_out(trained):
+    values = json.loads((trained[0] / "runs/seed_1/metrics.json").read_text())["data"]
+    assert (values["train"]["rows"], values["eval"]["rows"]) == (48, 11)
+    assert values["train"]["kept"] == 48 and values["train"]["left_out"] == {}
+
+
 def test_wrong_input_and_output_formats_are_errors(trained, tmp_path):
     root, command = trained
     run = root / "runs/seed_1"

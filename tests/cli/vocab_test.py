@@ -1,5 +1,6 @@
 import functools
 import gzip
+import json
 
 import pytest
 
@@ -29,6 +30,19 @@ def test_a_vocabulary_is_trained_on_plain_and_gzip_files(tmp_path, capsys):
     tokenizer = AlbertTokenizer(tmp_path / "v/german.model")
     assert tokenizer.preprocessing == Preprocessing(lower_case=False, keep_accents=True)
     assert tokenizer.unk_id not in tokenizer.encode("Straße Zebra süß")
+
+
+def test_json_lines_train_the_vocabulary_of_their_texts(tmp_path, capsys):
+    (tmp_path / "a.txt").write_text(TEXT, encoding="utf-8")
+    objects = [{"url": "https://a.b", "body": line} for line in TEXT.splitlines()]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, objects)))  # "\\u00df"
+    for name in ("a.txt", "a.jsonl"):
+        arguments = ("--output", tmp_path / name, "--vocab_size", 60, "--text_field", "body")
+        assert run("--input", tmp_path / name, *arguments) == 0
+    assert (tmp_path / "a.txt.model").read_bytes() == (tmp_path / "a.jsonl.model").read_bytes()
+    assert "60 pieces from 100 lines in 1 files" in capsys.readouterr().out
+    assert run("--input", tmp_path / "a.jsonl", "--output", tmp_path / "v") == 2
+    assert "text in the field 'text'. Received line 1 " in capsys.readouterr().err
 
 
 def test_invalid_utf8_is_replaced_or_an_error(tmp_path, capsys):

@@ -7,7 +7,7 @@ import pytest
 
 from albert_tf.convert.conversion import convert
 from albert_tf.errors import InputError
-from albert_tf.formats import load
+from albert_tf.formats import keras_hub, load
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from tests.support.goldens import TESTDATA, TOLERANCE, difference, io, run
@@ -117,6 +117,16 @@ def test_invalid_configs_are_rejected(folder, change, text):
     change_config(folder, **change)
     with pytest.raises(InputError, match=text):
         load.load(folder)
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"class_name": [1]}', "{", "[" * 9999, '{"config": 1}'])
+def test_a_config_of_another_kind_is_no_preset(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    assert not keras_hub.is_preset(tmp_path)
+    (tmp_path / "config.json").write_text('{"class_name": "keras_nlp>AlbertBackbone", "config": 1}')
+    assert keras_hub.is_preset(tmp_path)
+    with pytest.raises(InputError, match="must be an object. Received 1 in"):
+        keras_hub.read_config(tmp_path)
 
 
 def test_damaged_presets_are_rejected(folder):

@@ -59,14 +59,16 @@ def test_empty_long_and_invalid_contexts_are_answered(tokenizer, finder):
     labeler = AlbertSpanLabeler if finder is ServedQuestionAnswering else AlbertJointSpanLabeler
     settings = SpanSettings(128, 9, n_best=3, max_answer_length=30, null_threshold=None)
     run = finder(labeler(CONFIG), tokenizer, 32, settings).signatures()["serving_default"]
-    questions = ["", "which " * 50, "what", "why"]
-    contexts = ["", TEXTS[2], b"\xff \xfe", "word " * 2000]
+    questions = ["", "which " * 50, "what", "why", " \u0301"]
+    contexts = ["", TEXTS[2], b"\xff \xfe", "word " * 2000, TEXTS[2]]
     outputs = run(tf.constant(questions), tf.constant(contexts))
-    assert outputs["n_best_answers"].shape == [4, 3]
+    assert outputs["n_best_answers"].shape == [5, 3]
     assert outputs["answer"][0] == b"" and outputs["score"][0] == 0.0
     assert np.all(np.isfinite(outputs["n_best_scores"])) and np.all(
         np.isfinite(outputs["null_odds"])
     )
+    # A blank question gets no answer, as in evaluation.
+    assert set(outputs["n_best_answers"][4].numpy()) == {b""} and outputs["score"][4] == 0.0
     for index in (1, 3):
         answer, begin, end = (outputs[n][index].numpy() for n in ("answer", "start", "end"))
         assert contexts[index][begin:end].strip() == answer.decode() != ""

@@ -208,7 +208,8 @@ def _answers(value: Any, place: str) -> tuple[Answer, ...]:
 
 
 def _wrong(key: str, kind: str, value: Any, place: str) -> InputError:
+    shown = " ".join(json.dumps(value, ensure_ascii=False)[:80].split())
     return InputError(
-        f"{key} must be {kind}. Received {json.dumps(value, ensure_ascii=False)[:80]} at {place}. "
+        f"{key} must be {kind}. Received {shown} at {place}. "
         "Correct the file; see albert_tf/tasks/question_answering/squad.py for the layout."
     )

@@ -88,3 +88,13 @@ def test_bad_settings_are_errors(arguments, message):
 def test_arrays_are_int32():
     (window,) = windows([20], CONTEXT, (1, 2), SPECIAL, WindowSettings())
     assert {a.dtype for a in (window.ids, window.starts, window.ends)} == {np.dtype(np.int32)}
+
+
+def test_a_very_long_context_takes_memory_in_proportion_to_its_length():
+    count = 60_000  # A table of windows and tokens would have 20,000 x 60,000 entries.
+    places = list(range(count))
+    context = TokenSpans(places, ["x"] * count, places, list(range(1, count + 1)), [0] * count)
+    split = windows([20, 21], context, None, SPECIAL, SETTINGS)
+    assert len(split) == 1 + -(-(count - 7) // 3)
+    widest = np.concatenate([window.starts[window.widest] for window in split])
+    assert sorted(widest.tolist()) == places  # Each token has one widest window.
