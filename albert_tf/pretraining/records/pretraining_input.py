@@ -78,6 +78,8 @@ def dataset(
     files = [record_files.RecordFile(path) for path in paths if record_files.size(path)]
     if skip_broken_records:
         files = record_files.intact(paths)
+    else:
+        record_files.check_lengths(paths)
     part = record_stream.Part.of(input_context)
     batch_size = global_batch_size
     if input_context:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -18,6 +20,7 @@ IDS = "A record must hold ids of the vocabulary, which has this number of pieces
 # The errors of the assertions and of the parser of record_batches.py.
 _MISFIT = re.compile(r"(A record must|Key: |Feature: \w+ \(data type|Could not parse example).*")
 FRAME = 16  # The size of a record's length and two checksums, in bytes.
+_LENGTH = struct.Struct("<Q")
 
 
 class RecordFile(NamedTuple):
@@ -57,6 +60,20 @@ def intact(paths: Sequence[str]) -> list[RecordFile]:
     return [file for file in files if file.records]
 
 
+def check_lengths(paths: Sequence[str]) -> None:
+    """Checks that the lengths of all records fit into their files; the records are not read.
+
+    TensorFlow's reader takes the memory that a length claims, and a wrong one kills the process.
+
+    Raises:
+      InputError: a length is wrong.
+    """
+    for path in paths:
+        records, end = _frames(path)
+        if records >= 0 and end < size(path):
+            raise _broken(path, records, end)
+
+
 def first_record(path: str | os.PathLike) -> tf.train.Example | None:
     """Returns the first record of a file, or None if the file has no records.
 
@@ -72,16 +89,19 @@ def first_records(path: str | os.PathLike, count: int) -> list[tf.train.Example]
     Raises:
       InputError: the file does not contain `tf.train.Example` records.
     """
-    records = []
+    path, records = str(path), []
+    fitting, end = _frames(path)
+    count = count if fitting < 0 else min(count, fitting)
     try:
-        for serialized in tf.data.TFRecordDataset(str(path)).take(count):
+        for serialized in tf.data.TFRecordDataset(path).take(count):
             records.append(tf.train.Example.FromString(serialized.numpy()))
-    except (tf.errors.DataLossError, message.DecodeError) as error:
-        if not records:
-            raise InputError(
-                f"A record file must contain tf.train.Example records. Received '{path}', whose "
-                "first record is not one. Pass files that `albert-tf data build` wrote."
-            ) from error
+    except (tf.errors.DataLossError, message.DecodeError):
+        end = -1
+    if not records and end != size(path):
+        raise InputError(
+            f"A record file must contain tf.train.Example records. Received '{path}', whose first "
+            "record is not one. Pass files that `albert-tf data build` wrote."
+        )
     return records
 
 
@@ -107,17 +127,40 @@ def naming_broken(paths: Sequence[str]) -> Iterator[None]:
         for path in paths:
             records, end = _scan(path)
             if end < size(path):
-                raise InputError(
-                    f"Record files must be complete. Received '{path}', whose record {records}, "
-                    f"counted from 0, is truncated or damaged at byte {end}. Rebuild the data, or "
-                    "set skip_broken_records to skip the rest of the file."
-                ) from error
+                raise _broken(path, records, end) from error
         raise
+
+
+def _broken(path: str, records: int, end: int) -> InputError:
+    return InputError(
+        f"Record files must be complete. Received '{path}', whose record {records}, counted from "
+        f"0, is truncated or damaged at byte {end}. Rebuild the data, or set skip_broken_records "
+        "to skip the rest of the file."
+    )
+
+
+def _frames(path: str) -> tuple[int, int]:
+    """Returns the number of records before the first whose length is wrong, and where they end.
+
+    Files in a remote store are not checked, as that would read them twice; the number is then -1.
+    """
+    if "://" in path:
+        return -1, size(path)
+    count, end, total = 0, 0, os.path.getsize(path)
+    if not total:
+        return count, end
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
+        while end + _LENGTH.size <= total:
+            after = end + _LENGTH.unpack_from(data, end)[0] + FRAME
+            if after > total:
+                break
+            count, end = count + 1, after
+    return count, end
 
 
 def _scan(path: str) -> tuple[int, int]:
     """Returns the number of intact records before the first broken one, and where they end."""
-    records = tf.data.TFRecordDataset(path).ignore_errors().batch(1024)
+    records = tf.data.TFRecordDataset(path).take(_frames(path)[0]).ignore_errors().batch(1024)
     sizes = records.map(
         lambda batch: tf.stack([tf.size(batch), tf.reduce_sum(tf.strings.length(batch) + FRAME)])
     )

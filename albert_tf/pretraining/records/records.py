@@ -16,7 +16,7 @@ from albert_tf.errors import InputError
 from albert_tf.pretraining.masking.masking import Masking
 from albert_tf.pretraining.records import manifest, record_batches, statistics
 from albert_tf.pretraining.records.features import STATIC
-from albert_tf.pretraining.records.record_files import first_record, naming_broken
+from albert_tf.pretraining.records.record_files import check_lengths, first_record, naming_broken
 from albert_tf.pretraining.records.record_kinds import Kind
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -41,6 +41,7 @@ def read_arrays(
       InputError: the file does not contain records, or a record is broken or unlike the first.
     """
     path = str(path)
+    check_lengths([path])
     first = first_record(path)
     if first is None:
         return

@@ -1,9 +1,12 @@
 import logging
+import struct
 
 import pytest
+import tensorflow as tf
 
 from albert_tf.errors import InputError
-from albert_tf.pretraining.records.record_files import naming_broken
+from albert_tf.pretraining.records.record_files import check_lengths, naming_broken
+from albert_tf.pretraining.records.records import read_arrays
 from tests.support.small_records import numbers, read, write_parts
 
 
@@ -53,3 +56,45 @@ def test_a_file_whose_first_record_is_broken(broken, tmp_path):
     assert numbers(read(broken, skip_broken_records=True)) == [*range(11, 15), *range(20, 31)]
     with pytest.raises(InputError, match=r"must contain records. Received 1 files without records"):
         read(first, skip_broken_records=True)
+
+
+def frame(length):
+    """The first 12 bytes of a record: its length and the masked CRC-32C of the length."""
+    data, crc = struct.pack("<Q", length), 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 * (crc & 1))
+    crc ^= 0xFFFFFFFF
+    return data + struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def test_the_frame_is_that_of_tensorflow(tmp_path):
+    with tf.io.TFRecordWriter(str(tmp_path / "a")) as writer:
+        writer.write(b"x" * 300)
+    assert (tmp_path / "a").read_bytes()[:12] == frame(300)
+
+
+@pytest.mark.parametrize("length", [2**35, 2**63, 2**64 - 1, 40])
+@pytest.mark.parametrize("before", [0, 7])
+def test_a_length_beyond_the_file_is_an_error_and_takes_no_memory(tmp_path, length, before):
+    path = tmp_path / "part-0.tfrecord"
+    write_parts(tmp_path)
+    record = path.stat().st_size // 11
+    path.write_bytes(path.read_bytes()[: before * record] + frame(length) + b"xx")
+    files = str(tmp_path / "*.tfrecord")
+    text = f"whose record {before}, counted from 0, .* at byte {before * record}"
+    with pytest.raises(InputError, match=text if before else "must contain tf.train.Example"):
+        read(files)
+    with pytest.raises(InputError, match=text):
+        list(read_arrays(path, 50))
+    left = [*range(before), *range(11, 31)]
+    assert numbers(read(files, skip_broken_records=True)) == left
+
+
+def test_lengths_of_an_empty_and_a_short_file(tmp_path):
+    (tmp_path / "empty").write_bytes(b"")
+    check_lengths([str(tmp_path / "empty")])
+    (tmp_path / "short").write_bytes(b"abc")
+    with pytest.raises(InputError, match="record 0, counted from 0, .* at byte 0"):
+        check_lengths([str(tmp_path / "short")])
