@@ -155,5 +155,6 @@ def check_vocabulary(input_files: str | Sequence[str], tokenizer: AlbertTokenize
             raise InputError(
                 "Records must be built with the preprocessing of the run. Received "
                 f"{str(stored['preprocessing']):.200} in '{folder}' and "
-                f"{tokenizer.preprocessing.to_dict()} here. Correct the settings of the vocabulary, or rebuild the data."
+                f"{tokenizer.preprocessing.to_dict()} here. Correct the settings of the "
+                "vocabulary, or rebuild the data."
             )
