@@ -51,7 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--input", required=True, metavar="GLOB", help=f"{what}; separate globs by commas"
         )
         action.add_argument(
-            "--vocab", required=True, metavar="MODEL", help="SentencePiece model (.model file)"
+            "--vocab",
+            required=True,
+            metavar="MODEL",
+            help="SentencePiece model, or a folder, handle or released model that has one",
         )
     for action in (build, stats):
         action.add_argument(
@@ -114,6 +117,6 @@ def _records(args: argparse.Namespace) -> tuple[list[Path], AlbertTokenizer]:
     from albert_tf.pretraining.records import manifest
     from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-    paths, tokenizer = expand(args.input), AlbertTokenizer(args.vocab)
+    paths, tokenizer = expand(args.input), AlbertTokenizer.from_pretrained(args.vocab)
     manifest.check_vocabulary(args.input, tokenizer)
     return paths, tokenizer

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vocab",
         required=True,
         metavar="MODEL",
-        help="SentencePiece model (.model file), or a folder with one",
+        help="SentencePiece model, or a folder, handle or released model that has one",
     )
     parser.add_argument(
         "--cased", action="store_true", help="do not convert text to lower case (default: convert)"
@@ -60,16 +60,13 @@ def run(args: argparse.Namespace) -> None:
     from albert_tf.tokenization.lines import decoded
     from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-    # Without flags, use the settings stored next to the vocabulary.
-    flags = {
-        "lower_case": False if args.cased else None,
-        "keep_accents": True if args.keep_accents else None,
-        "rules": args.rules,
-    }
-    if any(value is not None for value in flags.values()):
-        tokenizer = AlbertTokenizer(args.vocab, **flags)
-    else:
-        tokenizer = AlbertTokenizer.from_pretrained(args.vocab)
+    # Without flags, the settings are those stored next to the vocabulary.
+    tokenizer = AlbertTokenizer.from_pretrained(
+        args.vocab,
+        lower_case=False if args.cased else None,
+        keep_accents=True if args.keep_accents else None,
+        rules=args.rules,
+    )
     total = 0
     for number, line in enumerate(sys.stdin.buffer, start=1):
         text, replaced = decoded(line, args.invalid_utf8 == "replace", f"line {number}")

@@ -23,7 +23,7 @@ from albert_tf.pretraining.report import MajorityShare
 from albert_tf.tasks import starting_point
 from albert_tf.tasks.base import AlbertTask, AlbertTaskConfig, Tensors
 from albert_tf.tasks.model_config import ModelConfig
-from albert_tf.tokenization.settings import path_beside
+from albert_tf.tokenization import model_files
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 ORDER = "next_sentence_labels"  # The order of the segments: 0 in order, 1 swapped.
@@ -106,9 +106,14 @@ class PretrainingTask(AlbertTask):
         return True
 
     @functools.cached_property
+    def tokenizer(self) -> AlbertTokenizer:
+        """The tokenizer that the records were built with."""
+        return AlbertTokenizer.from_pretrained(self.task_config.vocab_file)
+
+    @property
     def pieces(self) -> int:
         """The number of pieces; the word table may be padded with more rows, which masks ignore."""
-        return AlbertTokenizer(self.task_config.vocab_file).vocab_size
+        return self.tokenizer.vocab_size
 
     def _kind(self, data: PretrainingDataConfig) -> record_kinds.Kind:
         paths = [str(path) for path in expand(data.input_path)]
@@ -167,7 +172,7 @@ class PretrainingTask(AlbertTask):
         """
         config = self.task_config
         model = config.model.to_albert_config()
-        tokenizer = AlbertTokenizer(config.vocab_file)
+        tokenizer = self.tokenizer
         starting_point.check_rows(model, tokenizer, "Set VOCAB_SIZE to the size of the vocabulary.")
         if config.init_checkpoint:
             starting_point.check_weights(config.init_checkpoint, model, tokenizer)
@@ -187,10 +192,9 @@ class PretrainingTask(AlbertTask):
                     f"'{config.validation_data.input_path}'. Rebuild one of them."
                 )
 
-    def folder_files(self) -> dict[str, Path]:
-        """Returns the files that a checkpoint folder needs to be loaded as a model, by name."""
-        model = Path(self.task_config.vocab_file)
-        return {path.name: path for path in (model, path_beside(model)) if path.is_file()}
+    def folder_files(self) -> dict[str, Path | str]:
+        """Returns the files that turn a checkpoint folder into a model: paths to copy, or text."""
+        return model_files.of_folder(self.tokenizer.model_file, self.tokenizer.preprocessing)
 
     def report(self, metrics: Mapping[str, float]) -> str:
         """Returns the evaluation metrics as lines of text, next to their baselines."""

@@ -29,7 +29,7 @@ from albert_tf.tasks.encoded_examples import EncodedExamples
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tasks.outputs import Outputs
-from albert_tf.tokenization.settings import path_beside
+from albert_tf.tokenization import model_files
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
@@ -190,12 +190,8 @@ class FineTuningTask(AlbertTask):
     def folder_files(self) -> dict[str, Path | str]:
         """Returns the files that turn a checkpoint folder into a model: paths to copy, or text."""
         tokenizer = self.tokenizer
-        settings = json.dumps(tokenizer.preprocessing.to_dict(), indent=2) + "\n"
-        return {
-            FILE: self.describe().to_json(),
-            tokenizer.model_file.name: tokenizer.model_file,
-            path_beside(tokenizer.model_file).name: settings,
-        }
+        vocabulary = model_files.of_folder(tokenizer.model_file, tokenizer.preprocessing)
+        return {FILE: self.describe().to_json(), **vocabulary}
 
     # === Model ===
     def build_model(self) -> tf_keras.Model:

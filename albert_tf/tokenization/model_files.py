@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -17,8 +18,8 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 _KNOWN = ("30k-clean.model", HUGGING_FACE_NAME, "assets/tokenizer/vocabulary.spm")
 
 
-def find(source: str | os.PathLike) -> tuple[Path, Preprocessing | None]:
-    """Finds a SentencePiece model, and its settings if the folder specifies them.
+def find(source: str | os.PathLike) -> Path:
+    """Returns the SentencePiece model of a source.
 
     A folder may be one that `AlbertTokenizer.save` wrote, an export (with the model in assets/), a
     release of the original code (30k-clean.model) or a Hugging Face folder (spiece.model, settings
@@ -28,21 +29,13 @@ def find(source: str | os.PathLike) -> tuple[Path, Preprocessing | None]:
       source: the model file, a folder, a checkpoint in it, a handle, or the name of a released
         model (see `sources`).
 
-    Returns:
-      The model file and its settings. The settings are None if they come from the file beside the
-      model or from the defaults.
-
     Raises:
       InputError: the source does not exist, or it has no model or several.
     """
     path = sources.resolve(source)
-    if path.is_file():
-        model_file = path
-    else:
-        model_file = _in_folder(path if path.is_dir() else path.parent)
-    if model_file.name == HUGGING_FACE_NAME and not path_beside(model_file).exists():
-        return model_file, hugging_face_settings(model_file.parent)
-    return model_file, None
+    if path.is_file() and path.suffix != ".index":
+        return path
+    return _in_folder(path if path.is_dir() else path.parent)
 
 
 def _in_folder(folder: Path) -> Path:
@@ -106,6 +99,12 @@ def find_preprocessing(model_file: Path | None) -> Preprocessing | None:
     if model_file.name == HUGGING_FACE_NAME or (model_file.parent / TOKENIZER_CONFIG).is_file():
         return hugging_face_settings(model_file.parent)
     return Preprocessing()
+
+
+def of_folder(model_file: Path, preprocessing: Preprocessing) -> dict[str, Path | str]:
+    """Returns the files with which a folder has this tokenizer: a path to copy, and text."""
+    settings = json.dumps(preprocessing.to_dict(), indent=2) + "\n"
+    return {model_file.name: model_file, path_beside(model_file).name: settings}
 
 
 def copy(model_file: Path, preprocessing: Preprocessing | None, folder: Path) -> None:

@@ -89,14 +89,18 @@ class AlbertTokenizer:
         }
 
     @classmethod
-    def from_pretrained(cls, source: str | os.PathLike) -> AlbertTokenizer:
-        """Loads a tokenizer from a folder or a SentencePiece model; see `model_files.find`.
+    def from_pretrained(cls, source: str | os.PathLike, **kwargs: Any) -> AlbertTokenizer:
+        """Loads the tokenizer of a model.
+
+        Args:
+          source: a SentencePiece model, or anything that contains one: a folder, a handle, or the
+            name of a released model (see `sources`).
+          **kwargs: further arguments of the constructor.
 
         Raises:
           InputError: there is no model, or more than one, or the constructor raises it.
         """
-        model_file, _ = model_files.find(source)
-        return cls(model_file)
+        return cls(model_files.find(source), **kwargs)
 
     def save(self, directory: str | os.PathLike) -> Path:
         """Saves the model and its settings in a folder that `from_pretrained` can load.

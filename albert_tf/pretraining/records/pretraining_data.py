@@ -83,7 +83,7 @@ def build(
     paths = storage.expand(input_files)
     output_dir = storage.location(output_dir)
     storage.check_output(output_dir)
-    tokenizer = AlbertTokenizer(vocab)
+    tokenizer = AlbertTokenizer.from_pretrained(vocab)
     files = scan(paths, settings.text_field, workers, on_scan)
     documents = sum(file.documents for file in files)
     settings = settings.for_text(sum(file.text_bytes for file in files), documents)
