@@ -13,20 +13,9 @@ import statistics
 from tests.support.paths import ROOT
 
 # Left may never import right.
-ORDER = [
-    "version",
-    "errors",
-    "files",
-    "config",
-    "presets",
-    "downloads",
-    "sources",
-    "task_types",
-    "tokenization",
-    "data",
-]
-ORDER += ["formats", "modeling", "serving", "convert", "tasks", "training", "pretraining"]
-ORDER += ["train_lib", "cli", "quickstart", "export"]
+ORDER = ["version", "errors", "keras3", "files", "config", "presets", "downloads", "sources"]
+ORDER += ["task_types", "tokenization", "data", "formats", "modeling", "serving", "convert"]
+ORDER += ["tasks", "training", "pretraining", "train_lib", "cli", "quickstart", "export"]
 # The one import to the right: the command that runs the others.
 UPWARD = {("albert_tf/cli/quickstart.py", "quickstart")}
 # Tables of modules by name, and what each may name.
