@@ -154,6 +154,7 @@ def check_vocabulary(input_files: str | Sequence[str], tokenizer: AlbertTokenize
         if stored["preprocessing"] != tokenizer.preprocessing.to_dict():
             raise InputError(
                 "Records must be built with the preprocessing of the run. Received "
-                f"{str(stored['preprocessing']):.200} in '{folder}' and {tokenizer.preprocessing.to_dict()} "
-                "here. Correct the settings of the vocabulary, or rebuild the data."
+                f"{str(stored['preprocessing']):.200} in '{folder}' and "
+                f"{tokenizer.preprocessing.to_dict()} here. Correct the settings of "
+                "the vocabulary, or rebuild the data."
             )
