@@ -227,8 +227,14 @@ def read_arrays(folder: Path) -> dict[str, Stored]:
         return _from_pickle(path)
     files = [path]
     if path.name == _PARTS:
-        index = json.loads(path.read_text(encoding="utf-8"))
-        files = [folder / name for name in sorted(set(index["weight_map"].values()))]
+        try:
+            index = json.loads(path.read_text(encoding="utf-8"))
+            files = [folder / name for name in sorted(set(index["weight_map"].values()))]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{_PARTS} must be JSON with a weight_map from names to files. Received '{path}': "
+                f"{error!r}. Copy or download it again."
+            ) from error
     return {name: array for file in files for name, array in _from_safetensors(file).items()}
 
 
