@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from albert_tf.errors import InputError
 from albert_tf.files import check_new_directory
 from albert_tf.serving import signatures
 from albert_tf.serving.preprocessor import PreprocessorModule
@@ -44,11 +46,12 @@ def export(
 
     Raises:
       InputError: `dest` is not empty, `source` has no SentencePiece model, or `seq_length` is too
-        short. Raised before anything is written.
+        short, or longer than the model in `source` can read. Raised before anything is written.
       VerificationError: the ids of the artefact differ from those of the tokenizer.
     """
     check_new_directory(dest, writer.WHAT)
     tokenizer = AlbertTokenizer.from_pretrained(source)
+    _check_positions(Path(source), seq_length)
     module = PreprocessorModule(tokenizer, seq_length)
     description = {
         "kind": KIND,
@@ -64,6 +67,22 @@ def export(
         model_card.preprocessor(description),
         (lambda path: verify(path, cases(tokenizer, seq_length))) if check else None,
     )
+
+
+def _check_positions(source: Path, seq_length: int) -> None:
+    """Raises `InputError` if the folder of the vocabulary has a model with fewer positions."""
+    folder = source if source.is_dir() else source.parent
+    for name in ("albert_config.json", "config.json"):
+        try:
+            positions = json.loads((folder / name).read_text())["max_position_embeddings"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # There is no model, or a damaged one, which a preprocessor does not need.
+        if isinstance(positions, int) and seq_length > positions:
+            raise InputError(
+                "Packed inputs must not be longer than the model can read. Received seq_length="
+                f"{seq_length} for '{folder}' with {positions} positions. Pass --seq_length "
+                f"{positions} or less."
+            )
 
 
 def cases(tokenizer: AlbertTokenizer, seq_length: int) -> Iterator[Case]:

@@ -85,9 +85,15 @@ def _check_complete(source: Source, to: str, allow_partial: bool) -> tuple[str, 
         needed = [name for name in needed if "/pooler/" not in name]
     missing = [name for name in needed if name not in source.weights]
     if missing:
+        remedy = "Copy or download it again."
+        if all("/pooler/" in name for name in missing):
+            remedy = (
+                "Masked language models are often saved without a pooler. Continue pretraining or "
+                "fine-tune from it (INIT_FROM), which adds one, and convert the result."
+            )
         raise InputError(
             f"Only a complete encoder can be converted. Received '{source.path}' "
-            f"({source.format}), which lacks {mapping.shortened(missing)}."
+            f"({source.format}), which lacks {mapping.shortened(missing)}. {remedy}"
         )
     heads = [n for n in source.weights if (h := names.head(n)) and h not in source.heads]
     left = (*mapping.without_place(to, source), *heads)

@@ -14,6 +14,9 @@ import itertools
 import multiprocessing
 import multiprocessing.connection
 import os
+import pickle
+import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import process
@@ -26,6 +29,7 @@ Result = TypeVar("Result")
 
 # Items queued per worker beyond the one in progress; bounds the memory for endless streams.
 AHEAD_PER_WORKER = 2
+_IMPORTS_MAIN = 77  # exit status of a worker
 
 _function: Callable[[Any], Any] | None = None
 
@@ -46,27 +50,42 @@ def ordered_map(
       workers: the number of processes; with 1, the work is done in this process.
 
     Raises:
-      InputError: a worker was killed.
+      InputError: a worker was killed, or the script that calls this starts it again in a worker.
     """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        os._exit(_IMPORTS_MAIN)  # A worker imports the script, and would start workers of its own.
     if workers <= 1:
         function = make_function(*arguments)
         yield from (function(item) for item in items)
         return
     items = iter(items)
+    # Not as arguments of the processes: starting one hangs if it dies before it has read them.
+    with tempfile.NamedTemporaryFile(delete=False) as file:
+        pickle.dump((make_function, arguments), file)
     pool = concurrent.futures.ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start,
-        initargs=(make_function, arguments),
+        initargs=(file.name,),
     )
+    processes: list[multiprocessing.Process] = []
     try:
         first = itertools.islice(items, workers * (1 + AHEAD_PER_WORKER))
         pending = collections.deque(pool.submit(_work, item) for item in first)
+        processes = list(pool._processes.values())
         while pending:
             result = pending.popleft().result()
             pending.extend(pool.submit(_work, item) for item in itertools.islice(items, 1))
             yield result
     except process.BrokenProcessPool as error:
+        for worker in processes:
+            worker.join(1.0)
+        if any(worker.exitcode == _IMPORTS_MAIN for worker in processes):
+            raise InputError(
+                "A script that uses several workers must call them below "
+                "`if __name__ == '__main__':`, as each worker imports the script. Received "
+                f"'{sys.argv[0]}' with {workers} workers. Add this line, or use one worker."
+            ) from error
         raise InputError(
             f"Worker processes must run until the work is done. Received {workers} workers, of "
             "which one was killed, as happens when memory runs out. Run the same command again, "
@@ -74,11 +93,14 @@ def ordered_map(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        os.unlink(file.name)
 
 
-def _start(make_function: Callable, arguments: tuple) -> None:
+def _start(path: str) -> None:
     global _function
     threading.Thread(target=_exit_with_parent, daemon=True).start()
+    with open(path, "rb") as file:
+        make_function, arguments = pickle.load(file)
     _function = make_function(*arguments)
 
 

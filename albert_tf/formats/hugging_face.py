@@ -19,6 +19,7 @@ import numpy as np
 
 from albert_tf.config import LAYER_NORM_EPSILON, AlbertConfig
 from albert_tf.errors import InputError
+from albert_tf.files import read_json
 from albert_tf.formats import differences, hdf5, hugging_face_config, mapping
 from albert_tf.formats.differences import check_epsilon, check_groups
 from albert_tf.formats.source import Source, Stored
@@ -249,9 +250,22 @@ def read_arrays(folder: Path) -> Arrays:
         return _from_tensorflow(path)
     files = [path]
     if path.name == _PARTS:
-        index = json.loads(path.read_text(encoding="utf-8"))
-        files = [folder / name for name in sorted(set(index["weight_map"].values()))]
+        files = _parts(path)
     return Arrays({name: a for file in files for name, a in _from_safetensors(file).items()})
+
+
+def _parts(index: Path) -> list[Path]:
+    """Returns the files that an index names, which must be in its folder."""
+    names = read_json(index, "An index of weight files").get("weight_map")
+    names = set(names.values()) if isinstance(names, dict) else {None}
+    for name in names:
+        # A FIFO would never end, and other folders are not part of the model.
+        if type(name) is not str or name != Path(name).name or not (index.parent / name).is_file():
+            raise InputError(
+                "weight_map must give the name of a file in the same folder for each weight. "
+                f"Received {name!r:.200} in '{index}'. Copy or download it again."
+            )
+    return [index.parent / name for name in sorted(names)]
 
 
 def _from_safetensors(path: Path) -> dict[str, Stored]:

@@ -154,6 +154,8 @@ class AlbertTask(base_task.Task):
         counts = _sum_over_replicas(self.counts(labels))
         by_name = {metric.name: metric for metric in metrics or ()}
         step_metrics = {n: by_name.pop(n) for n in self._STEP_METRICS if n in by_name}
+        gates = _gates(optimizer.inner_optimizer if scales else optimizer, model)
+        variables = [variable for variable, _ in gates]
 
         def part(features: Any, labels: Any, index: tf.Tensor) -> tuple[tf.Tensor, Gradients]:
             with tf.GradientTape() as tape, seeded(self._dropout_seed(optimizer, index)):
@@ -162,12 +164,16 @@ class AlbertTask(base_task.Task):
                 if model.losses:
                     loss += tf.add_n(model.losses) / (steps * replicas)
                 scaled = optimizer.get_scaled_loss(loss) if scales else loss
-            gradients = tape.gradient(scaled, model.trainable_variables)
+            gradients = tape.gradient(scaled, variables)
             self.process_metrics(list(by_name.values()), labels, outputs)
             return loss, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
 
         loss, gradients = _accumulated(part, (features, labels), steps)
-        moving = [(g, v) for g, v in zip(gradients, model.trainable_variables) if g is not None]
+        moving = [
+            (gradient if gate is None else gradient * gate, variable)
+            for gradient, (variable, gate) in zip(gradients, gates)
+            if gradient is not None
+        ]
         gradients = _sum_over_replicas([gradient for gradient, _ in moving])
         if scales:
             gradients = optimizer.get_unscaled_gradients(gradients)
@@ -227,6 +233,20 @@ class AlbertTask(base_task.Task):
         mask = tf.cast(features["input_mask"], tf.float32)
         metrics["tokens"].update_state(tf.reduce_sum(mask))
         metrics["padding_fraction"].update_state(1.0 - tf.reduce_mean(mask))
+
+
+def _gates(optimizer: Any, model: tf_keras.Model) -> list[tuple[tf.Variable, tf.Tensor | None]]:
+    """Returns the variables to update, without frozen ones, and the factors of their gradients.
+
+    A variable that is frozen for some steps has a scalar tensor, 0 or 1, and others have None.
+    """
+    gate = getattr(optimizer, "gate", lambda name: 1.0)  # Other optimizers freeze nothing.
+    pairs = [(variable, gate(variable.name)) for variable in model.trainable_variables]
+    return [
+        (variable, factor if tf.is_tensor(factor) else None)
+        for variable, factor in pairs
+        if tf.is_tensor(factor) or factor
+    ]
 
 
 def _accumulated(

@@ -15,7 +15,13 @@ from official.modeling.optimization import optimizer_factory
 from official.modeling.optimization.configs import optimizer_config
 
 from albert_tf.errors import InputError, closest
-from albert_tf.training.optimizers import EXCLUDED, AdamWeightDecay, Lamb, WarmupPolynomialDecay
+from albert_tf.training.optimizers import (
+    EXCLUDED,
+    PARTS,
+    AdamWeightDecay,
+    Lamb,
+    WarmupPolynomialDecay,
+)
 
 _OPTIMIZERS = {"lamb": ("albert_lamb", Lamb), "adamw": ("albert_adamw", AdamWeightDecay)}
 _SCHEDULE = "albert_polynomial"
@@ -36,6 +42,9 @@ class WeightDecayConfig(optimizer_config.BaseOptimizerConfig):
     beta_2: float = 0.999
     epsilon: float = 1e-6
     exclude_from_weight_decay: list[str] = dataclasses.field(default_factory=lambda: [*EXCLUDED])
+    freeze: str = ""
+    freeze_steps: int = 0
+    encoder_rate: float = 1.0
     global_clipnorm: float | None = 1.0
 
 
@@ -84,6 +93,9 @@ def config(
     global_clipnorm: float = 1.0,
     batch_size: int | None = None,
     scale_rate: bool = False,
+    freeze: str = "",
+    freeze_steps: int = 0,
+    encoder_rate: float = 1.0,
 ) -> OptimizationConfig:
     """Returns the optimization config of a run: optimizer, learning rate and schedule.
 
@@ -99,6 +111,9 @@ def config(
         is far from the paper's for that batch size.
       scale_rate: whether `learning_rate` is meant for a batch of 4096 sequences and is to be
         multiplied by sqrt(batch_size / 4096).
+      freeze: "encoder" or "embeddings": a part that does not change; "" for none.
+      freeze_steps: the number of steps for which `freeze` applies; 0 for all.
+      encoder_rate: factor of the learning rate for the encoder.
 
     Raises:
       InputError: the optimizer is unknown, or a number is out of its range.
@@ -114,6 +129,12 @@ def config(
             f"learning_rate must be positive. Received train_steps={train_steps}, "
             f"warmup_steps={warmup_steps}, learning_rate={learning_rate}."
         )
+    if freeze not in ("", *PARTS) or freeze_steps < 0 or encoder_rate < 0:
+        raise InputError(
+            f"FREEZE must be empty or one of {', '.join(PARTS)}, and FREEZE_STEPS and ENCODER_RATE "
+            f"must not be negative. Received FREEZE={freeze!r}, FREEZE_STEPS={freeze_steps}, "
+            f"ENCODER_RATE={encoder_rate}. Change them."
+        )
     if scale_rate:
         learning_rate = scaled_rate(learning_rate, batch_size)
     if batch_size and optimizer == "lamb":
@@ -124,6 +145,9 @@ def config(
         weight_decay_rate=weight_decay_rate,
         epsilon=epsilon,
         global_clipnorm=global_clipnorm,
+        freeze=freeze,
+        freeze_steps=freeze_steps,
+        encoder_rate=encoder_rate,
     )
     schedule = ScheduleConfig(
         initial_learning_rate=learning_rate, decay_steps=train_steps, warmup_steps=warmup_steps

@@ -15,6 +15,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+# The parts of a model whose rate can differ, by the names of their variables.
+PARTS = {"encoder": r"(^|/)encoder/", "embeddings": r"(^|/)encoder/embeddings/"}
 # Layer norms and biases, as named by us and by the original.
 EXCLUDED = ("layer_norm", "LayerNorm", "bias")
 
@@ -30,6 +32,9 @@ class AdamWeightDecay(tf_keras.optimizers.legacy.Optimizer):
       epsilon: added to the square root of the second moment; 1e-6 as in the original.
       exclude_from_weight_decay: regular expressions. A variable whose name matches one of them is
         not decayed.
+      freeze: a part, one of `PARTS`, that does not change; "" for none.
+      freeze_steps: the number of steps for which `freeze` applies; 0 for all.
+      encoder_rate: factor of the learning rate for the encoder.
       name: name of the optimizer.
       **kwargs: `global_clipnorm` clips aggregated gradients by their global norm; the original
         clips at 1.0.
@@ -43,6 +48,9 @@ class AdamWeightDecay(tf_keras.optimizers.legacy.Optimizer):
         beta_2: float = 0.999,
         epsilon: float = 1e-6,
         exclude_from_weight_decay: Sequence[str] = EXCLUDED,
+        freeze: str = "",
+        freeze_steps: int = 0,
+        encoder_rate: float = 1.0,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -52,6 +60,19 @@ class AdamWeightDecay(tf_keras.optimizers.legacy.Optimizer):
         self.weight_decay_rate = weight_decay_rate
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
         self.exclude_from_weight_decay = list(exclude_from_weight_decay)
+        self.freeze, self.freeze_steps, self.encoder_rate = freeze, freeze_steps, encoder_rate
+
+    def gate(self, name: str) -> float | tf.Tensor:
+        """Returns 0 while the variable with this name is frozen, and 1 otherwise.
+
+        It is the number 0.0 if the variable is frozen for the whole run, and a scalar tensor if it
+        is frozen for some steps.
+        """
+        if not self.freeze or not re.search(PARTS[self.freeze], name):
+            return 1.0
+        if not self.freeze_steps:
+            return 0.0
+        return tf.cast(self.iterations >= self.freeze_steps, tf.float32)
 
     def decays(self, name: str) -> bool:
         """Whether weight decay, and LAMB's scaling, applies to the variable with this name."""
@@ -94,11 +115,15 @@ class AdamWeightDecay(tf_keras.optimizers.legacy.Optimizer):
 
     def _rate(self, var: tf.Variable, apply_state: Any) -> tf.Tensor:
         rate = (apply_state or {}).get((var.device, var.dtype.base_dtype), {}).get("lr_t")
-        return self._decayed_lr(var.dtype.base_dtype) if rate is None else rate
+        rate = self._decayed_lr(var.dtype.base_dtype) if rate is None else rate
+        in_encoder = re.search(PARTS["encoder"], var.name)
+        factor = self.gate(var.name) * (self.encoder_rate if in_encoder else 1.0)
+        return rate if isinstance(factor, float) and factor == 1.0 else rate * factor
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
         names = ("weight_decay_rate", "beta_1", "beta_2", "epsilon", "exclude_from_weight_decay")
+        names += ("freeze", "freeze_steps", "encoder_rate")
         return {
             **super().get_config(),
             "learning_rate": self._serialize_hyperparameter("learning_rate"),

@@ -1,11 +1,14 @@
 import itertools
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from albert_tf.data.workers import ordered_map
 from albert_tf.errors import InputError
+from tests.support.paths import ROOT
 
 
 def make_adder(offset):
@@ -58,3 +61,22 @@ def test_a_killed_worker_is_reported():
 def test_an_error_in_a_worker_is_raised_here():
     with pytest.raises(ValueError, match="item 3 is bad"):
         list(ordered_map(make_failing, (), range(5), workers=2))
+
+
+def test_a_script_that_each_worker_would_run_again_is_an_error(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from albert_tf.data.workers import ordered_map\n"
+        "from tests.data.workers_test import make_adder\n"
+        "list(ordered_map(make_adder, (10**300_000,), range(50), workers=2))\n"  # beyond a pipe
+    )
+    result = subprocess.run(
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert result.stderr.count("Traceback") == 2  # the error and its cause, in this process only
+    message = "below `if __name__ == '__main__':`, as each worker imports the script. Received '"
+    assert f"{message}{script}' with 2 workers" in result.stderr

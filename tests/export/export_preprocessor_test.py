@@ -39,3 +39,17 @@ def test_a_source_without_model_is_rejected(tmp_path):
     with pytest.raises(InputError, match="tokenizer folder must be"):
         preprocessor.export(tmp_path / "source", tmp_path / "export")
     assert not (tmp_path / "export").exists()
+
+
+@pytest.mark.parametrize("name", ["albert_config.json", "config.json"])
+def test_a_length_beyond_the_positions_of_the_model_is_rejected(source, name, tmp_path):
+    folder = tmp_path / "source"
+    AlbertTokenizer.from_pretrained(source).save(folder)
+    (folder / name).write_text('{"max_position_embeddings": 40}')
+    message = "Received seq_length=41 for '.*source' with 40 positions. Pass --seq_length 40 or"
+    with pytest.raises(InputError, match=message):
+        preprocessor.export(folder, tmp_path / "export", seq_length=41)
+    assert not (tmp_path / "export").exists()
+    preprocessor.export(folder, tmp_path / "export", seq_length=40, check=False)
+    (folder / name).write_text("{")  # Not needed by a preprocessor.
+    preprocessor.export(folder, tmp_path / "another", seq_length=41, check=False)

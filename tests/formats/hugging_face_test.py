@@ -226,3 +226,12 @@ def test_writing_a_golden_model_reproduces_it(name, tmp_path):
     new = json.loads((tmp_path / "again" / "config.json").read_text())
     del old["transformers_version"]
     assert old == new
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"weight_map": [1]}', '{"weight_map": {"a'])
+def test_a_damaged_index_of_weight_files_is_an_error(text, tmp_path):
+    folder = shutil.copytree(TESTDATA / "hf_tiny", tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(InputError, match="must be JSON with a weight_map .*Copy or download"):
+        load.load(folder)

@@ -126,3 +126,53 @@ def test_wrong_settings_are_errors():
         optimization.config("lamp", learning_rate=1.0, train_steps=1, warmup_steps=0)
     with pytest.raises(InputError, match="train_steps must be at least 1.*warmup_steps=3"):
         optimization.config(learning_rate=1.0, train_steps=2, warmup_steps=3)
+
+
+def changes(name, steps=1, **settings):
+    """Returns how much each variable changed in each of the first steps, by name."""
+    model = AlbertPretrainer.from_pretrained(TESTDATA / "tf1_tiny")
+    config = optimization.config(
+        name, learning_rate=0.01, train_steps=20, warmup_steps=0, **settings
+    )
+    optimizer = base_task.Task.create_optimizer(config)
+    task = PretrainingTask(PretrainingConfig())
+    step = tf.function(lambda features: task.train_step(features, model, optimizer)["loss"])
+    history = []
+    for _ in range(steps):
+        before = {v.name: v.numpy() for v in model.variables}
+        step(batch())
+        history.append({v.name: v.numpy() - before[v.name] for v in model.variables})
+    return history
+
+
+def moved(change, start):
+    """Returns whether the variables whose names start so moved: (all of them, any of them)."""
+    flags = [bool(np.any(value)) for name, value in change.items() if name.startswith(start)]
+    assert flags
+    return all(flags), any(flags)
+
+
+@pytest.mark.parametrize("name", ["lamb", "adamw"])
+def test_frozen_parts_keep_their_weights_and_others_change(name):
+    (frozen,) = changes(name, freeze="encoder")
+    assert not moved(frozen, "encoder/")[1] and moved(frozen, "masked_lm/")[0]
+    (frozen,) = changes(name, freeze="embeddings")
+    assert not moved(frozen, "encoder/embeddings/")[1] and moved(frozen, "encoder/stack/")[1]
+    history = changes(name, steps=4, freeze="embeddings", freeze_steps=2)
+    assert [moved(change, "encoder/embeddings/")[1] for change in history] == [0, 0, 1, 1]
+    assert all(moved(change, "masked_lm/")[0] for change in history)
+
+
+def test_the_encoder_can_have_a_lower_rate():
+    (whole,), (half,) = changes("adamw"), changes("adamw", encoder_rate=0.5)
+    for name, change in whole.items():
+        factor = 0.5 if name.startswith("encoder/") else 1.0
+        np.testing.assert_allclose(half[name], factor * change, rtol=1e-3, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "settings", [dict(freeze="head"), dict(freeze_steps=-1), dict(encoder_rate=-0.1)]
+)
+def test_wrong_settings_of_parts_are_errors(settings):
+    with pytest.raises(InputError, match="FREEZE must be empty or one of encoder, embeddings"):
+        changes("lamb", **settings)

@@ -86,6 +86,26 @@ def test_a_copied_run_resumes_in_a_folder_of_any_name(uninterrupted, tmp_path, c
     assert left == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_a_run_with_frozen_embeddings_resumes_exactly(tmp_path):
+    """Interrupts the run both while they are frozen and afterwards."""
+    frozen = dict(FREEZE="embeddings", FREEZE_STEPS=6, CHECKPOINT_INTERVAL=2)
+    run(tmp_path / "whole", **frozen, TRAIN_STEPS=10)
+    for end in (4, 8, 10):
+        # The schedule must be that of the whole run.
+        schedule = {"optimization.config.train_steps": 10}
+        run(tmp_path / "parts", **frozen, **schedule, TRAIN_STEPS=end)
+    one, two = saved(tmp_path / "whole"), saved(tmp_path / "parts")
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+    tables = [
+        AlbertPretrainer.from_pretrained(tmp_path / "whole" / f"ckpt-{step}").encoder
+        for step in (4, 6, 10)
+    ]
+    first, second, last = (encoder.get_embedding_table().numpy() for encoder in tables)
+    np.testing.assert_array_equal(first, second)
+    assert (second != last).any()
+
+
 def test_sigterm_saves_a_checkpoint_and_the_run_can_resume(uninterrupted, tmp_path, capfd):
     folder = tmp_path / "run"
 

@@ -120,7 +120,7 @@ def naming_broken(paths: Sequence[str]) -> Iterator[None]:
         raise InputError(
             "Every record must fit the model in features, lengths and ids. Received records in "
             f"'{paths[0]}' and {len(paths) - 1} other files: "
-            f"{misfit[0].split(' [[')[0][:200]}. Rebuild the data "
+            f"{misfit[0].split(' [[')[0].replace('] [', ' ')[:200].rstrip(']')}. Rebuild the data "
             "with the vocabulary and the lengths of the run."
         ) from error
     except tf.errors.DataLossError as error:
