@@ -14,7 +14,7 @@ from collections.abc import Iterable
 _LONGEST, _MOST = 60, 100
 
 
-_LONGEST = 2000  # characters of a message, as libraries put whole inputs into their errors
+_LONGEST = 1500  # characters of a message, as libraries put whole inputs into their errors
 
 
 class InputError(ValueError):

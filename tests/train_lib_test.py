@@ -227,6 +227,7 @@ def test_initial_weights_that_are_nan_are_an_error_before_anything_is_written(co
     model = AlbertPretrainer.from_pretrained(copied)
     variable = model.variables[3]
     variable.assign(variable * np.nan)
+    shutil.rmtree(copied / "best")
     for path in copied.glob("ckpt-*"):
         path.unlink()
     tf.train.Checkpoint(model=model, **model.checkpoint_items).save(str(copied / "ckpt"))
@@ -273,5 +274,7 @@ def test_records_of_a_larger_vocabulary_are_an_error(foreign, tmp_path):
     with pytest.raises(InputError, match=message) as raised:
         train(folder, "train", TRAIN_DATA=foreign / "later.tfrecord", TRAIN_STEPS=40)
     assert "\n" not in str(raised.value)
-    # Nothing was trained, so the corrected command may have another model in the same folder.
+    for path in folder.glob("ckpt-*"):
+        path.unlink()
+    # Nothing is trained now, so the corrected command may have another model in the same folder.
     train(folder, "train", **{"model_config.ModelConfig.hidden_size": 36})

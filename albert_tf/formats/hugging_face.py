@@ -257,7 +257,7 @@ def read_arrays(folder: Path) -> Arrays:
 def _parts(index: Path) -> list[Path]:
     """Returns the files that an index names, which must be in its folder."""
     names = read_json(index, "An index of weight files").get("weight_map")
-    names = set(names.values()) if isinstance(names, dict) else {None}
+    names = list(names.values()) if isinstance(names, dict) and names else [None]
     for name in names:
         # A FIFO would never end, and other folders are not part of the model.
         if type(name) is not str or name != Path(name).name or not (index.parent / name).is_file():
@@ -265,7 +265,7 @@ def _parts(index: Path) -> list[Path]:
                 "weight_map must give the name of a file in the same folder for each weight. "
                 f"Received {name!r:.200} in '{index}'. Copy or download it again."
             )
-    return [index.parent / name for name in sorted(names)]
+    return [index.parent / name for name in sorted(set(names))]
 
 
 def _from_safetensors(path: Path) -> dict[str, Stored]:

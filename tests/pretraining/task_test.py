@@ -187,11 +187,13 @@ def test_records_of_another_vocabulary_or_preprocessing_are_refused(tmp_path):
     data = records(tmp_path, sentence_order=True)
     the_task = task_on(data, data)
     the_task.check()
+    the_task = task_on(data, data)
     the_task.task_config.vocab_file = str(VOCAB.with_name("spm_cased.model"))
     with pytest.raises(InputError, match="built with the vocabulary of the run. Received records"):
         the_task.check()
     shutil.copy(VOCAB, tmp_path / "same.model")
     (tmp_path / "same.preprocess.json").write_text('{"lower_case": false}')
+    the_task = task_on(data, data)
     the_task.task_config.vocab_file = str(tmp_path / "same.model")
     with pytest.raises(InputError, match="preprocessing of the run.*'lower_case': False.* here"):
         the_task.check()

@@ -27,6 +27,7 @@ from albert_tf.data import documents, tables
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.formats import hugging_face_config, keras_hub
+from albert_tf.formats.load import load
 from albert_tf.pretraining.records import manifest
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.classification import data as classification
@@ -50,12 +51,21 @@ VOCABULARY = TESTDATA / "tokenization/spm.model"
 
 
 class Reader(NamedTuple):
-    """A row of the table: a name, the name and the bytes of a valid file, and what reads it."""
+    """A row of the table.
+
+    Attributes:
+      name: the name of the row.
+      file: the name of the file, with folders.
+      data: the bytes of a valid file.
+      read: what reads the file.
+      share: the share of the seeds that the suite tries, less for what is slow.
+    """
 
     name: str
     file: str
     data: bytes
     read: Callable[[Path], Any]
+    share: float = 1.0
 
 
 @cache
@@ -160,6 +170,46 @@ def _vocabulary(path: Path) -> None:
 def _keras_hub(path: Path) -> None:
     if keras_hub.is_preset(path.parent):
         keras_hub.read_config(path.parent)
+
+
+def _model(file: Path, folder: Path) -> Callable[[Path], None]:
+    """Returns what reads the model of `folder`, in which `file` is damaged."""
+
+    def read(path: Path) -> None:
+        root = path.parents[len(file.parts) - 1]
+        for other in folder.rglob("*"):
+            target = root / other.relative_to(folder).with_suffix(
+                "" if other.suffix == ".gz" else other.suffix
+            )
+            if other.is_file() and target != path and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(_content(other))
+        source = load(root)
+        for name in source.weights:
+            source.weights[name]
+        if source.model_file:
+            AlbertTokenizer.from_pretrained(root).encode("The 1,000 towers")
+
+    return read
+
+
+def _content(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+def _models() -> Iterator[Reader]:
+    """Yields a row for each file of model folders in all formats."""
+    for name in (
+        *("tf1_tiny", "tfhub1_tiny", "hf_tiny", "hf_tasks/classification", "kerashub_tiny_mlm"),
+        *("modelgarden_tiny", "hf_tensorflow/TFAlbertForTokenClassification"),
+    ):
+        folder = TESTDATA / name
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.suffix not in (".npz", ".txt", ".vocab"):
+                file = path.relative_to(folder)
+                file = file.with_suffix("") if file.suffix == ".gz" else file
+                target, read = f"{name}/{file}", _model(file, folder)
+                yield Reader(target, target, _content(path), read, share=0.08)
 
 
 # === Valid files ===
@@ -289,6 +339,7 @@ READERS = [
     Reader("manifest", "manifest.json", _json(_MANIFEST, 1), _manifest),
     Reader("vocabulary", "a.model", VOCABULARY.read_bytes(), _vocabulary),
     Reader("json", "a.json", _json({"a": [1, {"b": None}]}), lambda p: files.read_json(p, "It")),
+    *_models(),
 ]
 
 
