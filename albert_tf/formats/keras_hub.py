@@ -6,10 +6,12 @@ of its masked-LM head has epsilon 1e-5.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,28 +130,46 @@ def read_arrays(path: Path) -> dict[str, Stored]:
     """Returns the datasets of an HDF5 file by path; each is read only when accessed.
 
     Raises:
-      InputError: the file is damaged.
+      InputError: the file is damaged, or a dataset has no numbers or takes them from other files.
     """
     stored: dict[str, Stored] = {}
 
-    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(item, h5py.Dataset):
-            stored[name] = Stored(tuple(item.shape), functools.partial(_read, path, name))
+    def visit(name: str | bytes, item: h5py.Dataset | h5py.Group) -> None:
+        if not isinstance(item, h5py.Dataset):
+            return
+        if isinstance(name, bytes):  # A damaged name, which is not UTF-8.
+            name = name.decode()
+        if item.external or item.is_virtual or item.dtype.kind not in "fiu":
+            raise InputError(
+                "A weights file must contain plain numbers. Received "
+                f"{name!r} of type {item.dtype} in '{path}', which is not a number or is in "
+                "another file. Download the file again from a source that you trust."
+            )
+        stored[name] = Stored(tuple(item.shape), functools.partial(_read, path, name))
 
-    try:
-        with h5py.File(path) as file:
-            file.visititems(visit)
-    except OSError as error:
-        raise InputError(
-            f"A weights file must be complete. Received '{path}', which HDF5 cannot read: "
-            f"{error}. Copy or download it again."
-        ) from error
+    with _complete(path), h5py.File(path) as file:
+        file.visititems(visit)
     return stored
 
 
 def _read(path: Path, name: str) -> np.ndarray:
-    with h5py.File(path) as file:
+    with _complete(path), h5py.File(path) as file:
         return file[name][()]
+
+
+@contextlib.contextmanager
+def _complete(path: Path) -> Iterator[None]:
+    """Turns the errors of HDF5, which are of many kinds for a damaged file, into one."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"A weights file must be complete. Received '{path}', which HDF5 cannot read: "
+            f"{reason}. Copy or download it again."
+        ) from error
 
 
 # === Config ===
