@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -11,8 +14,6 @@ import numpy as np
 from albert_tf.errors import InputError
 from albert_tf.formats.source import Stored
 
-# What h5py raises for damaged files.
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)
 _SMALL, _EXPANSION = 1 << 20, 100  # Bytes that need no space in the file; of compressed data.
 _DEPTH = 50
 
@@ -23,16 +24,13 @@ def read_arrays(path: Path) -> dict[str, Stored]:
     Raises:
       InputError: the file is damaged, or refers to data outside of it.
     """
-    try:
-        with h5py.File(path) as file:
-            return _below(file, "", path)
-    except _DAMAGE as error:
-        raise _damaged(path, error) from error
+    with _complete(path), h5py.File(path) as file:
+        return _below(file, "", path)
 
 
 def _below(group: h5py.Group, prefix: str, path: Path) -> dict[str, Stored]:
     stored: dict[str, Stored] = {}
-    for name in group:
+    for name in map(os.fsdecode, group):
         full = f"{prefix}{name}"
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise _refused(path, full, "a link")
@@ -45,7 +43,7 @@ def _below(group: h5py.Group, prefix: str, path: Path) -> dict[str, Stored]:
         if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
             raise _refused(path, full, "stored outside of the file")
         if item.dtype.kind not in "fiu" or item.shape is None:
-            continue  # text, such as the names of layers
+            raise _refused(path, full, f"of type {item.dtype}, not numbers")
         if item.nbytes > max(_SMALL, _EXPANSION * item.id.get_storage_size()):
             raise _refused(path, full, f"of {item.nbytes} bytes, more than the file has")
         stored[full] = Stored(tuple(item.shape), functools.partial(_read, path, full))
@@ -53,11 +51,8 @@ def _below(group: h5py.Group, prefix: str, path: Path) -> dict[str, Stored]:
 
 
 def _read(path: Path, name: str) -> np.ndarray:
-    try:
-        with h5py.File(path) as file:
-            return file[name][()]
-    except _DAMAGE as error:
-        raise _damaged(path, error) from error
+    with _complete(path), h5py.File(path) as file:
+        return file[name][()]
 
 
 def _refused(path: Path, name: str, reason: str) -> InputError:
@@ -67,8 +62,15 @@ def _refused(path: Path, name: str, reason: str) -> InputError:
     )
 
 
-def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"A weights file must be complete. Received '{path}', which HDF5 cannot read: {error}. "
-        "Copy or download it again."
-    )
+@contextlib.contextmanager
+def _complete(path: Path) -> Iterator[None]:
+    """Turns the errors of HDF5, which are of many kinds for a damaged file, into one."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"A weights file must be complete. Received '{path}', which HDF5 cannot read: {error}. "
+            "Copy or download it again."
+        ) from error

@@ -14,7 +14,7 @@ import tensorflow as tf
 from albert_tf import sources
 from albert_tf.convert.conversion import convert
 from albert_tf.errors import InputError
-from albert_tf.formats import load
+from albert_tf.formats import hugging_face, load
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.task_types import TaskDescription
@@ -173,6 +173,44 @@ def test_damaged_files_are_rejected(damage, text, saved):
     damage(folder / "tf_model.h5")
     with pytest.raises(InputError, match=text):
         load.load(folder).task.type.model_class.from_pretrained(folder)
+
+
+def test_a_file_with_any_damage_is_read_or_rejected(saved):
+    path = saved("TFAlbertForMaskedLM") / "tf_model.h5"
+    content, rng, rejected = path.read_bytes(), np.random.default_rng(0), 0
+    for _ in range(150):
+        damaged = np.frombuffer(content, np.uint8).copy()
+        places = rng.integers(len(damaged), size=8)
+        damaged[places] = rng.integers(256, size=8)
+        path.write_bytes(damaged.tobytes())
+        try:
+            for array in hugging_face.read_arrays(path.parent).stored.values():
+                array.read()
+        except InputError as error:
+            assert "\n" not in str(error)
+            rejected += 1
+    assert rejected > 50
+
+
+def test_numbers_in_other_files_are_not_read(saved):
+    path = saved("TFAlbertModel") / "tf_model.h5"
+    secret = path.with_name("secret")
+    secret.write_bytes(b"0123" * 12)
+    name = "albert/m/albert/pooler/bias:0"
+    layout = h5py.VirtualLayout((12,), np.float32)
+    layout[:] = h5py.VirtualSource(str(path.with_name("other.h5")), "x", (12,))
+    makers = (
+        lambda file: file.create_dataset(name, [12], np.float32, external=[(secret, 0, 48)]),
+        lambda file: file.create_virtual_dataset(name, layout),
+        lambda file: file.create_dataset(name, data=["text"] * 12),
+    )
+    for make in makers:
+        with h5py.File(path, "r+") as file:
+            if name in file:
+                del file[name]
+            make(file)
+        with pytest.raises(InputError, match="where 'albert/m/albert.*stored outside of the file"):
+            load.load(path.parent)
 
 
 @pytest.mark.parametrize(
