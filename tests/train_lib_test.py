@@ -268,9 +268,10 @@ def test_records_of_a_larger_vocabulary_are_an_error(foreign, tmp_path):
     with pytest.raises(InputError, match=message):
         train(folder, TRAIN_DATA=foreign / "first.tfrecord")
     assert not folder.exists()
+    later = dict(TRAIN_DATA=foreign / "later.tfrecord", TRAIN_STEPS=40, CHECKPOINT_INTERVAL=40)
     message = "must fit the model.* Received .*later.tfrecord.*: A record must hold ids.* 1000"
     with pytest.raises(InputError, match=message) as raised:
-        train(folder, "train", TRAIN_DATA=foreign / "later.tfrecord", TRAIN_STEPS=40)
+        train(folder, "train", **later)
     assert "\n" not in str(raised.value)
     # Nothing was trained, so the corrected command may have another model in the same folder.
     train(folder, "train", **{"model_config.ModelConfig.hidden_size": 36})
