@@ -102,10 +102,9 @@ def parse(files: Sequence[str], overrides: Sequence[str]) -> None:
         ) from error
     _check_used(texts)
     gin_values.check(gin.config._CONFIG, dict(o.split("=", 1) for o in overrides))
+    # gin.finalize() would do less, and then forbid imports that register functions with gin, as
+    # the conversion to Model Garden's format has.
     _check_required()
-    gin.finalize()
-    # It also locks the registry, and modules that register functions may be imported later.
-    gin.config._set_config_is_locked(False)
 
 
 def configured(function: Callable) -> Callable:
