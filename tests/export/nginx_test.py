@@ -24,7 +24,7 @@ needs_nginx = pytest.mark.skipif(
     NGINX is None, reason="nginx is not installed: apt-get install nginx-light"
 )
 PREDICT = "/v1/models/reviews:predict"
-MEBIBYTE = 1 << 20
+LIMIT = 4 << 20  # bytes
 
 
 class StandIn(http.server.BaseHTTPRequestHandler):
@@ -160,8 +160,8 @@ def test_predictions_status_and_metadata_reach_the_server(nginx):
         ("GET", "/monitoring/prometheus/metrics", 404),
         ("POST", "/v1/models/reviews:classify", 404),
         ("POST", "/v1/models/reviews/versions/latest:predict", 404),
-        ("POST", "/v1/models/../../etc:predict", 400),
-        ("POST", "/v1/models/a%2F..%2Fb:predict", 404),
+        ("POST", "/v1/models/../../../etc:predict", 400),
+        ("POST", "/v1/models/a%2Fb:predict", 404),
         ("POST", "/v1/models/reviews:predict%0d%0aX-Other:%20a", 404),
         ("GET", PREDICT, 403),
         ("PUT", PREDICT, 403),
@@ -175,17 +175,20 @@ def test_other_paths_and_methods_do_not_reach_the_server(nginx, method, path, st
 
 @needs_nginx
 def test_paths_reach_the_server_in_their_normal_form_without_queries(nginx):
-    path = "/monitoring/../v1/./models/reviews%3Apredict?next=/monitoring"
-    assert ask(nginx[0], "POST", path, b"{}")[1]["path"] == PREDICT
+    for path in (
+        "/monitoring/../v1/./models/reviews%3Apredict?next=/monitoring",
+        "/v1/models/other%2F..%2Freviews:predict",
+    ):
+        assert ask(nginx[0], "POST", path, b"{}")[1]["path"] == PREDICT
 
 
 @needs_nginx
 def test_bodies_above_the_limit_are_rejected(nginx):
-    assert ask(nginx[0], "POST", PREDICT, b"x" * MEBIBYTE)[1]["length"] == MEBIBYTE
-    assert ask(nginx[0], "POST", PREDICT, b"x" * (MEBIBYTE + 1)) == (413, None)
+    assert ask(nginx[0], "POST", PREDICT, b"x" * LIMIT)[1]["length"] == LIMIT
+    assert ask(nginx[0], "POST", PREDICT, b"x" * (LIMIT + 1)) == (413, None)
     # A body in chunks does not announce its length.
     connection = http.client.HTTPConnection("127.0.0.1", nginx[0], timeout=20)
-    chunks = iter([b"x" * MEBIBYTE, b"x"])
+    chunks = iter([b"x" * LIMIT, b"x"])
     with contextlib.suppress(ConnectionError):  # nginx may answer before the last chunk.
         connection.request("POST", PREDICT, chunks, encode_chunked=True)
     assert connection.getresponse().status == 413
@@ -206,13 +209,14 @@ def test_requests_above_the_rate_are_rejected(nginx):
 
 
 @needs_nginx
-def test_connections_above_the_limit_are_rejected(nginx):
-    """Connections count while their requests are incomplete."""
+@pytest.mark.parametrize("addresses", [["127.0.0.1"], ["127.0.0.2", "127.0.0.3"]])
+def test_requests_at_a_time_above_the_limits_are_rejected(nginx, addresses):
+    """One address may have 32, and all 64; these wait for the rest of their bodies."""
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n".encode()
     with contextlib.ExitStack() as stack:
-        for _ in range(32):
-            held = stack.enter_context(socket.create_connection(("127.0.0.1", nginx[0])))
-            held.sendall(head)
+        for address in addresses * 32:
+            held = socket.create_connection(("127.0.0.1", nginx[0]), source_address=(address, 0))
+            stack.enter_context(held).sendall(head)
         deadline = time.monotonic() + 5
         while (status := ask(nginx[0], "GET", "/v1/models/reviews")[0]) == 200:
             assert time.monotonic() < deadline
@@ -236,8 +240,11 @@ def test_grpc_passes_predictions_of_limited_size_and_no_change_of_models(nginx):
         with pytest.raises(grpc.RpcError) as error:
             call(method)
         assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED  # HTTP 404
+    frame = 5  # bytes before the message
+    fits = call("PredictionService/Predict", LIMIT - frame)
+    assert fits.endswith(f" {LIMIT - frame}".encode())
     with pytest.raises(grpc.RpcError):
-        call("PredictionService/Predict", MEBIBYTE + 1)
+        call("PredictionService/Predict", LIMIT - frame + 1)
 
 
 @pytest.mark.parametrize(
