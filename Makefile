@@ -4,6 +4,8 @@
 #   make test-peers   tests that transformers and keras-hub can load converted models
 #   make fuzz         read damaged files with new seeds for MINUTES minutes (10)
 #   make docs         the documentation site, in build/site
+#   make sbom         the components of an installation, as CycloneDX JSON, in build/sbom.json
+#   make lock         requirements.lock, anew, after a change of constraints.txt or setup.py
 #   make examples     run the notebooks in examples/ and store their outputs
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,15 +14,32 @@ INSTALLED := $(VENV)/.installed
 
 PEERS := $(VENV)-peers
 
-.PHONY: quickstart test test-peers fuzz docs examples lint clean
+.PHONY: quickstart test test-peers fuzz docs examples lint sbom lock clean
 .DELETE_ON_ERROR:
 
-$(INSTALLED): setup.py pyproject.toml constraints.txt
+# Each file that is downloaded must have a hash of requirements.lock, that of uv itself included.
+LOCKED := --require-hashes --requirement
+
+$(INSTALLED): setup.py pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "albert_tf needs Python 3.10 to 3.13. Received %d.%d. Choose another version: make PYTHON=python3.11" % v)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[test]'
+	awk '/^[^ ]/ {found = /^uv==/} found' requirements.lock > $(VENV)/uv.lock
+	$(BIN)/python -m pip install --quiet $(LOCKED) $(VENV)/uv.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --build-constraint requirements.lock $(LOCKED) requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
 	@touch $@
+
+# constraints.txt decides the versions, and the lock adds the hashes of their files.
+lock: $(INSTALLED)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --extra test --extra docs --constraint constraints.txt --generate-hashes --no-annotate --custom-compile-command 'make lock' --output-file requirements.lock setup.py
+
+# The packages that `pip install albert-tf` brings, without those of the tests. direct_url.json would
+# add the path of this folder.
+sbom: $(INSTALLED)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/runtime
+	$(BIN)/uv pip install --quiet --python build/runtime --build-constraint requirements.lock --constraint requirements.lock --editable .
+	rm build/runtime/lib/python*/site-packages/albert_tf-*.dist-info/direct_url.json
+	$(BIN)/cyclonedx-py environment --output-reproducible --output-file build/sbom.json build/runtime
 
 quickstart: $(INSTALLED)
 	$(BIN)/albert-tf quickstart
@@ -45,12 +64,8 @@ $(PEERS)/.installed: $(INSTALLED)
 test-peers: $(PEERS)/.installed
 	$(PEERS)/bin/python -m pytest tests/convert/peers_test.py
 
-$(VENV)/.docs: $(INSTALLED)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[test,docs]'
-	@touch $@
-
 # Material for MkDocs announces MkDocs 2 at every build unless the variable is set.
-docs: $(VENV)/.docs
+docs: $(INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: $(INSTALLED)

@@ -16,7 +16,7 @@ REQUIRES = [
     "absl-py",
     "ai-edge-litert>=2.3",  # interpreter that verifies LiteRT exports
     "gin-config>=0.5.0",
-    "h5py",
+    "h5py>=3.16",  # Its wheels contain HDF5 2.0; 1.14 has known holes in its parsers.
     # tensorflow-datasets 4.9.10 always imports it but requires it only below Python 3.11.
     "importlib_resources",
     "matplotlib",
@@ -25,7 +25,7 @@ REQUIRES = [
     "safetensors>=0.8",
     "scikit-learn",  # classification metrics
     "scipy",  # correlations
-    "sentencepiece>=0.2",
+    "sentencepiece>=0.2.2",  # A damaged model could corrupt memory in earlier versions.
     "seqeval",
     "sentencex>=1.0.32",  # splits paragraphs into sentences; 4 MB, no dependencies
     "setuptools<81",  # tensorflow-hub 0.16.1 imports pkg_resources, which later versions removed
@@ -43,7 +43,8 @@ EXTRAS = {
     "beam": BEAM,
     "hf": ["huggingface_hub"],  # hf:// handles
     "kaggle": ["kagglehub"],  # kaggle:// handles
-    "torch": ["torch"],  # pytorch_model.bin
+    # pytorch_model.bin. Earlier versions run code or corrupt memory in spite of weights_only.
+    "torch": ["torch>=2.10"],
     # Libraries to compare with. onnx writes the model for onnxruntime and openvino.
     "bench": [
         *("jax", "keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"),
@@ -52,9 +53,11 @@ EXTRAS = {
     "peers": ["keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"],  # make test-peers
     # The documentation site (make docs). MkDocs 2 has no plugins.
     "docs": ["mkdocs>=1.6.1,<2", "mkdocs-material>=9.7.7", "mkdocstrings[python]>=1.0.6"],
-    # ipython and nbformat run the notebooks in examples/.
+    # ipython and nbformat run the notebooks in examples/. compose-spec and kubernetes-validate
+    # check the files in export/serving/. cyclonedx-bom and uv are for make sbom and make lock.
     "test": [
         *(*BEAM, "hypothesis", "ipython", "nbformat", "pytest", "pytest-xdist", "ruff", "wheel"),
+        *("compose-spec>=0.2.1", "cyclonedx-bom>=7.5", "kubernetes-validate>=1.37", "uv"),
     ],
 }
 

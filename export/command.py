@@ -48,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for kind in (encoder, text, task, lite):
         kind.add_argument("source", metavar="SOURCE", help="the model to export")
         kind.add_argument("dest", metavar="DEST", help="folder to create")
+        kind.add_argument(
+            "--license",
+            help="licence of the weights, such as CC-BY-4.0, for README.md and manifest.json; "
+            "default: as of their source",
+        )
     for kind in (encoder, text, task):
         kind.add_argument(
             "--no_check",
@@ -135,6 +140,10 @@ def _add_lite_arguments(lite: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Writes the artefact and prints its path."""
+    from . import model_card
+
+    license = model_card.AS_SOURCE if args.license is None else args.license
+    model_card.check_license(license)
     check = args.kind != "lite" and not args.no_check
     if args.kind == "lite":
         from . import lite_model
@@ -142,12 +151,14 @@ def run(args: argparse.Namespace) -> None:
         if args.text:
             raise InputError(lite_model.NO_TEXT)
         settings = lite_model.Settings(pooling=args.pooling, top_k=args.top_k)
-        path = lite_model.export(args.source, args.dest, args.precision, args.seq_length, settings)
+        path = lite_model.export(
+            args.source, args.dest, args.precision, args.seq_length, settings, license
+        )
     elif args.kind == "encoder":
         from . import hub_encoder
 
         path = hub_encoder.export(
-            args.source, args.dest, args.vocab, check, not args.keep_padding, args.version
+            args.source, args.dest, args.vocab, check, not args.keep_padding, args.version, license
         )
     elif args.kind == "task":
         from . import task_model
@@ -155,11 +166,11 @@ def run(args: argparse.Namespace) -> None:
         settings = task_model.Settings(
             pooling=args.pooling, seq_length=args.seq_length, pairs=args.pairs, top_k=args.top_k
         )
-        path = task_model.export(args.source, args.dest, args.version, settings, check)
+        path = task_model.export(args.source, args.dest, args.version, settings, check, license)
     else:
         from . import preprocessor
 
-        path = preprocessor.export(args.source, args.dest, args.seq_length, check)
+        path = preprocessor.export(args.source, args.dest, args.seq_length, check, license)
     print(f"{path}: written")
 
 

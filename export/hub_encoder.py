@@ -37,6 +37,7 @@ def export(
     check: bool = True,
     remove_padding: bool = True,
     version: str | None = None,
+    license: str = model_card.AS_SOURCE,
 ) -> Path:
     """Writes the encoder of `source`, with its heads, as a TF-Hub SavedModel.
 
@@ -49,6 +50,7 @@ def export(
       remove_padding: whether signatures skip padding (see `HubEncoder`).
       version: a version for TensorFlow Serving, which expects NAME/VERSION. If given, the folder
         of this version is created in `dest` (see `writer.version_folder`).
+      license: the licence of the weights, for the card and the manifest.
 
     Returns:
       The folder that was created.
@@ -65,7 +67,7 @@ def export(
     loaded = writer.read(source)
     tokenizer = _tokenizer(loaded, vocab)
     model = _model(loaded, tokenizer.vocab_size)
-    return write(model, loaded.config, tokenizer, dest, check, remove_padding)
+    return write(model, loaded.config, tokenizer, dest, check, remove_padding, license)
 
 
 def write(
@@ -75,6 +77,7 @@ def write(
     dest: str | os.PathLike,
     check: bool = True,
     remove_padding: bool = True,
+    license: str = model_card.AS_SOURCE,
 ) -> Path:
     """Writes a model that is already in memory; see `export`.
 
@@ -85,6 +88,7 @@ def write(
       dest: the folder to create; it must be new or empty.
       check: as in `export`.
       remove_padding: as in `export`.
+      license: as in `export`.
 
     Raises:
       InputError: `dest` is not empty, or the vocabulary does not match the model.
@@ -97,7 +101,7 @@ def write(
         lower_case, cls_id = tokenizer.preprocessing.lower_case, tokenizer.cls_id
         module = HubEncoder(model, lower_case, files, remove_padding, cls_id)
         signatures = module.signatures()
-        description = _description(model, config, tokenizer)
+        description = {**_description(model, config, tokenizer), "license": license}
         return writer.write(
             module,
             dest,

@@ -26,7 +26,7 @@ from albert_tf.serving.signatures import ENCODER, IDS, TEXT_ENCODER, Spec
 from albert_tf.tasks import starting_point
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-from . import manifest, task_model, writer
+from . import manifest, model_card, task_model, writer
 from .task_model import DEFAULTS, Settings
 from .verify import TOLERANCE, VerificationError
 
@@ -126,6 +126,7 @@ def export(
     precision: str = "float32",
     seq_length: int | None = None,
     settings: Settings = DEFAULTS,
+    license: str = model_card.AS_SOURCE,
 ) -> Path:
     """Writes the task of `source` for LiteRT; the encoder if it was not fine-tuned.
 
@@ -141,6 +142,7 @@ def export(
       seq_length: a fixed S; None lets the application set it (`resize_tensor_input`).
       settings: `pooling` exports embeddings, and `top_k` the masked language model, also of a
         model that was not fine-tuned.
+      license: the licence of the weights, for the manifest.
 
     Returns:
       `dest`.
@@ -169,7 +171,7 @@ def export(
     else:
         exported = task_model.read(loaded, settings)
         chosen, tokenizer = of_task(exported), exported.tokenizer
-    drift = write(chosen, tokenizer, dest, precision, seq_length)
+    drift = write(chosen, tokenizer, dest, precision, seq_length, license)
     outputs = ", ".join(f"{name} {spec}" for name, spec in chosen.outputs.items())
     print(f"exported: {chosen.kind}, with the outputs {outputs} (B is 1)")
     print(
@@ -185,6 +187,7 @@ def write(
     dest: str | os.PathLike,
     precision: str = "float32",
     seq_length: int | None = None,
+    license: str = model_card.AS_SOURCE,
 ) -> Drift:
     """Writes a model that is already in memory and returns its drift; see `export`."""
     with new_directory(dest, writer.WHAT) as folder:
@@ -202,6 +205,7 @@ def write(
             "config": source.config.to_dict(),
             "largest_difference": drift.largest,
             "relative_difference": drift.relative,
+            "license": license,
         }
         manifest.write_files(folder, description)
     return drift

@@ -6,10 +6,12 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
+from albert_tf.errors import InputError
 from albert_tf.serving.signatures import Signature, Spec
 from albert_tf.version import __version__
 
 NAME = "README.md"
+AS_SOURCE = "as of their source"  # of weights whose licence was not given
 
 _ENCODER = string.Template("""\
 # ALBERT encoder
@@ -26,6 +28,7 @@ and `tensorflow_hub`.
 | maximum sequence length | $max_position_embeddings |
 | parameters | $parameters |
 | text normalisation | $preprocessing |
+| licence | $license |
 
 ```python
 import tensorflow as tf
@@ -61,6 +64,7 @@ A TF-Hub SavedModel for TensorFlow 2, written by albert_tf $version. It requires
 | vocabulary size | $vocab_size |
 | sequence length | $seq_length |
 | text normalisation | $preprocessing |
+| licence | $license |
 
 ```python
 import tensorflow as tf
@@ -87,6 +91,7 @@ $version. The standard server has all the ops that it uses. A Python program tha
 | labels | $labels |
 | maximum sequence length | $seq_length tokens |
 | text normalisation | $preprocessing |
+| licence | $license |
 
 ```python
 import tensorflow as tf
@@ -109,6 +114,19 @@ entries in each row; the rest is padding. `assets.extra/` contains warmup reques
 """)
 
 
+def check_license(name: str) -> None:
+    """Checks that the name of a licence fits into a row of a table.
+
+    Raises:
+      InputError: it does not.
+    """
+    if not name.strip() or len(name) > 100 or not name.isprintable() or "|" in name:
+        raise InputError(
+            "The licence of an export must be a name of at most 100 characters on one line, "
+            f"without '|'. Received {name!r:.120}. Pass one such as CC-BY-4.0, or omit --license."
+        )
+
+
 def encoder(description: Mapping[str, Any], signatures: Mapping[str, Any]) -> str:
     """Returns the card of a hub encoder, given its manifest and signatures."""
     parts = description["parameters"].items()
@@ -117,6 +135,7 @@ def encoder(description: Mapping[str, Any], signatures: Mapping[str, Any]) -> st
         version=__version__,
         parameters=", ".join(f"{part} {size:,}" for part, size in parts),
         preprocessing=_preprocessing(description),
+        license=_license(description),
         signatures=", ".join(f"`{name}`" for name in sorted(signatures)),
     )
 
@@ -128,6 +147,7 @@ def preprocessor(description: Mapping[str, Any]) -> str:
         seq_length=description["seq_length"],
         version=__version__,
         preprocessing=_preprocessing(description),
+        license=_license(description),
     )
 
 
@@ -141,6 +161,7 @@ def task(description: Mapping[str, Any], table: Mapping[str, Signature]) -> str:
         labels=", ".join(description["labels"]) or "none",
         seq_length=description["seq_length"],
         preprocessing=_preprocessing(description),
+        license=_license(description),
         call="\n    ".join(f"{n}=tf.constant({values[len(s.axes)]})," for n, s in texts),
         signatures="\n".join(
             f"| `{name}` | {_tensors(signature.inputs)} | {_tensors(signature.outputs)} |"
@@ -151,6 +172,10 @@ def task(description: Mapping[str, Any], table: Mapping[str, Signature]) -> str:
 
 def _tensors(specs: Mapping[str, Spec]) -> str:
     return ", ".join(f"`{name}` {spec}" for name, spec in specs.items())
+
+
+def _license(description: Mapping[str, Any]) -> str:
+    return f"code: Apache-2.0; weights and vocabulary: {description['license']}"
 
 
 def _preprocessing(description: Mapping[str, Any]) -> str:

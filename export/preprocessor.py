@@ -30,7 +30,11 @@ TEXTS = (
 
 
 def export(
-    source: str | os.PathLike, dest: str | os.PathLike, seq_length: int = 128, check: bool = True
+    source: str | os.PathLike,
+    dest: str | os.PathLike,
+    seq_length: int = 128,
+    check: bool = True,
+    license: str = model_card.AS_SOURCE,
 ) -> Path:
     """Writes the tokenizer of `source` as a TF-Hub text preprocessor.
 
@@ -40,6 +44,7 @@ def export(
       seq_length: the default length of packed inputs; 128, as in the released preprocessors.
       check: whether to load the artefact in a separate process and compare it with the Python
         tokenizer.
+      license: the licence of the vocabulary, for the card and the manifest.
 
     Returns:
       `dest`.
@@ -58,6 +63,7 @@ def export(
         "preprocessing": tokenizer.preprocessing.to_dict(),
         "seq_length": seq_length,
         "vocab_size": tokenizer.vocab_size,
+        "license": license,
     }
     return writer.write(
         module,

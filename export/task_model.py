@@ -169,6 +169,7 @@ def export(
     version: str = writer.NEXT,
     settings: Settings = DEFAULTS,
     check: bool = True,
+    license: str = model_card.AS_SOURCE,
 ) -> Path:
     """Writes a model of any format for TensorFlow Serving, with raw text in and answers out.
 
@@ -179,6 +180,7 @@ def export(
       settings: the settings of the exported model.
       check: whether to load the artefact in a separate process and compare it with
         `albert-tf predict`.
+      license: the licence of the weights, for the card and the manifest.
 
     Returns:
       The folder of the version.
@@ -198,6 +200,7 @@ def export(
         "labels": list(exported.labels),
         "seq_length": task.seq_length,
         "preprocessing": tokenizer.preprocessing.to_dict(),
+        "license": license,
     }
     with tempfile.TemporaryDirectory() as folder:
         files = writer.write_assets(Path(folder), tokenizer, exported.config)

@@ -5,7 +5,7 @@ import sys
 import pytest
 from absl.flags import argparse_flags
 
-from albert_tf.export import command, hub_encoder, preprocessor
+from albert_tf.export import command, hub_encoder, model_card, preprocessor
 from tests.support.commands import status
 
 
@@ -19,12 +19,12 @@ def test_the_flags_of_an_encoder_reach_its_exporter(monkeypatch, capsys):
     calls = []
     monkeypatch.setattr(hub_encoder, "export", lambda *args: calls.append(args) or args[1])
     command.run(parse("encoder", "from", "to", "--vocab", "v.model", "--no_check"))
-    command.run(parse("encoder", "from", "to"))
+    command.run(parse("encoder", "from", "to", "--license", "CC-BY-4.0"))
     command.run(parse("encoder", "from", "to", "--keep_padding", "--version", "next"))
     assert calls == [
-        ("from", "to", "v.model", False, True, None),
-        ("from", "to", None, True, True, None),
-        ("from", "to", None, True, False, "next"),
+        ("from", "to", "v.model", False, True, None, model_card.AS_SOURCE),
+        ("from", "to", None, True, True, None, "CC-BY-4.0"),
+        ("from", "to", None, True, False, "next", model_card.AS_SOURCE),
     ]
     assert "to: written" in capsys.readouterr().out
 
@@ -33,8 +33,20 @@ def test_the_flags_of_a_preprocessor_reach_its_exporter(monkeypatch):
     calls = []
     monkeypatch.setattr(preprocessor, "export", lambda *args: calls.append(args) or args[1])
     command.run(parse("preprocessor", "from", "to", "--seq_length", "77"))
-    command.run(parse("preprocessor", "from", "to"))
-    assert calls == [("from", "to", 77, True), ("from", "to", 128, True)]
+    command.run(parse("preprocessor", "from", "to", "--license", "MIT"))
+    assert calls == [
+        ("from", "to", 77, True, model_card.AS_SOURCE),
+        ("from", "to", 128, True, "MIT"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["encoder", "preprocessor", "task", "lite"])
+@pytest.mark.parametrize("name", ["", " ", "a | b", "two\nlines", "x" * 101])
+def test_a_licence_that_is_not_a_name_is_rejected(kind, name, tmp_path, capsys):
+    assert status("export", kind, tmp_path, tmp_path / "to", "--license", name) == 2
+    error = capsys.readouterr().err
+    assert "licence of an export must be a name of at most 100 characters on one line" in error
+    assert error.count("\n") == 1 and not (tmp_path / "to").exists()
 
 
 def test_an_unknown_kind_is_rejected(capsys):

@@ -87,21 +87,6 @@ def test_the_last_allowed_batch_size_is_the_maximum(parse):
 
 def test_the_metrics_path_matches_the_deployment(parse):
     prometheus = parse("monitoring.config", "MonitoringConfig").prometheus_config
-    deployment, _ = yaml.safe_load_all((FILES / "kubernetes.yaml").read_text())
+    deployment = next(yaml.safe_load_all((FILES / "kubernetes.yaml").read_text()))
     annotations = deployment["spec"]["template"]["metadata"]["annotations"]
     assert prometheus.enable and prometheus.path == annotations["prometheus.io/path"]
-
-
-def test_both_deployments_start_the_server_the_same_way():
-    compose = yaml.safe_load((FILES / "docker-compose.yaml").read_text())
-    deployment, service = yaml.safe_load_all((FILES / "kubernetes.yaml").read_text())
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    serving = compose["services"]["serving"]
-    assert serving["image"] == container["image"]
-    assert set(container["args"]) <= set(serving["command"])
-    for argument in container["args"]:
-        if "=/config/" in argument:
-            assert (FILES / argument.rpartition("/")[2]).is_file()
-    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert ports == {port["name"]: port["port"] for port in service["spec"]["ports"]}
-    assert {f"{port}:{port}" for port in ports.values()} == set(serving["ports"])
