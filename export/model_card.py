@@ -6,6 +6,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
+from albert_tf.serving.limits import Limits
 from albert_tf.serving.signatures import Signature, Spec
 from albert_tf.version import __version__
 
@@ -86,6 +87,7 @@ $version. The standard server has all the ops that it uses. A Python program tha
 |---|---|
 | labels | $labels |
 | maximum sequence length | $seq_length tokens |
+| limits of a request | $limits |
 | text normalisation | $preprocessing |
 
 ```python
@@ -140,6 +142,7 @@ def task(description: Mapping[str, Any], table: Mapping[str, Signature]) -> str:
         version=__version__,
         labels=", ".join(description["labels"]) or "none",
         seq_length=description["seq_length"],
+        limits=Limits(**description["limits"]),
         preprocessing=_preprocessing(description),
         call="\n    ".join(f"{n}=tf.constant({values[len(s.axes)]})," for n, s in texts),
         signatures="\n".join(
