@@ -106,6 +106,14 @@ def _add_task_arguments(task: argparse.ArgumentParser) -> None:
         help="maximum sequence length in tokens; default: as in training",
     )
     task.add_argument("--top_k", type=int, help="number of candidates for each mask; default: 5")
+    task.add_argument(
+        "--limits",
+        default="",
+        metavar="NAME=N,...",
+        help="the most that a request may ask for, of bytes (of text; default: 4194304), tokens "
+        "(131072) and answers (524288, words or masks with their padding); larger requests are "
+        "answered with an error",
+    )
 
 
 def _add_lite_arguments(lite: argparse.ArgumentParser) -> None:
@@ -164,7 +172,11 @@ def run(args: argparse.Namespace) -> None:
         from . import task_model
 
         settings = task_model.Settings(
-            pooling=args.pooling, seq_length=args.seq_length, pairs=args.pairs, top_k=args.top_k
+            pooling=args.pooling,
+            seq_length=args.seq_length,
+            pairs=args.pairs,
+            top_k=args.top_k,
+            limits=task_model.Limits.parse(args.limits),
         )
         path = task_model.export(args.source, args.dest, args.version, settings, check, license)
     else:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from albert_tf.errors import InputError
+from albert_tf.serving.limits import Limits
 from albert_tf.serving.signatures import Signature, Spec
 from albert_tf.version import __version__
 
@@ -90,6 +91,7 @@ $version. The standard server has all the ops that it uses. A Python program tha
 |---|---|
 | labels | $labels |
 | maximum sequence length | $seq_length tokens |
+| limits of a request | $limits |
 | text normalisation | $preprocessing |
 | licence | $license |
 
@@ -160,6 +162,7 @@ def task(description: Mapping[str, Any], table: Mapping[str, Signature]) -> str:
         version=__version__,
         labels=", ".join(description["labels"]) or "none",
         seq_length=description["seq_length"],
+        limits=Limits(**description["limits"]),
         preprocessing=_preprocessing(description),
         license=_license(description),
         call="\n    ".join(f"{n}=tf.constant({values[len(s.axes)]})," for n, s in texts),

@@ -18,6 +18,7 @@ from albert_tf.errors import InputError
 from albert_tf.files import check_new_directory
 from albert_tf.formats.source import Source
 from albert_tf.modeling.encoder import AlbertEncoder
+from albert_tf.serving.limits import Limits
 from albert_tf.serving.served_task import ServedTask
 from albert_tf.serving.signatures import TF1_HUB
 from albert_tf.tasks import starting_point
@@ -42,12 +43,14 @@ class Settings:
       pairs: whether a classifier takes two texts, if its training settings do not say so. Models
         of transformers never do.
       top_k: the number of candidates for each mask; None for 5.
+      limits: how much a request may ask for.
     """
 
     pooling: str = ""
     seq_length: int = 0
     pairs: bool = False
     top_k: int | None = None
+    limits: Limits = Limits()
 
     @property
     def options(self) -> dict[str, Any]:
@@ -122,8 +125,13 @@ def read(path: str | os.PathLike | Source, settings: Settings = DEFAULTS) -> Tas
       InputError: the model cannot be read, it has no vocabulary, or the settings do not apply to
         its task.
     """
-    if settings.pooling:
-        return _embedding(path, settings)
+    exported = _embedding(path, settings) if settings.pooling else _task(path, settings)
+    settings.limits.check(exported.task.seq_length)
+    exported.task.limits = settings.limits
+    return exported
+
+
+def _task(path: str | os.PathLike | Source, settings: Settings) -> TaskSource:
     source = writer.read(path)
     row = task_type(source)
     served = row.served_class
@@ -199,6 +207,7 @@ def export(
         "config": exported.config.to_dict(),
         "labels": list(exported.labels),
         "seq_length": task.seq_length,
+        "limits": dataclasses.asdict(task.limits),
         "preprocessing": tokenizer.preprocessing.to_dict(),
         "license": license,
     }

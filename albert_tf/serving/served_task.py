@@ -21,6 +21,7 @@ from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.inputs import checked
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.serving import encoder_inputs, signatures
+from albert_tf.serving.limits import Limits
 from albert_tf.serving.sample_texts import TEXTS, padded
 from albert_tf.serving.signatures import TEXT_ENCODER, TF1_HUB, Signatures, Spec
 from albert_tf.tokenization.graph import packing as graph_packing
@@ -28,9 +29,9 @@ from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 from albert_tf.tokenization.packing import check_seq_length, special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-# The number of rows that run together if a text is split into several rows. It limits the memory
-# that a text of any length needs.
-_ROWS = 16
+# The number of positions that run together, in rows padded to the longest one. More would not be
+# faster, and it limits the memory that a request of any size needs.
+_POSITIONS = 8192
 
 Texts = Mapping[str, tf.Tensor]
 Tensors = dict[str, tf.Tensor]
@@ -58,13 +59,15 @@ class Trained(Protocol):
 class ServedTask(abc.ABC):
     """A model with its tokenizer, and the conversion of its outputs to answers.
 
-    Rows are padded to the longest in a batch, and the computation skips padding. Texts that are too
-    long are cut as in training. Like `SharedModel`, this is not a trackable object, so that a
-    SavedModel does not include the Keras layers; `module` returns the object to save.
+    A few rows run at a time, padded to the longest of them, and the computation skips padding.
+    Texts that are too long are cut as in training. Like `SharedModel`, this is not a trackable
+    object, so that a SavedModel does not include the Keras layers; `module` returns the object to
+    save.
 
     Attributes:
       model: the Keras model.
       graph_tokenizer: the in-graph tokenizer.
+      limits: how much a request may ask for. Set other limits before calling `signatures`.
       SIGNATURES: the tables that `signatures.of_task` returns, one for each kind of the task.
       OPTIONS: the options of `albert-tf export task` that are specific to the task.
 
@@ -88,6 +91,7 @@ class ServedTask(abc.ABC):
         self.model, self.graph_tokenizer = model, GraphTokenizer(tokenizer)
         encoder: AlbertEncoder = model.encoder if isinstance(model, TaskModel) else model
         encoder.remove_padding = True
+        self.limits = Limits()
         texts = signatures.TEXTS.tensor_spec
         self.tokenize = tf.function(
             self.graph_tokenizer.tokenize, input_signature=[texts], autograph=False
@@ -143,7 +147,53 @@ class ServedTask(abc.ABC):
 
     def answer_texts(self, texts: Texts) -> Tensors:
         """Returns the outputs of `serving_default`."""
-        return self.answer(*self.pack([self.tokenize(text) for text in texts.values()]))
+        return self.answer_segments([self.tokenize(text) for text in texts.values()])
+
+    def answer_rows(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+        """Returns the outputs of `tokens`, computed for a few rows at a time."""
+        rows = self.rows_at_once(tf.shape(ids)[-1])
+        return in_parts(self.answer, (ids, mask, types), self.answer_specs(), rows)
+
+    def answer_segments(
+        self,
+        segments: Sequence[tf.RaggedTensor],
+        answer: Callable[..., Tensors] | None = None,
+        outputs: Mapping[str, tf.TensorSpec] | None = None,
+        others: Sequence[tf.RaggedTensor] = (),
+        positions: tf.Tensor | int = 1,
+    ) -> Tensors:
+        """Returns the answers to rows of one or two segments, a few rows at a time.
+
+        Args:
+          segments: see `pack`.
+          answer: takes ids, mask, types and `others` of a few rows; `self.answer` by default.
+          outputs: the specs of its results; `answer_specs()` by default.
+          others: further tensors with an entry for each row.
+          positions: the positions that take as much memory as a row, if more than its length.
+        """
+        count, special = len(segments), special_count(len(segments))
+        lengths = tf.add_n([segment.row_lengths() for segment in segments]) + special  # [R]
+        lengths = tf.minimum(lengths, self.seq_length)
+        segments, others = self.limits.admit(
+            "tokens", tf.reduce_sum(lengths), (list(segments), list(others))
+        )
+        longest = tf.cast(tf.maximum(tf.reduce_max(lengths), 1), tf.int32)
+        longest = tf.maximum(longest, positions)
+        answer = answer or self.answer
+
+        def of_some(*tensors: tf.RaggedTensor) -> Tensors:
+            return answer(*self.pack(tensors[:count]), *tensors[count:])
+
+        outputs = outputs or self.answer_specs()
+        return in_parts(of_some, [*segments, *others], outputs, self.rows_at_once(longest))
+
+    def answer_specs(self) -> Mapping[str, tf.TensorSpec]:
+        """Returns the specs of the results of `answer`."""
+        return self.answer.get_concrete_function().structured_outputs
+
+    def rows_at_once(self, longest: tf.Tensor) -> tf.Tensor:
+        """Returns the number of rows to compute together, given the length of the longest."""
+        return tf.maximum(_POSITIONS // tf.maximum(longest, 1), 1)
 
     def module(self, assets: Mapping[str, str | os.PathLike]) -> Any:
         """Returns the object to save with `tf.saved_model.save`.
@@ -163,19 +213,37 @@ class ServedTask(abc.ABC):
         names = tuple(self.table["serving_default"].inputs)
 
         def serving_default(*texts: tf.Tensor) -> Tensors:
-            return self.answer_texts(dict(zip(names, _of_one_batch(names, texts))))
+            texts = _of_one_batch(names, self._admitted(texts))
+            return self.answer_texts(dict(zip(names, texts)))
 
         def tokens(*tensors: tf.Tensor) -> Tensors:
-            inputs = dict(zip(TF1_HUB, tensors))
+            # An axis of size 0 counts, because the other axes cost time and memory too.
+            size = tf.reduce_prod(tf.maximum(tf.shape(tensors[0], tf.int64), 1))
+            inputs = dict(zip(TF1_HUB, self.limits.admit("tokens", size, tensors)))
             cls_id = self.special_ids.cls
-            return self.answer(*encoder_inputs.standardize(inputs, TF1_HUB, cls_id))
+            return self.answer_rows(*encoder_inputs.standardize(inputs, TF1_HUB, cls_id))
 
         def examples(records: tf.Tensor) -> Tensors:
             features = {n: _feature(s) for n, s in self.table["serving_default"].inputs.items()}
-            return self.answer_texts(tf.io.parse_example(records, features))
+            texts = tf.io.parse_example(*self._admitted([records]), features)
+            return self.answer_texts({name: self._dense(text) for name, text in texts.items()})
 
         functions = dict(serving_default=serving_default, tokens=tokens, examples=examples)
         return {name: self.table[name].bind(function) for name, function in functions.items()}
+
+    def _admitted(self, texts: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
+        """Returns the texts of a request, with a check that they are not too many or too large."""
+        size = tf.add_n([tf.reduce_sum(tf.cast(tf.strings.length(t), tf.int64)) for t in texts])
+        texts = self.limits.admit("bytes", size, texts)
+        # Even an empty text has a special token.
+        return self.limits.admit("tokens", tf.add_n([tf.size(t, tf.int64) for t in texts]), texts)
+
+    def _dense(self, text: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
+        """Returns the texts of one input; lists of different lengths are padded with ""."""
+        if not isinstance(text, tf.RaggedTensor):
+            return text
+        size = tf.reduce_prod(text.bounding_shape(out_type=tf.int64))
+        return self.limits.admit("tokens", size, text).to_tensor()
 
     def features(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         """Returns the inputs by the names that the model uses."""
@@ -202,8 +270,9 @@ def _values(answer: Any) -> Any:
 
 def in_parts(
     function: Callable[..., Tensors],
-    tensors: Sequence[tf.Tensor],
+    tensors: Sequence[tf.Tensor | tf.RaggedTensor],
     outputs: Mapping[str, tf.TensorSpec],
+    size: tf.Tensor,
 ) -> Tensors:
     """Applies a function to a few rows of all tensors at a time, and joins the results.
 
@@ -211,21 +280,32 @@ def in_parts(
       function: takes and returns tensors whose first axis may have any size.
       tensors: [R, ...] each.
       outputs: the specs of the tensors that the function returns, for any number of rows.
+      size: the number of rows at a time, int32 scalar.
     """
-    rows = tf.shape(tensors[0])[0]
+    first = tensors[0]
+    rows = first.nrows(tf.int32) if isinstance(first, tf.RaggedTensor) else tf.shape(first)[0]
     arrays = {
         name: tf.TensorArray(spec.dtype, 1, True, infer_shape=False, element_shape=spec.shape)
         for name, spec in outputs.items()
     }
 
     def step(part: tf.Tensor, arrays: dict[str, Any]) -> tuple[tf.Tensor, dict[str, Any]]:
-        results = function(*(x[part * _ROWS : (part + 1) * _ROWS] for x in tensors))
+        results = function(*(_rows(x, part * size, (part + 1) * size) for x in tensors))
         return part + 1, {name: arrays[name].write(part, results[name]) for name in arrays}
 
     # At least one part runs, even without rows, because the result needs its shapes.
-    has_rows = lambda part, _: (part == 0) | (part * _ROWS < rows)  # noqa: E731
+    has_rows = lambda part, _: (part == 0) | (part * size < rows)  # noqa: E731
     _, arrays = tf.while_loop(has_rows, step, (0, arrays), parallel_iterations=1)
     return {name: array.concat() for name, array in arrays.items()}
+
+
+def _rows(x: tf.Tensor | tf.RaggedTensor, begin: tf.Tensor, end: tf.Tensor) -> Any:
+    """Returns `x[begin:end]`; slicing a ragged tensor itself takes many more operations."""
+    if not isinstance(x, tf.RaggedTensor):
+        return x[begin:end]
+    splits = x.row_splits[begin : end + 1]
+    values = x.values[splits[0] : splits[-1]]
+    return tf.RaggedTensor.from_row_splits(values, splits - splits[0], validate=False)
 
 
 def _of_one_batch(names: Sequence[str], texts: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
@@ -238,4 +318,4 @@ def _of_one_batch(names: Sequence[str], texts: Sequence[tf.Tensor]) -> Sequence[
 def _feature(spec: Spec) -> Any:
     if len(spec.axes) == 1:
         return tf.io.FixedLenFeature([], spec.dtype)
-    return tf.io.FixedLenSequenceFeature([], spec.dtype, allow_missing=True)
+    return tf.io.RaggedFeature(spec.dtype, row_splits_dtype=tf.int64)

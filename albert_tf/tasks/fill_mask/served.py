@@ -8,13 +8,23 @@ import numpy as np
 import tensorflow as tf
 
 from albert_tf.serving import sample_texts, signatures
-from albert_tf.serving.served_task import AnswerFile, Arrays, ServedTask, Tensors, Texts, Trained
+from albert_tf.serving.served_task import (
+    AnswerFile,
+    Arrays,
+    ServedTask,
+    Tensors,
+    Texts,
+    Trained,
+    in_parts,
+)
 from albert_tf.serving.signatures import POSITIONS, TEXTS, Spec
 from albert_tf.tasks.fill_mask.model import AlbertMaskedLM
+from albert_tf.tokenization.packing import special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 MASK = "[MASK]"
-
+# The logits of so many pieces take as much memory as a position in the encoder.
+_PIECES = 2048
 
 _FILLED = {
     "positions": POSITIONS,
@@ -73,10 +83,22 @@ class ServedFillMask(ServedTask):
         masks = tf.fill([tokens.nrows(), 1], self.special_ids.mask)
         tokens = tf.concat([masks, tokens], axis=1)
         rows = parts.with_values(tokens).merge_dims(1, 2)  # [B, (tokens)]
-        return self.answer(*self.pack([rows[:, 1:]]))
+        rows = rows[:, 1 : 1 + self.seq_length - special_count(1)]
+        is_mask = tf.cast(tf.equal(rows, self.special_ids.mask), tf.int32)
+        positions, rows = self._admitted_masks(tf.reduce_sum(is_mask, axis=1), rows)
+        specs = self._specs_of_masks()
+        return self._joined(
+            self.answer_segments([rows], self._of_masks, specs, positions=positions)
+        )
+
+    def answer_rows(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+        masks = tf.reduce_sum(tf.cast(self._masked(ids, mask), tf.int32), axis=1)  # [B]
+        positions, inputs = self._admitted_masks(masks, [ids, mask, types])
+        rows = self.rows_at_once(tf.maximum(tf.shape(ids)[1], positions))
+        return self._joined(in_parts(self._of_masks, inputs, self._specs_of_masks(), rows))
 
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
-        masked = tf.equal(ids, self.special_ids.mask) & tf.equal(mask, 1)  # [B, S]
+        masked = self._masked(ids, mask)  # [B, S]
         lengths = tf.reduce_sum(tf.cast(masked, tf.int32), axis=1)  # [B]
         length = tf.shape(ids)[1]
         # Places without a mask sort behind all others. LiteRT has no ragged tensors.
@@ -96,3 +118,38 @@ class ServedFillMask(ServedTask):
             "probabilities": tf.where(is_mask, shares, 0.0),
             "lengths": lengths,
         }
+
+    def _masked(self, ids: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        return tf.equal(ids, self.special_ids.mask) & tf.equal(mask, 1)
+
+    def _admitted_masks(self, masks: tf.Tensor, tensors: Any) -> tuple[tf.Tensor, Any]:
+        """Checks the number of masks in each row, int32 [B].
+
+        Returns the positions that take as much memory as the masks of a row, and the tensors.
+        """
+        most = tf.maximum(tf.reduce_max(masks), 0)
+        entries = tf.size(masks, tf.int64) * tf.cast(most, tf.int64)
+        tensors = self.limits.admit("answers", entries, tensors)
+        return most * len(self._pieces) // _PIECES, tensors
+
+    def _of_masks(self, *inputs: tf.Tensor) -> Tensors:
+        """Returns the outputs of some rows for their masks only, and `lengths`."""
+        outputs = dict(self.answer(*inputs))
+        lengths = outputs.pop("lengths")
+        exists = tf.sequence_mask(lengths, tf.shape(outputs["positions"])[1])
+        outputs = {name: tf.boolean_mask(x, exists) for name, x in outputs.items()}
+        return {**outputs, "lengths": lengths}
+
+    def _specs_of_masks(self) -> dict[str, tf.TensorSpec]:
+        """Returns the specs of the results of `_of_masks`."""
+        specs = dict(self.answer_specs())
+        lengths = specs.pop("lengths")
+        specs = {name: tf.TensorSpec(s.shape[1:], s.dtype) for name, s in specs.items()}
+        return {**specs, "lengths": lengths}
+
+    def _joined(self, outputs: Tensors) -> Tensors:
+        """Returns the outputs of all rows, padded to the most masks, given those of their masks."""
+        lengths = outputs.pop("lengths")
+        blank = {"token_ids": self.special_ids.pad}
+        rows = {n: tf.RaggedTensor.from_row_lengths(x, lengths) for n, x in outputs.items()}
+        return {**{n: x.to_tensor(blank.get(n)) for n, x in rows.items()}, "lengths": lengths}

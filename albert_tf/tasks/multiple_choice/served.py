@@ -10,7 +10,15 @@ import tensorflow as tf
 
 from albert_tf.serving import signatures
 from albert_tf.serving.sample_texts import SECOND_TEXTS
-from albert_tf.serving.served_task import AnswerFile, Arrays, ServedTask, Tensors, Texts, Trained
+from albert_tf.serving.served_task import (
+    AnswerFile,
+    Arrays,
+    ServedTask,
+    Tensors,
+    Texts,
+    Trained,
+    in_parts,
+)
 from albert_tf.serving.signatures import TEXTS, Spec
 from albert_tf.tasks.multiple_choice.model import AlbertMultipleChoice
 from albert_tf.tokenization.packing import special_count
@@ -21,6 +29,7 @@ _OF_IDS = {
     "probabilities": Spec(tf.float32, ("B", "C")),
     "logits": Spec(tf.float32, ("B", "C")),
 }
+_SCORES = {"logits": tf.TensorSpec([None], tf.float32), "sizes": tf.TensorSpec([None], tf.int32)}
 _CHOICES = (
     ("yes", "of course, 1,000 times", "no"),
     ("one", "two", ""),
@@ -86,25 +95,42 @@ class ServedMultipleChoice(ServedTask):
     def answer_texts(self, texts: Texts) -> Tensors:
         """Returns the outputs of `serving_default`."""
         choices, shape = texts["choices"], tf.shape(texts["choices"])  # [B, C]
+        questions = tf.strings.regex_replace(texts["question"], "_+", "_")  # One gap each.
+        questions, choices = self._admitted_gaps(questions, choices)
         exists = tf.not_equal(tf.strings.strip(choices), "")
         exists, flat = tf.reshape(exists, [-1]), tf.reshape(choices, [-1])  # [B*C]
-        questions = tf.repeat(texts["question"], shape[1])
-        ends = self.tokenize(tf.where(exists, _joined(questions, flat), ""))
-        ends = ends[:, -self._longest :]  # [B*C, (tokens)]
-        passages = tf.gather(
-            self.tokenize(texts["passage"]), tf.repeat(tf.range(shape[0]), shape[1])
-        )  # [B*C, (tokens)]
+        joined = _joined(tf.repeat(questions, shape[1]), flat)
+        ends = self.tokenize(tf.where(exists, joined, ""))[:, -self._longest :]  # [B*C, (tokens)]
         room = self._room - ends.row_lengths()
         room = tf.where(exists, room, 0)  # Evaluation packs no passage with an empty choice.
-        kept = tf.ragged.range(tf.minimum(passages.row_lengths(), room))
-        packed = self.pack([tf.gather(passages, kept, batch_dims=1), ends])
-        outputs = self.answer(*(tf.reshape(x, [*tf.unstack(shape), -1]) for x in packed))
+        passages, rows = self.tokenize(texts["passage"]), tf.repeat(tf.range(shape[0]), shape[1])
+        room = tf.minimum(tf.gather(passages.row_lengths(), rows), room)
+        size = tf.reduce_sum(room + ends.row_lengths() + special_count(2))
+        room, ends = self.limits.admit("tokens", size, (room, ends))
+        begins = tf.gather(passages.row_starts(), rows)
+        starts = tf.gather(passages.values, tf.ragged.range(begins, begins + room))
+        scores = self.answer_segments([starts, ends], self._scores, _SCORES)
+        outputs = self._chosen(*(tf.reshape(scores[name], shape) for name in _SCORES))
         return {**outputs, "answer": tf.gather(choices, outputs["index"], batch_dims=1)}
+
+    def answer_rows(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+        shape = tf.shape(ids)
+        flat = [tf.reshape(x, [shape[0] * shape[1], shape[2]]) for x in (ids, mask, types)]
+        scores = in_parts(self._scores, flat, _SCORES, self.rows_at_once(shape[2]))
+        return self._chosen(*(tf.reshape(scores[name], shape[:2]) for name in _SCORES))
 
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         logits = self.model(self.features(ids, mask, types))  # [B, C]
-        # An empty choice has only special tokens.
-        exists = tf.reduce_sum(mask, axis=2) > special_count(2)  # [B, C]
+        return self._chosen(logits, tf.reduce_sum(mask, axis=2))
+
+    def _scores(self, *rows: tf.Tensor) -> Tensors:
+        """Returns the logits and the number of tokens of rows, [R, S], of any questions."""
+        outputs = self.answer(*(x[:, tf.newaxis] for x in rows))
+        return {"logits": outputs["logits"][:, 0], "sizes": tf.reduce_sum(rows[1], axis=1)}
+
+    def _chosen(self, logits: tf.Tensor, sizes: tf.Tensor) -> Tensors:
+        """Returns the outputs for logits and numbers of tokens, [B, C] each."""
+        exists = sizes > special_count(2)  # An empty choice has only special tokens.
         scores = tf.where(exists, logits, logits.dtype.min)
         return {
             "index": tf.argmax(scores, axis=-1, output_type=tf.int32),
@@ -112,10 +138,21 @@ class ServedMultipleChoice(ServedTask):
             "logits": logits,
         }
 
+    def _admitted_gaps(
+        self, questions: tf.Tensor, choices: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Checks the size of the questions [B] when each choice [B, C] is in all of their gaps."""
+        gaps = tf.strings.split(questions, "_").row_lengths()  # One more than there are gaps.
+        length, more = (tf.cast(tf.strings.length(x), tf.int64) for x in (questions, choices))
+        size = tf.reduce_sum(length[:, tf.newaxis] + gaps[:, tf.newaxis] * more)
+        return self.limits.admit("bytes", size, (questions, choices))
+
 
 def _joined(questions: tf.Tensor, choices: tf.Tensor) -> tf.Tensor:
-    """Returns each question with its choice in the gaps "_", or appended, as in training."""
-    questions = tf.strings.regex_replace(questions, "_+", "_")  # Several underscores are one gap.
+    """Returns each question with its choice in the gaps "_", or appended, as in training.
+
+    Several underscores must have become one already.
+    """
     gaps = tf.strings.split(questions, "_").row_lengths() - 1
     questions = tf.where(gaps > 0, questions, tf.strings.join([questions, " _"]))
     # Prepend the choice to every part, then remove the first one again.

@@ -11,8 +11,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from albert_tf.serving.served_task import in_parts
 from albert_tf.tokenization.packing import special_count
 from albert_tf.tokenization.special_ids import SpecialIds
+
+# The bytes of the window texts from which spans are cut at once.
+_BYTES = 1 << 24
 
 
 class Windows(NamedTuple):
@@ -52,6 +56,21 @@ def cut(count: tf.Tensor, query: tf.Tensor, seq_length: int, doc_stride: int) ->
     return Windows(tf.size(query) + 2, index, exists, widest)
 
 
+def positions(count: tf.Tensor, query: tf.Tensor, seq_length: int, doc_stride: int) -> tf.Tensor:
+    """Returns the number of tokens in all windows of each context, int64 [B].
+
+    Args:
+      count: T of each context, int64 [B].
+      query: the number of tokens of each question, int64 [B].
+      seq_length: see `cut`.
+      doc_stride: see `cut`.
+    """
+    capacity = seq_length - query - special_count(2)
+    step = tf.minimum(tf.cast(doc_stride, tf.int64), capacity)
+    full = (tf.maximum(count - capacity, 0) + step - 1) // step  # All windows except the last.
+    return full * (seq_length - step) + query + special_count(2) + count
+
+
 def rows(
     windows: Windows, query: tf.Tensor, tokens: tf.Tensor, special: SpecialIds
 ) -> list[tf.Tensor]:
@@ -78,37 +97,63 @@ def rows(
     ]
 
 
-def texts(
-    windows: Windows,
-    context: tf.Tensor,
-    tokens: tuple[tf.Tensor, tf.Tensor],
-    window: tf.Tensor,
-    spans: tuple[tf.Tensor, tf.Tensor],
-) -> tf.Tensor:
-    """Returns the texts of spans, string [M], without white space at their ends.
+class Texts(NamedTuple):
+    """The text of each window: string [W], and the byte of the context where it begins, int64 [W].
+
+    `substr` copies its input for each span, so spans are cut from windows, not from the context.
+    """
+
+    parts: tf.Tensor
+    begins: tf.Tensor
+
+    def spans(self, window: tf.Tensor, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+        """Returns the texts of spans, string [M], without white space at their ends.
+
+        Args:
+          window: the window of each span, int32 [M].
+          first: the bytes where the spans begin, int64 [M].
+          last: the bytes where the spans end, int64 [M].
+        """
+        places = first - tf.gather(self.begins, window)
+        spans = tf.strings.substr(tf.gather(self.parts, window), places, last - first)
+        return tf.strings.strip(spans)
+
+    def keys(self, window: tf.Tensor, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+        """Returns a number for each of the same spans, int64 [M], equal if the texts are equal.
+
+        Empty texts have -1. A token can be as long as the context, so not all texts exist at once.
+        """
+
+        def of_some(*spans: tf.Tensor) -> dict[str, tf.Tensor]:
+            texts = self.spans(*spans)
+            keys = tf.strings.to_hash_bucket_fast(texts, tf.int64.max)
+            return {"keys": tf.where(tf.equal(texts, ""), tf.constant(-1, tf.int64), keys)}
+
+        longest = tf.reduce_max(tf.strings.length(self.parts))
+        outputs = {"keys": tf.TensorSpec([None], tf.int64)}
+        return in_parts(
+            of_some, [window, first, last], outputs, _BYTES // tf.clip_by_value(longest, 1, _BYTES)
+        )["keys"]
+
+
+def texts(windows: Windows, context: tf.Tensor, tokens: tuple[tf.Tensor, tf.Tensor]) -> Texts:
+    """Returns the texts of all windows.
 
     Args:
       windows: the result of `cut`.
       context: the text, a scalar.
       tokens: the bytes where the context tokens begin and end, int64 [T] each.
-      window: the window of each span, int32 [M].
-      spans: the bytes where the spans begin and end, int64 [M] each.
     """
     begins, limits = (tf.gather(places, windows.index) for places in tokens)  # [W, C]
     size = tf.cast(tf.strings.length(context), tf.int64)
     begins = tf.minimum(tf.reduce_min(tf.where(windows.exists, begins, size), 1), size)  # [W]
     limits = tf.maximum(tf.reduce_max(tf.where(windows.exists, limits, 0), 1), begins)
-    # `substr` copies its input for each span, so it gets the text of a window, not the context.
     parts = tf.map_fn(
         lambda part: tf.strings.substr(context, part[0], part[1] - part[0]),
         (begins, limits),
         fn_output_signature=tf.string,
     )
-    first, last = spans
-    spans = tf.strings.substr(
-        tf.gather(parts, window), first - tf.gather(begins, window), last - first
-    )
-    return tf.strings.strip(spans)
+    return Texts(parts, begins)
 
 
 def _widest(lengths: tf.Tensor, index: tf.Tensor, exists: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

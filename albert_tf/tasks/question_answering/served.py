@@ -164,8 +164,20 @@ class ServedQuestionAnswering(ServedTask):
             for name, spec in one.items()
         }
         signature = {**one, "null_odds": tf.TensorSpec([], tf.float32), **n_best}
+        size = context_windows.positions(
+            context[0].row_lengths(),
+            query.row_lengths(),
+            self.seq_length,
+            self._settings.doc_stride,
+        )
         elements = (query, *context, texts["context"])
-        return tf.map_fn(lambda row: self._one(*row), elements, fn_output_signature=signature)
+        elements = self.limits.admit("tokens", tf.reduce_sum(size), elements)
+        return tf.map_fn(
+            lambda row: self._one(*row),
+            elements,
+            fn_output_signature=signature,
+            parallel_iterations=1,
+        )
 
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         return self.model(self.features(ids, mask, types))
@@ -184,11 +196,15 @@ class ServedQuestionAnswering(ServedTask):
         )
         best = self._best(windows, context_windows.rows(windows, query, tokens, self.special_ids))
         spans = tf.gather(begins, best["firsts"]), tf.gather(limits, best["lasts"])
-        places = begins, limits
-        texts = context_windows.texts(windows, context, places, best["windows"], spans)
-        texts = tf.where(tf.size(query) > 0, texts, "")  # A blank question gets no answer.
+        texts = context_windows.texts(windows, context, (begins, limits))
+        keys = texts.keys(best["windows"], *spans)
+        keys = tf.where(tf.size(query) > 0, keys, -1)  # A blank question gets no answer.
+        firsts = self._distinct(keys)
+        chosen, window, *spans = (
+            tf.gather(x, firsts) for x in (best["scores"], best["windows"], *spans)
+        )
         null = tf.reduce_min(best["nulls"])
-        return self._chosen(context, texts, *spans, best["scores"], null)
+        return self._chosen(context, texts.spans(window, *spans), *spans, chosen, null)
 
     def _best(self, windows: Windows, rows: Sequence[tf.Tensor]) -> Tensors:
         """Returns the best spans of all windows, best first, in the form of `_BEST`."""
@@ -204,7 +220,8 @@ class ServedQuestionAnswering(ServedTask):
             return {**best, "windows": tf.gather(number, window), "nulls": spans.null[tf.newaxis]}
 
         number = tf.range(tf.shape(windows.index)[0])
-        best = in_parts(of_some, [number, *rows, *windows[1:]], _BEST)
+        some = self.rows_at_once(tf.shape(rows[0])[1])
+        best = in_parts(of_some, [number, *rows, *windows[1:]], _BEST, some)
         kept, nulls = self._top(best["scores"]), best.pop("nulls")
         return {**{name: tf.gather(x, kept) for name, x in best.items()}, "nulls": nulls}
 
@@ -234,6 +251,15 @@ class ServedQuestionAnswering(ServedTask):
         """Returns the score of no answer minus the score of the best answer."""
         return null - best
 
+    def _distinct(self, keys: tf.Tensor) -> tf.Tensor:
+        """Returns the first spans of each key, at most `n_best`, without those of empty texts."""
+        _, which = tf.unique(keys)
+        firsts = tf.math.unsorted_segment_min(
+            tf.range(tf.size(which)), which, tf.reduce_max(tf.concat([which, [-1]], 0)) + 1
+        )
+        exists = tf.gather(keys, firsts) >= 0
+        return tf.boolean_mask(firsts, exists)[: self._settings.n_best]
+
     def _chosen(
         self,
         context: tf.Tensor,
@@ -243,21 +269,13 @@ class ServedQuestionAnswering(ServedTask):
         scores: tf.Tensor,
         null: tf.Tensor,
     ) -> Tensors:
-        """Returns the best spans with distinct texts, padded with "" and 0."""
+        """Returns the outputs for the best spans with distinct texts, padded with "" and 0."""
         n_best, threshold = self._settings.n_best, self._settings.null_threshold
-        _, which = tf.unique(texts)
-        firsts = tf.math.unsorted_segment_min(
-            tf.range(tf.size(which)), which, tf.reduce_max(tf.concat([which, [-1]], 0)) + 1
-        )
-        firsts = tf.boolean_mask(firsts, tf.not_equal(tf.gather(texts, firsts), ""))[:n_best]
-        missing = [[0, n_best - tf.size(firsts)]]
-        kept = tf.gather(scores, firsts)
-        best = tf.reduce_sum(kept[:1])  # 0 if there is no answer.
-        shares = tf.pad(tf.cast(tf.nn.softmax(kept), tf.float32), missing)
-        starts, ends = (
-            tf.pad(_characters(context, tf.gather(x, firsts)), missing) for x in (begins, limits)
-        )
-        answers = tf.concat([tf.gather(texts, firsts), tf.fill([missing[0][1]], "")], 0)
+        missing = [[0, n_best - tf.size(scores)]]
+        best = tf.reduce_sum(scores[:1])  # 0 if there is no answer.
+        shares = tf.pad(tf.cast(tf.nn.softmax(scores), tf.float32), missing)
+        starts, ends = (tf.pad(_characters(context, x), missing) for x in (begins, limits))
+        answers = tf.concat([texts, tf.fill([missing[0][1]], "")], 0)
         odds = self._odds(null, best)
         refused = tf.constant(False) if threshold is None else odds > threshold
         return {

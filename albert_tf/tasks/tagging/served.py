@@ -14,7 +14,6 @@ from albert_tf.serving.served_task import (
     ServedTask,
     Tensors,
     Texts,
-    in_parts,
 )
 from albert_tf.serving.signatures import TEXTS, Spec
 from albert_tf.tokenization.packing import special_count
@@ -25,6 +24,7 @@ _OF_TOKENS = {
     "probabilities": Spec(tf.float32, ("B", "W", "C")),
     "lengths": Spec(tf.int32, ("B",)),
 }
+_EACH = ("labels", "label_indices", "probabilities")  # The outputs with an entry for each word.
 _OF_WORDS = {**_OF_TOKENS, "words": Spec(tf.string, ("B", "W"))}
 
 
@@ -48,6 +48,8 @@ class ServedTagging(ServedTask):
     def answer_texts(self, texts: Texts) -> Tensors:
         """Returns the outputs of `serving_default`, padded with "" and 0 after the last word."""
         words = tf.strings.split(texts["text"])  # [B, (words)]
+        entries = tf.reduce_prod(words.bounding_shape(out_type=tf.int64))
+        words = self.limits.admit("answers", entries, words)
         room = self.seq_length - special_count(1)
         tokens = self.tokenize(words.values)[:, :room]  # [T, (tokens)]
         missing = tf.cast(tf.equal(tokens.row_lengths(), 0), tf.int64)
@@ -62,15 +64,20 @@ class ServedTagging(ServedTask):
         heads = 1 + tf.cast(tokens.values.row_starts(), tf.int32)
         merged = tokens.merge_dims(1, 2)  # [R, (tokens)]
         heads -= tf.cast(tf.gather(merged.row_starts(), rows), tf.int32)  # [T]
-        specs = self.answer.get_concrete_function().structured_outputs
-        outputs = in_parts(self.answer, self.pack([merged]), specs)
-        positions = tf.stack([rows, heads], axis=1)  # [T, 2]
-        answers = {
-            name: words.with_values(tf.gather_nd(outputs[name], positions)).to_tensor()
-            for name in ("labels", "label_indices", "probabilities")
-        }
+        heads = tf.RaggedTensor.from_value_rowids(heads, tokens.value_rowids())  # [R, (words)]
+        specs = {n: tf.TensorSpec(s.shape[1:], s.dtype) for n, s in self.answer_specs().items()}
+        specs = {name: specs[name] for name in _EACH}
+        outputs = self.answer_segments([merged], self._of_words, specs, [heads])  # [T, ...] each
+        answers = {name: words.with_values(x).to_tensor() for name, x in outputs.items()}
         lengths = tf.cast(words.row_lengths(), tf.int32)
         return {**answers, "words": words.to_tensor(), "lengths": lengths}
+
+    def _of_words(self, *rows: tf.Tensor | tf.RaggedTensor) -> Tensors:
+        """Returns the outputs of some rows for their words only, given the first token of each."""
+        *inputs, heads = rows
+        positions = tf.stack([tf.cast(heads.value_rowids(), tf.int32), heads.values], axis=1)
+        outputs = self.answer(*inputs)
+        return {name: tf.gather_nd(outputs[name], positions) for name in _EACH}
 
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         logits = self.model(self.features(ids, mask, types))  # [B, S, C]
