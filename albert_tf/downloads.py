@@ -17,7 +17,6 @@ import os
 import shutil
 import sys
 import tarfile
-import tempfile
 import urllib.error
 import urllib.request
 import zlib
@@ -29,7 +28,7 @@ import tqdm
 
 from albert_tf import presets
 from albert_tf.errors import InputError
-from albert_tf.files import check_writable
+from albert_tf.files import check_writable, new_directory, temporary_folder
 
 CACHE = "ALBERT_TF_CACHE"
 LAYOUT = "albert_config.json, model.ckpt-best.* and 30k-clean.model"
@@ -182,20 +181,17 @@ def _damaged(name: str, reason: str) -> InputError:
 # === Extraction ===
 def _extract(archive: Path, folder: Path, name: str, limit: int) -> None:
     """Extracts the folder that contains the model to `folder`; removes a bad archive."""
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{name}."))
     try:
-        with tarfile.open(archive, "r:gz") as tar:
+        with temporary_folder(folder) as temporary, tarfile.open(archive, "r:gz") as tar:
             for member in _safe_members(tar, limit):
                 tar.extract(member, temporary, set_attrs=False, filter="data")
-        configs = sorted(temporary.glob("**/albert_config*.json"))
-        if not configs or not list(configs[0].parent.glob("*.index")):
-            raise ValueError(f"it lacks {LAYOUT}")
-        os.replace(configs[0].parent, folder)
+            configs = sorted(temporary.glob("**/albert_config*.json"))
+            if not configs or not list(configs[0].parent.glob("*.index")):
+                raise ValueError(f"it lacks {LAYOUT}")
+            os.replace(configs[0].parent, folder)
     except (tarfile.TarError, ValueError, *_BROKEN) as error:
         archive.unlink()
         raise _damaged(name, str(error)) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _safe_members(tar: tarfile.TarFile, limit: int) -> Iterator[tarfile.TarInfo]:
@@ -221,13 +217,9 @@ def _copy_hugging_face(
         source = download(f"albert/{name.replace('_', '-')}")
     except Exception as error:  # The package raises its own errors and those of its HTTP client.
         raise unreachable from error
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{name}."))
-    try:
+    with new_directory(folder) as temporary:
         for path in source.iterdir():
             shutil.copyfile(path, temporary / path.name)
         # Its defaults are the settings of the released models. Without the file, the tokenizer
         # would follow the rules of Hugging Face, as for any other folder from there.
         (temporary / "spiece.preprocess.json").write_text("{}\n")
-        os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

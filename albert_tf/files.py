@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import glob
 import gzip
 import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +20,10 @@ from typing import Any
 from albert_tf.errors import InputError
 
 _DECODER = json.JSONDecoder()
+_TEMPORARY = ".tmp"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# Errors of creating and renaming that depend on the place: not allowed, read-only, a mount point.
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EINVAL, errno.ENAMETOOLONG)
 
 
 def expand(patterns: str | Sequence[str]) -> list[Path]:
@@ -165,19 +172,26 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary path next to `path`, and renames it to `path` if the block succeeds.
 
     Readers see either the old file or the complete new one. If the block raises an exception, the
-    old file is kept.
+    old file is kept. A link stays one, a file keeps its permissions, and a device or a pipe is
+    written to.
+
+    Raises:
+      InputError: the disk is full, or the folder cannot be written.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        with _disk_errors(path):
+            yield path
+        return
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask()
+    with _disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(path) as folder:
+            temporary = folder / path.name
+            temporary.touch()
+            yield temporary
+            os.chmod(temporary, mode)
+            os.replace(temporary, path)
 
 
 def check_new_directory(path: str | os.PathLike, what: str = "The output directory") -> Path:
@@ -187,6 +201,12 @@ def check_new_directory(path: str | os.PathLike, what: str = "The output directo
       InputError: `path` exists and is not an empty directory, or it is not writable.
     """
     path = Path(path).expanduser()
+    path = path.resolve() if path.is_symlink() else path
+    if os.path.ismount(path) or path.resolve() == Path.cwd():
+        raise InputError(
+            f"{what} is created as a whole, so it must be neither a mount point nor the working "
+            f"directory. Received '{path}'. Use a folder in it."
+        )
     if path.exists() and not path.is_dir():
         raise InputError(
             f"{what} must be a directory. Received '{path}', a file. Use another path."
@@ -227,19 +247,71 @@ def new_directory(path: str | os.PathLike, what: str = "The output directory") -
     """Yields a temporary directory next to `path`, renamed to `path` if the block succeeds.
 
     Raises:
-      InputError: see `check_new_directory`; raised before anything is written.
+      InputError: see `check_new_directory`, raised before anything is written; or the disk is full,
+        or something else was written to `path` in the meantime.
     """
     path = check_new_directory(path, what)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    with _disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(path) as folder:
+            temporary = folder / path.name
+            temporary.mkdir()
+            yield temporary
+            if path.is_dir() and any(path.iterdir()):
+                raise InputError(
+                    f"{what} must stay empty until it is written. Received '{path}', where another "
+                    "process has written in the meantime. Use another one."
+                )
+            if path.is_dir():
+                path.rmdir()
+            os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Yields a hidden folder next to `path`, and removes it afterwards.
+
+    Folders that killed processes have left are removed too. The folder is locked as long as its
+    process lives, so those of other processes that write to the same path stay.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{'?' * 8}{_TEMPORARY}"):
+        with contextlib.suppress(OSError), _locked(left):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(_TEMPORARY, f".{path.name[:200]}.", path.parent))
     try:
-        yield temporary
-        os.chmod(temporary, 0o777 & ~_umask())
-        if path.is_dir():
-            path.rmdir()
-        os.replace(temporary, path)
+        with _locked(folder):
+            yield folder
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Holds the lock of a folder; raises OSError if another process holds it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Turns errors of the file system into `InputError`; those of TensorFlow have no number."""
+    try:
+        yield
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        is_full = number in _FULL or any(text in str(error) for text in map(os.strerror, _FULL))
+        place = str(getattr(error, "filename", None) or path.parent)
+        if not is_full and not (number in _REFUSED and place.startswith(str(path.parent))):
+            raise
+        raise InputError(
+            f"There must be room and permission to write '{path}'. Received: "
+            f"{os.strerror(number or errno.ENOSPC)}. Nothing was replaced; free space, or choose "
+            "another place."
+        ) from error
 
 
 def _umask() -> int:

@@ -1,12 +1,18 @@
 """Outputs are written atomically, and missing inputs are clear errors."""
 
+import errno
 import gzip
 import os
+import stat
+import subprocess
+import sys
+import threading
 
 import pytest
 
 from albert_tf import files
 from albert_tf.errors import InputError
+from tests.support.paths import ROOT
 
 
 def test_expand_returns_the_sorted_files_of_all_patterns(tmp_path):
@@ -99,6 +105,90 @@ def test_a_new_directory_is_complete_or_does_not_exist(tmp_path):
     ):
         pass
     assert os.listdir(path) == ["whole"]
+
+
+def test_replacing_follows_links_and_keeps_permissions(tmp_path):
+    target, link = tmp_path / "real/f", tmp_path / "link"
+    target.parent.mkdir()
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    with files.replacing(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink() and target.read_text() == "new"
+    assert target.stat().st_mode & 0o777 == 0o600
+    with files.replacing(tmp_path / "fresh") as temporary:
+        temporary.write_text("x")
+    assert (tmp_path / "fresh").stat().st_mode & 0o777 == 0o666 & ~files._umask()
+
+
+def test_replacing_writes_to_pipes_and_devices(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    received = []
+    reader = threading.Thread(target=lambda: received.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    with files.replacing(tmp_path / "pipe") as path:
+        path.write_text("a line")
+    reader.join()
+    assert received == ["a line"] and stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    with files.replacing("/dev/null") as path:
+        path.write_text("a line")
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_a_full_disk_is_an_error_that_keeps_the_old_file(tmp_path):
+    with (
+        pytest.raises(InputError, match="room and permission to write '/dev/full'.*No space left"),
+        files.replacing("/dev/full") as path,
+    ):
+        path.write_text("x")
+    (tmp_path / "f").write_text("old")
+    for error in (OSError(errno.ENOSPC, "no"), RuntimeError("ckpt; No space left on device [Op]")):
+        for write in (files.replacing(tmp_path / "f"), files.new_directory(tmp_path / "d")):
+            with pytest.raises(InputError, match="'.*(f|d)'. Received: No space left"), write:
+                raise error
+    assert os.listdir(tmp_path) == ["f"] and (tmp_path / "f").read_text() == "old"
+
+
+def test_a_new_directory_follows_a_link_and_refuses_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with files.new_directory(tmp_path / "link") as temporary:
+        (temporary / "a").write_text("x")
+    assert (tmp_path / "link").is_symlink() and os.listdir(tmp_path / "real") == ["a"]
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    for place in (".", tmp_path / "empty", "/proc"):
+        with pytest.raises(InputError, match="neither a mount point nor the working directory"):
+            files.check_new_directory(place)
+
+
+def test_two_writers_of_one_directory_leave_the_first_result(tmp_path):
+    path = tmp_path / "out"
+    with (
+        pytest.raises(InputError, match="where another process has written in the meantime"),
+        files.new_directory(path) as second,
+    ):
+        (second / "b").write_text("2")
+        with files.new_directory(path) as first:
+            (first / "a").write_text("1")
+        assert second.is_dir()  # The first one did not take it for a leftover.
+    assert os.listdir(path) == ["a"] and os.listdir(tmp_path) == ["out"]
+
+
+def test_the_leftovers_of_killed_processes_are_removed(tmp_path):
+    code = (
+        "import os, sys\nfrom albert_tf import files\n"
+        "with files.new_directory(sys.argv[1]) as d, files.replacing(sys.argv[2]) as f:\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    paths = [str(tmp_path / "d"), str(tmp_path / "f")]
+    subprocess.run([sys.executable, "-c", code, *paths], cwd=ROOT, check=False)
+    assert len(os.listdir(tmp_path)) == 2
+    (tmp_path / ".d.mine.tmp").mkdir()  # not a name that this package makes
+    with files.new_directory(paths[0]), files.replacing(paths[1]):
+        pass
+    assert sorted(os.listdir(tmp_path)) == [".d.mine.tmp", "d", "f"]
 
 
 def test_paths_that_are_files_or_below_files_are_errors(tmp_path):

@@ -10,7 +10,9 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import signal
 import sys
+import threading
 from types import ModuleType
 from typing import NamedTuple
 
@@ -55,6 +57,9 @@ def main(argv: list[str] | None = None) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.use_absl_handler()
     args = parse([sys.argv[0], *argv] if argv is not None else sys.argv)
+    if threading.current_thread() is threading.main_thread():
+        # Temporary files are removed on the way out. Training has a handler of its own.
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     app.run(lambda _: sys.exit(run(args)), argv=sys.argv[:1])
 
 
@@ -92,11 +97,28 @@ def parse(argv: list[str]) -> argparse_flags.argparse.Namespace:
 
 
 def run(args: argparse_flags.argparse.Namespace) -> int:
-    """Runs the parsed command and returns the exit status: 0, or 2 after an `InputError`."""
+    """Runs the parsed command and returns its exit status.
+
+    It is 0, 2 after an `InputError` or a file that cannot be read or written, and as in shells 130
+    after Ctrl-C, 141 if the reader of the output has gone, and 143 after SIGTERM.
+    """
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)  # --verbosity=0 also shows informational messages
     try:
         args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
+        return 141
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(
+            f"albert-tf {args.command}: error: A file must be readable or writable. Received "
+            f"'{error.filename}': {error.strerror}. Check its permissions.",
+            file=sys.stderr,
+        )
+        return 2
     except InputError as error:
         print(f"albert-tf {args.command}: error: {error}", file=sys.stderr)
         return 2

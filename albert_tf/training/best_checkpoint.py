@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import tensorflow as tf
 from official.core import config_definitions, train_utils
 
 from albert_tf.errors import InputError, closest
+from albert_tf.files import temporary_folder
 from albert_tf.formats import tf_checkpoint
 from albert_tf.training.checkpoints import Checkpoints
 
@@ -161,9 +161,9 @@ class BestExport:
         if self._dest.exists() and self._dest.stat().st_mtime >= written:
             return
         self._dest.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._dest.parent, prefix=".best.") as folder:
-            new = Path(folder) / "new"
+        with temporary_folder(self._dest) as folder:
+            new = folder / "new"
             self._export(self._best, new)
             if self._dest.exists():
-                os.replace(self._dest, Path(folder) / "old")
+                os.replace(self._dest, folder / "old")
             os.replace(new, self._dest)

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -97,3 +98,51 @@ def test_the_versions_of_python_are_the_same_everywhere():
     setup = (ROOT / "setup.py").read_text()
     assert f'python_requires=">={first[0]}.{first[1]},<{last[0]}.{last[1] + 1}"' in setup
     assert f"{first} <= v <= {last}" in (ROOT / "Makefile").read_text()
+
+
+def command(*words, **options):
+    """Starts `albert-tf tokenize`, which imports no TensorFlow."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "albert_tf", *map(str, words)], cwd=ROOT, text=True, **options
+    )
+
+
+VOCAB = ROOT / "tests/testdata/tokenization/spm.model"
+
+
+def test_a_reader_that_stops_early_ends_the_command_quietly(tmp_path):
+    (tmp_path / "in.txt").write_text("a fine film\n" * 20_000)
+    with open(tmp_path / "in.txt") as lines:
+        process = command(
+            *("tokenize", "--vocab", VOCAB),
+            **dict(stdin=lines, stdout=subprocess.PIPE, stderr=subprocess.PIPE),
+        )
+    assert process.stdout.readline().startswith("▁a ")
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait() == 141
+    process.stderr.close()
+
+
+def test_sigterm_ends_a_command_with_its_status():
+    process = command(
+        *("tokenize", "--vocab", VOCAB),
+        **dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE),
+    )
+    process.stdin.write("a fine film\n")
+    process.stdin.flush()
+    time.sleep(2)  # It waits for the next line then.
+    process.terminate()
+    _, errors = process.communicate()
+    assert process.returncode == 143 and "Traceback" not in errors
+
+
+def test_a_file_that_cannot_be_read_is_one_line(monkeypatch, tmp_path, capsys):
+    def run(args):
+        raise PermissionError(13, "Permission denied", str(tmp_path / "secret"))
+
+    args = main.parse(["albert-tf", "vocab", "--input", "a", "--output", "b"])
+    monkeypatch.setattr(args, "run", run)
+    assert main.run(args) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("albert-tf vocab: error: A file must be readable or writable. Received")
+    assert error.endswith("secret': Permission denied. Check its permissions.\n")
