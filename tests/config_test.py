@@ -5,6 +5,7 @@ import json
 import pytest
 
 from albert_tf import AlbertConfig
+from albert_tf.config import LIMITS
 from albert_tf.errors import InputError
 
 
@@ -48,3 +49,19 @@ def test_invalid_config_files_are_errors(tmp_path):
     path.write_text("[1]")
     with pytest.raises(InputError, match="must be a JSON object"):
         AlbertConfig.from_json_file(path)
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_sizes_have_limits_that_an_argument_raises(name):
+    size = 12 * (LIMITS[name] // 12) + 12  # a multiple of the heads
+    change = {name: size}
+    if name == "num_hidden_groups":
+        change["num_hidden_layers"] = 1000
+    if name == "num_attention_heads":
+        change["hidden_size"] = 2 * size
+    with pytest.raises(InputError, match=f"{name} must be at most {LIMITS[name]}. Received {size}"):
+        AlbertConfig.from_dict(change)
+    limits = dict.fromkeys(LIMITS, 10**9)
+    change["num_hidden_layers"] = max(change.get("num_hidden_layers", 12), size)
+    config = AlbertConfig(**change, limits=limits)
+    assert getattr(config, name) == size and "limits" not in config.to_dict()

@@ -10,6 +10,7 @@ from albert_tf.formats.source import Stored, Weights
 from albert_tf.modeling import pretrained
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.pretrainer import AlbertPretrainer
+from albert_tf.tasks.classification.model import AlbertClassifier
 from tests.support.goldens import TESTDATA
 
 
@@ -88,3 +89,26 @@ def test_the_config_of_another_model_is_an_error():
     config = AlbertConfig.from_json_file(TESTDATA / "tf1_nofactor" / "albert_config.json")
     with pytest.raises(InputError, match=r"word_embeddings: \(200, 16\), but the config requires"):
         load.load(TESTDATA / "tf1_tiny", config)
+
+
+def test_weights_that_are_not_finite_are_an_error(source):
+    name = "encoder/pooler/bias"
+    weights = source.weights
+    stored = {n: Stored(weights.shape(n), lambda n=n: weights[n]) for n in weights}
+    for value in (np.nan, np.inf, -np.inf):
+        bad = np.full(source.weights.shape(name), value, np.float32)
+        stored[name] = Stored(bad.shape, lambda bad=bad: bad)
+        changed = dataclasses.replace(source, weights=Weights(stored))
+        with pytest.raises(InputError, match=f"finite. Received NaN or infinity in {name} of"):
+            AlbertEncoder.from_pretrained(changed)
+
+
+def test_a_config_beyond_the_stored_weights_takes_no_memory(source, monkeypatch):
+    """The model is not built, as its config claims more than is stored."""
+    config = dataclasses.replace(source.config, num_hidden_layers=900, num_hidden_groups=900)
+    claimed = dataclasses.replace(source, config=config)
+    monkeypatch.setattr(AlbertEncoder, "from_albert_config", None)
+    with pytest.raises(InputError, match=r"14384 variables not initialised \(encoder/"):
+        AlbertEncoder.from_pretrained(claimed)
+    with pytest.raises(InputError, match="14384 variables not initialised"):
+        AlbertClassifier.from_pretrained(claimed, labels=["a", "b"])
