@@ -25,6 +25,7 @@ from albert_tf.serving.limits import Limits
 from albert_tf.serving.sample_texts import TEXTS, padded
 from albert_tf.serving.signatures import TEXT_ENCODER, TF1_HUB, Signatures, Spec
 from albert_tf.tokenization.graph import packing as graph_packing
+from albert_tf.tokenization.graph.normalization import normalize
 from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 from albert_tf.tokenization.packing import check_seq_length, special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
@@ -214,7 +215,7 @@ class ServedTask(abc.ABC):
 
         def serving_default(*texts: tf.Tensor) -> Tensors:
             texts = _of_one_batch(names, self._admitted(texts))
-            return self.answer_texts(dict(zip(names, texts)))
+            return self.answer_texts(dict(zip(names, self.admitted_text(texts))))
 
         def tokens(*tensors: tf.Tensor) -> Tensors:
             # An axis of size 0 counts, because the other axes cost time and memory too.
@@ -225,18 +226,26 @@ class ServedTask(abc.ABC):
 
         def examples(records: tf.Tensor) -> Tensors:
             features = {n: _feature(s) for n, s in self.table["serving_default"].inputs.items()}
-            texts = tf.io.parse_example(*self._admitted([records]), features)
-            return self.answer_texts({name: self._dense(text) for name, text in texts.items()})
+            parsed = tf.io.parse_example(*self._admitted([records]), features)
+            texts = self.admitted_text([self._dense(parsed[name]) for name in names])
+            return self.answer_texts(dict(zip(names, texts)))
 
         functions = dict(serving_default=serving_default, tokens=tokens, examples=examples)
         return {name: self.table[name].bind(function) for name, function in functions.items()}
 
     def _admitted(self, texts: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
-        """Returns the texts of a request, with a check that they are not too many or too large."""
-        size = tf.add_n([tf.reduce_sum(tf.cast(tf.strings.length(t), tf.int64)) for t in texts])
-        texts = self.limits.admit("bytes", size, texts)
+        """Returns the strings of a request, after checking how many and how large they are."""
+        texts = self.limits.admit("bytes", _size(texts), texts)
         # Even an empty text has a special token.
         return self.limits.admit("tokens", tf.add_n([tf.size(t, tf.int64) for t in texts]), texts)
+
+    def admitted_text(self, texts: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
+        """Returns the texts, after checking how large they are when they are tokenized.
+
+        Normalization can turn a character of 3 bytes into 33.
+        """
+        rules = self.graph_tokenizer.preprocessing
+        return self.limits.admit("bytes", _size([normalize(t, rules) for t in texts]), texts)
 
     def _dense(self, text: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
         """Returns the texts of one input; lists of different lengths are padded with ""."""
@@ -297,6 +306,11 @@ def in_parts(
     has_rows = lambda part, _: (part == 0) | (part * size < rows)  # noqa: E731
     _, arrays = tf.while_loop(has_rows, step, (0, arrays), parallel_iterations=1)
     return {name: array.concat() for name, array in arrays.items()}
+
+
+def _size(texts: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns the bytes of all texts, int64."""
+    return tf.add_n([tf.reduce_sum(tf.cast(tf.strings.length(t), tf.int64)) for t in texts])
 
 
 def _rows(x: tf.Tensor | tf.RaggedTensor, begin: tf.Tensor, end: tf.Tensor) -> Any:

@@ -1,5 +1,6 @@
 """Exports task models of every kind with random weights."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -7,6 +8,7 @@ import tensorflow as tf
 
 from albert_tf.export import task_model
 from albert_tf.export.task_model import Settings
+from albert_tf.serving.limits import Limits
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.classification.task import ClassificationTask
 from albert_tf.tasks.multiple_choice.task import MultipleChoiceTask
@@ -15,6 +17,7 @@ from albert_tf.tasks.question_answering.task import QuestionAnsweringTask
 from albert_tf.tasks.tagging.task import TaggingTask
 from tests.support import tiny_task
 
+LIMITS = Limits()
 LENGTH = 24  # Some texts are longer.
 WINDOWS = dict(doc_stride=5, max_query_length=6, n_best=4, max_answer_length=3)
 FINE_TUNED = {
@@ -45,26 +48,31 @@ class Served(NamedTuple):
     model: Any
 
 
-def export(kind, pretrained, folder):
+def export(kind, pretrained, folder, limits=LIMITS, length=LENGTH, sizes=tiny_task.MODEL):
     """Writes version 1 of a model of this kind.
 
     Args:
       kind: one of `KINDS`.
       pretrained: the source for kinds that need no fine-tuning.
       folder: where to write the export, and the source for all other kinds.
+      limits: the limits of a request.
+      length: the maximum sequence length of the other kinds.
+      sizes: the sizes of the model of the other kinds.
     """
-    source = _saved(folder / "run", kind) if kind in FINE_TUNED else pretrained
-    settings = PRETRAINED.get(kind, Settings())
+    source = pretrained
+    if kind in FINE_TUNED:
+        source = _saved(folder / "run", kind, length, sizes)
+    settings = dataclasses.replace(PRETRAINED.get(kind, Settings()), limits=limits)
     path = task_model.export(source, folder / "models/mine", settings=settings, check=False)
     return Served(kind, source, path, tf.saved_model.load(str(path)))
 
 
-def _saved(folder, kind):
+def _saved(folder, kind, length, sizes):
     """Saves a run of the task with random weights."""
     cls, labels, settings = FINE_TUNED[kind]
     name = kind.removeprefix("pair_")
-    description = TaskDescription(name, labels, {**settings, "seq_length": LENGTH})
-    task = tiny_task.task(cls, seq_length=LENGTH)
+    description = TaskDescription(name, labels, {**settings, "seq_length": length})
+    task = tiny_task.task(cls, seq_length=length, model=sizes)
     task.describe = lambda: description
     tf.keras.utils.set_random_seed(5)
     return tiny_task.save(task, task.build_model(), folder)

@@ -24,10 +24,10 @@ MODEL = dict(
 VOCAB = TESTDATA / "tokenization/spm.model"
 
 
-def task(cls, train_data="", eval_data="", seq_length=48, batch_size=16, **config):
+def task(cls, train_data="", eval_data="", seq_length=48, batch_size=16, model=MODEL, **config):
     """Returns a task that reads the given files and starts from random weights."""
     params = cls.config_class()(
-        from_scratch=True, vocab_file=str(VOCAB), model=ModelConfig(**MODEL), **config
+        from_scratch=True, vocab_file=str(VOCAB), model=ModelConfig(**model), **config
     )
     for data, path in ((params.train_data, train_data), (params.validation_data, eval_data)):
         data.input_path, data.seq_length = str(path), seq_length

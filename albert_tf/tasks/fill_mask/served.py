@@ -84,8 +84,10 @@ class ServedFillMask(ServedTask):
         tokens = tf.concat([masks, tokens], axis=1)
         rows = parts.with_values(tokens).merge_dims(1, 2)  # [B, (tokens)]
         rows = rows[:, 1 : 1 + self.seq_length - special_count(1)]
-        is_mask = tf.cast(tf.equal(rows, self.special_ids.mask), tf.int32)
-        positions, rows = self._admitted_masks(tf.reduce_sum(is_mask, axis=1), rows)
+        # A sum over the axis of a ragged tensor would need a table of all rows.
+        is_mask = tf.cast(tf.equal(rows.values, self.special_ids.mask), tf.int32)
+        before = tf.gather(tf.concat([[0], tf.cumsum(is_mask)], 0), rows.row_splits)
+        positions, rows = self._admitted_masks(before[1:] - before[:-1], rows)
         specs = self._specs_of_masks()
         return self._joined(
             self.answer_segments([rows], self._of_masks, specs, positions=positions)
@@ -130,7 +132,7 @@ class ServedFillMask(ServedTask):
         most = tf.maximum(tf.reduce_max(masks), 0)
         entries = tf.size(masks, tf.int64) * tf.cast(most, tf.int64)
         tensors = self.limits.admit("answers", entries, tensors)
-        return most * len(self._pieces) // _PIECES, tensors
+        return most * self.model.albert_config.vocab_size // _PIECES, tensors
 
     def _of_masks(self, *inputs: tf.Tensor) -> Tensors:
         """Returns the outputs of some rows for their masks only, and `lengths`."""

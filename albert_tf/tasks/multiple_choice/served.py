@@ -99,7 +99,7 @@ class ServedMultipleChoice(ServedTask):
         questions, choices = self._admitted_gaps(questions, choices)
         exists = tf.not_equal(tf.strings.strip(choices), "")
         exists, flat = tf.reshape(exists, [-1]), tf.reshape(choices, [-1])  # [B*C]
-        joined = _joined(tf.repeat(questions, shape[1]), flat)
+        (joined,) = self.admitted_text([_joined(tf.repeat(questions, shape[1]), flat)])
         ends = self.tokenize(tf.where(exists, joined, ""))[:, -self._longest :]  # [B*C, (tokens)]
         room = self._room - ends.row_lengths()
         room = tf.where(exists, room, 0)  # Evaluation packs no passage with an empty choice.
@@ -157,6 +157,7 @@ def _joined(questions: tf.Tensor, choices: tf.Tensor) -> tf.Tensor:
     questions = tf.where(gaps > 0, questions, tf.strings.join([questions, " _"]))
     # Prepend the choice to every part, then remove the first one again.
     parts = tf.strings.split(questions, "_")  # [N, (parts)]
-    filled = tf.strings.join([tf.gather(choices, parts.value_rowids()), parts.values])
-    filled = tf.strings.reduce_join(parts.with_values(filled), axis=1)
+    rows = parts.value_rowids()
+    filled = tf.strings.join([tf.gather(choices, rows), parts.values])
+    filled = tf.strings.unsorted_segment_join(filled, rows, parts.nrows())  # [N]
     return tf.strings.substr(filled, tf.strings.length(choices), tf.strings.length(filled))

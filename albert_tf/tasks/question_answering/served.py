@@ -33,6 +33,8 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 # millions of texts for one request. The answers differ only if there are fewer than `n_best`
 # distinct texts among so many spans.
 _SPANS = 40
+# Questions run one at a time, which takes as long as this many tokens in a batch.
+_LEAST = 64
 _NEVER = -1e30  # The score of places that are not a span.
 # The best spans of some windows, and the score of no answer in each part of the windows.
 _BEST = {
@@ -170,6 +172,7 @@ class ServedQuestionAnswering(ServedTask):
             self.seq_length,
             self._settings.doc_stride,
         )
+        size = tf.maximum(size, _LEAST)
         elements = (query, *context, texts["context"])
         elements = self.limits.admit("tokens", tf.reduce_sum(size), elements)
         return tf.map_fn(

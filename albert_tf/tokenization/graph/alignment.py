@@ -15,6 +15,7 @@ import tensorflow_text as tf_text
 
 from albert_tf.tokenization import combining_marks
 from albert_tf.tokenization.graph import normalization as graph_normalization
+from albert_tf.tokenization.graph.edits import row_ids
 from albert_tf.tokenization.settings import Preprocessing
 
 
@@ -69,27 +70,28 @@ def align(texts: tf.Tensor, settings: Preprocessing) -> Aligned:
     if not settings.keep_accents:
         text = tf.strings.regex_replace(chars.text, combining_marks.RE2_PATTERN, "")
         chars = chars._replace(text=text)
-    rows = tf.RaggedTensor.from_value_rowids(chars.text, chars.row, batch, validate=False)
-    result = tf.strings.reduce_join(rows, axis=1)  # [B]
+    # `reduce_join` of a ragged tensor would make a table with every row as long as the longest.
+    result = tf.strings.unsorted_segment_join(chars.text, chars.row, batch)  # [B]
     if decompose and settings.keep_accents:
         result = tf_text.normalize_utf8(result, "NFKD")  # Sorts marks across characters.
     if settings.lower_case:
         result = graph_normalization.lower(result)
     codes = tf.strings.unicode_decode(result, "UTF-8")
     counts = tf.strings.length(chars.text, unit="UTF8_CHAR")  # [C]
+    source = row_ids(tf.concat([[0], tf.cumsum(tf.cast(counts, tf.int64))], 0))  # [N]
     return Aligned(
         result,
         codes.values,
         codes.row_splits,
-        tf.repeat(chars.start, counts),
-        tf.repeat(chars.limit, counts),
+        tf.gather(chars.start, source),
+        tf.gather(chars.limit, source),
     )
 
 
 def _characters(texts: tf.Tensor) -> _Chars:
     """Splits the texts into characters; replaces invalid UTF-8 with U+FFFD and hides NUL."""
     codes, begins = tf.strings.unicode_decode_with_offsets(texts, "UTF-8")
-    row, start = codes.value_rowids(), begins.values
+    row, start = row_ids(codes.row_splits), begins.values
     lengths = tf.gather(tf.cast(tf.strings.length(texts), tf.int64), row)
     limit = tf.where(row == _next(row, -1), _next(start, 0), lengths)
     values = tf.where(codes.values == 0, ord(graph_normalization.NUL), codes.values)

@@ -80,6 +80,18 @@ def edit(positions: tf.Tensor, lengths: tf.Tensor, row_splits: tf.Tensor) -> Edi
     return Edited(source, begins, row_splits + moved)
 
 
+def row_ids(row_splits: tf.Tensor) -> tf.Tensor:
+    """Returns the index of the row that each value belongs to, int64 [T].
+
+    `RaggedTensor.value_rowids` and `tf.repeat` first make a table with every row as long as the
+    longest, which for one long text beside many short ones takes gigabytes.
+
+    Args:
+      row_splits: int64 [B + 1], over T.
+    """
+    return lower_bound(row_splits[1:], tf.range(1, row_splits[-1] + 1))
+
+
 def lower_bound(ascending: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """Counts the elements of `ascending` below each value; a faster tf.searchsorted."""
     return tf.raw_ops.LowerBound(

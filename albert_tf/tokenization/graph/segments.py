@@ -15,6 +15,7 @@ import tensorflow_text as tf_text
 
 from albert_tf.tokenization import special_ids
 from albert_tf.tokenization.graph import normalization as graph_normalization
+from albert_tf.tokenization.graph.edits import row_ids
 
 
 class Segments(NamedTuple):
@@ -42,7 +43,7 @@ def split(texts: tf.Tensor, ids: special_ids.SpecialIds, lower_case: bool) -> Se
     has_nul = tf.strings.regex_full_match(texts, r"(?s).*\x00.*")
     parts = tf_text.regex_split(graph_normalization.hide_nul(texts), pattern, pattern)
     values = parts.values  # [P]
-    rows = parts.value_rowids()
+    rows = row_ids(parts.row_splits)
     values = tf.where(tf.gather(has_nul, rows), graph_normalization.show_nul(values), values)
     special = tf.fill(tf.shape(values), -1)
     lowered = tf.strings.lower(values, encoding="utf-8")

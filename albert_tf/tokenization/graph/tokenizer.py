@@ -9,6 +9,7 @@ from albert_tf.tokenization.graph import offsets as graph_offsets
 from albert_tf.tokenization.graph import segments
 from albert_tf.tokenization.graph.alignment import align
 from albert_tf.tokenization.graph.digit_comma import DigitComma
+from albert_tf.tokenization.graph.edits import row_ids
 from albert_tf.tokenization.graph.normalization import normalize
 from albert_tf.tokenization.graph.sentencepiece import GraphSentencePiece
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
@@ -108,7 +109,7 @@ class GraphTokenizer(tf.Module):
         tokens, starts, limits = self._sentencepiece.tokenize_with_offsets(aligned.texts)
         expanded = self._digit_comma.expand(tokens)
         start, limit = graph_offsets.locate(
-            texts, aligned, starts, limits, tokens.value_rowids(), expanded
+            texts, aligned, starts, limits, row_ids(tokens.row_splits), expanded
         )
         return tuple(_rows(v, expanded.row_splits, texts) for v in (expanded.ids, start, limit))
 

@@ -1,0 +1,273 @@
+"""Sends good and hostile requests to exported task models of all kinds, from many threads.
+
+    python -m benchmarks.soak [--requests 3000] [--threads 1 2 4 8 16]
+    python -m benchmarks.soak --peak [--base classification]
+
+A third of the requests are hostile: huge, empty, of other types, of invalid UTF-8, beyond a limit.
+Each must be answered, or be an error of the request. Good answers must equal those of the same
+request alone, bit for bit. The models have random weights. `--peak` measures the memory and time of
+the largest requests that the default limits admit instead, for a model of base size of one kind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import gzip
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from albert_tf import presets
+from albert_tf.serving.limits import Limits
+from albert_tf.serving.signatures import TF1_HUB
+from albert_tf.tokenization import vocabulary
+from benchmarks import machine
+from tests.support import served_tasks, tiny_task
+from tests.support.paths import TESTDATA
+
+LIMITS, KINDS = Limits(), served_tasks.KINDS
+GOOD = ("a [MASK] that comes first", "another [MASK], longer than the first of them " * 9, "1,000")
+# What the client did wrong; any other error is a fault of the model.
+REFUSED = (tf.errors.InvalidArgumentError, TypeError, ValueError)
+
+
+class Request(NamedTuple):
+    """The name of a signature, and its inputs by name."""
+
+    signature: str
+    inputs: Mapping[str, tf.Tensor]
+
+    def send(self, model: Any) -> dict[str, np.ndarray]:
+        """Returns the answers of a loaded model."""
+        outputs = model.signatures[self.signature](**self.inputs)
+        return {name: value.numpy() for name, value in outputs.items()}
+
+
+class Result(NamedTuple):
+    """The seconds of each good request; counts of hostile ones; what went wrong, a line each."""
+
+    seconds: list[float]
+    answered: int
+    refused: int
+    faults: list[str]
+
+
+def texts(model: Any, rows: Sequence[str | bytes], choices: int = 2) -> Request:
+    """Returns a request with the same texts for each input, and with choices if it takes them."""
+    inputs = {}
+    _, specs = model.signatures["serving_default"].structured_input_signature
+    for name, spec in specs.items():
+        values = np.array(rows, object)
+        if len(spec.shape) == 2:
+            values = np.repeat(values[:, np.newaxis], choices, axis=1)
+        inputs[name] = tf.constant(values, tf.string, values.shape)
+    return Request("serving_default", inputs)
+
+
+def tokens(model: Any, rows: int, length: int, value: int = 4) -> Request:
+    """Returns a request with rows of one id, with two choices if the model takes them."""
+    _, specs = model.signatures["tokens"].structured_input_signature
+    rank = len(next(iter(specs.values())).shape)
+    size = [rows, *[2] * (rank - 2), length]
+    ids, types = tf.fill(size, value), tf.zeros(size, tf.int32)
+    return Request("tokens", dict(zip(TF1_HUB, (ids, tf.ones_like(ids), types))))
+
+
+def good(model: Any) -> list[Request]:
+    """Returns requests of 1 to 7 rows."""
+    rows = [[GOOD[(begin + i) % 3] for i in range(count)] for begin, count in enumerate((1, 2, 7))]
+    return [*(texts(model, row) for row in rows), tokens(model, 3, 9)]
+
+
+def hostile(model: Any, limits: Limits) -> Iterator[Request]:
+    """Yields requests that must be answered or refused."""
+    for row in (
+        b"",
+        b"\0\0",
+        b"\xff\xfe\x80",
+        b"\xed\xa0\x80 x",
+        b" " * 9999,
+        b"\xef\xb7\xba" * 99,
+    ):
+        yield texts(model, [row, GOOD[0]])
+    yield texts(model, [])
+    yield texts(model, ["word " * 3000, "\u4e00" * 30000])
+    yield texts(model, ["x" * (limits.bytes + 1)])
+    yield texts(model, ["\ufdfa" * (limits.bytes // 30)])
+    yield texts(model, [""] * (limits.tokens + 1))
+    yield texts(model, ["[MASK] " * 9999] + ["[MASK]"] * 9999)
+    yield texts(model, ["a"] * 9, choices=limits.tokens // 9)
+    yield texts(model, ["_ " * 999, "a" * 9999], choices=99)
+    request = texts(model, GOOD)
+    yield request._replace(inputs={n: tf.ones(x.shape) for n, x in request.inputs.items()})
+    yield request._replace(inputs={n: x[..., None, None] for n, x in request.inputs.items()})
+    yield request._replace(inputs={})
+    for size in ([1, 9999], [9999, 0], [0, 9], [limits.tokens, 2]):
+        yield tokens(model, *size)
+    yield tokens(model, 3, 9, value=-(2**31))
+    ids, *others = tokens(model, 3, 9).inputs.items()
+    yield Request("tokens", dict([(ids[0], ids[1][:1]), *others]))
+    for record in (b"", b"no example", b"\0" * 99, b"x" * (limits.bytes + 1)):
+        yield Request("examples", {"examples": tf.constant([record] * 3)})
+
+
+def soak(
+    models: Mapping[str, Any],
+    requests: int,
+    threads: int,
+    limits: Limits = LIMITS,
+    seed: int = 0,
+) -> Result:
+    """Sends requests from several threads, of which two thirds are good, and checks the answers."""
+    good_ones = [(kind, model, r) for kind, model in models.items() for r in good(model)]
+    expected = [request.send(model) for _, model, request in good_ones]
+    bad_ones = [(k, model, r) for k, model in models.items() for r in hostile(model, limits)]
+    result, lock = Result([], 0, 0, []), threading.Lock()
+    answered, refused = [], []
+    numbers = iter(np.random.default_rng(seed).integers(0, 1 << 30, requests).tolist())
+
+    def work() -> None:
+        while True:
+            with lock:
+                number = next(numbers, None)
+            if number is None:
+                return
+            if number % 3 == 0:
+                kind, model, request = bad_ones[number // 3 % len(bad_ones)]
+                try:
+                    request.send(model)
+                    answered.append(kind)
+                except REFUSED:
+                    refused.append(kind)
+                except Exception as error:  # Any other error is what this program looks for.
+                    result.faults.append(f"{kind} {request.signature}: {error!r:.300}")
+                continue
+            index = number // 3 % len(good_ones)
+            kind, model, request = good_ones[index]
+            begin = time.perf_counter()
+            try:
+                outputs = request.send(model)
+            except Exception as error:
+                result.faults.append(f"{kind} {request.signature}: {error!r:.300}")
+                continue
+            result.seconds.append(time.perf_counter() - begin)
+            for name, value in expected[index].items():
+                if not np.array_equal(outputs[name], value):
+                    result.faults.append(f"{kind} {request.signature}: another {name}")
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return result._replace(answered=len(answered), refused=len(refused))
+
+
+def memory(name: str = "VmRSS") -> float:
+    """Returns a size of this process in MB: the memory in use, or with "VmHWM" its peak."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
+
+
+def peak(model: Any, request: Request) -> tuple[float, float]:
+    """Returns the MB that a request adds to the memory of the process, and its seconds."""
+    Path("/proc/self/clear_refs").write_text("5")  # Resets the peak.
+    before, begin = memory(), time.perf_counter()
+    request.send(model)
+    return memory("VmHWM") - before, time.perf_counter() - begin
+
+
+def largest(model: Any, kind: str, limits: Limits, length: int) -> dict[str, Request]:
+    """Returns requests just within the limits, by a description."""
+    inputs = len(texts(model, [""]).inputs)
+    size = limits.bytes // inputs // 2
+    count = limits.tokens // 4 // inputs
+    words = min(limits.tokens // 4, 20_000)
+    question = {"question_answering", "joint_question_answering"} & {kind}
+    rows = limits.tokens // length // (2 if kind == "multiple_choice" else 1)
+    requests = {
+        "a text of as many bytes": texts(model, ["x" * (size // 2)]),
+        "ligatures that become as many bytes": texts(model, ["\ufdfa" * (size // 33)]),
+        "short texts": texts(model, ["a"] * count),
+        "one long text": texts(model, ["a " * words]),
+        "ids": tokens(model, rows, length),
+    }
+    if not question:
+        row = "a [MASK] " * (length // 2)
+        requests["texts of the maximum length"] = texts(model, [row] * (rows // 2 - 1))
+        beside = limits.tokens // length // 8
+        requests["a long text beside short ones"] = texts(model, [row * 9] + ["[MASK]"] * beside)
+    return requests
+
+
+def export(folder: Path, kinds: Sequence[str] = KINDS, **sizes: Any) -> dict[str, Any]:
+    """Returns loaded models with random weights, by kind."""
+    source = folder / "source"
+    if not source.exists():
+        shutil.copytree(TESTDATA / "tf1_tiny", source)
+        with gzip.open(TESTDATA / "pretraining_data/corpus.txt.gz", "rt") as lines:
+            vocabulary.train(lines, source / "small", vocab_size=200, character_coverage=0.99)
+    return {
+        kind: served_tasks.export(kind, source, Path(tempfile.mkdtemp(dir=folder)), **sizes).model
+        for kind in kinds
+    }
+
+
+def _print_peaks(folder: Path, base: str) -> None:
+    limits = LIMITS
+    config = dataclasses.asdict(presets.get("albert_base_v2").config)
+    sizes = {name: config[name] for name in tiny_task.MODEL}
+    models = {kind: (export(folder, [kind])[kind], 16, "tiny") for kind in KINDS}
+    if base:
+        model = export(folder, [base], length=512, sizes={**sizes, "vocab_size": 1000})[base]
+        models[f"{base}, base size"] = (model, 512, "base")
+    for kind, (model, length, _) in models.items():
+        good(model)[0].send(model)
+        for name, request in largest(model, kind.split(",")[0], limits, length).items():
+            try:
+                size, seconds = peak(model, request)
+                print(f"| {kind} | {name} | {size:.0f} MB | {seconds:.1f} s |", flush=True)
+            except REFUSED as error:
+                print(f"| {kind} | {name} | refused: {str(error)[:160]!r} |", flush=True)
+
+
+def main() -> None:
+    """Prints a table of latencies by threads, or of peaks."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--requests", type=int, default=3000, help="in total (%(default)s)")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4, 8, 16])
+    parser.add_argument("--peak", action="store_true", help="measure the largest requests instead")
+    parser.add_argument("--base", default="", choices=["", *served_tasks.FINE_TUNED])
+    args = parser.parse_args()
+    host = machine.describe()
+    print(f"{host['processor']}, {host['cores']} cores")
+    with tempfile.TemporaryDirectory() as folder:
+        if args.peak:
+            _print_peaks(Path(folder), args.base)
+            return
+        models = export(Path(folder))
+        soak(models, args.requests // 5, max(args.threads))  # Warms up.
+        print("| threads | good requests | p50, ms | p99, ms | hostile: answered, refused | MB |")
+        print("|---|---|---|---|---|---|")
+        for threads in args.threads:
+            result = soak(models, args.requests // len(args.threads), threads, seed=threads)
+            p50, p99 = (1000 * q for q in np.percentile(result.seconds, [50, 99]))
+            print(
+                f"| {threads} | {len(result.seconds)} | {p50:.1f} | {p99:.1f} "
+                f"| {result.answered}, {result.refused} | {memory():.0f} |",
+                *result.faults,
+                sep="\n",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""Requests to served tasks of every kind are bounded in memory and time."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from albert_tf.errors import InputError
+from albert_tf.export import manifest, task_model
+from albert_tf.export.task_model import Settings
+from albert_tf.serving.limits import Limits
+from albert_tf.serving.served_task import in_parts
+from benchmarks import soak
+from tests.export.task_requests_test import GOOD, ask, assert_rows, texts, tokens
+
+LIMITS = Limits()
+
+
+BEYOND = {
+    # Some inputs are repeated for another input or choice, so the received number varies.
+    "one large text": (lambda m: soak.texts(m, ["x" * (LIMITS.bytes + 1)]), "4194304 bytes"),
+    "many texts": (lambda m: soak.texts(m, ["word" * 4096] * 257), "4194304 bytes"),
+    "characters that expand": (
+        lambda m: soak.texts(m, ["\ufdfa" * (LIMITS.bytes // 33 + 1)]),
+        "4194304 bytes",
+    ),
+    "empty texts": (lambda m: soak.texts(m, [""] * (LIMITS.tokens + 1)), "131072 tokens"),
+    "short texts": (lambda m: soak.texts(m, ["the"] * 50_000), "131072 tokens"),
+    "ids": (lambda m: soak.tokens(m, 8000, 24), "131072 tokens"),
+    "rows of no ids": (lambda m: soak.tokens(m, 10**7, 0), "131072 tokens"),
+    "a large record": (
+        lambda m: soak.Request("examples", {"examples": tf.constant([b"x" * (LIMITS.bytes + 1)])}),
+        "4194304 bytes",
+    ),
+    "records": (
+        lambda m: soak.Request("examples", {"examples": tf.constant([b""] * (LIMITS.tokens + 1))}),
+        "131072 tokens",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_a_request_beyond_a_limit_is_an_error_that_names_it(served, name):
+    make, limit = BEYOND[name]
+    request, (_, word) = make(served.model), limit.split()
+    with pytest.raises(
+        tf.errors.InvalidArgumentError,
+        match=rf"must not have more than {limit}\b.*--limits {word}=N\. Received:\] \[\d+",
+    ):
+        request.send(served.model)
+
+
+@pytest.mark.parametrize("kind", ["tagging", "fill_mask"])
+def test_a_long_text_beside_short_ones_takes_no_table_of_all_of_them(exported, kind):
+    model = exported(kind).model
+    soak.texts(model, GOOD).send(model)
+    long, short = "[MASK] " * 20_000, ["[MASK]"] * (1000 if kind == "tagging" else 40_000)
+    request = soak.texts(model, [long, *short])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 524288 answers"):
+        soak.peak(model, request)
+    admitted = soak.texts(model, ["[MASK] " * 500, *["[MASK]"] * 900])
+    megabytes, _ = soak.peak(model, admitted)
+    assert megabytes < 300
+
+
+def test_choices_are_counted_with_the_questions_that_they_fill(exported):
+    run = exported("multiple_choice").model.signatures["serving_default"]
+
+    def choose(question, choices):
+        return run(
+            passage=tf.constant(["p"]),
+            question=tf.constant([question]),
+            choices=tf.constant([choices]),
+        )
+
+    for question, choices in [
+        ("_ and " * 3000, ["word " * 1000, ""]),  # Each gap holds the choice.
+        ("which " * 3000, ["x"] * 400),  # Each choice follows the question.
+        ("_ ", ["\ufdfa" * 70_000] * 2),
+    ]:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="more than 4194304 bytes"):
+            choose(question, choices)
+    assert choose("_ and " * 300, ["word " * 100, ""])["index"].numpy() == 0
+
+
+def test_records_with_lists_of_different_lengths_are_not_padded_beyond_the_limit(exported):
+    run = exported("multiple_choice").model.signatures["examples"]
+
+    def record(count):
+        example = tf.train.Example()
+        for name, values in dict(passage=1, question=1, choices=count).items():
+            example.features.feature[name].bytes_list.value.extend([b"a"] * values)
+        return example.SerializeToString()
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than 131072 tokens"):
+        run(tf.constant([record(20_000), *[record(1)] * 1000], tf.string))
+    outputs = run(tf.constant([record(3), record(1)], tf.string))
+    np.testing.assert_allclose(outputs["probabilities"], [[1 / 3] * 3, [1, 0, 0]], atol=1e-6)
+
+
+def test_a_context_counts_once_for_each_window(exported):
+    """Windows of 24 tokens begin at every fifth one, so a token is in up to four of them."""
+    served = exported("question_answering")
+    fits, beyond = (["a " * count] for count in (20_000, 60_000))
+    run = served.model.signatures["serving_default"]
+    assert run(question=tf.constant(["a"]), context=tf.constant(fits))["answer"].shape == [1]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="131072 tokens.*each window"):
+        run(question=tf.constant(["a"]), context=tf.constant(beyond))
+
+
+def test_a_token_as_long_as_a_context_is_not_copied_for_each_answer(exported):
+    served = exported("question_answering")
+    context = " ".join(["one two", "\u4e00" * 700_000, "three four"])
+    request = soak.Request(
+        "serving_default", dict(question=tf.constant(["one"]), context=tf.constant([context]))
+    )
+    request.send(served.model)
+    megabytes, _ = soak.peak(served.model, request)
+    assert megabytes < 300
+
+
+# === Slices ===
+def test_rows_of_many_slices_have_the_answers_of_single_requests(served):
+    rows = [GOOD[0], "", GOOD[1], "1,000 words", "a [MASK]"]
+    many = [row for row, _ in zip(itertools.cycle(rows), range(700))]
+    alone = ask(served, "serving_default", texts(served, *rows))
+    together = ask(served, "serving_default", texts(served, *many))
+    assert {len(value) for value in together.values()} == {700}
+    for begin in (0, 340, 345, 680, 695):  # A slice has 341 rows of 24 tokens.
+        assert_rows(together, begin, alone)
+
+
+def test_ids_of_many_slices_have_the_answers_of_single_requests(served):
+    inputs = tokens(served, 9, 23, 7)
+    alone = ask(served, "tokens", {n: tf.constant(x) for n, x in inputs.items()})
+    many = {n: tf.constant(np.concatenate([x] * 400)) for n, x in inputs.items()}
+    together = ask(served, "tokens", many)
+    size = len(inputs["input_ids"])
+    for index in (0, 113, 118, 399):
+        assert_rows(together, index * size, alone)
+
+
+def test_a_function_never_gets_more_rows_than_fit():
+    sizes = []
+
+    def double(x, ragged):
+        sizes.append((len(x), ragged.to_list()))
+        return {"x": 2 * x}
+
+    rows = tf.ragged.constant([[1, 2], [], [3], [4, 5, 6], [7]])
+    outputs = in_parts(
+        double, [tf.range(5), rows], {"x": tf.TensorSpec([None], tf.int32)}, tf.constant(2)
+    )
+    assert outputs["x"].numpy().tolist() == [0, 2, 4, 6, 8]
+    assert sizes == [(2, [[1, 2], []]), (2, [[3], [4, 5, 6]]), (1, [[7]])]
+
+
+# === Settings ===
+def test_limits_of_an_export_are_in_its_manifest_card_and_graph(source, tmp_path):
+    limits = Limits.parse("tokens=400, answers=500,bytes=70000")
+    settings = Settings(pooling="cls", seq_length=20, limits=limits)
+    path = task_model.export(source, tmp_path / "m", settings=settings, check=False)
+    assert manifest.read(path)["limits"] == dict(bytes=70000, tokens=400, answers=500)
+    card = (path / "README.md").read_text()
+    assert "| limits of a request | 70,000 bytes of text, 400 tokens, including" in card
+    model = tf.saved_model.load(str(path))
+    assert len(soak.texts(model, ["a"] * 50).send(model)["embedding"]) == 50
+    for request, message in [
+        (soak.texts(model, ["a"] * 200), "not have more than 400 tokens"),
+        (soak.texts(model, ["a" * 70001]), "not have more than 70000 bytes"),
+    ]:
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            request.send(model)
+
+
+def test_limits_have_the_names_and_numbers_that_are_documented():
+    assert Limits.parse("") == LIMITS
+    assert Limits.parse("tokens=7") == dataclasses.replace(LIMITS, tokens=7)
+    for text, message in [
+        ("token=7", "Unknown limit of requests. Received 'token'. .*tokens"),
+        ("tokens", "whole number of at most 18 digits. Received 'tokens'. Write tokens=N"),
+        ("tokens=-1", "Received 'tokens=-1'"),
+        ("bytes=1e6", "Received 'bytes=1e6'"),
+        ("answers=" + "9" * 19, "Received 'answers=9999"),
+        ("=4", "Received ''"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            Limits.parse(text)
+
+
+@pytest.mark.parametrize("text", ["tokens=319", "answers=319", "bytes=65535"])
+def test_limits_must_admit_the_requests_of_warmup(source, tmp_path, text):
+    settings = Settings(pooling="cls", seq_length=20, limits=Limits.parse(text))
+    name, _, least = text.partition("=")
+    with pytest.raises(InputError, match=f"{text} with a sequence .* Pass {name}={int(least) + 1}"):
+        task_model.export(source, tmp_path / "m", settings=settings)
+    assert not (tmp_path / "m").exists()
+
+
+# === Load ===
+def test_good_answers_stay_the_same_and_memory_flat_among_hostile_requests(exported):
+    models = {kind: exported(kind).model for kind in soak.KINDS}
+    soak.soak(models, 150, threads=8)
+    before = soak.memory()
+    result = soak.soak(models, 300, threads=8, seed=1)
+    assert result.faults == []
+    assert len(result.seconds) > 150 and result.refused > 50 and result.answered > 10
+    assert soak.memory() - before < 300
