@@ -43,9 +43,10 @@ def check(trainer: config_definitions.TrainerConfig, metrics: list[str] | None) 
         return
     if metrics is not None:
         _check_metric(name, metrics)
-    if comparison not in ("higher", "lower") or ("loss" in name and comparison == "higher"):
+    falls = "loss" in name or name.endswith("error")
+    if comparison not in ("higher", "lower") or (falls and comparison == "higher"):
         raise InputError(
-            "BEST_IS must be 'higher' or 'lower', and must be 'lower' for a loss. Received "
+            "BEST_IS must be 'higher' or 'lower', and 'lower' for a loss or an error. Received "
             f"{comparison!r} for {name!r}."
         )
 

@@ -36,7 +36,8 @@ def test_a_checkpoint_with_a_nan_metric_is_never_the_best(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (("mlm_loss", "higher"), "'lower' for a loss. Received 'higher' for 'mlm_loss'"),
+        (("mlm_loss", "higher"), "a loss or an error. Received 'higher' for 'mlm_loss'"),
+        (("mean_absolute_error", "higher"), "or an error. Received 'higher' for 'mean_abs"),
         (("accuracy", "highest"), "BEST_IS must be 'higher' or 'lower'.*'highest'"),
         (("acuracy", "higher"), "Received 'acuracy'. Closest: accuracy"),
     ],
@@ -48,7 +49,7 @@ def test_invalid_settings_of_the_best_checkpoint_are_errors(settings, message):
         best_checkpoint_metric_comp=settings[1],
     )
     with pytest.raises(InputError, match=message):
-        best_checkpoint.check(trainer, ["accuracy", "mlm_loss"])
+        best_checkpoint.check(trainer, ["accuracy", "mlm_loss", "mean_absolute_error"])
 
 
 @pytest.fixture
