@@ -196,7 +196,7 @@ def _preprocessing(path: Path, model_file: Path | None) -> Preprocessing | None:
         return None
     if path_beside(model_file).is_file():
         return Preprocessing.from_json_file(path_beside(model_file))
-    return hugging_face_settings(path)
+    return hugging_face_settings(model_file)
 
 
 # === Weight files: safetensors, in one file or several, PyTorch pickles, and HDF5 ===

@@ -209,7 +209,9 @@ def test_numbers_in_other_files_are_not_read(saved):
             if name in file:
                 del file[name]
             make(file)
-        with pytest.raises(InputError, match="where 'albert/m/albert.*(stored outside of the file|not numbers)"):
+        with pytest.raises(
+            InputError, match="where 'albert/m/albert.*(stored outside of the file|not numbers)"
+        ):
             load.load(path.parent)
 
 
