@@ -238,8 +238,8 @@ def _upper_cases() -> dict[str, str]:
 
 # === Hugging Face folders ===
 
-FILE, CONFIG_KEY = "added_tokens.json", "added_tokens_decoder"
-_SPECIAL_FILE, _FAST_FILE = "special_tokens_map.json", "tokenizer.json"
+FILE, SPECIAL_FILE, _FAST_FILE = "added_tokens.json", "special_tokens_map.json", "tokenizer.json"
+_DECODER = "added_tokens_decoder"  # A key of tokenizer_config.json.
 # The keys of special tokens, in the order in which transformers adds those that have no id.
 _KEYS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _MORE = "additional_special_tokens"
@@ -279,14 +279,23 @@ def read(
     return result
 
 
-def files(tokens: Sequence[AddedToken]) -> tuple[dict[str, int], dict[str, Any]]:
-    """Returns the contents of added_tokens.json, and what tokenizer_config.json has about them."""
+def to_files(
+    tokens: Sequence[AddedToken], config: dict[str, Any], special_map: dict[str, Any]
+) -> dict[str, int]:
+    """Returns the contents of added_tokens.json, and adds the tokens to those of two other files.
+
+    Args:
+      tokens: the added tokens.
+      config: the contents of tokenizer_config.json.
+      special_map: the contents of special_tokens_map.json.
+    """
     decoder = {}
     for token in with_special(tokens):
         values = dataclasses.asdict(token)
         decoder[str(values.pop("id"))] = values
-    more = [token.content for token in tokens if token.special]
-    return {token.content: token.id for token in tokens}, {CONFIG_KEY: decoder, _MORE: more}
+    special_map[_MORE] = [token.content for token in tokens if token.special]
+    config |= {_DECODER: decoder, _MORE: special_map[_MORE]}
+    return {token.content: token.id for token in tokens}
 
 
 def _token(values: Mapping[str, Any], special: Mapping[str, Any]) -> AddedToken:
@@ -300,10 +309,10 @@ def _token(values: Mapping[str, Any], special: Mapping[str, Any]) -> AddedToken:
 def _with_ids(folder: Path, config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Returns the objects of all tokens that the files give an id."""
     found = []
-    decoder = config.get(CONFIG_KEY)
+    decoder = config.get(_DECODER)
     if decoder is not None:
         if not isinstance(decoder, dict) or not all(map(str.isdecimal, decoder)):
-            raise _invalid(f"{CONFIG_KEY} must be an object with ids as keys", decoder, folder)
+            raise _invalid(f"{_DECODER} must be an object with ids as keys", decoder, folder)
         found += [{**_object(v, folder), "id": int(key)} for key, v in decoder.items()]
     elif (folder / _FAST_FILE).is_file():
         listed = read_json(folder / _FAST_FILE, "A tokenizer").get("added_tokens") or []
@@ -321,7 +330,7 @@ def _with_ids(folder: Path, config: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _special_tokens(folder: Path, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Returns the objects of the special tokens that the files name, by text."""
-    file = folder / _SPECIAL_FILE
+    file = folder / SPECIAL_FILE
     named = read_json(file, "A map of special tokens") if file.is_file() else {}
     special: dict[str, dict[str, Any]] = {}
     for values in (config, named):

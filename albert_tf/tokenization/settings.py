@@ -83,6 +83,12 @@ class Preprocessing:
         values["added_tokens"] = list(values["added_tokens"])
         return {key: value for key, value in values.items() if value != []}
 
+    def __str__(self) -> str:
+        values = self.to_dict()
+        if self.added_tokens:
+            values["added_tokens"] = " ".join(token.content for token in self.added_tokens)
+        return ", ".join(f"{key}={value}" for key, value in values.items())
+
     def to_json_file(self, path: str | os.PathLike) -> None:
         """Writes a preprocess.json file."""
         with replacing(path) as temporary:
