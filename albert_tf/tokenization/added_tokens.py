@@ -210,9 +210,13 @@ class Matcher:
 
 
 def with_special(tokens: Sequence[AddedToken]) -> tuple[AddedToken, ...]:
-    """Returns the tokens together with ALBERT's special pieces."""
+    """Returns the tokens together with ALBERT's special pieces, with the flags of transformers."""
     texts = {token.content for token in tokens}
-    special = [AddedToken(i, p, special=True) for i, p in enumerate(PIECES) if p not in texts]
+    special = [
+        AddedToken(i, piece, special=True, lstrip=piece == "[MASK]", normalized=False)
+        for i, piece in enumerate(PIECES)
+        if piece not in texts
+    ]
     return (*special, *tokens)
 
 
@@ -322,9 +326,13 @@ def _with_ids(folder: Path, config: Mapping[str, Any]) -> list[dict[str, Any]]:
             raise _invalid("added_tokens must be a list of objects with ids", listed, folder)
         found += [_object(value, folder) for value in listed]
     if (folder / FILE).is_file():
-        known = {(value["content"], value["id"]) for value in found}
+        known = {value["content"]: value["id"] for value in found}
         pairs = read_json(folder / FILE, "A file of added tokens").items()
-        found += [dict(content=text, id=i) for text, i in pairs if (text, i) not in known]
+        found += [
+            {"content": text, "id": index}
+            for text, index in pairs
+            if text not in known or known[text] != index
+        ]
     return found
 
 
