@@ -185,4 +185,6 @@ def _preprocessing(description: Mapping[str, Any]) -> str:
     settings = description["preprocessing"]
     case = "lower-cased" if settings["lower_case"] else "case kept"
     accents = "accents kept" if settings["keep_accents"] else "accents removed"
-    return f'{case}, {accents}, rules "{settings["rules"]}"'
+    added = settings.get("added_tokens", [])
+    more = f", {len(added)} added tokens" if added else ""
+    return f'{case}, {accents}, rules "{settings["rules"]}"{more}'

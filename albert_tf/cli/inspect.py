@@ -45,8 +45,7 @@ def run(args: argparse.Namespace) -> None:
     if source.step is not None:
         print(f"step: {source.step:,}")
     print(f"vocabulary: {source.model_file.name if source.model_file else 'none'}")
-    settings = source.preprocessing.to_dict() if source.preprocessing else {}
-    print("preprocessing: " + (", ".join(f"{k}={v}" for k, v in settings.items()) or "unknown"))
+    print(f"preprocessing: {source.preprocessing or 'unknown'}")
     for kind, count in source.skipped.items():
         if count:
             print(f"skipped {kind}: {count}")

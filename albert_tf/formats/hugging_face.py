@@ -25,7 +25,12 @@ from albert_tf.formats.differences import check_epsilon, check_groups
 from albert_tf.formats.source import Source, Stored
 from albert_tf.task_types import FILE as TASK
 from albert_tf.task_types import TaskDescription
-from albert_tf.tokenization.model_files import find_model_file, hugging_face_settings
+from albert_tf.tokenization import added_tokens
+from albert_tf.tokenization.model_files import (
+    TOKENIZER_CONFIG,
+    find_model_file,
+    hugging_face_settings,
+)
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
 NAME = "hugging_face"
@@ -164,8 +169,12 @@ def write_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
         "model_max_length": source.config.max_position_embeddings,
         **_SPECIAL,
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(values, indent=2) + "\n")
-    (folder / "special_tokens_map.json").write_text(json.dumps(_SPECIAL, indent=2) + "\n")
+    contents = {TOKENIZER_CONFIG: values, added_tokens.SPECIAL_FILE: dict(_SPECIAL)}
+    if settings.added_tokens:
+        added = added_tokens.to_files(settings.added_tokens, *contents.values())
+        contents[added_tokens.FILE] = added
+    for name, content in contents.items():
+        (folder / name).write_text(json.dumps(content, indent=2) + "\n")
     if settings.rules == "original":
         return (
             "the tokenizer of transformers applies its own text rules; those of the source are in "
@@ -196,7 +205,7 @@ def _preprocessing(path: Path, model_file: Path | None) -> Preprocessing | None:
         return None
     if path_beside(model_file).is_file():
         return Preprocessing.from_json_file(path_beside(model_file))
-    return hugging_face_settings(path)
+    return hugging_face_settings(model_file)
 
 
 # === Weight files: safetensors, in one file or several, PyTorch pickles, and HDF5 ===

@@ -117,11 +117,15 @@ def write_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
     target = folder / _VOCABULARY
     target.parent.mkdir(parents=True)
     shutil.copyfile(source.model_file, target)
-    (source.preprocessing or Preprocessing()).to_json_file(path_beside(target))
-    return (
+    settings = source.preprocessing or Preprocessing()
+    settings.to_json_file(path_beside(target))
+    notes = (
         "KerasHub's tokenizer neither lower-cases nor strips accents: preprocess text first, as "
         f"specified in {path_beside(_VOCABULARY)}",
     )
+    if settings.added_tokens:
+        notes += (f"KerasHub's tokenizer splits the {len(settings.added_tokens)} added tokens",)
+    return notes
 
 
 # === Config ===

@@ -7,9 +7,12 @@ import os
 import shutil
 from pathlib import Path
 
+import sentencepiece
+
 from albert_tf import sources
 from albert_tf.errors import InputError
 from albert_tf.files import read_json
+from albert_tf.tokenization import added_tokens
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
 HUGGING_FACE_NAME = "spiece.model"
@@ -52,18 +55,43 @@ def _in_folder(folder: Path) -> Path:
     )
 
 
-def hugging_face_settings(folder: Path) -> Preprocessing:
-    """Returns the settings of a Hugging Face folder; those of the library without a config file.
+def load(model_file: Path) -> sentencepiece.SentencePieceProcessor:
+    """Returns a SentencePiece model.
 
     Raises:
-      InputError: the file is not a JSON object, or a setting is not true or false.
+      InputError: the file is missing or not a SentencePiece model.
     """
+    try:
+        # Loading from bytes makes an empty file an error too.
+        processor = sentencepiece.SentencePieceProcessor()
+        processor.LoadFromSerializedProto(model_file.read_bytes())
+        processor.id_to_piece(list(range(processor.get_piece_size())))  # They must be UTF-8.
+        return processor
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"A SentencePiece model must be a *.model file written by training. "
+            f"Received '{model_file}', which SentencePiece cannot read: {error}"
+        ) from error
+
+
+def hugging_face_settings(model_file: Path) -> Preprocessing:
+    """Returns the settings of a Hugging Face folder; those of the library without a config file.
+
+    Args:
+      model_file: the model in the folder.
+
+    Raises:
+      InputError: a file is not a JSON object, a setting is not true or false, or the added tokens
+        do not extend the pieces of the model.
+    """
+    folder = model_file.parent
     file = folder / TOKENIZER_CONFIG
     values = read_json(file, "A tokenizer config") if file.is_file() else {}
     return Preprocessing(
         lower_case=values.get("do_lower_case", True),
         keep_accents=values.get("keep_accents", False),
         rules="hugging_face",
+        added_tokens=added_tokens.read(folder, values, lambda: load(model_file)),
     )
 
 
@@ -97,7 +125,7 @@ def find_preprocessing(model_file: Path | None) -> Preprocessing | None:
     if path.is_file():
         return Preprocessing.from_json_file(path)
     if model_file.name == HUGGING_FACE_NAME or (model_file.parent / TOKENIZER_CONFIG).is_file():
-        return hugging_face_settings(model_file.parent)
+        return hugging_face_settings(model_file)
     return Preprocessing()
 
 

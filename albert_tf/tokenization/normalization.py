@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from albert_tf.tokenization import combining_marks
+from albert_tf.tokenization.added_tokens import lower_each
 from albert_tf.tokenization.settings import Preprocessing
 
 _COMBINING = re.compile(combining_marks.PYTHON_PATTERN)
@@ -37,7 +38,7 @@ def normalize(text: str, settings: Preprocessing) -> str:
     if not ascii_only:
         text = _SURROGATES.sub("\ufffd", text)
     if hugging_face and settings.lower_case:
-        text = _lower_each(text)
+        text = lower_each(text)
     text = " ".join(text.split())
     if hugging_face:
         for quote in _QUOTES:
@@ -146,7 +147,7 @@ class _Table(dict[str, _Source]):
     def __missing__(self, unit: str) -> _Source:
         settings = self._settings
         hugging_face = settings.rules == "hugging_face"
-        text = _lower_each(unit) if hugging_face and settings.lower_case else unit
+        text = lower_each(unit) if hugging_face and settings.lower_case else unit
         if not (hugging_face and settings.keep_accents):
             text = unicodedata.normalize("NFKD", text)
         kept = text if settings.keep_accents else _COMBINING.sub("", text)
@@ -159,8 +160,3 @@ class _Table(dict[str, _Source]):
 @functools.cache
 def _table(settings: Preprocessing) -> _Table:
     return _Table(settings)
-
-
-def _lower_each(text: str) -> str:
-    """Lowers one character at a time; only the lower case of sigma depends on its neighbours."""
-    return text.replace("Σ", "σ").lower()

@@ -11,6 +11,7 @@ from typing import Any
 
 from albert_tf.errors import InputError, closest
 from albert_tf.files import existing, read_json, replacing
+from albert_tf.tokenization.added_tokens import AddedToken, parse
 
 RULES = ("original", "hugging_face")
 
@@ -28,11 +29,14 @@ class Preprocessing:
         gives the same ids as that library's slow tokenizer. The two differ in how they split
         digits before a comma, in `` and '', in when the text is lower-cased, and in text such as
         "[MASK]", which only "hugging_face" turns into the special id.
+      added_tokens: the tokens that extend the pieces of the model, ordered by id; a sequence of
+        `AddedToken` or of their JSON objects.
     """
 
     lower_case: bool = True
     keep_accents: bool = False
     rules: str = "original"
+    added_tokens: tuple[AddedToken, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises `InputError` for the first invalid setting."""
@@ -45,6 +49,7 @@ class Preprocessing:
                 f"rules must be the name of a rule set. Received {self.rules!r:.80}. "
                 f"{closest(str(self.rules)[:80], RULES)}"
             )
+        object.__setattr__(self, "added_tokens", parse(self.added_tokens))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
@@ -73,8 +78,16 @@ class Preprocessing:
         return cls.from_dict(read_json(path, "A preprocessing description"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns all keys with their values."""
-        return dataclasses.asdict(self)
+        """Returns the keys with their values as in JSON; without added tokens, no key for them."""
+        values = dataclasses.asdict(self)
+        values["added_tokens"] = list(values["added_tokens"])
+        return {key: value for key, value in values.items() if value != []}
+
+    def __str__(self) -> str:
+        values = self.to_dict()
+        if self.added_tokens:
+            values["added_tokens"] = " ".join(token.content for token in self.added_tokens)
+        return ", ".join(f"{key}={value}" for key, value in values.items())
 
     def to_json_file(self, path: str | os.PathLike) -> None:
         """Writes a preprocess.json file."""

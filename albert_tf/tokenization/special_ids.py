@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 from typing import NamedTuple
 
 import sentencepiece
@@ -21,37 +19,6 @@ class SpecialIds(NamedTuple):
     cls: int
     sep: int
     mask: int
-
-
-def text_pattern(lower_case: bool) -> str:
-    """Returns a regular expression for special tokens in text under the "hugging_face" rules.
-
-    With lower-casing, "<UNK>" matches too: the library first lowers everything except text that is
-    already a special token, and then looks for special tokens. The expression works in both
-    Python's `re` and RE2.
-    """
-    angled = "<pad>|<unk>"
-    return r"\[CLS\]|\[SEP\]|\[MASK\]|" + (f"(?i:{angled})" if lower_case else angled)
-
-
-def split(text: str, lower_case: bool) -> list[tuple[str, int, str | None]]:
-    """Splits a text at the special tokens that match `text_pattern`.
-
-    Returns:
-      All parts, where each begins, and the special piece of those that are special tokens.
-    """
-    # The capturing group makes `split` keep the special tokens, at every second place.
-    parts = re.split(f"({text_pattern(lower_case)})", text)
-    begins = itertools.accumulate(map(len, parts), initial=0)
-    return [
-        (part, begin, _piece(part) if index % 2 else None)
-        for index, (part, begin) in enumerate(zip(parts, begins))
-        if part
-    ]
-
-
-def _piece(token: str) -> str:
-    return token if token in PIECES else token.lower()
 
 
 def read(processor: sentencepiece.SentencePieceProcessor, name: str) -> SpecialIds:

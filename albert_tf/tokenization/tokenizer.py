@@ -6,6 +6,7 @@ same ids inside a graph.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import os
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sentencepiece
 
 from albert_tf.errors import InputError
 from albert_tf.files import existing, replacing
@@ -26,9 +26,13 @@ from albert_tf.tokenization import (
     special_ids,
     word_starts,
 )
+from albert_tf.tokenization.added_tokens import AddedToken, Matcher, check, with_special
 from albert_tf.tokenization.lines import decoded
 from albert_tf.tokenization.normalization import normalize
 from albert_tf.tokenization.settings import Preprocessing, path_beside
+
+# Control characters, which no piece contains.
+AROUND, KEPT = "\x02", "\x03"
 
 
 class AlbertTokenizer:
@@ -36,7 +40,7 @@ class AlbertTokenizer:
 
     Normalises the text (see normalization.py), runs SentencePiece, and splits pieces such as "1,"
     (see digit_comma.py). Text such as "[MASK]" is treated as ordinary text, unless the rules are
-    "hugging_face". A tokenizer can be pickled.
+    "hugging_face". Added tokens are found in text first. A tokenizer can be pickled.
 
     ```python
     tokenizer = AlbertTokenizer("30k-clean.model")
@@ -52,15 +56,19 @@ class AlbertTokenizer:
       lower_case: None takes the setting of the model.
       keep_accents: None takes the setting of the model.
       rules: None takes the setting of the model.
+      added_tokens: None takes the setting of the model.
       invalid_utf8: how to handle bytes that are not valid UTF-8: "replace" turns them into U+FFFD,
         as the original does, and counts them; "error" raises an error.
 
     Attributes:
       replaced_bytes: the number of invalid bytes replaced so far.
+      added_tokens: the added tokens by their ids.
+      matcher: finds the texts that are one token; None if there are none.
 
     Raises:
       InputError: the file is missing or not a SentencePiece model, its special ids are not
-        ALBERT's, or an argument contradicts the settings file.
+        ALBERT's, the added tokens do not extend its pieces, or an argument contradicts the
+        settings file.
     """
 
     def __init__(
@@ -70,19 +78,25 @@ class AlbertTokenizer:
         keep_accents: bool | None = None,
         rules: str | None = None,
         *,
+        added_tokens: Sequence[AddedToken | dict[str, Any]] | None = None,
         invalid_utf8: str = "replace",
     ) -> None:
         if invalid_utf8 not in ("replace", "error"):
             raise InputError(
                 f"invalid_utf8 must be 'replace' or 'error'. Received {invalid_utf8!r}."
             )
-        self.invalid_utf8 = invalid_utf8
-        self.replaced_bytes = 0
+        self.invalid_utf8, self.replaced_bytes = invalid_utf8, 0
         self.model_file = existing(model_file, "A SentencePiece model")
-        given = {"lower_case": lower_case, "keep_accents": keep_accents, "rules": rules}
-        self.preprocessing = _settings(self.model_file, given)
-        self.processor = _load(self.model_file)
+        given = dict(lower_case=lower_case, keep_accents=keep_accents, rules=rules)
+        self.preprocessing = _settings(self.model_file, given | {"added_tokens": added_tokens})
+        self.processor = model_files.load(self.model_file)
         self.special_ids = special_ids.read(self.processor, f"'{self.model_file}'")
+        tokens = self.preprocessing.added_tokens
+        check(tokens, self.processor, f"'{self.model_file}'")
+        self.added_tokens = {token.id: token for token in tokens}
+        if self.preprocessing.rules == "hugging_face":
+            tokens = with_special(tokens)
+        self.matcher = Matcher(tokens, self.preprocessing.lower_case) if tokens else None
         self.digit_comma_parts = digit_comma.table(self.processor, self.preprocessing.rules)
         self._expansions = {
             index: [part.id for part in parts] for index, parts in self.digit_comma_parts.items()
@@ -129,8 +143,8 @@ class AlbertTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """The number of ids."""
-        return self.processor.get_piece_size()
+        """The number of ids, those of added tokens included."""
+        return max(self.processor.get_piece_size(), *(i + 1 for i in self.added_tokens), 0)
 
     @property
     def pad_id(self) -> int:
@@ -164,8 +178,9 @@ class AlbertTokenizer:
 
     @functools.cached_property
     def pieces(self) -> list[str]:
-        """The piece of every id."""
-        return self.processor.id_to_piece(list(range(self.vocab_size)))
+        """The piece of every id; of an added token, its text."""
+        pieces = self.processor.id_to_piece(list(range(self.processor.get_piece_size())))
+        return pieces + [self.added_tokens[i].content for i in range(len(pieces), self.vocab_size)]
 
     @functools.cached_property
     def _vocabulary(self) -> offsets.Vocabulary:
@@ -173,15 +188,21 @@ class AlbertTokenizer:
 
     @functools.cached_property
     def surfaces(self) -> list[str]:
-        """What every id adds to a decoded text, in which "▁" is a space; nothing for [CLS]."""
+        """What every id adds to a decoded text, in which "▁" is a space; nothing for [CLS].
+
+        `AROUND` encloses added tokens, and `KEPT` is their "▁".
+        """
         unknown = self.processor.decode([self.unk_id])
-        of_special = {**dict.fromkeys(self.special_ids, ""), self.unk_id: unknown}
-        return [of_special.get(i, piece) for i, piece in enumerate(self.pieces)]
+        surfaces = {**dict.fromkeys(self.special_ids, ""), self.unk_id: unknown}
+        for i, token in self.added_tokens.items():
+            text = token.content.replace(digit_comma.SPACE, KEPT)
+            surfaces[i] = "" if token.special else f"{AROUND}{text}{AROUND}"
+        return [surfaces.get(i, piece) for i, piece in enumerate(self.pieces)]
 
     @functools.cached_property
     def word_starts(self) -> np.ndarray:
-        """For every id, whether its piece begins a word, bool [V]."""
-        return word_starts.word_starts(self.pieces, self.special_ids)
+        """For every id, whether its piece begins a word, as added tokens do, bool [V]."""
+        return word_starts.word_starts(self.pieces, [*self.special_ids, *self.added_tokens])
 
     def tokenize(self, text: str) -> list[str]:
         """Returns the pieces of a text, without special tokens; unknown text is kept as it is."""
@@ -207,20 +228,19 @@ class AlbertTokenizer:
           InputError: as `encode_batch`.
         """
         texts = [self._as_text(text, index) for index, text in enumerate(_as_list(texts))]
-        if self.preprocessing.rules != "hugging_face":
+        if self.matcher is None:
             return list(offsets.spans(self._vocabulary, texts, self.preprocessing))
-        segments = [special_ids.split(text, self.preprocessing.lower_case) for text in texts]
-        parts = [part for row in segments for part, _, special in row if special is None]
+        rows = [self.matcher.split(text) for text in texts]
+        parts = [part for row in rows for part, _, index in row if index is None]
         plain = offsets.spans(self._vocabulary, parts, self.preprocessing)
         result = []
-        for text, row in zip(texts, segments):
+        for text, row in zip(texts, rows):
             tokens = offsets.TokenSpans([], [], [], [], [])
-            for part, begin, special in row:
-                if special is None:
+            for part, begin, index in row:
+                if index is None:
                     ids, pieces, starts, ends, _ = next(plain)
                 else:
-                    ids, pieces = self.pieces_to_ids([special]), [special]
-                    starts, ends = [0], [len(part)]
+                    ids, pieces, starts, ends = [index], [self.pieces[index]], [0], [len(part)]
                 tokens.ids.extend(ids)
                 tokens.pieces.extend(pieces)
                 tokens.starts.extend(begin + start for start in starts)
@@ -242,9 +262,15 @@ class AlbertTokenizer:
             message has the index of the element.
         """
         texts = [self._as_text(text, index) for index, text in enumerate(_as_list(texts))]
-        if self.preprocessing.rules == "hugging_face":
-            return [self._encode_with_specials(text, num_threads) for text in texts]
-        return self._encode_plain(texts, num_threads)
+        if self.matcher is None:
+            return self._encode_plain(texts, num_threads)
+        rows = [self.matcher.split(text) for text in texts]
+        parts = [part for row in rows for part, _, index in row if index is None]
+        plain = iter(self._encode_plain(parts, num_threads))
+        return [
+            [i for _, _, index in row for i in (next(plain) if index is None else (index,))]
+            for row in rows
+        ]
 
     def __call__(
         self,
@@ -280,18 +306,28 @@ class AlbertTokenizer:
         return packing.pack(segments, self.special_ids, max_length, truncation, pad_to_length)
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
-        """Returns the text of ids, by default without <pad>, [CLS], [SEP] and [MASK].
+        """Returns the text of ids, by default without <pad>, [CLS], [SEP], [MASK] and the like.
 
-        Normalisation is not undone: case, accents and runs of white space are lost. With special
+        Normalisation is not undone: case, accents and runs of white space are lost. Added tokens
+        get spaces around them; those that are special are left out by default. With special
         tokens, the text is that of Hugging Face's slow tokenizer, such as "[CLS] a text[SEP]".
 
         Raises:
           InputError: an id is outside the vocabulary.
         """
-        pieces = self.ids_to_pieces(ids)
-        if skip_special_tokens:
-            dropped = set(special_ids.PIECES) - {"<unk>"}
-            return self.processor.decode([piece for piece in pieces if piece not in dropped])
+        ids = [int(i) for i in ids]
+        dropped = {*self.special_ids} - {self.unk_id}
+        dropped |= {index for index, token in self.added_tokens.items() if token.special}
+        pieces = dict(zip(ids, self.ids_to_pieces(ids)))
+        kept = [i for i in ids if not (skip_special_tokens and i in dropped)]
+        of_pieces = self.processor.decode if skip_special_tokens else self._with_special_pieces
+        texts: list[str] = []
+        for is_added, group in itertools.groupby(kept, key=self.added_tokens.__contains__):
+            of_group = [pieces[i] for i in group]
+            texts += of_group if is_added else [of_pieces(of_group)]
+        return " ".join(filter(None, texts))
+
+    def _with_special_pieces(self, pieces: Sequence[str]) -> str:
         text = between = ""
         for is_special, group in itertools.groupby(pieces, key=special_ids.PIECES.__contains__):
             if is_special:
@@ -318,7 +354,8 @@ class AlbertTokenizer:
 
     def pieces_to_ids(self, pieces: Iterable[str]) -> list[int]:
         """Returns the id of each piece; pieces outside the vocabulary get the id of <unk>."""
-        return self.processor.piece_to_id(list(pieces))
+        added = {token.content: index for index, token in self.added_tokens.items()}
+        return [added.get(piece, self.processor.piece_to_id(piece)) for piece in pieces]
 
     def _as_text(self, text: Any, index: int = 0) -> str:
         if isinstance(text, str):
@@ -333,7 +370,7 @@ class AlbertTokenizer:
         )
 
     def _encode_plain(self, texts: Sequence[str], num_threads: int = 1) -> list[list[int]]:
-        """Encodes texts that contain no special tokens."""
+        """Encodes texts in which no token is looked for."""
         settings = self.preprocessing
         normalized = [normalize(text, settings) for text in texts]
         batch = self.processor.encode(normalized, out_type=int, num_threads=num_threads)
@@ -347,40 +384,16 @@ class AlbertTokenizer:
             expanded.extend(self._expansions.get(i, (i,)))
         return expanded
 
-    def _encode_with_specials(self, text: str, num_threads: int) -> list[int]:
-        result: list[int] = []
-        for part, _, special in special_ids.split(text, self.preprocessing.lower_case):
-            result += (
-                self._encode_plain([part], num_threads)[0]
-                if special is None
-                else self.pieces_to_ids([special])
-            )
-        return result
-
 
 def _settings(model_file: Path, given: dict[str, Any]) -> Preprocessing:
     """Returns the settings of the model; arguments must agree with a settings file of its own."""
     given = {key: value for key, value in given.items() if value is not None}
     settings = model_files.find_preprocessing(model_file)
-    wanted = Preprocessing(**{**settings.to_dict(), **given})
+    wanted = dataclasses.replace(settings, **given)
     stored = path_beside(model_file)
     if stored.exists():
         settings.check_same(wanted, f"'{stored}'", "the arguments of AlbertTokenizer")
     return wanted
-
-
-def _load(model_file: Path) -> sentencepiece.SentencePieceProcessor:
-    try:
-        # Loading from bytes makes an empty file an error too.
-        processor = sentencepiece.SentencePieceProcessor()
-        processor.LoadFromSerializedProto(model_file.read_bytes())
-        processor.id_to_piece(list(range(processor.get_piece_size())))  # They must be UTF-8.
-        return processor
-    except (OSError, RuntimeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"A SentencePiece model must be a *.model file written by training. "
-            f"Received '{model_file}', which SentencePiece cannot read: {error}"
-        ) from error
 
 
 def _as_list(texts: str | Iterable[str]) -> list[Any]:

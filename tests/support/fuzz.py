@@ -39,7 +39,6 @@ from albert_tf.tasks.question_answering import squad
 from albert_tf.tasks.question_answering.span_windows import WindowSettings
 from albert_tf.tasks.tagging import conll
 from albert_tf.tasks.tagging import data as tagging
-from albert_tf.tokenization import model_files
 from albert_tf.tokenization.settings import Preprocessing
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from tests.support.paths import TESTDATA
@@ -160,7 +159,7 @@ def _beside_the_model(path: Path) -> None:
 def _hugging_face_tokenizer(path: Path) -> None:
     model = path.with_name("spiece.model")
     model.write_bytes(VOCABULARY.read_bytes())
-    model_files.find(path.parent)
+    AlbertTokenizer.from_pretrained(model).encode("The <e1> 1,000 towers")
 
 
 def _vocabulary(path: Path) -> None:
@@ -328,12 +327,40 @@ READERS = [
         TaskDescription.from_json_file,
     ),
     Reader(
-        "preprocess", "spm.preprocess.json", _json(Preprocessing().to_dict()), _beside_the_model
+        "preprocess",
+        "spm.preprocess.json",
+        _json(Preprocessing(added_tokens=[{"id": 1000, "content": "<e1>"}]).to_dict()),
+        _beside_the_model,
     ),
     Reader(
         "tokenizer config",
         "tokenizer_config.json",
-        _json({"do_lower_case": True, "keep_accents": False}),
+        _json(
+            {
+                "do_lower_case": True,
+                "keep_accents": False,
+                "additional_special_tokens": ["<e1>", {"content": "<e2>", "lstrip": True}],
+                "added_tokens_decoder": {"1000": {"content": "<e1>"}, "4": {"content": "[MASK]"}},
+            }
+        ),
+        _hugging_face_tokenizer,
+    ),
+    Reader(
+        "added tokens",
+        "added_tokens.json",
+        _json({"<e1>": 1000, "[MASK]": 4}),
+        _hugging_face_tokenizer,
+    ),
+    Reader(
+        "special tokens",
+        "special_tokens_map.json",
+        _json({"mask_token": {"content": "[MASK]"}, "additional_special_tokens": ["<e1>"]}),
+        _hugging_face_tokenizer,
+    ),
+    Reader(
+        "fast tokenizer",
+        "tokenizer.json",
+        _json({"added_tokens": [{"id": 1000, "content": "<e1>", "special": True}]}),
         _hugging_face_tokenizer,
     ),
     Reader("manifest", "manifest.json", _json(_MANIFEST, 1), _manifest),

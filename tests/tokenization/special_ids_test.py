@@ -31,20 +31,3 @@ def test_a_model_without_albert_special_ids_is_refused(tmp_path):
     )
     with pytest.raises(InputError, match=message):
         AlbertTokenizer(path)
-
-
-@pytest.mark.parametrize(
-    "text, lower, expected",
-    [
-        (
-            "a[MASK] <UNK>",
-            True,
-            [("a", 0, None), ("[MASK]", 1, "[MASK]"), (" ", 7, None), ("<UNK>", 8, "<unk>")],
-        ),
-        ("<UNK>", False, [("<UNK>", 0, None)]),
-        ("<unk>[mask]", False, [("<unk>", 0, "<unk>"), ("[mask]", 5, None)]),
-        ("", True, []),
-    ],
-)
-def test_text_is_split_at_special_tokens(text, lower, expected):
-    assert special_ids.split(text, lower) == expected

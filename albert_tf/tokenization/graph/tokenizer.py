@@ -6,13 +6,13 @@ import tensorflow as tf
 
 from albert_tf.tokenization.digit_comma import SPACE
 from albert_tf.tokenization.graph import offsets as graph_offsets
-from albert_tf.tokenization.graph import segments
+from albert_tf.tokenization.graph.added_tokens import GraphMatcher, join
 from albert_tf.tokenization.graph.alignment import align
 from albert_tf.tokenization.graph.digit_comma import DigitComma
 from albert_tf.tokenization.graph.edits import row_ids
 from albert_tf.tokenization.graph.normalization import normalize
 from albert_tf.tokenization.graph.sentencepiece import GraphSentencePiece
-from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from albert_tf.tokenization.tokenizer import AROUND, KEPT, AlbertTokenizer
 
 
 class GraphTokenizer(tf.Module):
@@ -37,6 +37,7 @@ class GraphTokenizer(tf.Module):
         self.preprocessing = tokenizer.preprocessing
         self.special_ids = tokenizer.special_ids
         self.vocab_size = tokenizer.vocab_size
+        self._matcher = GraphMatcher(tokenizer.matcher) if tokenizer.matcher else None
         self._digit_comma = DigitComma(tokenizer)
         self._sentencepiece = GraphSentencePiece(tokenizer.processor)
         with tf.init_scope(), tf.device("CPU:0"):
@@ -44,10 +45,10 @@ class GraphTokenizer(tf.Module):
 
     def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Returns the ids, int32 [B, (tokens)], of texts, string [B], without special tokens."""
-        if self.preprocessing.rules != "hugging_face":
+        if self._matcher is None:
             return self._ids(texts)
-        parts = self._segments(texts)
-        return segments.join(parts, self._ids(parts.texts), parts.special)
+        parts = self._matcher.split(texts)
+        return join(parts, self._ids(parts.texts), parts.token)
 
     def tokenize_with_offsets(
         self, texts: tf.Tensor
@@ -63,15 +64,15 @@ class GraphTokenizer(tf.Module):
         Returns:
           Ids int32, starts int64 and limits int64, [B, (tokens)] each.
         """
-        if self.preprocessing.rules != "hugging_face":
+        if self._matcher is None:
             return self._ids_with_offsets(texts)
-        parts = self._segments(texts)
+        parts = self._matcher.split(texts)
         ids, starts, limits = self._ids_with_offsets(parts.texts)
         begin = parts.starts[:, tf.newaxis]
         return (
-            segments.join(parts, ids, parts.special),
-            segments.join(parts, starts + begin, parts.starts),
-            segments.join(parts, limits + begin, parts.limits),
+            join(parts, ids, parts.token),
+            join(parts, starts + begin, parts.starts),
+            join(parts, limits + begin, parts.limits),
         )
 
     def detokenize(self, ids: tf.RaggedTensor | tf.Tensor) -> tf.Tensor:
@@ -93,11 +94,15 @@ class GraphTokenizer(tf.Module):
         check = tf.debugging.Assert(inside, [rule, flat])
         with tf.control_dependencies([] if check is None else [check]):
             texts = tf.strings.reduce_join(tf.gather(self._surfaces, ids), -1)
-        texts = tf.strings.regex_replace(texts, f"^{SPACE}+", "")
-        return tf.strings.regex_replace(texts, SPACE, " ")
-
-    def _segments(self, texts: tf.Tensor) -> segments.Segments:
-        return segments.split(texts, self.special_ids, self.preprocessing.lower_case)
+        # As a plain text begins, it begins after an added token.
+        texts = tf.strings.regex_replace(texts, f"(^|{AROUND}){SPACE}+", r"\1")
+        for pattern, text in (
+            (f"^{AROUND}+|{AROUND}+$", ""),
+            (f"{AROUND}+|{SPACE}", " "),
+            (KEPT, SPACE),
+        ):
+            texts = tf.strings.regex_replace(texts, pattern, text)
+        return texts
 
     def _ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
         tokens = self._sentencepiece.tokenize(normalize(texts, self.preprocessing))

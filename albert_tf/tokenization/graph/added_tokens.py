@@ -1,0 +1,127 @@
+"""The added tokens of added_tokens.py as TensorFlow operations.
+
+Each text is split at its tokens. The segments between them are tokenized as separate texts, and the
+ids of the tokens are then put back.
+
+Shapes: B texts; P segments of all texts; K tokens that can be found.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from albert_tf.tokenization import added_tokens
+from albert_tf.tokenization.graph import normalization
+from albert_tf.tokenization.graph.edits import row_ids
+
+
+class Segments(NamedTuple):
+    """The segments of texts.
+
+    Attributes:
+      texts: string [P]; empty for a token.
+      token: int32 [P]; the id of a token, and -1 for other segments.
+      starts: the byte of the text where each segment begins, int64 [P].
+      limits: the byte of the text where each segment ends, int64 [P].
+      row_splits: int64 [B + 1], over P.
+    """
+
+    texts: tf.Tensor
+    token: tf.Tensor
+    starts: tf.Tensor
+    limits: tf.Tensor
+    row_splits: tf.Tensor
+
+
+class GraphMatcher:
+    """Splits texts as `added_tokens.Matcher.split` does.
+
+    Its small arrays become constants in the graphs that use them.
+    """
+
+    def __init__(self, matcher: added_tokens.Matcher) -> None:
+        self._pattern = matcher.pattern
+        with tf.init_scope(), tf.device("CPU:0"):
+            hashes = _hash(tf.constant(list(matcher.ids))).numpy()
+        order = np.argsort(hashes)
+        self._hashes = hashes[order]  # [K], ascending
+        self._ids = np.array([*matcher.ids.values()], np.int32)[order]  # [K]
+        self._single = np.isin(self._ids, [*matcher.single_words])  # [K]
+
+    def split(self, texts: tf.Tensor) -> Segments:
+        """Splits texts, string [B], at their tokens."""
+        # tf_text.regex_split also ends a text at NUL.
+        has_nul = tf.strings.regex_full_match(texts, r"\C*\x00\C*")
+        hidden = normalization.hide_nul(texts)
+        parts = tf_text.regex_split(hidden, self._pattern, self._pattern)
+        parts, token = self._tokens(parts)
+        values = parts.values  # [P]
+        rows = row_ids(parts.row_splits)
+        values = tf.where(tf.gather(has_nul, rows), normalization.show_nul(values), values)
+        # The parts cover the whole text, so their lengths give their positions.
+        reach = tf.concat([[0], tf.cumsum(tf.cast(tf.strings.length(values), tf.int64))], 0)
+        before_row = tf.gather(tf.gather(reach, parts.row_splits), rows)  # [P]
+        plain = tf.where(token >= 0, "", values)
+        return Segments(
+            plain, token, reach[:-1] - before_row, reach[1:] - before_row, parts.row_splits
+        )
+
+    def _tokens(self, parts: tf.RaggedTensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
+        """Returns the segments, string [B, (P)], and the ids of tokens, int32 [P]."""
+        values = parts.values
+        lowered = tf.searchsorted(self._hashes, _hash(normalization.lower_each(values)))
+        exact = tf.searchsorted(self._hashes, _hash(values))
+        last = len(self._hashes) - 1
+        is_exact = tf.gather(self._hashes, tf.minimum(exact, last)) == _hash(values)
+        index = tf.minimum(tf.where(is_exact, exact, lowered), last)
+        is_token = tf.strings.regex_full_match(values, self._pattern)
+        if not self._single.any():
+            return parts, tf.where(is_token, tf.gather(self._ids, index), -1)
+        row_begin = _marked(parts.row_splits, tf.size(values))  # [P + 1]
+        # Whether a space, or the end of the text, is before and after.
+        before = tf.strings.regex_full_match(values, r"\C* ")
+        before = row_begin[:-1] | tf.concat([[True], before], 0)[:-1]
+        after = tf.strings.regex_full_match(values, r" \C*")
+        after = row_begin[1:] | tf.concat([after, [True]], 0)[1:]
+        is_token &= before & after | ~tf.gather(self._single, index)
+        # Neighbours that are not tokens are joined.
+        begins = is_token | row_begin[:-1] | tf.concat([[True], is_token], 0)[:-1]
+        group = tf.cumsum(tf.cast(begins, tf.int32)) - 1  # [P]
+        first = tf.where(begins)[:, 0]
+        texts = tf.strings.unsorted_segment_join(values, group, tf.size(first))
+        splits = tf.searchsorted(first, parts.row_splits, out_type=tf.int64)
+        token = tf.gather(tf.where(is_token, tf.gather(self._ids, index), -1), first)
+        return tf.RaggedTensor.from_row_splits(texts, splits, validate=False), token
+
+
+def _hash(texts: tf.Tensor) -> tf.Tensor:
+    return tf.strings.to_hash_bucket_fast(texts, 2**62)
+
+
+def _marked(row_splits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Returns whether each element, and the one after the last, begins a row, bool [P + 1]."""
+    ones = tf.ones_like(row_splits, tf.bool)
+    return tf.tensor_scatter_nd_update(
+        tf.zeros([size + 1], tf.bool), row_splits[:, tf.newaxis], ones
+    )
+
+
+def join(segments: Segments, values: tf.RaggedTensor, of_token: tf.Tensor) -> tf.RaggedTensor:
+    """Joins the values of all segments of each text, [B, (T)].
+
+    Args:
+      segments: the segments.
+      values: the values of the other segments, [P, (t)].
+      of_token: the values of the tokens, [P]; those of other segments are ignored.
+    """
+    is_token = segments.token >= 0
+    token = tf.RaggedTensor.from_row_lengths(
+        tf.boolean_mask(of_token, is_token), tf.cast(is_token, tf.int64)
+    )
+    merged = tf.concat([token, values], 1)  # [P, (0 or 1, then t)]
+    splits = tf.gather(merged.row_splits, segments.row_splits)
+    return tf.RaggedTensor.from_row_splits(merged.values, splits)

@@ -1,0 +1,196 @@
+"""Added tokens in Python: ids of transformers 4, flags, folders and their errors."""
+
+import json
+import pickle
+import shutil
+
+import pytest
+
+from albert_tf.errors import InputError
+from albert_tf.tokenization.added_tokens import AddedToken, Matcher, with_special
+from albert_tf.tokenization.settings import Preprocessing
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from tests.support.added_tokens import FOLDERS, SIZE, write_folder
+from tests.support.paths import TESTDATA
+
+MODEL = TESTDATA / "tokenization" / "spm.model"
+UNK = 1
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A Hugging Face folder without added tokens."""
+    shutil.copy(MODEL, tmp_path / "spiece.model")
+    return tmp_path
+
+
+def with_tokens(*tokens, **arguments):
+    return AlbertTokenizer(MODEL, added_tokens=tokens, **arguments)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_ids_and_texts_are_those_of_transformers(name, tmp_path):
+    tokenizer = AlbertTokenizer.from_pretrained(write_folder(name, tmp_path))
+    cases = FOLDERS[name]["cases"]
+    assert tokenizer.vocab_size == FOLDERS[name]["size"] == len(tokenizer.pieces)
+    assert tokenizer.encode_batch([case["text"] for case in cases]) == [c["ids"] for c in cases]
+    spans = tokenizer.tokenize_batch_with_offsets([case["text"] for case in cases])
+    assert [tokens.ids for tokens in spans] == [case["ids"] for case in cases]
+    # transformers drops unknown text where this package writes "⁇".
+    known = [case for case in cases if UNK not in case["ids"]]
+    assert len(known) > 15 or not tokenizer.preprocessing.lower_case
+    for case in known:
+        assert tokenizer.decode(case["ids"]) == case["decoded"], case
+        assert tokenizer.decode(case["ids"], False) == case["decoded_with_special"], case
+
+
+def test_offsets_are_those_of_the_text():
+    tokens = AddedToken(SIZE, "<e1>", special=True), AddedToken(SIZE + 1, "New Tok")
+    for rules in ("original", "hugging_face"):
+        tokenizer = with_tokens(*tokens, rules=rules)
+        text = " ½é<E1>New Tok,new tok"
+        spans = tokenizer.tokenize_with_offsets(text)
+        found = [(text[a:b], w) for i, a, b, w in zip(*spans[:1], *spans[2:]) if i >= SIZE]
+        assert found == [("<E1>", 0), ("New Tok", 0)]
+        assert tokenizer.word_starts[[SIZE, SIZE + 1]].all()
+        assert tokenizer.ids_to_pieces([SIZE + 1]) == ["New Tok"]
+        assert tokenizer.pieces_to_ids(["New Tok", "▁the"]) == [
+            SIZE + 1,
+            tokenizer.encode("the")[0],
+        ]
+
+
+@pytest.mark.parametrize(
+    "text, lower, expected",
+    [
+        (
+            "a[MASK] <UNK>",
+            True,
+            [("a", 0, None), ("[MASK]", 1, 4), (" ", 7, None), ("<UNK>", 8, 1)],
+        ),
+        ("<UNK>", False, [("<UNK>", 0, None)]),
+        ("<unk>[mask]", False, [("<unk>", 0, 1), ("[mask]", 5, None)]),
+        ("", True, []),
+    ],
+)
+def test_text_is_split_at_special_pieces(text, lower, expected):
+    assert Matcher(with_special([]), lower).split(text) == expected
+
+
+def test_a_single_word_is_a_token_between_spaces_only():
+    matcher = Matcher([AddedToken(70, "ab", single_word=True), AddedToken(71, "x")], False)
+    found = {
+        text: [part for part, _, index in matcher.split(text) if index == 70]
+        for text in ("ab", "ab ab", "abc", "cab", "ab.", "\nab", "xab", "abx", "abab")
+    }
+    assert found == {text: [] for text in found} | {"ab": ["ab"], "ab ab": ["ab", "ab"]}
+    assert matcher.split("cabx") == [("cab", 0, None), ("x", 3, 71)]
+
+
+def test_the_longest_token_wins_and_upper_case_wins_over_any_case():
+    names = ["ab", "abc", "abcd e", "AB"]
+    matcher = Matcher([AddedToken(i, name) for i, name in enumerate(names)], True)
+    found = [index for *_, index in matcher.split("abcd e ABCD E abd AB Ab") if index is not None]
+    assert found == [2, 2, 0, 3, 0]
+
+
+def test_settings_travel_and_pickle(tmp_path):
+    token = AddedToken(SIZE, "<e1>", special=True, rstrip=True)
+    tokenizer = with_tokens(token, lower_case=False)
+    text = "the <e1>of"
+    expected = tokenizer.encode(text)
+    assert SIZE in expected
+    assert pickle.loads(pickle.dumps(tokenizer)).encode(text) == expected
+    again = AlbertTokenizer.from_pretrained(tokenizer.save(tmp_path).parent)
+    assert again.preprocessing == tokenizer.preprocessing
+    assert again.encode(text) == expected
+    assert again.decode(expected) == "the of"
+    assert "added_tokens" not in Preprocessing().to_dict()
+    with pytest.raises(InputError, match="preprocessed the same way"):
+        AlbertTokenizer(tmp_path / MODEL.name, added_tokens=[])
+
+
+@pytest.mark.parametrize(
+    "tokens, message",
+    [
+        ([(SIZE + 1, "x1")], f"without gaps. Received 'x1' with the id {SIZE + 1} .* id is {SIZE}"),
+        ([(7, "x1")], "ids of their own, after those .* Received 'x1' with the id 7 .*that id is"),
+        ([(SIZE, "▁the")], "must not have the same text. Received '▁the' .* the id of the piece"),
+        ([(SIZE, "[MASK]")], "must not have the same text. Received .* it is the piece 4"),
+        ([(SIZE, "a"), (SIZE, "b")], "differ in id and in text. Received 'a' with the id"),
+        ([(SIZE, "a"), (SIZE + 1, "a")], "differ in id and in text. Received 'a' with the id"),
+        ([(SIZE, "")], "text of one or more characters, .* Received '' with the id"),
+        ([(SIZE, "a\0")], "without NUL"),
+        ([(SIZE, "\ud800")], "without NUL and surrogates"),
+        ([(True, "a")], "must be an integer from 0. Received True for 'a'"),
+        ([(-1, "a")], "must be an integer from 0. Received -1"),
+        ([(10**20, "a")], "must be an integer from 0. Received 1000"),
+    ],
+)
+def test_tokens_that_do_not_extend_the_pieces_are_refused(tokens, message):
+    values = [{"id": index, "content": content} for index, content in tokens]
+    with pytest.raises(InputError, match=message):
+        AlbertTokenizer(MODEL, added_tokens=values)
+
+
+@pytest.mark.parametrize(
+    "value, message",
+    [
+        ("x", "added_tokens must be a list of objects. Received 'x'"),
+        ([["x"]], r"an object with an id and a content. Received \['x'\]"),
+        ([{"id": 3}], "an object with an id and a content"),
+        ([{"id": SIZE, "content": "a", "strip": True}], "Received 'strip' for 'a'. .*lstrip"),
+        ([{"id": SIZE, "content": "a", "special": 1}], "special of an added token must be true"),
+        ([{"id": SIZE, "content": 5}], "must be text .* Received 5"),
+    ],
+)
+def test_a_settings_file_with_damaged_tokens_is_one_error(value, message, tmp_path):
+    path = tmp_path / "preprocess.json"
+    path.write_text(json.dumps({"added_tokens": value}))
+    with pytest.raises(InputError, match=message):
+        Preprocessing.from_json_file(path)
+
+
+@pytest.mark.parametrize(
+    "file, values, message",
+    [
+        ("tokenizer_config", {"added_tokens_decoder": [1]}, r"ids as keys. Received \[1\]"),
+        ("tokenizer_config", {"added_tokens_decoder": {"x": {}}}, "ids as keys"),
+        ("tokenizer_config", {"added_tokens_decoder": {"9": "a"}}, "Received 'a' in the tokenizer"),
+        ("tokenizer_config", {"added_tokens_decoder": {"4": {"content": "[M]"}}}, "is '.MASK.'"),
+        (
+            "tokenizer_config",
+            {"additional_special_tokens": "<e>"},
+            "must be a list. Received '<e>'",
+        ),
+        ("tokenizer_config", {"bos_token": 5}, "with its content. Received 5"),
+        ("special_tokens_map", {"mask_token": ["a"]}, r"with its content. Received \['a'\]"),
+        ("added_tokens", {"<e>": "1000"}, "an integer from 0. Received '1000' for '<e>'"),
+        ("added_tokens", {"<e>": SIZE + 8}, "without gaps"),
+        ("added_tokens", {"": SIZE}, "one or more characters"),
+        ("tokenizer", {"added_tokens": [5]}, r"a list of objects with ids. Received \[5\]"),
+    ],
+)
+def test_damaged_tokenizer_files_are_one_error(file, values, message, folder):
+    (folder / f"{file}.json").write_text(json.dumps(values))
+    with pytest.raises(InputError, match=message):
+        AlbertTokenizer.from_pretrained(folder)
+
+
+def test_files_that_disagree_are_refused(folder):
+    decoder = {str(SIZE): {"content": "<e1>"}, "4": {"content": "[MASK]", "lstrip": True}}
+    (folder / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": decoder}))
+    (folder / "added_tokens.json").write_text(json.dumps({"<e1>": SIZE, "<e2>": SIZE + 1}))
+    added = AlbertTokenizer.from_pretrained(folder).added_tokens
+    assert [(i, t.content) for i, t in added.items()] == [(SIZE, "<e1>"), (SIZE + 1, "<e2>")]
+    (folder / "added_tokens.json").write_text(json.dumps({"<e1>": SIZE + 1}))
+    with pytest.raises(InputError, match="differ in id and in text"):
+        AlbertTokenizer.from_pretrained(folder)
+
+
+def test_a_folder_of_the_fast_tokenizer_has_them_in_tokenizer_json(folder):
+    listed = [{"id": 4, "content": "[MASK]", "special": True}]
+    listed += [{"id": SIZE, "content": "<e1>", "special": True, "normalized": False}]
+    (folder / "tokenizer.json").write_text(json.dumps({"added_tokens": listed, "model": {}}))
+    tokenizer = AlbertTokenizer.from_pretrained(folder)
+    assert tokenizer.encode("<e1>the") == [SIZE, *tokenizer.encode("the")]

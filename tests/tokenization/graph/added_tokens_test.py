@@ -1,0 +1,105 @@
+"""Added tokens in the graph: the ids of transformers 4, and those of Python on random texts."""
+
+import itertools
+
+import tensorflow as tf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from albert_tf.tokenization.added_tokens import AddedToken
+from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from tests.support.added_tokens import FOLDERS, SIZE, write_folder
+from tests.support.paths import TESTDATA
+from tests.tokenization.graph.tokenizer_test import CHARACTERS, check
+
+MODEL = TESTDATA / "tokenization" / "spm.model"
+# Texts of one another, of upper case, of white space, of characters that patterns treat specially.
+CONTENTS = [
+    "ab",
+    "abc",
+    "AB",
+    "b a",
+    " ",
+    "\n",
+    "<e1>",
+    "a.c",
+    "[é",
+    "ß",
+    "ΣΑΣ",
+    "σ",
+    "ı",
+    "▁a",
+    "\\",
+]
+FLAGS = ("special", "lstrip", "rstrip", "normalized", "single_word")
+PIECES = {piece: i for i, piece in enumerate(AlbertTokenizer(MODEL).pieces)}
+TOKENS = st.lists(
+    st.fixed_dictionaries(
+        {"content": st.sampled_from(CONTENTS)} | dict.fromkeys(FLAGS, st.booleans())
+    ),
+    max_size=6,
+    unique_by=lambda token: token["content"],
+)
+TEXT = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [*CONTENTS, "aB", "<E1>", "ΣΑς", "S", "ſ", "K", "[MASK]", "1,0,", " ", "x"]
+        ),
+        st.text(CHARACTERS, max_size=5),
+    ),
+    max_size=9,
+).map("".join)
+
+
+def graph_functions(graph):
+    return (
+        lambda texts: graph.tokenize(tf.constant(texts, tf.string)).to_list(),
+        lambda texts: [
+            r.to_list() for r in graph.tokenize_with_offsets(tf.constant(texts, tf.string))
+        ],
+    )
+
+
+def test_ids_and_texts_are_those_of_transformers(tmp_path):
+    for name, golden in FOLDERS.items():
+        (tmp_path / name).mkdir()
+        tokenizer = AlbertTokenizer.from_pretrained(write_folder(name, tmp_path / name))
+        graph = GraphTokenizer(tokenizer)
+        ids = graph.tokenize(tf.constant([case["text"] for case in golden["cases"]]))
+        assert ids.to_list() == [case["ids"] for case in golden["cases"]]
+        decoded = [text.decode() for text in graph.detokenize(ids).numpy()]
+        assert decoded == [tokenizer.decode(case["ids"]) for case in golden["cases"]]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=HealthCheck)
+@given(
+    TOKENS, st.lists(TEXT, max_size=8), st.sampled_from(["original", "hugging_face"]), st.booleans()
+)
+def test_ids_and_offsets_equal_python(tokens, texts, rules, lower_case):
+    new = itertools.count(SIZE)
+    added = [AddedToken(PIECES.get(token["content"]) or next(new), **token) for token in tokens]
+    tokenizer = AlbertTokenizer(MODEL, lower_case, rules=rules, added_tokens=added)
+    graph = GraphTokenizer(tokenizer)
+    check(tokenizer, graph_functions(graph), texts)
+    ids = tokenizer.encode_batch(texts)
+    decoded = graph.detokenize(tf.ragged.constant(ids, tf.int32, 1))
+    assert [text.decode() for text in decoded.numpy()] == [tokenizer.decode(row) for row in ids]
+
+
+def test_bytes_that_are_not_text_are_around_a_single_word():
+    added = [AddedToken(SIZE, "ab", single_word=True)]
+    tokenizer = AlbertTokenizer(MODEL, added_tokens=added, rules="hugging_face")
+    texts = [
+        b"\xff ab",
+        b"\xffab",
+        b"ab \xff\x00",
+        b"ab\x00 ab",
+        b"",
+        b"ab",
+        b" ab ",
+        b"\x00ab [MASK]",
+    ]
+    ids = GraphTokenizer(tokenizer).tokenize(tf.constant(texts)).to_list()
+    assert ids == tokenizer.encode_batch(texts)
+    assert [row.count(SIZE) for row in ids] == [1, 0, 1, 1, 0, 1, 1, 0]
