@@ -131,7 +131,7 @@ def read(path: str | os.PathLike | Source, settings: Settings = DEFAULTS) -> Tas
         if name not in served.OPTIONS:
             rows = [t.name for t in task_types.all_types() if name in t.served_class.OPTIONS]
             raise InputError(
-                f"--{name} is supported for {' and '.join(rows)} only. Received it for a "
+                f"--{name} is supported for {', '.join(rows)} only. Received it for a "
                 f"{row.name} model. Remove the flag."
             )
     _check_length(settings, source.config)
@@ -196,6 +196,7 @@ def export(
         "task": task.kind,
         "config": exported.config.to_dict(),
         "labels": list(exported.labels),
+        **task.facts,
         "seq_length": task.seq_length,
         "preprocessing": tokenizer.preprocessing.to_dict(),
     }

@@ -67,6 +67,7 @@ class ServedTask(abc.ABC):
       graph_tokenizer: the in-graph tokenizer.
       SIGNATURES: the tables that `signatures.of_task` returns, one for each kind of the task.
       OPTIONS: the options of `albert-tf export task` that are specific to the task.
+      facts: what else manifest.json says about the task, by name.
 
     Args:
       kind: a key of `SIGNATURES`.
@@ -83,6 +84,7 @@ class ServedTask(abc.ABC):
     ) -> None:
         check_seq_length(seq_length, segments=2)
         self.kind, self.seq_length = kind, seq_length
+        self.facts: dict[str, Any] = {}
         self.table = self.SIGNATURES[kind]
         self.special_ids = tokenizer.special_ids
         self.model, self.graph_tokenizer = model, GraphTokenizer(tokenizer)

@@ -71,6 +71,8 @@ class ServedClassifier(ServedTask):
         self._problem = "multi_regression" if several else model.problem
         kind = f"pair_{self._problem}" if pairs else self._problem
         super().__init__(kind, model, tokenizer, seq_length)
+        if self._problem == "multi_label":
+            self.facts["threshold"] = threshold
 
     @classmethod
     def config_of(cls, options: Mapping[str, Any]) -> dict[str, Any]:
