@@ -187,6 +187,13 @@ _TYPES: dict[str, TaskType] = {
             "AlbertForSequenceClassification",
         ),
         _builtin(
+            "multi_label",
+            "classification",
+            "AlbertClassifier ClassificationTask ServedClassifier",
+            _CLASSIFIER,
+            "AlbertForSequenceClassification",
+        ),
+        _builtin(
             "question_answering",
             "question_answering",
             "AlbertSpanLabeler QuestionAnsweringTask ServedQuestionAnswering",

@@ -73,6 +73,7 @@ class LiteSource(NamedTuple):
       kind: the kind of the task; "encoder" if there is none.
       labels: the labels of the task, if it has any.
       input: each input, where B is 1.
+      facts: see `ServedTask`.
     """
 
     model: Any
@@ -82,6 +83,7 @@ class LiteSource(NamedTuple):
     kind: str = "encoder"
     labels: tuple[str, ...] = ()
     input: Spec = IDS
+    facts: Mapping[str, Any] = {}
 
 
 def of_encoder(encoder: AlbertEncoder, config: AlbertConfig) -> LiteSource:
@@ -117,7 +119,8 @@ def of_task(exported: task_model.TaskSource) -> LiteSource:
         return {name: answers[name] for name in names}
 
     first = next(iter(tokens.inputs.values()))
-    return LiteSource(task.model, call, exported.config, names, task.kind, exported.labels, first)
+    labels, facts = exported.labels, task.facts
+    return LiteSource(task.model, call, exported.config, names, task.kind, labels, first, facts)
 
 
 def export(
@@ -202,6 +205,7 @@ def write(
             "precision": precision,
             "seq_length": seq_length,
             "labels": list(source.labels),
+            **source.facts,
             "config": source.config.to_dict(),
             "largest_difference": drift.largest,
             "relative_difference": drift.relative,

@@ -139,7 +139,7 @@ def _task(path: str | os.PathLike | Source, settings: Settings) -> TaskSource:
         if name not in served.OPTIONS:
             rows = [t.name for t in task_types.all_types() if name in t.served_class.OPTIONS]
             raise InputError(
-                f"--{name} is supported for {' and '.join(rows)} only. Received it for a "
+                f"--{name} is supported for {', '.join(rows)} only. Received it for a "
                 f"{row.name} model. Remove the flag."
             )
     _check_length(settings, source.config)
@@ -206,6 +206,7 @@ def export(
         "task": task.kind,
         "config": exported.config.to_dict(),
         "labels": list(exported.labels),
+        **task.facts,
         "seq_length": task.seq_length,
         "limits": dataclasses.asdict(task.limits),
         "preprocessing": tokenizer.preprocessing.to_dict(),

@@ -4,8 +4,8 @@
     echo 'a fine film' | albert-tf predict --model runs/mine
     echo 'It is a [MASK] film.' | albert-tf predict --model albert_base_v2
 
-The task of the model determines the predictions: classes or numbers for texts, answer spans for
-questions, labels for words, or the chosen option. A pretrained model fills in each [MASK].
+The task of the model determines the predictions: classes, labels or numbers for texts, answer spans
+for questions, labels for words, or the chosen option. A pretrained model fills in each [MASK].
 
 Input files have the format of the training data, and labels are not needed: tables with the same
 columns, SQuAD files, RACE files or CoNLL files. Standard input has one text per line (with a tab

@@ -86,7 +86,7 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
     if f"{_ENCODER}pooler.weight" in stored and task is not None and not task.type.head:
         task = None  # With a pooler, this is a pretrained model rather than a task model.
     ours = TaskDescription.beside(path)
-    if ours is not None and task is not None and ours.labels == task.labels:
+    if ours is not None and task is not None and hugging_face_config.agree(ours, task):
         task = ours  # Our description also contains the settings of the inputs.
     stored = differences.without_identity_projection(NAME, stored, config)
     weights, unread = mapping.to_ours(NAME, stored, config, path, task)

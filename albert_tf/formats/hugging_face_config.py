@@ -34,6 +34,12 @@ _FIXED = {"model_type": "albert", "tie_word_embeddings": True}
 _FIXED |= {"position_embedding_type": "absolute", "is_decoder": False, "pruned_heads": {}}
 _FIXED |= {"add_cross_attention": False, "ln_type": "postln"}
 _MOST_LABELS = 1_000_000
+# The tasks of AlbertForSequenceClassification by problem_type.
+PROBLEMS = {
+    "single_label_classification": "classification",
+    "multi_label_classification": "multi_label",
+    "regression": "regression",
+}
 _CARRIED = ("layer_norm_eps", "classifier_dropout_prob")
 # Keys of transformers 2 to 5 that do not affect what an ALBERT model computes.
 # fmt: off
@@ -129,7 +135,6 @@ def read(path: Path, architecture: str | None = None) -> HuggingFaceConfig:
         task=_task(values, path, architecture),
         notes=(
             f"hidden_act {name!r} of Hugging Face is {given['hidden_act']!r} in albert_tf{form}",
-            *_problem_notes(values),
         ),
     )
 
@@ -178,10 +183,33 @@ def _task(
     if not row.has_labels:
         return TaskDescription(row.name)
     labels = _labels(values, path)
-    # transformers trains with mean squared error if there is one label or the config requests it.
     if row.name == "classification":
-        return TaskDescription.of_classifier(labels)
+        return _classifier(values, labels, path)
     return TaskDescription(row.name, labels)
+
+
+def _classifier(values: Mapping[str, Any], labels: tuple[str, ...], path: Path) -> TaskDescription:
+    """Returns the task of AlbertForSequenceClassification, which problem_type determines.
+
+    transformers trains with mean squared error if there is one label and no problem_type.
+    """
+    problem = values.get("problem_type")
+    if problem is not None and (not isinstance(problem, str) or problem not in PROBLEMS):
+        raise InputError(
+            f"problem_type must be a problem of transformers. Received {problem!r:.80} in "
+            f"'{path}'. {closest(str(problem)[:80], PROBLEMS)}"
+        )
+    several = {"multi_label_classification": 1, "regression": 2}.get(problem, len(labels) + 1)
+    if len(labels) >= several:
+        return TaskDescription(PROBLEMS[problem], labels)
+    return TaskDescription.of_classifier(labels)
+
+
+def agree(ours: TaskDescription, theirs: TaskDescription) -> bool:
+    """Returns whether a task.json describes the task in config.json, which users may change."""
+    problems = {ours.task, theirs.task}
+    same = len(problems) == 1 or not problems <= {*PROBLEMS.values()}
+    return same and ours.labels == theirs.labels
 
 
 def _labels(values: Mapping[str, Any], path: Path) -> tuple[str, ...]:
@@ -204,15 +232,6 @@ def _labels(values: Mapping[str, Any], path: Path) -> tuple[str, ...]:
         ) from error
 
 
-def _problem_notes(values: Mapping[str, Any]) -> list[str]:
-    if values.get("problem_type") != "multi_label_classification":
-        return []
-    return [
-        "problem_type is multi_label_classification: logits are the same, but albert_tf computes "
-        "probabilities with a softmax over all labels"
-    ]
-
-
 def _task_values(task: TaskDescription | None) -> dict[str, Any]:
     """Returns the keys of config.json that describe labels."""
     if task is None or not task.type.has_labels:
@@ -222,10 +241,8 @@ def _task_values(task: TaskDescription | None) -> dict[str, Any]:
         "id2label": {str(index): label for index, label in enumerate(labels)},
         "label2id": {label: index for index, label in enumerate(labels)},
     }
-    if task.task == "tagging":
-        return values
-    problem = "single_label_classification" if task.labels else "regression"
-    return {**values, "problem_type": problem}
+    problems = [problem for problem, name in PROBLEMS.items() if name == task.task]
+    return {**values, "problem_type": problems[0]} if problems else values
 
 
 def to_dict(source: Source, architecture: str, epsilon: float) -> Mapping[str, Any]:

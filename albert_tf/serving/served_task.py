@@ -71,6 +71,7 @@ class ServedTask(abc.ABC):
       limits: how much a request may ask for. Set other limits before calling `signatures`.
       SIGNATURES: the tables that `signatures.of_task` returns, one for each kind of the task.
       OPTIONS: the options of `albert-tf export task` that are specific to the task.
+      facts: what else manifest.json says about the task, by name.
 
     Args:
       kind: a key of `SIGNATURES`.
@@ -87,6 +88,7 @@ class ServedTask(abc.ABC):
     ) -> None:
         check_seq_length(seq_length, segments=2)
         self.kind, self.seq_length = kind, seq_length
+        self.facts: dict[str, Any] = {}
         self.table = self.SIGNATURES[kind]
         self.special_ids = tokenizer.special_ids
         self.model, self.graph_tokenizer = model, GraphTokenizer(tokenizer)

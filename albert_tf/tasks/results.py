@@ -119,6 +119,17 @@ def read_best(folder: Path) -> tuple[str, float]:
     return values["metric"], values["best"][values["metric"]]
 
 
+def tuned_folders(folder: Path, step: int | None) -> list[Path]:
+    """Returns the folders whose task.json a setting tuned on the evaluation of a step belongs to.
+
+    These are the run's own and that of its best checkpoint, or none if another step is the best.
+    """
+    # Model Garden writes info.json beside the best checkpoint.
+    infos = list(folder.glob("*/info.json"))
+    is_best = all(json.loads(n.read_text())["best_ckpt_global_step"] == step for n in infos)
+    return [folder, *(info.parent for info in infos)] if is_best else []
+
+
 def write(results: Results, folder: Path) -> Path:
     """Writes metrics.json with the best evaluation and the history, and returns its path."""
     values: Mapping[str, Any] = {

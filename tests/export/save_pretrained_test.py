@@ -27,6 +27,7 @@ CONFIG = AlbertConfig(**tiny_task.MODEL)
 MODELS = {
     "classification": (AlbertClassifier, dict(labels=["bad", "fair", "good"], dropout_rate=0.3)),
     "regression": (AlbertClassifier, dict(num_classes=1)),
+    "multi_label": (AlbertClassifier, dict(labels=["a", "b", "c", "d"], problem="multi_label")),
     "tagging": (AlbertTokenClassifier, dict(labels=["O", "B-A", "I-A", "B-B", "I-B"])),
     "question_answering": (AlbertSpanLabeler, {}),
     "joint_question_answering": (AlbertJointSpanLabeler, dict(start_n_top=3, end_n_top=2)),

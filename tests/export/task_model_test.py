@@ -70,8 +70,8 @@ def test_invalid_settings_are_rejected_before_anything_is_written(source, tmp_pa
         (Settings(seq_length=999), "--seq_length 999 .*max_position_embeddings=40"),
         (
             Settings(pairs=True),
-            "--pairs is supported for classification and regression only. Received it for a "
-            "fill_mask model",
+            "--pairs is supported for classification, regression, multi_label only. Received it "
+            "for a fill_mask model",
         ),
     ]:
         with pytest.raises(InputError, match=message):

@@ -23,6 +23,7 @@ WINDOWS = dict(doc_stride=5, max_query_length=6, n_best=4, max_answer_length=3)
 FINE_TUNED = {
     "classification": (ClassificationTask, ("bad", "fair", "good"), {}),
     "pair_regression": (ClassificationTask, (), {"second_text": "b"}),
+    "pair_multi_label": (ClassificationTask, ("a", "b", "c"), {"second_text": "b"}),
     "question_answering": (QuestionAnsweringTask, (), WINDOWS),
     "joint_question_answering": (
         JointQuestionAnsweringTask,

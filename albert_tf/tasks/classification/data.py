@@ -1,7 +1,8 @@
-"""Converts table rows, which have one or two texts with a class or a number, to ids."""
+"""Converts table rows, which have one or two texts with labels or a number, to ids."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -36,6 +37,8 @@ def labelled_texts(
     report: RowReport,
     group: str = "",
     skip_labels: Collection[str] = (),
+    several: bool = False,
+    separator: str = "",
 ) -> Iterator[LabelledText]:
     """Yields the rows as texts, which may be empty, with labels, which may not.
 
@@ -46,26 +49,67 @@ def labelled_texts(
       report: takes the rows that are left out, and those that repeat the texts of others.
       group: the name of the group that the rows belong to.
       skip_labels: the labels whose rows are left out.
+      several: whether the column has several labels or none; see `labels_in`.
+      separator: what separates several labels.
 
     Raises:
-      InputError: a label is empty, and the report does not leave broken rows out.
+      InputError: a label is empty, or several are not a list of names, and the report does not
+        leave broken rows out.
     """
     for where, fields in rows:
         value = fields[label] if label else ""
-        if label and not value.strip():
+        if label and several:
+            try:
+                names: Sequence[str] = labels_in(value, separator, where)
+            except InputError as error:
+                report.broken("its labels are not a list of names", where, str(error))
+                continue
+        else:
+            names = (value,)
+        if label and not several and not value.strip():
             report.broken(
                 f"the label in column {label!r} is empty",
                 where,
                 f"A label must not be empty. Received an empty field in column {label!r}, "
                 f"{where}. Fill it in, or leave such rows out with SKIP_BROKEN_ROWS=True.",
             )
-        elif label and value in skip_labels:
-            report.leave_out(f"SKIP_LABELS has the label {value!r}", where)
+        elif label and (skipped := [name for name in names if name in skip_labels]):
+            report.leave_out(f"SKIP_LABELS has the label {skipped[0]!r}", where)
         else:
             values = tuple([fields[column] for column in texts])
             if label:
                 report.compare_text(values, where, value)
             yield LabelledText(where, values, value, group)
+
+
+def labels_in(cell: str, separator: str = "", where: str = "") -> tuple[str, ...]:
+    """Returns the distinct labels of a cell: a JSON list, or names between separators.
+
+    Without a separator, other cells have one label. An empty cell has none.
+
+    Raises:
+      InputError: the cell is a JSON list with an entry that is not a name.
+    """
+    names = _json_list(cell)
+    if names is None:
+        parts = cell.split(separator) if separator else [cell]
+        names = [name.strip() for name in parts]
+    elif not all(type(name) in (str, int) for name in names):
+        raise InputError(
+            f"A list of labels must contain names only. Received {cell:.80} in {where}. Correct "
+            "it, or leave such rows out with SKIP_BROKEN_ROWS=True."
+        )
+    return tuple(dict.fromkeys(str(name) for name in names if name != ""))
+
+
+def _json_list(cell: str) -> list | None:
+    """Returns the list that a cell of JSON Lines is, or None if it is text."""
+    if not cell.lstrip().startswith("["):
+        return None
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):  # A label may begin with a bracket.
+        return None
 
 
 def is_number(label: str) -> bool:
@@ -98,6 +142,32 @@ def find_labels(rows: Sequence[LabelledText], column: str) -> tuple[str, ...]:
             "Labels for classification must repeat. Received "
             f"{len(labels)} distinct labels in {len(rows)} rows of column {column!r}, such as "
             f"{labels[0]!r}. Name the column of the labels, or set PROBLEM=regression for numbers."
+        )
+    return tuple(labels)
+
+
+def find_label_sets(rows: Sequence[LabelledText], column: str, separator: str) -> tuple[str, ...]:
+    """Returns the distinct labels of training rows that have several labels or none, in order.
+
+    Raises:
+      InputError: cells are not lists although there is no separator, no row has a label, or there
+        are too many labels.
+    """
+    if not separator and all(_json_list(row.label) is None for row in rows):
+        raise InputError(
+            "Several labels must be a JSON list, or have a separator. Received no list in column "
+            f"{column!r} of the training data, and LABEL_SEPARATOR=''. Set it, such as to ';'."
+        )
+    found = [name for row in rows for name in labels_in(row.label, separator)]
+    labels = distinct(found)
+    if not labels:
+        raise InputError(
+            f"Training data must have labels. Received none in column {column!r}. Check the column."
+        )
+    if len(rows) > _MANY and len(labels) > len(found) // 2:
+        raise InputError(
+            f"Labels must repeat. Received {len(labels)} distinct labels, {len(found)} in all, in "
+            f"column {column!r}, such as {labels[0]!r:.80}. Check LABEL and LABEL_SEPARATOR."
         )
     return tuple(labels)
 
@@ -137,12 +207,33 @@ def classes(rows: Sequence[LabelledText], labels: Sequence[str]) -> np.ndarray:
     index = {label: i for i, label in enumerate(labels)}
     for row in rows:
         if row.label not in index:
-            raise InputError(
-                "A label must be one of the model's labels, which come from its weights, LABELS or "
-                f"the training data. Received {row.label!r} in {row.where}. "
-                f"{closest(row.label, labels)}"
-            )
+            raise _unknown(row.label, row.where, labels)
     return np.array([index[row.label] for row in rows], np.int32)
+
+
+def _unknown(label: str, where: str, labels: Sequence[str]) -> InputError:
+    return InputError(
+        "A label must be one of the model's labels, which come from its weights, LABELS or "
+        f"the training data. Received {label!r} in {where}. {closest(label, labels)}"
+    )
+
+
+def label_sets(
+    rows: Sequence[LabelledText], labels: Sequence[str], separator: str = ""
+) -> np.ndarray:
+    """Returns 1 for each label that a row has, and 0 for the others, int8 [N, C].
+
+    Raises:
+      InputError: a label is unknown.
+    """
+    index = {label: i for i, label in enumerate(labels)}
+    targets = np.zeros([len(rows), len(labels)], np.int8)
+    for number, row in enumerate(rows):
+        for name in labels_in(row.label, separator, row.where):
+            if name not in index:
+                raise _unknown(name, row.where, labels)
+            targets[number, index[name]] = 1
+    return targets
 
 
 def numbers(rows: Sequence[LabelledText]) -> np.ndarray:

@@ -1,14 +1,16 @@
-"""`AlbertClassifier`: predicts a class or a number for a text or a pair of texts."""
+"""`AlbertClassifier`: predicts a class, labels or numbers for a text or a pair of texts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
-from albert_tf.modeling.task_model import LabelModel
+from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError, closest
+from albert_tf.modeling.task_model import DROPOUT, LabelModel
 from albert_tf.task_types import TaskDescription
 
 
@@ -22,16 +24,51 @@ class AlbertClassifier(LabelModel):
     ```
 
     Inputs: the encoder's dict; other entries, such as labels, are ignored. Output: logits, float32
-    [B, C]. With one class, the model is a regressor, and the output is the number itself.
+    [B, C]. In regression, the outputs are the numbers themselves.
+
+    Args:
+      config: the encoder's config.
+      num_classes: see `LabelModel`, as are the next two.
+      labels: the names of the outputs.
+      dropout_rate: the rate for the input of the head.
+      problem: "classification" (a softmax over all labels), "multi_label" (a sigmoid for each) or
+        "regression". By default, a model with one output is for regression.
+      **kwargs: see `TaskModel`.
     """
 
-    TASKS = ("classification", "regression")
+    TASKS = ("classification", "regression", "multi_label")
+
+    def __init__(
+        self,
+        config: AlbertConfig | Mapping[str, Any],
+        num_classes: int | None = None,
+        labels: Sequence[str] | None = None,
+        dropout_rate: float = DROPOUT,
+        problem: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if problem is not None and problem not in self.TASKS:
+            raise InputError(
+                f"Unknown problem of a classifier. Received {problem!r:.80}. "
+                f"{closest(str(problem)[:80], self.TASKS)}"
+            )
+        super().__init__(config, num_classes, labels, dropout_rate, **kwargs)
+        self.problem = problem or TaskDescription.of_classifier(self.labels).task
+
+    @classmethod
+    def from_description(
+        cls, config: AlbertConfig, description: TaskDescription, **kwargs: Any
+    ) -> AlbertClassifier:
+        """Returns a new model with one output for each label, or one output without labels."""
+        return super().from_description(config, description, problem=description.task, **kwargs)
 
     def describe(self) -> TaskDescription:
-        """Returns the task of the model; with one output, this is regression."""
-        labels = self.labels if len(self.labels) > 1 else ()
-        task = TaskDescription.of_classifier(labels).task
-        return TaskDescription(task, labels, self._settings())
+        """Returns the task of the model; a single number has no name."""
+        is_number = self.problem == "regression" and len(self.labels) == 1
+        return TaskDescription(self.problem, () if is_number else self.labels, self._settings())
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "problem": self.problem}
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:
         pooled = self.encode(features, training)  # [B, H]

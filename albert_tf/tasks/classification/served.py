@@ -1,19 +1,19 @@
-"""`ServedClassifier`: predicts a class or a number for a text or a pair of texts."""
+"""`ServedClassifier`: predicts a class, labels or numbers for a text or a pair of texts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from albert_tf.serving import signatures
-from albert_tf.serving.sample_texts import SECOND_TEXTS
+from albert_tf.serving.sample_texts import SECOND_TEXTS, padded
 from albert_tf.serving.sample_texts import TEXTS as FIRST_TEXTS
 from albert_tf.serving.served_task import AnswerFile, Arrays, ServedTask, Tensors, Trained
 from albert_tf.serving.signatures import TEXTS, Spec
-from albert_tf.tasks.classification import glue
+from albert_tf.tasks.classification import glue, problems
 from albert_tf.tasks.classification.model import AlbertClassifier
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -24,25 +24,37 @@ _CLASSES = {
     "probabilities": Spec(tf.float32, ("B", "C")),
     "logits": Spec(tf.float32, ("B", "C")),
 }
-_NUMBERS = {"value": Spec(tf.float32, ("B",))}
+_LABEL_SETS = {
+    "labels": Spec(tf.string, ("B", "C")),
+    "probabilities": Spec(tf.float32, ("B", "C")),
+    "lengths": Spec(tf.int32, ("B",)),
+}
+_OUTPUTS = {
+    "classification": _CLASSES,
+    "regression": {"value": Spec(tf.float32, ("B",))},
+    "multi_regression": {"values": Spec(tf.float32, ("B", "C"))},
+    "multi_label": _LABEL_SETS,
+}
 
 
 class ServedClassifier(ServedTask):
-    """Returns a class and the probabilities of all classes, or a number if it is a regressor.
+    """Returns a class, labels or numbers, as the model's problem is.
+
+    A class comes with the probabilities of all classes. Labels are those whose probability exceeds
+    the threshold, in the order of the model, and "" after the last.
 
     Args:
       model: the model with its weights.
       tokenizer: the tokenizer of the model.
       seq_length: the maximum sequence length.
-      regression: whether the model is a regressor.
       pairs: whether the model reads two texts.
+      threshold: the probability above which one of several labels is returned.
     """
 
     SIGNATURES = {
-        "classification": signatures.of_task({"text": TEXTS}, _CLASSES),
-        "pair_classification": signatures.of_task(_PAIRS, _CLASSES),
-        "regression": signatures.of_task({"text": TEXTS}, _NUMBERS),
-        "pair_regression": signatures.of_task(_PAIRS, _NUMBERS),
+        f"{prefix}{kind}": signatures.of_task(texts, outputs)
+        for kind, outputs in _OUTPUTS.items()
+        for prefix, texts in (("", {"text": TEXTS}), ("pair_", _PAIRS))
     }
     OPTIONS = ("pairs",)
 
@@ -51,12 +63,16 @@ class ServedClassifier(ServedTask):
         model: AlbertClassifier,
         tokenizer: AlbertTokenizer,
         seq_length: int,
-        regression: bool = False,
         pairs: bool = False,
+        threshold: float = problems.THRESHOLD,
     ) -> None:
-        self._regression = regression
-        kind = "regression" if regression else "classification"
-        super().__init__(f"pair_{kind}" if pairs else kind, model, tokenizer, seq_length)
+        self._threshold = threshold
+        several = model.problem == "regression" and len(model.labels) > 1
+        self._problem = "multi_regression" if several else model.problem
+        kind = f"pair_{self._problem}" if pairs else self._problem
+        super().__init__(kind, model, tokenizer, seq_length)
+        if self._problem == "multi_label":
+            self.facts["threshold"] = threshold
 
     @classmethod
     def config_of(cls, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,9 +86,9 @@ class ServedClassifier(ServedTask):
         pairs = (
             len(glue.layout(config.glue).texts) == 2 if config.glue else bool(config.second_text)
         )
-        regression = predictor.task.describe().task == "regression"
-        tokenizer, length = predictor.task.tokenizer, predictor.seq_length
-        return cls(predictor.model, tokenizer, length, regression, pairs)
+        task, length = predictor.task, predictor.seq_length
+        threshold = getattr(task.problem, "threshold", problems.THRESHOLD)
+        return cls(predictor.model, task.tokenizer, length, pairs, threshold)
 
     def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
         """Returns texts or pairs of texts, and the expected labels or numbers."""
@@ -81,14 +97,40 @@ class ServedClassifier(ServedTask):
         answers = answer(".txt", "".join("\t".join(row) + "\n" for row in zip(*columns)))
         return dict(zip(names, map(np.array, columns))), self.arrays(answers)
 
+    def arrays(self, answers: Sequence[Mapping[str, Any]]) -> Arrays:
+        """Returns the entries of the answers; labels fill rows as long as the list of all."""
+        arrays = super().arrays(answers)
+        if self._problem == "multi_label":
+            rows, count = [list(answer["labels"]) for answer in answers], len(self.model.labels)
+            lengths = np.array([len(row) for row in rows], np.int32)
+            rows = [row + [""] * (count - len(row)) for row in rows]
+            arrays |= {"labels": padded(rows, _LABEL_SETS["labels"]), "lengths": lengths}
+        return arrays
+
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         logits = self.model(self.features(ids, mask, types))  # [B, C]
-        if self._regression:
+        if self._problem == "regression":
             return {"value": logits[:, 0]}
+        if self._problem == "multi_regression":
+            return {"values": logits}
+        if self._problem == "multi_label":
+            return self._label_sets(tf.sigmoid(logits))
         best = tf.argmax(logits, axis=-1, output_type=tf.int32)  # [B]
         return {
             "label": tf.gather(tf.constant(self.model.labels), best),
             "label_index": best,
             "probabilities": tf.nn.softmax(logits),
             "logits": logits,
+        }
+
+    def _label_sets(self, shares: tf.Tensor) -> Tensors:
+        chosen = tf.cast(shares > self._threshold, tf.int32)  # [B, C]
+        order = tf.argsort(chosen, axis=-1, direction="DESCENDING", stable=True)  # [B, C]
+        names = tf.gather(tf.constant(self.model.labels), order)  # [B, C]
+        lengths = tf.reduce_sum(chosen, axis=-1)  # [B]
+        is_label = tf.range(len(self.model.labels)) < lengths[:, tf.newaxis]  # [B, C]
+        return {
+            "labels": tf.where(is_label, names, ""),
+            "probabilities": shares,
+            "lengths": lengths,
         }

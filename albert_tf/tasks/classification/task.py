@@ -1,8 +1,10 @@
-"""`ClassificationTask`: classification and regression on GLUE and on tables with named columns."""
+"""`ClassificationTask`: classes, labels and numbers in GLUE and in tables with named columns."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,11 @@ from albert_tf.data import tables
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError, closest
 from albert_tf.files import expand, folder_at
-from albert_tf.task_types import TaskDescription
+from albert_tf.task_types import FILE, TaskDescription
+from albert_tf.tasks import results
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.classification import data as classification
-from albert_tf.tasks.classification import glue
-from albert_tf.tasks.classification import metrics as metrics_of
+from albert_tf.tasks.classification import glue, problems
 from albert_tf.tasks.classification.data import LabelledText
 from albert_tf.tasks.classification.model import AlbertClassifier
 from albert_tf.tasks.encoded_examples import EncodedExamples
@@ -28,7 +30,9 @@ from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
 from albert_tf.tasks.outputs import Outputs
 
-PROBLEMS = ("auto", "classification", "regression")
+PROBLEMS = ("auto", "classification", "regression", "multi_label")
+# The settings in task.json that only models for several labels have.
+_OF_LABEL_SETS = ("label_separator", "threshold")
 
 
 @dataclasses.dataclass
@@ -42,8 +46,13 @@ class ClassificationConfig(FineTuningConfig):
       second_text: the column of the second text of a pair; "" for single texts.
       label: the column of the label.
       labels: all labels in order; collected from the training data if empty.
-      problem: "classification", "regression" or "auto", which means regression if all labels are
-        numbers and some are not whole.
+      problem: "classification", "regression", "multi_label" (any number of labels for each text) or
+        "auto", which means multi_label with a separator, and otherwise regression if all labels
+        are numbers and some are not whole.
+      label_separator: what separates the labels of a text in a cell, such as ";"; not needed if
+        cells are JSON lists.
+      threshold: the probability above which one of several labels is predicted; None determines the
+        one with the best micro F1 on the evaluation data, which task.json stores.
       header: the names of the columns, for files without a header line.
       skip_labels: labels whose rows are left out, as a list or separated by commas.
       skip_broken_rows: whether to leave out rows with too few or too many fields, or without a
@@ -56,6 +65,8 @@ class ClassificationConfig(FineTuningConfig):
     label: str = "label"
     labels: list[str] = dataclasses.field(default_factory=list)
     problem: str = "auto"
+    label_separator: str = ""
+    threshold: float | None = problems.THRESHOLD
     header: list[str] = dataclasses.field(default_factory=list)
     skip_labels: list[str] = dataclasses.field(default_factory=list)
     skip_broken_rows: bool = False
@@ -63,14 +74,19 @@ class ClassificationConfig(FineTuningConfig):
 
 @task_factory.register_task_cls(ClassificationConfig)
 class ClassificationTask(FineTuningTask):
-    """Predicts a class or a number for a text or a pair of texts.
+    """Predicts a class, any number of labels, or a number for a text or a pair of texts.
 
     The loss is the mean cross entropy or the mean squared error (original run_classifier.py).
     """
 
     MODEL = AlbertClassifier
-    SETTINGS = ("glue", "text", "second_text", "label", "header")
+    SETTINGS = ("glue", "text", "second_text", "label", "header", *_OF_LABEL_SETS)
     OUTPUTS = (".tsv",)
+
+    def __init__(self, params: ClassificationConfig, *args: Any, **kwargs: Any) -> None:
+        # A run that resumes fills in the threshold of the earlier session, and tunes it again.
+        self._tunes = params.threshold is None
+        super().__init__(params, *args, **kwargs)
 
     @classmethod
     def config_class(cls) -> type[ClassificationConfig]:
@@ -82,32 +98,52 @@ class ClassificationTask(FineTuningTask):
         """Reads and tokenises files; see `FineTuningTask.read`."""
         report = RowReport(skip_broken=labelled and self.task_config.skip_broken_rows)
         rows = list(self._rows(params, labelled, report))
-        targets = None
-        if labelled and rows:
-            description = self.describe()
-            targets = (
-                classification.classes(rows, description.labels)
-                if description.labels
-                else classification.numbers(rows)
-            )
+        targets = self.problem.targets(rows) if labelled and rows else None
         return classification.examples(rows, self.tokenizer, params.seq_length, targets, report)
 
     def describe(self) -> TaskDescription:
         """Returns the task with its labels and columns."""
         if self._description is None:
             task, labels = self._problem()
-            self._description = TaskDescription(task, labels, self.settings())
+            self._description = TaskDescription(task, labels, self._settings_of(task))
         return self._description
 
     _description: TaskDescription | None = None
 
+    def _settings_of(self, task: str) -> dict[str, Any]:
+        others = () if task == "multi_label" else _OF_LABEL_SETS
+        return {name: value for name, value in self.settings().items() if name not in others}
+
+    @functools.cached_property
+    def problem(self) -> problems.Problem:
+        """What the labels of the task mean."""
+        config, description = self.task_config, self.describe()
+        if description.task == "regression":
+            return problems.Numbers(description.labels)
+        if not description.labels:
+            raise InputError(
+                f"A model for {description.task} must have labels. Received none in '"
+                f"{config.init_from}'. Correct its task.json."
+            )
+        if description.task == "multi_label":
+            return problems.LabelSets(
+                description.labels, config.label_separator, config.threshold, self._tunes
+            )
+        return problems.Classes(description.labels)
+
     def _problem(self) -> tuple[str, tuple[str, ...]]:
         """Returns the task and labels from the config, GLUE, the weights or the training data."""
-        config = self.task_config
+        config, saved = self.task_config, self.start.task
         if config.problem not in PROBLEMS:
             raise InputError(
                 f"Unknown PROBLEM. Received {config.problem!r}. "
                 f"{closest(str(config.problem), PROBLEMS)}"
+            )
+        if config.label_separator and config.problem not in ("auto", "multi_label"):
+            raise InputError(
+                "LABEL_SEPARATOR is for several labels of a text. Received "
+                f"{config.label_separator!r} with PROBLEM={config.problem}. Set "
+                "PROBLEM=multi_label, or leave LABEL_SEPARATOR out."
             )
         if config.glue:
             labels = glue.layout(config.glue).labels
@@ -116,16 +152,30 @@ class ClassificationTask(FineTuningTask):
             return self._problem_of_weights()
         report = RowReport(skip_broken=config.skip_broken_rows)  # Shown when `read` makes it again.
         rows = list(self._rows(config.train_data, True, report))
+        task = "multi_label" if self._has_label_sets else "classification"
+        numbers = config.problem == "auto" and not config.labels and task == "classification"
         values = [row.label for row in rows]
-        numbers = config.problem == "auto" and not config.labels
         if config.problem == "regression" or (numbers and classification.are_numbers(values)):
             return "regression", ()
         if config.labels:
-            return "classification", tuple(map(str, config.labels))
-        labels, saved = classification.find_labels(rows, config.label), self.start.task
-        if saved is not None and saved.task == "classification" and set(labels) <= {*saved.labels}:
+            return task, tuple(map(str, config.labels))
+        if task == "multi_label":
+            labels = classification.find_label_sets(rows, config.label, config.label_separator)
+        else:
+            labels = classification.find_labels(rows, config.label)
+        if saved is not None and saved.task == task and set(labels) <= {*saved.labels}:
             labels = saved.labels  # The order is kept, so that the head can be loaded.
-        return "classification", labels
+        return task, labels
+
+    @property
+    def _has_label_sets(self) -> bool:
+        """Whether a text may have several labels, as far as the config or the weights say so."""
+        config = self.task_config
+        if config.glue:
+            return False
+        if self.start.resumes or not (config.train_data.input_path or config.train_data.tfds_name):
+            return self.start.task is not None and self.start.task.task == "multi_label"
+        return config.problem == "multi_label" or bool(config.label_separator)
 
     def _problem_of_weights(self) -> tuple[str, tuple[str, ...]]:
         saved = self.start.task
@@ -155,7 +205,14 @@ class ClassificationTask(FineTuningTask):
             if not self.task_config.glue:  # GLUE is scored on its files as they are.
                 rows = tables.without_repeats(rows, report, not labelled)
             yield from classification.labelled_texts(
-                rows, texts, label, report, group, _names(self.task_config.skip_labels)
+                rows,
+                texts,
+                label,
+                report,
+                group,
+                _names(self.task_config.skip_labels),
+                self._has_label_sets,
+                self.task_config.label_separator,
             )
 
     def _tables(
@@ -184,14 +241,12 @@ class ClassificationTask(FineTuningTask):
     # === Training ===
     def losses(self, labels: Tensors, outputs: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each example; see the class."""
-        if self.describe().labels:
-            return tf.nn.sparse_softmax_cross_entropy_with_logits(labels["label"], outputs)  # [B]
-        return tf.square(outputs[:, 0] - labels["label"])  # [B]
+        return self.problem.losses(labels["label"], outputs)  # [B]
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
         """Returns the metrics of the step and, for classification, `train_accuracy`."""
         metrics = super().build_metrics(training)
-        if training and self.describe().labels:
+        if training and isinstance(self.problem, problems.Classes):
             metrics.append(tf_keras.metrics.Mean(name="train_accuracy"))
         return metrics
 
@@ -206,83 +261,77 @@ class ClassificationTask(FineTuningTask):
     # === Evaluation ===
     @property
     def metric(self) -> str:
-        """The metric of the GLUE task; otherwise accuracy, or Pearson's correlation of numbers."""
+        """The metric of the GLUE task; otherwise that of the problem."""
         if self.task_config.glue:
             return glue.layout(self.task_config.glue).metric
-        return "accuracy" if self.describe().labels else "pearson"
+        return self.problem.metric
 
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
         """Returns the metrics of all files together and, if there are several, of each file."""
         wanted, logits = self._wanted(examples, outputs), outputs.stacked()
-        metrics = self._scores(wanted, logits)
+        problem = self.problem.tuned(wanted, logits)
+        metrics = problem.scores(wanted, logits)
         groups = np.array([examples.sources[i].group for i in outputs.examples])
         names = sorted(set(groups))
         for name in names if len(names) > 1 else ():
-            scores = self._scores(wanted[groups == name], logits[groups == name])
+            scores = problem.scores(wanted[groups == name], logits[groups == name])
             metrics[f"{self.metric}_{name}"] = scores[self.metric]
         return metrics
-
-    def _scores(self, wanted: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-        if self.describe().labels:
-            return metrics_of.of_classes(wanted, logits)
-        return metrics_of.of_numbers(wanted, logits[:, 0])
 
     def _wanted(self, examples: EncodedExamples, outputs: Outputs) -> np.ndarray:
         return examples.labels["label"][outputs.examples]
 
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
-        """Returns the scores of each class and the confusion table; "" for numbers."""
-        labels = self.describe().labels
-        if not labels:
-            return ""
-        answers = outputs.stacked().argmax(axis=-1)
-        return metrics_of.confusion_table(self._wanted(examples, outputs), answers, labels)
+        """Returns the scores of each label, and a confusion table of classes; "" for numbers."""
+        wanted, logits = self._wanted(examples, outputs), outputs.stacked()
+        return self.problem.tuned(wanted, logits).table(wanted, logits)
 
     def draw(self, examples: EncodedExamples, outputs: Outputs, folder: Path) -> list[Path]:
-        """Writes confusion.png (and precision_recall.png for two classes), or scatter.png."""
-        wanted, logits, labels = (
-            self._wanted(examples, outputs),
-            outputs.stacked(),
-            self.describe().labels,
-        )
-        if labels:
-            return metrics_of.draw_classes(wanted, logits, labels, folder)
-        return metrics_of.draw_numbers(wanted, logits[:, 0], folder)
+        """Writes confusion.png, precision_recall.png or scatter.png; see `metrics`."""
+        return self.problem.draw(self._wanted(examples, outputs), outputs.stacked(), folder)
+
+    def write_results(self, folder: str | Path) -> list[Path]:
+        """Writes metrics, plots and, to task.json, the threshold of the best evaluation."""
+        paths = super().write_results(folder)
+        if self._tunes and self.results.best_is_new and "threshold" in self.results.best.metrics:
+            best = self.results.best
+            for path in results.tuned_folders(Path(folder), best.step):
+                self.task_config.threshold = best.metrics["threshold"]
+                settings = self._settings_of("multi_label")
+                self._description = dataclasses.replace(self.describe(), settings=settings)
+                self._description.to_json_file(path / FILE)
+        return paths
 
     # === Prediction ===
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:
-        """Yields `label`, its `probability` and all `probabilities` by label, or `value`."""
-        labels = self.describe().labels
-        for row in outputs["logits"]:
-            if not labels:
-                yield {"value": float(row[0])}
-                continue
-            shares = probabilities(row)
-            best = int(shares.argmax())
-            yield {
-                "label": labels[best],
-                "probability": float(shares[best]),
-                "probabilities": dict(zip(labels, map(float, shares))),
-            }
+        """Yields `label`, its `probability` and all `probabilities` by label.
+
+        For several labels, these are `labels` and `probabilities`; for numbers, `value` or, if the
+        model has several outputs, `values`.
+        """
+        return map(self.problem.answer, outputs["logits"])
 
     def written(self, answers: Iterable[dict[str, Any]], ending: str) -> str:
-        """Returns answers as JSON Lines, or as .tsv in GLUE's format: index and prediction."""
+        """Returns answers as JSON Lines, or as .tsv in GLUE's format: index and prediction.
+
+        In .tsv, several labels or numbers are a JSON list.
+        """
         if ending != ".tsv":
             return super().written(answers, ending)
-        predictions = [answer.get("label", answer.get("value")) for answer in answers]
+        predictions = [_prediction(answer) for answer in answers]
         if self.task_config.glue == "stsb":  # Its scores are in [0, 5].
             predictions = [min(max(value, 0.0), 5.0) for value in predictions]
         return glue.submission(predictions)
+
+
+def _prediction(answer: dict[str, Any]) -> str | float:
+    for name in ("label", "value"):
+        if name in answer:
+            return answer[name]
+    return json.dumps(answer.get("labels", answer.get("values")), ensure_ascii=False)
 
 
 def _names(labels: str | Sequence[str]) -> set[str]:
     if isinstance(labels, (list, tuple)):
         return set(map(str, labels))
     return {name.strip() for name in str(labels).split(",")} - {""}
-
-
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Returns the softmax over the last axis, in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    powers = np.exp(shifted)
-    return powers / powers.sum(axis=-1, keepdims=True)

@@ -20,7 +20,7 @@ from albert_tf.files import expand, folder_at
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.classification import metrics as classification_metrics
-from albert_tf.tasks.classification.task import probabilities
+from albert_tf.tasks.classification.problems import softmax
 from albert_tf.tasks.encoded_examples import EncodedExamples
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
@@ -171,9 +171,7 @@ class MultipleChoiceTask(FineTuningTask):
         for index, scores in zip(outputs.examples, outputs["logits"]):
             item = examples.sources[index]
             exists, choices = item.exists or [False], item.choices or ("",)
-            shares = probabilities(
-                np.where(exists, scores[: len(exists)], scores.dtype.type(-1e30))
-            )
+            shares = softmax(np.where(exists, scores[: len(exists)], scores.dtype.type(-1e30)))
             best = int(shares.argmax())
             yield {
                 "id": item.id,

@@ -24,6 +24,7 @@ from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.files import expand, replacing
 from albert_tf.task_types import FILE, TaskDescription
+from albert_tf.tasks import results
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.encoded_examples import EncodedExamples
 from albert_tf.tasks.fine_tuning import FineTuningTask
@@ -284,16 +285,10 @@ class QuestionAnsweringTask(FineTuningTask):
         return paths
 
     def _keep_threshold(self, folder: Path, threshold: float, step: int | None) -> None:
-        """Writes the threshold to the run's task.json and to that of the best checkpoint.
-
-        If the evaluated checkpoint is not the best one, both files stay unchanged.
-        """
-        # Model Garden writes info.json beside the best checkpoint.
-        infos = list(folder.glob("*/info.json"))
-        if all(json.loads(n.read_text())["best_ckpt_global_step"] == step for n in infos):
+        """Writes the threshold to the run's task.json and to that of the best checkpoint."""
+        for path in results.tuned_folders(folder, step):
             self.task_config.null_threshold = threshold
-            for path in (folder, *(info.parent for info in infos)):
-                self.describe().to_json_file(path / FILE)
+            self.describe().to_json_file(path / FILE)
 
     def _threshold(self) -> float | None:
         return self.results.best.metrics.get("best_f1_thresh")

@@ -1,0 +1,196 @@
+"""The problems of `ClassificationTask`: the targets, losses, metrics and answers of each."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from albert_tf.errors import InputError
+from albert_tf.tasks.classification import data, metrics
+from albert_tf.tasks.classification.data import LabelledText
+
+THRESHOLD = 0.5
+
+
+class Problem(abc.ABC):
+    """What the labels of a task mean.
+
+    Attributes:
+      metric: the metric that selects the best checkpoint.
+      labels: the names of the model's outputs; empty for a single number.
+    """
+
+    metric: ClassVar[str]
+
+    def __init__(self, labels: Sequence[str] = ()) -> None:
+        self.labels = tuple(labels)
+
+    @abc.abstractmethod
+    def targets(self, rows: Sequence[LabelledText]) -> np.ndarray:
+        """Returns the labels of rows as numbers, [N, ...].
+
+        Raises:
+          InputError: a label is unknown, or is not what the problem needs.
+        """
+
+    @abc.abstractmethod
+    def losses(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each example, float32 [B]."""
+
+    def tuned(self, wanted: np.ndarray, logits: np.ndarray) -> Problem:
+        """Returns the problem with the settings that fit an evaluation best; by default itself."""
+        return self
+
+    @abc.abstractmethod
+    def scores(self, wanted: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+        """Returns the metrics of targets, [N, ...], and outputs, [N, C]."""
+
+    def table(self, wanted: np.ndarray, logits: np.ndarray) -> str:
+        """Returns the scores of each label as text; "" by default."""
+        return ""
+
+    @abc.abstractmethod
+    def draw(self, wanted: np.ndarray, logits: np.ndarray, folder: Path) -> list[Path]:
+        """Writes plots to a folder and returns their paths."""
+
+    @abc.abstractmethod
+    def answer(self, logits: np.ndarray) -> dict[str, Any]:
+        """Returns the answer for the outputs of an example, [C]."""
+
+
+class Classes(Problem):
+    """One class for each example. The loss is the cross entropy of the softmax."""
+
+    metric = "accuracy"
+
+    def targets(self, rows: Sequence[LabelledText]) -> np.ndarray:
+        return data.classes(rows, self.labels)
+
+    def losses(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)  # [B]
+
+    def scores(self, wanted: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+        return metrics.of_classes(wanted, logits)
+
+    def table(self, wanted: np.ndarray, logits: np.ndarray) -> str:
+        return metrics.confusion_table(wanted, logits.argmax(axis=-1), self.labels)
+
+    def draw(self, wanted: np.ndarray, logits: np.ndarray, folder: Path) -> list[Path]:
+        return metrics.draw_classes(wanted, logits, self.labels, folder)
+
+    def answer(self, logits: np.ndarray) -> dict[str, Any]:
+        shares = softmax(logits)
+        best = int(shares.argmax())
+        return {
+            "label": self.labels[best],
+            "probability": float(shares[best]),
+            "probabilities": dict(zip(self.labels, map(float, shares))),
+        }
+
+
+class Numbers(Problem):
+    """A number for each example, or several. The loss is the squared error."""
+
+    metric = "pearson"
+
+    def targets(self, rows: Sequence[LabelledText]) -> np.ndarray:
+        if len(self.labels) > 1:
+            raise InputError(
+                "A regression model can be trained and evaluated only if it predicts one number. "
+                f"Received a model for {len(self.labels)} numbers. Use `albert-tf predict`."
+            )
+        return data.numbers(rows)
+
+    def losses(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        return tf.square(logits[:, 0] - targets)  # [B]
+
+    def scores(self, wanted: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+        return metrics.of_numbers(wanted, logits[:, 0])
+
+    def draw(self, wanted: np.ndarray, logits: np.ndarray, folder: Path) -> list[Path]:
+        return metrics.draw_numbers(wanted, logits[:, 0], folder)
+
+    def answer(self, logits: np.ndarray) -> dict[str, Any]:
+        if len(logits) > 1:
+            return {"values": [float(value) for value in logits]}
+        return {"value": float(logits[0])}
+
+
+class LabelSets(Problem):
+    """Any number of labels for each example; the targets are 0 or 1 for each label, [N, C].
+
+    The loss is the mean cross entropy of the sigmoids.
+
+    Args:
+      labels: the names of the labels.
+      separator: what separates the labels in a cell; "" if cells are JSON lists.
+      threshold: the probability above which a label is predicted; None for `THRESHOLD`.
+      tunes: whether `tuned` determines the threshold with the best micro F1.
+    """
+
+    metric = "micro_f1"
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        separator: str = "",
+        threshold: float | None = None,
+        tunes: bool = False,
+    ) -> None:
+        super().__init__(labels)
+        is_number = type(threshold) in (int, float)
+        if threshold is not None and not (is_number and 0 < threshold < 1):
+            raise InputError(
+                "THRESHOLD must be a probability between 0 and 1, or None to determine it on "
+                f"EVAL_DATA. Received {threshold!r:.80}. Correct it."
+            )
+        self.threshold = THRESHOLD if threshold is None else float(threshold)
+        self.separator, self.tunes = separator, tunes
+
+    def targets(self, rows: Sequence[LabelledText]) -> np.ndarray:
+        return data.label_sets(rows, self.labels, self.separator)
+
+    def losses(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(targets, tf.float32), logits)
+        return tf.reduce_mean(losses, axis=-1)  # [B]
+
+    def tuned(self, wanted: np.ndarray, logits: np.ndarray) -> Problem:
+        if not self.tunes:
+            return self
+        threshold = metrics.best_threshold(wanted, sigmoid(logits))
+        return LabelSets(self.labels, self.separator, threshold)
+
+    def scores(self, wanted: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+        shares = sigmoid(logits)
+        scores = metrics.of_label_sets(wanted, shares, shares > self.threshold, self.labels)
+        return {**scores, "threshold": self.threshold}
+
+    def table(self, wanted: np.ndarray, logits: np.ndarray) -> str:
+        return metrics.label_table(wanted, sigmoid(logits) > self.threshold, self.labels)
+
+    def draw(self, wanted: np.ndarray, logits: np.ndarray, folder: Path) -> list[Path]:
+        return metrics.draw_label_sets(wanted, sigmoid(logits), folder)
+
+    def answer(self, logits: np.ndarray) -> dict[str, Any]:
+        shares = sigmoid(logits)
+        return {
+            "labels": [self.labels[index] for index in np.flatnonzero(shares > self.threshold)],
+            "probabilities": dict(zip(self.labels, map(float, shares))),
+        }
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Returns the softmax over the last axis, in float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    powers = np.exp(shifted)
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Returns the logistic function of each number, in float64."""
+    return 0.5 + 0.5 * np.tanh(0.5 * logits.astype(np.float64))
