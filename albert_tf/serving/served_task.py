@@ -176,19 +176,19 @@ class ServedTask(abc.ABC):
         """
         count, special = len(segments), special_count(len(segments))
         lengths = tf.add_n([segment.row_lengths() for segment in segments]) + special  # [R]
-        lengths = tf.minimum(lengths, self.seq_length)
+        lengths = tf.minimum(lengths, self.seq_length)  # A longer row is cut.
         segments, others = self.limits.admit(
             "tokens", tf.reduce_sum(lengths), (list(segments), list(others))
         )
-        longest = tf.cast(tf.maximum(tf.reduce_max(lengths), 1), tf.int32)
-        longest = tf.maximum(longest, positions)
+        longest = tf.cast(tf.maximum(tf.reduce_max(lengths), special), tf.int32)
         answer = answer or self.answer
 
         def of_some(*tensors: tf.RaggedTensor) -> Tensors:
-            return answer(*self.pack(tensors[:count]), *tensors[count:])
+            return answer(*self.pack(tensors[:count], longest), *tensors[count:])
 
         outputs = outputs or self.answer_specs()
-        return in_parts(of_some, [*segments, *others], outputs, self.rows_at_once(longest))
+        rows = self.rows_at_once(tf.maximum(longest, positions))
+        return in_parts(of_some, [*segments, *others], outputs, rows)
 
     def answer_specs(self) -> Mapping[str, tf.TensorSpec]:
         """Returns the specs of the results of `answer`."""
@@ -260,16 +260,13 @@ class ServedTask(abc.ABC):
         """Returns the inputs by the names that the model uses."""
         return dict(zip(TEXT_ENCODER, (ids, mask, types)))
 
-    def pack(self, segments: Sequence[tf.RaggedTensor]) -> Sequence[tf.Tensor]:
-        """Returns ids, mask and types, int32 [B, S], where S is the length of the longest row.
+    def pack(self, segments: Sequence[tf.RaggedTensor], length: tf.Tensor) -> Sequence[tf.Tensor]:
+        """Returns ids, mask and types, int32 [B, S].
 
         Args:
           segments: one or two segments, int32 [B, (tokens)] each.
+          length: S.
         """
-        special = special_count(len(segments))
-        lengths = [tf.cast(segment.row_lengths(), tf.int32) for segment in segments]
-        longest = tf.reduce_max(tf.concat([tf.add_n(lengths), [0]], 0)) + special
-        length = tf.minimum(longest, self.seq_length)
         packed = graph_packing.pack(segments, length, self.special_ids)
         return [packed[name] for name in TEXT_ENCODER[:3]]
 
