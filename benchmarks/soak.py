@@ -19,7 +19,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -178,7 +178,7 @@ def memory(name: str = "VmRSS") -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
 
 
-def peak(model: Any, request: Request) -> float:
+def peak(call: Callable[[], object]) -> float:
     """Returns the MB that a request adds to the memory of the process, answered or refused.
 
     TensorFlow keeps freed memory, so a request shows only what it needs beyond those before it.
@@ -186,7 +186,7 @@ def peak(model: Any, request: Request) -> float:
     Path("/proc/self/clear_refs").write_text("5")  # Resets the peak.
     before = memory()
     with contextlib.suppress(REFUSED):
-        request.send(model)
+        call()
     return memory("VmHWM") - before
 
 
@@ -234,7 +234,7 @@ def _print_peaks(kind: str, base: bool) -> None:
         total = 0.0
         for name, request in largest(model, kind, settings.get("length", 16)).items():
             begin = time.perf_counter()
-            total += max(peak(model, request), 0)
+            total += max(peak(lambda r=request: r.send(model)), 0)
             seconds = time.perf_counter() - begin
             print(
                 f"| {kind}{' base' * base} | {name} | {total:.0f} MB | {seconds:.1f} s |",

@@ -111,7 +111,7 @@ def _add_task_arguments(task: argparse.ArgumentParser) -> None:
         default="",
         metavar="NAME=N,...",
         help="the most that a request may ask for, of bytes (of text; default: 4194304), tokens "
-        "(131072) and answers (524288, words or masks with their padding); larger requests are "
+        "(65536) and answers (524288, words or masks with their padding); larger requests are "
         "answered with an error",
     )
 

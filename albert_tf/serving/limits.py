@@ -27,14 +27,14 @@ class Limits:
         the default number of tokens needs. Checked before texts are read.
       tokens: the tokens that the encoder computes, including special tokens. A text counts as far
         as it is not cut, a context once for each of its windows. The default takes a model of base
-        size half a minute on two cores. Checked before the encoder runs.
+        size a minute on two cores. Checked before the encoder runs.
       answers: the entries of the padded answer of a text that has several: texts x words of the
         longest text, or texts x masks of the text with most of them. Checked before such a table
         exists.
     """
 
     bytes: int = 1 << 22
-    tokens: int = 1 << 17
+    tokens: int = 1 << 16
     answers: int = 1 << 19
 
     @classmethod

@@ -33,6 +33,8 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 # The number of positions that run together, in rows padded to the longest one. More would not be
 # faster, and it limits the memory that a request of any size needs.
 _POSITIONS = 8192
+# Normalization makes texts at most so many times as long: U+FDFA, 3 bytes, becomes 33.
+_EXPANSION = 11
 
 Texts = Mapping[str, tf.Tensor]
 Tensors = dict[str, tf.Tensor]
@@ -242,12 +244,14 @@ class ServedTask(abc.ABC):
         return self.limits.admit("tokens", tf.add_n([tf.size(t, tf.int64) for t in texts]), texts)
 
     def admitted_text(self, texts: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
-        """Returns the texts, after checking how large they are when they are tokenized.
-
-        Normalization can turn a character of 3 bytes into 33.
-        """
-        rules = self.graph_tokenizer.preprocessing
-        return self.limits.admit("bytes", _size([normalize(t, rules) for t in texts]), texts)
+        """Returns the texts, after checking how large they are when they are normalized."""
+        rules, sent = self.graph_tokenizer.preprocessing, _size(texts)
+        size = tf.cond(
+            sent * _EXPANSION <= self.limits.bytes,
+            lambda: sent,
+            lambda: _size([normalize(text, rules) for text in texts]),
+        )
+        return self.limits.admit("bytes", size, texts)
 
     def _dense(self, text: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
         """Returns the texts of one input; lists of different lengths are padded with ""."""
