@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -211,6 +211,45 @@ def classes(rows: Sequence[LabelledText], labels: Sequence[str]) -> np.ndarray:
     return np.array([index[row.label] for row in rows], np.int32)
 
 
+def class_weights(
+    setting: str | Mapping[Any, Any], labels: Sequence[str], targets: np.ndarray
+) -> np.ndarray:
+    """Returns the weight of each class, float32 [C].
+
+    Args:
+      setting: "balanced", N / (C * examples of the class) as in scikit-learn; or weights by label,
+        where others have weight 1.
+      labels: the names of the classes.
+      targets: the class of each training example, int [N].
+
+    Raises:
+      InputError: the setting is neither, names an unknown label, or has a weight that is not a
+        positive number.
+    """
+    if setting == "balanced":
+        counts = np.bincount(targets, minlength=len(labels))
+        return (len(targets) / (len(labels) * np.maximum(counts, 1))).astype(np.float32)
+    if not isinstance(setting, Mapping):
+        raise InputError(
+            "CLASS_WEIGHTS must be 'balanced' or weights by label. Received "
+            f"{setting!r:.80}. Set it to such as {{'{labels[0]}': 2.0}}."
+        )
+    weights = np.ones(len(labels), np.float32)
+    for label, weight in setting.items():
+        if str(label) not in labels:
+            raise InputError(
+                "CLASS_WEIGHTS must name labels of the model. Received "
+                f"{str(label)!r:.80}. {closest(str(label)[:80], labels)}"
+            )
+        if type(weight) not in (int, float) or not 0 < weight <= _LARGEST:
+            raise InputError(
+                "CLASS_WEIGHTS must be positive numbers. Received "
+                f"{weight!r:.80} for {str(label)!r:.80}. Correct it."
+            )
+        weights[labels.index(str(label))] = weight
+    return weights
+
+
 def _unknown(label: str, where: str, labels: Sequence[str]) -> InputError:
     return InputError(
         "A label must be one of the model's labels, which come from its weights, LABELS or "
@@ -255,10 +294,9 @@ def examples(
     rows: Sequence[LabelledText],
     tokenizer: AlbertTokenizer,
     seq_length: int,
-    targets: np.ndarray | None,
+    labels: Mapping[str, np.ndarray],
     report: RowReport | None = None,
 ) -> EncodedExamples:
-    """Returns the tokenised rows, with `targets`, one for each row, as the label "label"."""
+    """Returns the tokenised rows with their labels, one of each name for each row."""
     ids, second_starts = encode(rows, tokenizer, seq_length)
-    labels = {} if targets is None else {"label": targets}
     return EncodedExamples(ids, second_starts, labels, sources=rows, report=report)

@@ -50,6 +50,17 @@ class Problem(abc.ABC):
     def scores(self, wanted: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         """Returns the metrics of targets, [N, ...], and outputs, [N, C]."""
 
+    def weights(self, setting: Any, targets: np.ndarray) -> np.ndarray:
+        """Returns the weight of each training example, float32 [N]; see `data.class_weights`.
+
+        Raises:
+          InputError: the examples are not of one class each, or the setting is invalid.
+        """
+        raise InputError(
+            "CLASS_WEIGHTS needs texts with one class each. Received "
+            f"{str(setting):.200} for labels or numbers. Leave it out."
+        )
+
     def table(self, wanted: np.ndarray, logits: np.ndarray) -> str:
         """Returns the scores of each label as text; "" by default."""
         return ""
@@ -73,6 +84,9 @@ class Classes(Problem):
 
     def losses(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)  # [B]
+
+    def weights(self, setting: Any, targets: np.ndarray) -> np.ndarray:
+        return data.class_weights(setting, self.labels, targets)[targets]
 
     def scores(self, wanted: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         return metrics.of_classes(wanted, logits)

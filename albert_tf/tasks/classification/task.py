@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 from official.core import task_factory
+from official.modeling.hyperparams import params_dict
 
 from albert_tf.data import tables
 from albert_tf.data.row_report import RowReport
@@ -53,6 +54,8 @@ class ClassificationConfig(FineTuningConfig):
         cells are JSON lists.
       threshold: the probability above which one of several labels is predicted; None determines the
         one with the best micro F1 on the evaluation data, which task.json stores.
+      class_weights: "balanced" or a weight by label: factors of the losses in training, not in
+        evaluation; "" for none. See `data.class_weights`.
       header: the names of the columns, for files without a header line.
       skip_labels: labels whose rows are left out, as a list or separated by commas.
       skip_broken_rows: whether to leave out rows with too few or too many fields, or without a
@@ -67,6 +70,7 @@ class ClassificationConfig(FineTuningConfig):
     problem: str = "auto"
     label_separator: str = ""
     threshold: float | None = problems.THRESHOLD
+    class_weights: Any = ""
     header: list[str] = dataclasses.field(default_factory=list)
     skip_labels: list[str] = dataclasses.field(default_factory=list)
     skip_broken_rows: bool = False
@@ -98,8 +102,14 @@ class ClassificationTask(FineTuningTask):
         """Reads and tokenises files; see `FineTuningTask.read`."""
         report = RowReport(skip_broken=labelled and self.task_config.skip_broken_rows)
         rows = list(self._rows(params, labelled, report))
-        targets = self.problem.targets(rows) if labelled and rows else None
-        return classification.examples(rows, self.tokenizer, params.seq_length, targets, report)
+        labels, problem = {}, self.problem if rows else None  # Checks settings in any case.
+        if labelled and rows:
+            labels["label"] = problem.targets(rows)
+            if params.is_training and (setting := self.task_config.class_weights):
+                if isinstance(setting, params_dict.ParamsDict):  # What configs make of mappings.
+                    setting = type(setting).as_dict(setting)
+                labels["weight"] = problem.weights(setting, labels["label"])
+        return classification.examples(rows, self.tokenizer, params.seq_length, labels, report)
 
     def describe(self) -> TaskDescription:
         """Returns the task with its labels and columns."""
@@ -241,7 +251,8 @@ class ClassificationTask(FineTuningTask):
     # === Training ===
     def losses(self, labels: Tensors, outputs: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each example; see the class."""
-        return self.problem.losses(labels["label"], outputs)  # [B]
+        losses = self.problem.losses(labels["label"], outputs)  # [B]
+        return losses * labels["weight"] if "weight" in labels else losses
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
         """Returns the metrics of the step and, for classification, `train_accuracy`."""

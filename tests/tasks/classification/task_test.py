@@ -325,3 +325,44 @@ def test_rows_of_a_label_can_be_left_out(tmp_path, skip_labels, capsys):
         f"1 row(s) left out: SKIP_LABELS has the label '-': line 3 of '{path}'",
         f"1 row(s) repeat the text of an earlier one: line 5 of '{path}'",
     ]
+
+
+WEIGHTED = "text,label\na,x\nb,x\nc,y\nd,x\ne,z\nf,x\n"  # x four times, y and z once.
+
+
+@pytest.mark.parametrize(
+    ("setting", "weights"),
+    [("balanced", (0.5, 2.0, 2.0)), ({"y": 3, "z": 0.25}, (1.0, 3.0, 0.25))],
+)
+def test_class_weights_multiply_the_losses_in_training_only(setting, weights, tmp_path):
+    path = tmp_path / "train.csv"
+    path.write_text(WEIGHTED)
+    task = tiny_task.task(ClassificationTask, path, path, class_weights=setting)
+    train, dev = map(task.examples, (task.task_config.train_data, task.task_config.validation_data))
+    wanted = [0, 0, 1, 0, 2, 0]
+    assert train.labels["weight"].tolist() == [weights[index] for index in wanted]
+    logits = np.random.default_rng(0).normal(size=[6, 3]).astype(np.float32)
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    losses = -np.log(shares[np.arange(6), wanted])
+    batches = [{**data.labels, "example": np.arange(6)} for data in (train, dev)]
+    found = [float(task.build_losses(batch, logits)) for batch in batches]
+    assert found == pytest.approx([(losses * train.labels["weight"]).mean(), losses.mean()])
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (dict(class_weights="balance"), "must be 'balanced' or weights by label. Received 'bal"),
+        (dict(class_weights={"why": 2.0}), "must name labels of the model. Received 'why'"),
+        (dict(class_weights={"y": 0}), "must be positive numbers. Received 0 for 'y'"),
+        (dict(class_weights={"y": "2"}), "must be positive numbers. Received '2' for 'y'"),
+        (dict(class_weights="balanced", label_separator=";"), "one class each. Received balanced"),
+        (dict(class_weights=["y", 2.0]), "must be 'balanced' or weights by label"),
+        (dict(class_weights=3), "must be 'balanced' or weights by label. Received 3"),
+    ],
+)
+def test_class_weights_must_fit_the_labels(config, message, tmp_path):
+    path = tmp_path / "train.csv"
+    path.write_text(WEIGHTED)
+    with pytest.raises(InputError, match=message):
+        tiny_task.task(ClassificationTask, path, path, **config)
