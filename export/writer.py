@@ -14,6 +14,7 @@ from albert_tf.errors import InputError
 from albert_tf.files import new_directory
 from albert_tf.formats.load import load
 from albert_tf.formats.source import Source
+from albert_tf.tokenization import vocabulary
 from albert_tf.tokenization.settings import path_beside
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -104,13 +105,15 @@ def write_assets(folder: Path, tokenizer: AlbertTokenizer, config: AlbertConfig)
     """Writes the assets and returns their paths, by the name of the module's attribute.
 
     - `sp_model_file`: the SentencePiece model, under its own name;
-    - `vocab_listing`: its pieces and scores for human readers, in the format of SentencePiece;
-    - `preprocess_description`: how text is preprocessed, in a file that `AlbertTokenizer` finds;
+    - `vocab_listing`: its pieces and scores for human readers, in the format of SentencePiece,
+      which has no place for added tokens;
+    - `preprocess_description`: how text is preprocessed, with the added tokens, in a file that
+      `AlbertTokenizer` finds;
     - `albert_config`: albert_config.json, as in the released models.
     """
     model_file = tokenizer.save(folder)
     listing = model_file.with_suffix(".vocab")
-    listing.write_text(_listing(tokenizer), encoding="utf-8")
+    listing.write_text(vocabulary.listing(tokenizer.processor), encoding="utf-8")
     config_file = folder / "albert_config.json"
     config.to_json_file(config_file)
     return {
@@ -119,8 +122,3 @@ def write_assets(folder: Path, tokenizer: AlbertTokenizer, config: AlbertConfig)
         "preprocess_description": path_beside(model_file),
         "albert_config": config_file,
     }
-
-
-def _listing(tokenizer: AlbertTokenizer) -> str:
-    score = tokenizer.processor.get_score
-    return "".join(f"{piece}\t{score(i):g}\n" for i, piece in enumerate(tokenizer.pieces))

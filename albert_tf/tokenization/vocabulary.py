@@ -83,7 +83,7 @@ def train(
     special_ids.read(processor, "the trained model")
     preprocessing.to_json_file(path_beside(model_file))
     with replacing(vocab_file) as temporary:
-        temporary.write_text(_listing(processor), encoding="utf-8")
+        temporary.write_text(listing(processor), encoding="utf-8")
     with replacing(model_file) as temporary:
         temporary.write_bytes(proto)
     return model_file
@@ -209,7 +209,7 @@ def _explained(message: str, count: int, vocab_size: int) -> InputError:
     )
 
 
-def _listing(processor: sentencepiece.SentencePieceProcessor) -> str:
+def listing(processor: sentencepiece.SentencePieceProcessor) -> str:
     """Returns one line per id with its piece and score, in the format of SentencePiece's .vocab."""
     return "".join(
         f"{processor.id_to_piece(i)}\t{processor.get_score(i):g}\n"

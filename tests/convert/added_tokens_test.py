@@ -19,6 +19,11 @@ from tests.support.added_tokens import FOLDERS, SIZE, write_folder
 GOLDEN = FOLDERS["lower"]
 TEXTS = [case["text"] for case in GOLDEN["cases"]]
 IDS = [case["ids"] for case in GOLDEN["cases"]]
+GOLDEN_TOKENS = [
+    index
+    for index in GOLDEN["files"]["tokenizer_config.json"]["added_tokens_decoder"]
+    if int(index) > 4
+]
 FILES = ("added_tokens.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
@@ -44,10 +49,9 @@ def test_the_tokenizer_files_are_those_of_transformers(folder):
         {name: f(name) for name in FILES}
         for f in (lambda name: json.loads((folder / name).read_text()), GOLDEN["files"].get)
     )
-    assert ours["added_tokens.json"].items() <= theirs["added_tokens.json"].items() | {
-        (text, index) for text, index in ours["added_tokens.json"].items() if index < SIZE
-    }
-    assert theirs["added_tokens.json"].items() <= ours["added_tokens.json"].items()
+    # transformers leaves out tokens that are pieces; it reads this file in old folders only.
+    added = {text: i for text, i in ours["added_tokens.json"].items() if i >= SIZE}
+    assert added == theirs["added_tokens.json"]
     for key in ("added_tokens_decoder", "additional_special_tokens", "do_lower_case"):
         assert ours["tokenizer_config.json"][key] == theirs["tokenizer_config.json"][key]
     key = "additional_special_tokens"
@@ -61,7 +65,9 @@ def test_the_tokenizer_files_are_those_of_transformers(folder):
 @pytest.mark.parametrize("to", ["tf1", "keras_hub", "model_garden", "checkpoint", "hugging_face"])
 def test_every_format_keeps_them(to, folder, tmp_path):
     report = convert(folder, to, tmp_path / "there", allow_partial=True)
-    assert any("splits the 9 added tokens" in n for n in report["notes"]) == (to == "keras_hub")
+    assert any(f"splits the {len(GOLDEN_TOKENS)} added tokens" in n for n in report["notes"]) == (
+        to == "keras_hub"
+    )
     assert load.load(tmp_path / "there").preprocessing == load.load(folder).preprocessing
     assert AlbertTokenizer.from_pretrained(tmp_path / "there").encode_batch(TEXTS) == IDS
 
@@ -72,8 +78,8 @@ def test_a_preprocessor_keeps_them(folder, tmp_path):
     )
     ids, starts, limits = module.tokenize_with_offsets(tf.constant(TEXTS))
     assert ids.to_list() == module.tokenize(tf.constant(TEXTS)).to_list() == IDS
-    row = TEXTS.index("x<e2>y")
-    assert [starts[row].numpy().tolist(), limits[row].numpy().tolist()] == [[0, 1, 5], [1, 5, 6]]
+    row = TEXTS.index("a.b a+b AxB")
+    assert [starts[row][0].numpy(), limits[row][0].numpy()] == [0, 3]
     assert module.tokenize.get_special_tokens_dict()["vocab_size"] == GOLDEN["size"]
     assert AlbertTokenizer.from_pretrained(tmp_path / "preprocessor").encode_batch(TEXTS) == IDS
 
@@ -95,9 +101,8 @@ def test_they_are_predicted_in_exports_too(folder, tmp_path):
 
 
 def test_fine_tuning_starts_from_the_folder(folder, tmp_path):
-    rows = [
-        f"{label},{text}" for label, text in [("a", "the <e1> of"), ("b", "<E1>of solo the")] * 4
-    ]
+    texts = ["the <e1> of", "<E1>of solo the"]
+    rows = [f"{label},{text}" for label, text in zip("ab", texts)] * 4
     (tmp_path / "train.csv").write_text("label,text\n" + "\n".join(rows) + "\n")
     params = ClassificationConfig(init_from=str(folder), labels=("a", "b"))
     for data in (params.train_data, params.validation_data):
@@ -106,11 +111,11 @@ def test_fine_tuning_starts_from_the_folder(folder, tmp_path):
     task = ClassificationTask(params)
     task.check()
     batch = next(iter(task.build_inputs(params.validation_data)))
-    inputs = batch[0] if isinstance(batch, tuple) else batch
     tokenizer = AlbertTokenizer.from_pretrained(folder)
-    expected = [2, *tokenizer.encode("the <e1> of"), 3]
-    assert SIZE in expected
-    assert inputs["input_word_ids"][0, : len(expected)].numpy().tolist() == expected
+    expected = [[2, *tokenizer.encode(text), 3] for text in texts]
+    assert [row.count(SIZE) for row in expected] == [1, 1]
+    ids = [row[: row.index(3) + 1] for row in batch["input_word_ids"].numpy().tolist()]
+    assert sorted(ids) == sorted(expected * 2)
     model = task.build_model()
     task.initialize(model)
     tiny_task.save(task, model, tmp_path / "run")
