@@ -287,7 +287,7 @@ _KERAS_HUB = {
 READERS = [
     Reader("csv", "a.csv", b'text,label\n"Zo\xc3\xab, ""so""",1\nno,0\n\n"a\nb",1.5\n', _table),
     Reader("csv with ids", "a.csv", b"id,text,label\n7,a,x\n7,a,x\n7,b,y\n,c,x\n", _table),
-    Reader("tsv", "a.tsv", b"text\tlabel\nZo\xc3\xab\tyes\nb\t\nc\tno\n", _table),
+    Reader("tsv", "a.tsv", b"text\tlabel\nZo\xc3\xab\tyes\n\tno\nc\tno\n", _table),
     Reader("tsv of pairs", "a.tsv", b"first\tsecond\tlabel\na\tb\t0.5\n\tc\t1\n", _pairs),
     Reader("text to predict", "a.txt", b"one\n\n three \nfo\xc3\xbcr\n", _predicted),
     Reader(
