@@ -99,7 +99,7 @@ class Preprocessing:
         if self != other:
             raise InputError(
                 "Text must be preprocessed the same way from vocabulary to export. Received "
-                f"{self.to_dict()} for {ours}, but {other.to_dict()} for {theirs}. "
+                f"{self.to_dict()!s:.500} for {ours}, but {other.to_dict()!s:.500} for {theirs}. "
                 "Use the same settings, or rebuild the data."
             )
 
