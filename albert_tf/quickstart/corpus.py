@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 from albert_tf import files
-from albert_tf.data import documents, sentences
+from albert_tf.data import documents
 from albert_tf.errors import InputError
 from albert_tf.quickstart import docstrings
 
@@ -47,7 +47,7 @@ def _split(input_glob: str, train: Path, heldout: Path) -> str:
         ):
             for path in paths:
                 for document in documents.read_documents(path):
-                    lines = [s for line in document for s in sentences.split_sentences(line)]
+                    lines = [s for line in document for s in documents.split_sentences(line)]
                     if len(lines) < 2:
                         continue
                     text = "\n".join(lines) + "\n\n"

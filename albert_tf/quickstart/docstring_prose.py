@@ -18,7 +18,7 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator
 
-from albert_tf.data.sentences import split_sentences
+from albert_tf.data.documents import split_sentences
 
 DROPPED_SECTIONS = frozenset({"references", "reference", "see also", "attributes", "methods"})
 HEADINGS = DROPPED_SECTIONS | {

@@ -172,12 +172,12 @@ def _run_step(step: Step) -> None:
 
 def _evaluate(out: Path, seconds: dict[str, float]) -> dict[str, Any]:
     """Prints and saves the evaluation and the loss curve; returns the metrics."""
-    from albert_tf.quickstart import evaluation, loss_curve
+    from albert_tf.quickstart import evaluation
 
     print("\n== evaluation")
     metrics = {**evaluation.measure(out), "seconds": seconds, "peak_memory_mib": _peak_memory()}
     print(evaluation.text(metrics))
-    loss_curve.draw(out / "run", out / "loss.png")
+    evaluation.draw_losses(out / "run", out / "loss.png")
     with files.replacing(out / "metrics.json") as temporary:
         temporary.write_text(json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
     print(f"\nmetrics      {out / 'metrics.json'}\nloss curve   {out / 'loss.png'}")

@@ -22,8 +22,7 @@ from albert_tf.modeling.inputs import checked
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.serving import encoder_inputs, signatures
 from albert_tf.serving.limits import Limits
-from albert_tf.serving.sample_texts import TEXTS, padded
-from albert_tf.serving.signatures import TEXT_ENCODER, TF1_HUB, Signatures, Spec
+from albert_tf.serving.signatures import SAMPLES, TEXT_ENCODER, TF1_HUB, Signatures, Spec, padded
 from albert_tf.tokenization.graph import packing as graph_packing
 from albert_tf.tokenization.graph.normalization import normalize
 from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
@@ -137,8 +136,8 @@ class ServedTask(abc.ABC):
           answer: returns the answers of `albert-tf predict` to a file.
           config: the config of the trained task.
         """
-        answers = answer(".txt", "".join(f"{text}\n" for text in TEXTS))
-        return {"text": np.array(TEXTS)}, self.arrays(answers)
+        answers = answer(".txt", "".join(f"{text}\n" for text in SAMPLES))
+        return {"text": np.array(SAMPLES)}, self.arrays(answers)
 
     def arrays(self, answers: Sequence[Mapping[str, Any]]) -> Arrays:
         """Returns the entries of the answers that have the name of an output, as padded arrays."""

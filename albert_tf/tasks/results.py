@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -142,3 +143,21 @@ def write(results: Results, folder: Path) -> Path:
     with replacing(folder / FILE) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     return folder / FILE
+
+
+@contextlib.contextmanager
+def figure(path: Path, size: tuple[float, float] = (5.0, 4.0)) -> Iterator[Any]:
+    """Yields matplotlib axes and writes them to `path`, a PNG, if the block succeeds.
+
+    Args:
+      path: the file to write.
+      size: the width and height in inches.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=size, layout="tight")
+    FigureCanvasAgg(drawn)
+    yield drawn.subplots()
+    with replacing(path) as temporary:
+        drawn.savefig(temporary, format="png", dpi=120)

@@ -6,8 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
-from albert_tf.data.documents import TEXT_FIELD
-from albert_tf.data.sentences import check_language
+from albert_tf.data.documents import TEXT_FIELD, check_language
 from albert_tf.errors import InputError
 from albert_tf.pretraining.masking.masking import Masking
 from albert_tf.pretraining.records.packing import SPECIAL_TOKENS

@@ -8,19 +8,22 @@ Axes: N instances, S positions, P predictions, T tokens of the block.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from albert_tf.data.sentences import split_sentences
+from albert_tf.data.documents import split_sentences
 from albert_tf.pretraining.masking import masking
 from albert_tf.pretraining.masking.masking import unit_starts
-from albert_tf.pretraining.records import examples, features, segments, statistics
+from albert_tf.pretraining.records import examples, features, statistics
 from albert_tf.pretraining.records.blocks import Block
 from albert_tf.pretraining.records.build_settings import BuildSettings
 from albert_tf.pretraining.records.packing import SPECIAL_TOKENS, Instances, pack
+from albert_tf.pretraining.records.random_next import random_next_pairs
+from albert_tf.pretraining.records.sentence_pairs import Pair, document_pairs, windows
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
@@ -99,7 +102,7 @@ class InstanceMaker:
         tokenizer = self.tokenizer
         return pack(
             np.append(tokens, np.int32(tokenizer.pad_id)),  # So that it is never empty.
-            rng.permutation(segments.block_pairs(lengths, self.settings, rng)),
+            rng.permutation(block_pairs(lengths, self.settings, rng)),
             self.settings.max_seq_length,
             tokenizer.cls_id,
             tokenizer.sep_id,
@@ -171,3 +174,35 @@ def _serialize(
     """Serialises the features that are present; without sentence order there is no label."""
     present = [feature for feature in table if feature.name in arrays]
     return list(examples.serialize(present, arrays, model_garden))
+
+
+def block_pairs(
+    documents: Sequence[Sequence[int]], settings: BuildSettings, rng: np.random.Generator
+) -> np.ndarray:
+    """Returns rows of `Pair` with offsets into the tokens of all documents, int64 [N, 5].
+
+    Args:
+      documents: the number of tokens in each sentence of each document; documents of fewer than two
+        tokens are skipped.
+      settings: the build settings. Without sentence order, the first segments are runs of tokens
+        that cover a document, and the second segments are empty.
+      rng: the only source of randomness.
+    """
+    budget, short = settings.max_seq_length - SPECIAL_TOKENS, settings.short_seq_prob
+    if settings.random_next_sentence:
+        pairs = random_next_pairs(documents, budget, rng, short)
+        return np.array(pairs, np.int64).reshape(-1, len(Pair._fields))
+    rows = []
+    offsets = itertools.accumulate(map(sum, documents), initial=0)
+    for document, offset in zip(documents, offsets):
+        size = sum(document)
+        if size < 2:
+            continue
+        if settings.sentence_order:
+            split = settings.single_sentence == "split"
+            pairs = document_pairs(document, budget, rng, short, split)
+        else:
+            spans = windows(size, budget + 1, rng, short)  # + 1, as there is only one [SEP].
+            pairs = [Pair(begin, end, end, end, 0) for begin, end in spans]
+        rows += [(*(offset + place for place in pair[:4]), pair.label) for pair in pairs]
+    return np.array(rows, np.int64).reshape(-1, len(Pair._fields))

@@ -10,17 +10,19 @@ the same command again builds the missing shards.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from albert_tf.data import storage
 from albert_tf.data.documents import FileCounts, scan
+from albert_tf.data.workers import ordered_map
 from albert_tf.errors import InputError
-from albert_tf.pretraining.records import local_build
 from albert_tf.pretraining.records import manifest as manifests
 from albert_tf.pretraining.records.blocks import file_groups
 from albert_tf.pretraining.records.build_job import (
@@ -29,10 +31,12 @@ from albert_tf.pretraining.records.build_job import (
     PROGRESS_FILES,
     Job,
     explained,
+    open_records,
     remove_leftovers,
 )
 from albert_tf.pretraining.records.build_settings import BuildSettings
 from albert_tf.pretraining.records.finished_shards import keep_intact
+from albert_tf.pretraining.records.instances import BlockRecords, InstanceMaker
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
@@ -101,7 +105,7 @@ def build(
         job = job._replace(finished=keep_intact(job, manifest, workers, on_verify))
     if manifest["complete"]:
         return manifest
-    run = run_beam or functools.partial(local_build.run, workers=workers)
+    run = run_beam or functools.partial(_run_local, workers=workers)
     entries = run(job, report=_reporter(manifest["shards"], files, progress))
     with explained(output_dir):
         _collect(manifest, output_dir, entries)
@@ -180,3 +184,39 @@ def _check_corpus(
             "There must be at least one document per shard. Received "
             f"shards={settings.shards} for {documents} documents. Lower the number of shards."
         )
+
+
+def _run_local(
+    job: Job, workers: int, report: Callable[[Counter], None]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields each shard and its manifest entry once its files are written.
+
+    Args:
+      job: the build.
+      workers: the number of processes.
+      report: called with the counts of each block once it is written.
+    """
+    # Importing takes seconds, so do it before the progress display starts its clock.
+    import tensorflow as tf  # noqa: F401
+
+    report(Counter())
+    blocks = itertools.chain.from_iterable(map(job.blocks, job.groups))
+    results = ordered_map(InstanceMaker, (job.tokenizer, job.settings), blocks, workers)
+    for shard, group in itertools.groupby(results, key=lambda result: result.block.shard):
+        yield shard, job.entry(shard, _write(job, shard, group, report))
+
+
+def _write(
+    job: Job, shard: int, results: Iterable[BlockRecords], report: Callable[[Counter], None]
+) -> Counter:
+    """Writes the files of a shard, one per copy of the text, and returns the sum of its counts."""
+    counts: Counter = Counter()
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(open_records(path)) for path in job.paths(shard)]
+        for result in results:
+            for writer, records in zip(writers, result.copies):
+                for record in records:
+                    writer.write(record)
+            counts.update(result.counts)
+            report(result.counts)
+    return counts

@@ -159,7 +159,7 @@ def draw_classes(
     if len(labels) == 2 and len(np.unique(wanted)) == 2:
         from sklearn import metrics
 
-        from albert_tf.tasks.plots import figure
+        from albert_tf.tasks.results import figure
 
         paths.append(folder / "precision_recall.png")
         with figure(paths[1]) as axes:
@@ -175,7 +175,7 @@ def draw_confusion(
     """Writes confusion.png from labels and answers, indices [N] each, and returns its path."""
     from sklearn import metrics
 
-    from albert_tf.tasks.plots import figure
+    from albert_tf.tasks.results import figure
 
     path = folder / "confusion.png"
     size = min(3 + 0.5 * len(labels), 16)
@@ -201,7 +201,7 @@ def draw_label_sets(wanted: np.ndarray, shares: np.ndarray, folder: Path) -> lis
         return []
     from sklearn import metrics
 
-    from albert_tf.tasks.plots import figure
+    from albert_tf.tasks.results import figure
 
     path = folder / "precision_recall.png"
     with figure(path) as axes:
@@ -213,7 +213,7 @@ def draw_label_sets(wanted: np.ndarray, shares: np.ndarray, folder: Path) -> lis
 
 def draw_numbers(wanted: np.ndarray, predicted: np.ndarray, folder: Path) -> list[Path]:
     """Writes scatter.png, which plots answers over labels, and returns its path in a list."""
-    from albert_tf.tasks.plots import figure
+    from albert_tf.tasks.results import figure
 
     path = folder / "scatter.png"
     with figure(path) as axes:

@@ -9,10 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from albert_tf.serving import signatures
-from albert_tf.serving.sample_texts import SECOND_TEXTS, padded
-from albert_tf.serving.sample_texts import TEXTS as FIRST_TEXTS
 from albert_tf.serving.served_task import AnswerFile, Arrays, ServedTask, Tensors, Trained
-from albert_tf.serving.signatures import TEXTS, Spec
+from albert_tf.serving.signatures import SAMPLES, SECOND_SAMPLES, TEXTS, Spec, padded
 from albert_tf.tasks.classification import glue, problems
 from albert_tf.tasks.classification.model import AlbertClassifier
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
@@ -93,7 +91,7 @@ class ServedClassifier(ServedTask):
     def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
         """Returns texts or pairs of texts, and the expected labels or numbers."""
         names = tuple(self.table["serving_default"].inputs)
-        columns = (FIRST_TEXTS, SECOND_TEXTS)[: len(names)]
+        columns = (SAMPLES, SECOND_SAMPLES)[: len(names)]
         answers = answer(".txt", "".join("\t".join(row) + "\n" for row in zip(*columns)))
         return dict(zip(names, map(np.array, columns))), self.arrays(answers)
 

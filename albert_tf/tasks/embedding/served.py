@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from albert_tf.errors import InputError, closest
 from albert_tf.modeling.encoder import AlbertEncoder
-from albert_tf.serving import sample_texts, signatures
+from albert_tf.serving import signatures
 from albert_tf.serving.served_task import AnswerFile, Arrays, ServedTask, Tensors
 from albert_tf.serving.signatures import TEXT_ENCODER, TEXTS, Spec
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
@@ -52,7 +52,7 @@ class ServedEmbedding(ServedTask):
 
     def expected(self, answer: AnswerFile | None, config: Any) -> tuple[Arrays, Arrays]:
         """Returns texts and their vectors, which NumPy computes from the encoder's outputs."""
-        texts = list(sample_texts.TEXTS)
+        texts = list(signatures.SAMPLES)
         packed = self._tokenizer(texts, max_length=self.seq_length, padding="longest")
         outputs = self.model({name: tf.constant(packed[name]) for name in TEXT_ENCODER[:3]})
         vectors, mask = (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from albert_tf.serving import sample_texts, signatures
+from albert_tf.serving import signatures
 from albert_tf.serving.served_task import (
     AnswerFile,
     Arrays,
@@ -62,11 +62,11 @@ class ServedFillMask(ServedTask):
 
     def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
         """Returns texts with masks and the expected fillings."""
-        texts, outputs = sample_texts.TEXTS, self.table["serving_default"].outputs
+        texts, outputs = signatures.SAMPLES, self.table["serving_default"].outputs
         rows = [a["fillings"] for a in answer(".txt", "".join(f"{text}\n" for text in texts))]
         fields = {"pieces": "piece", "probabilities": "probability"}
         arrays = {
-            name: sample_texts.padded(
+            name: signatures.padded(
                 [[[filling[field] for filling in mask] for mask in row] for row in rows],
                 outputs[name],
             )

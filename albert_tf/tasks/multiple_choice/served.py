@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from albert_tf.serving import signatures
-from albert_tf.serving.sample_texts import SECOND_TEXTS
 from albert_tf.serving.served_task import (
     AnswerFile,
     Arrays,
@@ -19,7 +18,7 @@ from albert_tf.serving.served_task import (
     Trained,
     in_parts,
 )
-from albert_tf.serving.signatures import TEXTS, Spec
+from albert_tf.serving.signatures import SECOND_SAMPLES, TEXTS, Spec
 from albert_tf.tasks.multiple_choice.model import AlbertMultipleChoice
 from albert_tf.tokenization.packing import special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
@@ -83,10 +82,10 @@ class ServedMultipleChoice(ServedTask):
             {config.passage: passage, **dict.fromkeys(config.choices, "")}
             | ({config.question: question} if config.question else {})
             | dict(zip(config.choices, choices))
-            for passage, question, choices in zip(SECOND_TEXTS, questions, _CHOICES)
+            for passage, question, choices in zip(SECOND_SAMPLES, questions, _CHOICES)
         ]
         answers = answer(".jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-        inputs = (SECOND_TEXTS, questions, _CHOICES)
+        inputs = (SECOND_SAMPLES, questions, _CHOICES)
         names = self.table["serving_default"].inputs
         arrays = self.arrays(answers)
         del arrays["answer"]  # `predict` writes the choice joined with its question.

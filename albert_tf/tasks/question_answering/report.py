@@ -42,7 +42,7 @@ def draw(answers: Sequence[Answer], folder: Path) -> list[Path]:
     It plots the mean scores of the most confident answers over their share of all questions.
     Confidence is measured by low null odds.
     """
-    from albert_tf.tasks.plots import figure
+    from albert_tf.tasks.results import figure
 
     ranked = sorted(answers, key=lambda answer: answer.null_odds)
     scores = np.array([_score(answer, answer.text(None)) for answer in ranked])  # [N, 2]

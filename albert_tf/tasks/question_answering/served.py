@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from albert_tf.serving import signatures
-from albert_tf.serving.sample_texts import SECOND_TEXTS, padded
 from albert_tf.serving.served_task import (
     AnswerFile,
     Arrays,
@@ -20,7 +19,7 @@ from albert_tf.serving.served_task import (
     Trained,
     in_parts,
 )
-from albert_tf.serving.signatures import TEXTS, Spec
+from albert_tf.serving.signatures import SECOND_SAMPLES, TEXTS, Spec, padded
 from albert_tf.tasks.question_answering import context_windows
 from albert_tf.tasks.question_answering.context_windows import Windows
 from albert_tf.tasks.question_answering.joint_model import AlbertJointSpanLabeler
@@ -134,7 +133,7 @@ class ServedQuestionAnswering(ServedTask):
 
     def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
         """Returns questions and contexts, and the expected best spans."""
-        questions, contexts = ("Which?", "How many, or how long?", "Why so?"), SECOND_TEXTS
+        questions, contexts = ("Which?", "How many, or how long?", "Why so?"), SECOND_SAMPLES
         rows = [
             {"context": context, "qas": [{"id": str(index), "question": question}]}
             for index, (question, context) in enumerate(zip(questions, contexts))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from albert_tf.serving import sample_texts, signatures
+from albert_tf.serving import signatures
 from albert_tf.serving.served_task import (
     AnswerFile,
     Arrays,
@@ -40,7 +40,7 @@ class ServedTagging(ServedTask):
 
     def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
         """Returns texts and the labels of their words."""
-        texts = [*sample_texts.TEXTS, sample_texts.SECOND_TEXTS[1]]
+        texts = [*signatures.SAMPLES, signatures.SECOND_SAMPLES[1]]
         answers = answer(".txt", "\n\n".join("\n".join(t.split()) for t in texts) + "\n")
         lengths = np.array([len(answer["words"]) for answer in answers], np.int32)
         return {"text": np.array(texts)}, {**self.arrays(answers), "lengths": lengths}

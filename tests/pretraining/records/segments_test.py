@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from albert_tf.pretraining.records.build_settings import BuildSettings
+from albert_tf.pretraining.records.instances import block_pairs
 from albert_tf.pretraining.records.random_next import random_next_pairs
-from albert_tf.pretraining.records.segments import block_pairs
 from albert_tf.pretraining.records.sentence_pairs import document_pairs
 
 DOCUMENTS = [[4, 9, 2], [1], [], [7], [30, 6]]

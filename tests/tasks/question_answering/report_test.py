@@ -47,7 +47,7 @@ def test_the_curve_starts_with_the_most_confident_answers(tmp_path, monkeypatch)
         def __exit__(self, *args):
             pass
 
-    monkeypatch.setattr("albert_tf.tasks.plots.figure", Figure)
+    monkeypatch.setattr("albert_tf.tasks.results.figure", Figure)
     assert squad_report.draw(ANSWERS, tmp_path) == [tmp_path / "precision_coverage.png"]
     shares, exact = drawn["exact"]
     np.testing.assert_allclose(shares, [0.25, 0.5, 0.75, 1.0])

@@ -1,6 +1,6 @@
 import pytest
 
-from albert_tf.data.sentences import check_language, split_sentences
+from albert_tf.data.documents import check_language, split_sentences
 from albert_tf.errors import InputError
 
 
