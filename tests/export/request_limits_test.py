@@ -207,9 +207,9 @@ def test_limits_must_admit_the_requests_of_warmup(source, tmp_path, text):
 # === Load ===
 def test_good_answers_stay_the_same_and_memory_flat_among_hostile_requests(exported):
     models = {kind: exported(kind).model for kind in soak.KINDS}
-    soak.soak(models, 150, threads=8)
+    soak.soak(models, 50, threads=8)
     before = soak.memory()
-    result = soak.soak(models, 300, threads=8, seed=1)
+    result = soak.soak(models, 150, threads=8, seed=1)
     assert result.faults == []
-    assert len(result.seconds) > 150 and result.refused > 50 and result.answered > 10
+    assert len(result.seconds) > 70 and result.refused > 15 and result.answered > 5
     assert soak.memory() - before < 300
