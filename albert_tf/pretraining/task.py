@@ -113,7 +113,8 @@ class PretrainingTask(AlbertTask):
     @property
     def pieces(self) -> int:
         """The number of pieces; the word table may be padded with more rows, which masks ignore."""
-        return self.tokenizer.vocab_size
+        config = self.task_config
+        return self.tokenizer.vocab_size if config.vocab_file else config.model.vocab_size
 
     def _kind(self, data: PretrainingDataConfig) -> record_kinds.Kind:
         paths = [str(path) for path in expand(data.input_path)]

@@ -82,5 +82,5 @@ def test_a_different_vocabulary_is_an_error(tmp_path, source):
 
 
 def test_missing_weights_are_an_error(source):
-    with pytest.raises(InputError, match="A model must be in a known format.*nowhere"):
+    with pytest.raises(InputError, match="Received 'nowhere', which does not exist"):
         starting_point.check_weights("nowhere", source.config, AlbertTokenizer(VOCAB))

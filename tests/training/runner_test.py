@@ -273,7 +273,11 @@ def test_a_nan_loss_stops_the_run_and_keeps_the_last_checkpoint(publish):
             "train_data.global_batch_size, .* must be a positive multiple",
         ),
         ("train", dict(INIT_FROM=TESTDATA / "tf1_tiny"), "vocab_size=1000 here, 200 there"),
-        ("train", dict(INIT_FROM="nowhere"), "A model must be in a known format"),
+        (
+            "train",
+            dict(INIT_FROM="nowhere"),
+            "Received 'nowhere', which does not exist",
+        ),
         (
             "train_and_eval",
             dict(BEST_METRIC="mlm_los"),

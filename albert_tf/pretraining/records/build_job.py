@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -109,4 +110,7 @@ def remove_leftovers(output_dir: Path, *patterns: str) -> None:
     """Removes files of earlier runs that are no longer needed."""
     for pattern in patterns:
         for leftover in output_dir.glob(pattern):
-            leftover.unlink()
+            if leftover.is_dir():  # The temporary folder of a file, from a killed process.
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
