@@ -166,3 +166,22 @@ def test_the_serving_guide_has_every_input_and_output_of_the_tasks():
         for name in (*table["serving_default"].inputs, *table["serving_default"].outputs)
     }
     assert len(names) > 20 and {name for name in names if f"`{name}`" not in text} == set()
+
+
+def test_no_text_has_the_phrases_that_were_replaced():
+    """Written so that a search for the phrases does not find this file."""
+    phrases = re.compile(
+        r"lies [t]here|what [l]ies|the [r]oad|is no [n]umber|hang on [l]uck"
+        r"|received n(either|one)|time of [g]race",
+        re.IGNORECASE,
+    )
+    folders = ("albert_tf", "export", "docs", "experiments", "examples", "benchmarks", "tests")
+    paths = [ROOT / page for page in TOP]
+    paths += [path for folder in folders for path in (ROOT / folder).rglob("*")]
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in paths
+        if path.suffix in (".py", ".md", ".gin", ".ipynb")
+        if (match := phrases.search(path.read_text(encoding="utf-8")))
+    ]
+    assert found == []

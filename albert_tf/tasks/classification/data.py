@@ -162,7 +162,8 @@ def find_label_sets(rows: Sequence[LabelledText], column: str, separator: str) -
     labels = distinct(found)
     if not labels:
         raise InputError(
-            f"Training data must have labels. Received none in column {column!r}. Check the column."
+            f"Training data must have labels. Received {len(rows)} rows whose column {column!r} "
+            "has no label. Check the name of the column and the separator."
         )
     if len(rows) > _MANY and len(labels) > len(found) // 2:
         raise InputError(

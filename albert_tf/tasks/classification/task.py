@@ -132,8 +132,8 @@ class ClassificationTask(FineTuningTask):
             return problems.Numbers(description.labels)
         if not description.labels:
             raise InputError(
-                f"A model for {description.task} must have labels. Received none in '"
-                f"{config.init_from}'. Correct its task.json."
+                f"A model for {description.task} must have labels. Received '{config.init_from}' "
+                "with an empty list of labels. Add them to its task.json."
             )
         if description.task == "multi_label":
             return problems.LabelSets(

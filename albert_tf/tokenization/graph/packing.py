@@ -42,7 +42,9 @@ def pack(
     """
     segments = [segments] if tf.is_tensor(segments) else list(segments)
     if not segments:
-        raise InputError("Packing takes one or more segments. Received none. Pass one at least.")
+        raise InputError(
+            "Packing takes one or more segments. Received an empty list. Pass at least one."
+        )
     if segments[0].shape.rank == 1:
         rows = [tf.RaggedTensor.from_row_lengths(s, tf.shape(s), validate=False) for s in segments]
         return {name: x[0] for name, x in pack(rows, seq_length, special, truncation).items()}

@@ -265,7 +265,7 @@ def test_cells_are_lists_or_names_with_separators(cell, separator, labels):
     ("text", "config", "message"),
     [
         ("text,label\nx,a\n", dict(problem="multi_label"), "no list in column 'label' of the tra"),
-        ("text,label\nx,\ny,\n", dict(label_separator=";"), "must have labels. Received none in"),
+        ("text,label\nx,\ny,\n", dict(label_separator=";"), "labels. Received 2 rows whose column"),
         (
             "text,label\n" + "".join(f"x,{i};{i}b\n" for i in range(60)),
             dict(label_separator=";"), "repeat. Received 120 distinct labels, 120 in all, in",

@@ -55,7 +55,7 @@ def test_words_are_flattened():
 
 def test_no_segment_and_an_unknown_policy_are_errors():
     rows = tf.ragged.constant([[5]], dtype=tf.int32)
-    with pytest.raises(InputError, match="one or more segments. Received none"):
+    with pytest.raises(InputError, match="one or more segments. Received an empty list"):
         graph_packing.pack([], 9, SPECIAL)
     with pytest.raises(tf.errors.InvalidArgumentError, match="round_robin, waterfall.*only_first"):
         tf.function(graph_packing.pack)([rows, rows], 9, SPECIAL, tf.constant("only_first"))
