@@ -29,9 +29,14 @@ class InputError(ValueError):
 
 
 def closest(name: str, options: Iterable[str]) -> str:
-    """Returns the end of an error message: the options most similar to `name`, then all of them."""
+    """Returns the end of an error message: the options most similar to `name`, then all of them.
+
+    An option is similar if few characters differ, or if `name` is its initials, such as "LR".
+    """
     options = sorted({" ".join(option[:_LONGEST].split()) for option in options})
     similar = difflib.get_close_matches(name[:_LONGEST], options, n=3, cutoff=0.5)
+    initials = [o for o in options if name and name == "".join(p[:1] for p in o.split("_"))]
+    similar = list(dict.fromkeys([*initials, *similar]))[:3]
     hint = f"Closest: {', '.join(similar)}. " if similar else ""
     more = ", ..." if len(options) > _MOST else ""
     return f"{hint}All: {', '.join(options[:_MOST])}{more}."

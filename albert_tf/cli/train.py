@@ -3,11 +3,10 @@
     albert-tf train --gin_file pretrain_base_v2 --mode train_and_eval --model_dir runs/base \\
         --gin.TRAIN_DATA='data/train-*' --gin.EVAL_DATA='data/eval-*'
 
---gin_file takes a path or the name of a recipe in experiments/recipes. The comments in the files
-list the macros that you must or may set. Run the same command again to resume from the newest
-checkpoint in --model_dir. The folder contains checkpoints, TensorBoard summaries, history.jsonl,
-the gin configuration, and the config and vocabulary of the model, so `albert-tf export` can use it
-directly.
+--gin_file takes a path or the name of a recipe in experiments/recipes, and --macros lists what you
+must or may set. Run the same command again to resume from the newest checkpoint in --model_dir. The
+folder contains checkpoints, TensorBoard summaries, history.jsonl, the gin configuration, and the
+config and vocabulary of the model, so `albert-tf export` can use it directly.
 
 --seeds 1,2,3 trains once with each seed, in MODEL_DIR/seed_1 and so on, and reports the median and
 the best value of the recipe's metric. It needs --mode train_and_eval, and can be resumed like any
@@ -20,6 +19,7 @@ import argparse
 import os
 from pathlib import Path
 
+from albert_tf.errors import InputError
 from albert_tf.training import MODES
 
 
@@ -41,7 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model_dir",
-        required=True,
         metavar="DIR",
         help="folder of the run: a new one, or that of a run to resume or evaluate",
     )
@@ -52,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MACRO=VALUE",
         help="set a macro or a binding, written as --gin.MACRO=VALUE; takes precedence over the "
         "gin files and may be repeated",
+    )
+    parser.add_argument(
+        "--macros",
+        action="store_true",
+        help="list the macros of the gin files with value and meaning, and do nothing else",
     )
     parser.add_argument(
         "--dry_run",
@@ -73,7 +77,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Runs the experiment once, or once for each seed."""
+    """Lists the macros, or runs the experiment once, or once for each seed."""
+    if args.macros:
+        from albert_tf.training import gin_macros
+
+        print(gin_macros.text(gin_macros.find(args.gin_file, args.gin)))
+        return
+    if args.model_dir is None:
+        raise InputError("A run must have a folder. Received no --model_dir. Add --model_dir DIR.")
     if args.seeds is None:
         _run(args, args.gin, args.model_dir)
         return
@@ -100,7 +111,6 @@ def _export_encoder(source: Path, dest: Path) -> None:
 
 
 def _run_seeds(args: argparse.Namespace) -> None:
-    from albert_tf.errors import InputError
     from albert_tf.tasks import results
     from albert_tf.training import seeds
 

@@ -14,7 +14,7 @@ import importlib.util  # noqa: F401  gin 0.5.0 uses it without importing it.
 import io
 import re
 import tokenize
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,14 @@ def resolve(name: str, including: Path | None = None) -> Path:
     )
 
 
+def shown(path: Path) -> str:
+    """Returns the path of a gin file for messages: that in experiments/, or the path as it is."""
+    for root in ROOTS:
+        if path.is_relative_to(root / "experiments"):
+            return str(path.relative_to(root))
+    return str(path)
+
+
 def parse(files: Sequence[str], overrides: Sequence[str]) -> None:
     """Parses gin files and then overrides into gin's global configuration, and checks the result.
 
@@ -88,23 +96,30 @@ def parse(files: Sequence[str], overrides: Sequence[str]) -> None:
     gin.clear_config()
     paths = [str(resolve(name)) for name in files]
     texts = [*_packaged(), *overrides]
-    try:
+    with parsing(files, overrides):
         with _reading(texts):
             gin.parse_config_files_and_bindings(paths, [], finalize_config=False)
         gin.parse_config([_binding(override) for override in overrides])
-    except InputError as error:
-        raise InputError(_without_location(error)) from error
-    except _INVALID as error:
-        raise InputError(
-            "Gin files and overrides may use existing names only. Received "
-            f"{list(files)} with {list(overrides)}: {_first_lines(error)} Check the spelling "
-            "against experiments/README.md."
-        ) from error
     _check_used(texts)
     gin_values.check(gin.config._CONFIG, dict(o.split("=", 1) for o in overrides))
     # gin.finalize() would do less, and then forbid imports that register functions with gin, as
     # the conversion to Model Garden's format has.
     _check_required()
+
+
+@contextlib.contextmanager
+def parsing(files: Sequence[object], overrides: Sequence[str] = ()) -> Iterator[None]:
+    """Turns the errors of gin's parser, and of the modules that it imports, into `InputError`."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(_without_location(error)) from error
+    except _INVALID as error:
+        raise InputError(
+            "Gin files and overrides may use existing names only. Received "
+            f"{[str(file) for file in files]} with {list(overrides)}: {_first_lines(error)} Check "
+            "the spelling against the list that `albert-tf train --macros` prints."
+        ) from error
 
 
 def configured(function: Callable) -> Callable:
@@ -140,19 +155,28 @@ def macros() -> dict[str, object]:
     }
 
 
-def _binding(override: str) -> str:
+def split_override(override: str, known: Iterable[str]) -> tuple[str, str]:
+    """Returns the name of an override and its value as gin files write it.
+
+    Raises:
+      InputError: the override is not NAME=VALUE, or NAME is neither a known macro nor a binding.
+    """
     name, equals, value = override.partition("=")
     if not equals or not name:
         raise InputError(
             "An override must have the form --gin.NAME=VALUE. Received "
             f"--gin.{override}. Add the value."
         )
-    if "." not in name and name not in macros():
+    if "." not in name and name not in known:
         raise InputError(
             f"An override must set a macro that the gin files define. Received {name!r}. "
-            f"{closest(name, macros())}"
+            f"{closest(name, known)}"
         )
-    return f"{name} = {value if _is_gin_value(value) else repr(value)}"
+    return name, value if _is_gin_value(value) else repr(value)
+
+
+def _binding(override: str) -> str:
+    return " = ".join(split_override(override, macros()))
 
 
 def _is_gin_value(value: str) -> bool:
@@ -203,6 +227,21 @@ def _check_required() -> None:
         )
 
 
+def read_text(path: str | Path) -> str:
+    """Returns the text of a gin file."""
+    return Path(path).read_text(encoding="utf-8")
+
+
+def check_no_circle(path: str | Path, including: Sequence[str | Path]) -> None:
+    """Raises `InputError` if a file is one of those that include it."""
+    if path in including:
+        circle = [*including[including.index(path) :], path]
+        raise InputError(
+            "Gin files must not include each other in a circle. Received "
+            f"{' -> '.join(map(str, circle))}. Remove an include."
+        )
+
+
 @contextlib.contextmanager
 def _reading(texts: list[str]) -> Iterator[None]:
     """Lets gin read files through `resolve`, and adds the text of each file to `texts`."""
@@ -210,12 +249,8 @@ def _reading(texts: list[str]) -> Iterator[None]:
 
     @contextlib.contextmanager
     def read(path: str) -> Iterator[io.StringIO]:
-        if path in opened:
-            raise InputError(
-                "Gin files must not include each other in a circle. Received "
-                f"{' -> '.join([*opened[opened.index(path) :], path])}. Remove an include."
-            )
-        text = Path(path).read_text(encoding="utf-8")
+        check_no_circle(path, opened)
+        text = read_text(path)
         texts.append(text)
         opened.append(path)
         text = _INCLUDE.sub(lambda m: f"{m[1]}{str(resolve(m[3], Path(path)))!r}", text)
