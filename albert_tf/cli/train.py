@@ -9,18 +9,25 @@ folder contains checkpoints, TensorBoard summaries, history.jsonl, the gin confi
 config and vocabulary of the model, so `albert-tf export` can use it directly.
 
 --seeds 1,2,3 trains once with each seed, in MODEL_DIR/seed_1 and so on, and reports the median and
-the best value of the recipe's metric. It needs --mode train_and_eval, and can be resumed like any
-other run.
+the best value of the recipe's metric. --sweep LEARNING_RATE=1e-4,3e-4,1e-3 trains once with each
+value, in MODEL_DIR/LEARNING_RATE_1e-4 and so on, and names the best; several --sweep try all
+combinations, and with --seeds each of them is trained with each seed. Both need --mode
+train_and_eval, and the same command goes on after a stop.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from albert_tf.errors import InputError
 from albert_tf.training import MODES
+
+if TYPE_CHECKING:
+    from albert_tf.training.sweep import Score
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N,N,...",
         help="train once with each of these seeds (default: one run with the seed of the recipe)",
     )
+    parser.add_argument(
+        "--sweep",
+        action="append",
+        metavar="MACRO=VALUE,...",
+        help="train once with each of these values, and compare; may be repeated",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -85,10 +98,21 @@ def run(args: argparse.Namespace) -> None:
         return
     if args.model_dir is None:
         raise InputError("A run must have a folder. Received no --model_dir. Add --model_dir DIR.")
-    if args.seeds is None:
+    if args.seeds is None and args.sweep is None:
         _run(args, args.gin, args.model_dir)
         return
-    _run_seeds(args)
+    if args.mode != "train_and_eval" or args.dry_run or args.export_best:
+        raise InputError(
+            f"{'--sweep' if args.sweep else '--seeds'} needs --mode train_and_eval without "
+            "--dry_run and --export_best, as it compares complete runs. Received "
+            f"--mode {args.mode}{' with --dry_run' if args.dry_run else ''}"
+            f"{' with --export_best' if args.export_best else ''}. Change these flags."
+        )
+    folder = Path(args.model_dir).expanduser()
+    if args.sweep is None:
+        _run_seeds(args, args.gin, folder)
+    else:
+        _run_sweep(args, folder)
 
 
 def _run(args: argparse.Namespace, gin: list[str], model_dir: str | os.PathLike) -> None:
@@ -110,21 +134,43 @@ def _export_encoder(source: Path, dest: Path) -> None:
     command_module("export").write_encoder(source, dest)
 
 
-def _run_seeds(args: argparse.Namespace) -> None:
-    from albert_tf.tasks import results
-    from albert_tf.training import seeds
+def _run_seeds(args: argparse.Namespace, gin: list[str], folder: Path) -> Score:
+    from albert_tf.training import seeds, sweep
 
-    if args.mode != "train_and_eval" or args.dry_run or args.export_best:
-        raise InputError(
-            "--seeds needs --mode train_and_eval without --dry_run and --export_best, as it "
-            f"compares complete runs. Received --mode {args.mode}"
-            f"{' with --dry_run' if args.dry_run else ''}"
-            f"{' with --export_best' if args.export_best else ''}. Change these flags."
-        )
     summary = seeds.run_all(
         seeds.parse(args.seeds),
-        Path(args.model_dir).expanduser(),
-        lambda seed, folder: _run(args, [*args.gin, f"SEED={seed}"], folder),
-        results.read_best,
+        folder,
+        lambda seed, path: _run(args, [*gin, f"SEED={seed}"], path),
+        _read_best,
     )
     print(f"\n{seeds.text(summary)}")
+    values = [summary[key] for key in ("metric", "median", "least", "most", "best_run")]
+    return sweep.Score(*values)
+
+
+def _run_sweep(args: argparse.Namespace, folder: Path) -> None:
+    from albert_tf.training import gin_files, seeds, sweep
+
+    def run(setting: Mapping[str, str], path: Path) -> Score:
+        gin = [*args.gin, *(f"{name}={value}" for name, value in setting.items())]
+        if args.seeds is not None:
+            return _run_seeds(args, gin, path)
+        _run(args, gin, path)
+        metric, value = _read_best(path)
+        return sweep.Score(metric, value, value, value)
+
+    settings = sweep.parse(args.sweep)
+    if args.seeds is not None:
+        seeds.parse(args.seeds)
+    for setting in settings:  # Reports a wrong value before the first run.
+        overrides = [f"{name}={value}" for name, value in setting.items()]
+        gin_files.parse(args.gin_file, [*args.gin, *overrides])
+    summary = sweep.run_all(settings, folder, run)
+    print(f"\n{sweep.text(summary, folder)}")
+
+
+def _read_best(folder: Path) -> tuple[str, float]:
+    from albert_tf.tasks import results
+    from albert_tf.training import gin_files
+
+    return results.read_best(folder, str(gin_files.macros().get("BEST_METRIC", "")))

@@ -15,6 +15,7 @@ from albert_tf.tasks.encoded_examples import EncodedExamples
 from albert_tf.tasks.outputs import Outputs
 
 FILE = "metrics.json"
+_BEST = "*/info.json"  # what Model Garden writes beside the best checkpoint
 
 
 class Evaluation(NamedTuple):
@@ -86,8 +87,13 @@ class Results:
         return self.best is not None and self.best.step == self.best_entry["step"]
 
     def _score(self, metrics: Mapping[str, Any]) -> float:
-        sign = -1.0 if self.metric.endswith(("error", "loss")) else 1.0
-        return sign * metrics.get(self.metric, -sign * math.inf)
+        factor = sign(self.metric)
+        return factor * metrics.get(self.metric, -factor * math.inf)
+
+
+def sign(metric: str) -> float:
+    """Returns 1.0 if larger values of a metric are better; -1.0 for errors and losses."""
+    return -1.0 if metric.endswith(("error", "loss")) else 1.0
 
 
 def text(results: Results, details: str) -> str:
@@ -109,15 +115,23 @@ def text(results: Results, details: str) -> str:
     return "\n".join(lines)
 
 
-def read_best(folder: Path) -> tuple[str, float]:
-    """Returns the name and value of the metric in the best evaluation that `write` saved.
+def read_best(folder: Path, metric: str = "") -> tuple[str, float]:
+    """Returns the name and value of the metric in the best evaluation of a run.
+
+    Args:
+      folder: the folder of the run.
+      metric: the metric for runs without metrics.json, which only fine-tuning writes.
 
     Raises:
-      InputError: the folder has no metrics.json.
+      InputError: the run has saved no metrics.
     """
-    path = existing(folder / FILE, "The metrics of a fine-tuning run")
-    values = json.loads(path.read_text(encoding="utf-8"))
-    return values["metric"], values["best"][values["metric"]]
+    path = folder / FILE
+    if path.is_file() or not metric:
+        existing(path, "The metrics of a fine-tuning run")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return values["metric"], values["best"][values["metric"]]
+    path = existing(next(folder.glob(_BEST), folder / "info.json"), "The metrics of a run")
+    return metric, json.loads(path.read_text(encoding="utf-8"))[metric]
 
 
 def tuned_folders(folder: Path, step: int | None) -> list[Path]:
@@ -125,8 +139,7 @@ def tuned_folders(folder: Path, step: int | None) -> list[Path]:
 
     These are the run's own and that of its best checkpoint, or none if another step is the best.
     """
-    # Model Garden writes info.json beside the best checkpoint.
-    infos = list(folder.glob("*/info.json"))
+    infos = list(folder.glob(_BEST))
     is_best = all(json.loads(n.read_text())["best_ckpt_global_step"] == step for n in infos)
     return [folder, *(info.parent for info in infos)] if is_best else []
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from albert_tf.errors import InputError
 from albert_tf.files import replacing
+from albert_tf.tasks import results
 
 FILE = "seeds.json"
 
@@ -66,13 +67,14 @@ def run_all(
 
 
 def summarize(metric: str, scores: Mapping[str, float]) -> dict[str, Any]:
-    """Returns metric, scores by seed, their median, minimum and maximum, and the best run."""
-    best = max(scores, key=lambda seed: scores[seed])
+    """Returns metric, scores by seed, their median, least and most, and the best score and run."""
+    best = max(scores, key=lambda seed: results.sign(metric) * scores[seed])
     return {
         "metric": metric,
         "scores": dict(scores),
         "median": statistics.median(scores.values()),
         "least": min(scores.values()),
+        "most": max(scores.values()),
         "best": scores[best],
         "best_run": f"seed_{best}",
     }
