@@ -85,6 +85,8 @@ def run(
     runtime.decide_padding(experiment.task, experiment.runtime)
     task = task_factory.get_task(experiment.task, logging_dir=str(folder))
     task.check()
+    if "train" in mode and (hint := checks.rate_hint(experiment)):
+        print(hint)
     settings = experiment.trainer
     settings.best_checkpoint_eval_metric = settings.best_checkpoint_eval_metric or task.best_metric
     eval_actions = [

@@ -26,7 +26,11 @@ from albert_tf.task_types import FILE, TaskDescription
 from albert_tf.tasks import batching, results, starting_point
 from albert_tf.tasks.base import AlbertTask, Tensors
 from albert_tf.tasks.encoded_examples import EncodedExamples
-from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
+from albert_tf.tasks.fine_tuning_config import (
+    FineTuningConfig,
+    FineTuningDataConfig,
+    usual_rates,
+)
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tasks.outputs import Outputs
 from albert_tf.tokenization import model_files
@@ -102,6 +106,10 @@ class FineTuningTask(AlbertTask):
                 f"{''.join(f' or {other}' for other in self.OUTPUTS)}. Received {ending!r}."
             )
         return "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
+
+    def baseline(self, examples: EncodedExamples) -> dict[str, float]:
+        """Returns the metrics of the best answer that ignores the texts; none by default."""
+        return {}
 
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
         """Returns text to append to the report, such as a table of classes; "" by default."""
@@ -342,10 +350,10 @@ class FineTuningTask(AlbertTask):
         outputs = Outputs.gather(aggregated_logs)
         metrics = self.evaluate(examples, outputs)
         step = None if global_step is None else int(tf.convert_to_tensor(global_step))
+        self.results.baseline = self.results.baseline or self.baseline(examples)
         self.results.add(metrics, self._chosen_metric(metrics), step, examples, outputs)
-        if (
-            self.logging_dir and self.saves_results
-        ):  # Written immediately, so that a killed run loses no evaluation.
+        # Written immediately, so that a killed run loses no evaluation.
+        if self.logging_dir and self.saves_results:
             results.write(self.results, Path(self.logging_dir))
         return metrics
 
@@ -370,7 +378,7 @@ class FineTuningTask(AlbertTask):
         best = self.results.best
         known = best is not None and self.results.best_is_new
         details = self.details(best.examples, best.outputs) if known else ""
-        return results.text(self.results, details)
+        return results.text(self.results, details, usual_rates(self.start.config.hidden_size))
 
     def restart_results(self) -> None:
         """Forgets the evaluations of earlier sessions."""

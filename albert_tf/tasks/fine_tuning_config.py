@@ -63,6 +63,18 @@ class FineTuningConfig(AlbertTaskConfig):
     )
 
 
+def usual_rates(hidden_size: int) -> tuple[str, str, str]:
+    """Returns three learning rates to compare first for a model of a size.
+
+    Those of base and larger models span Lan et al. 2020, table 14. Smaller models need higher ones:
+    those for a hidden size of 128 and less are what the small models of the tests and of the
+    quickstart learn with, and those between are interpolated.
+    """
+    if hidden_size >= 512:
+        return "1e-5", "3e-5", "1e-4"
+    return ("1e-4", "3e-4", "1e-3") if hidden_size > 128 else ("3e-4", "1e-3", "3e-3")
+
+
 def with_fields(config: FineTuningConfig, **fields: Any) -> FineTuningConfig:
     """Returns a task's config with other values, so that gin binds shared fields in one place.
 

@@ -39,6 +39,11 @@ class Outputs(Mapping[str, list[np.ndarray]]):
         examples, first = np.unique(np.array(rows.pop("example", []), int), return_index=True)
         return cls(examples, {name: [all_[i] for i in first] for name, all_ in rows.items()})
 
+    @classmethod
+    def same(cls, count: int, **rows: np.ndarray) -> Outputs:
+        """Returns outputs that are the same for each of `count` examples."""
+        return cls(np.arange(count), {name: [row] * count for name, row in rows.items()})
+
     def __getitem__(self, name: str) -> list[np.ndarray]:
         return self._rows[name]
 

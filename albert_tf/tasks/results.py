@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,8 @@ from albert_tf.tasks.encoded_examples import EncodedExamples
 from albert_tf.tasks.outputs import Outputs
 
 FILE = "metrics.json"
+# Metrics that describe the answers, and do not say how good they are.
+_OF_ANSWERS = ("distinct_answers", "threshold")
 _BEST = "*/info.json"  # what Model Garden writes beside the best checkpoint
 
 
@@ -37,6 +39,7 @@ class Results:
       history: the step and the metrics of each evaluation, with one entry for each step.
       collapsed: the number of most recent evaluations in a row that gave the same answer for all
         examples although the labels differ.
+      baseline: the metrics of the best answer that ignores the texts.
       data: the counts of the rows of "train" and "eval"; see `RowReport.to_dict`.
     """
 
@@ -45,12 +48,14 @@ class Results:
         self.best: Evaluation | None = None
         self.history: list[dict[str, Any]] = []
         self.collapsed = 0
+        self.baseline: dict[str, float] = {}
         self.data: dict[str, Any] = {}
         path = Path(folder) / FILE
         if folder and path.is_file():
             values = json.loads(path.read_text(encoding="utf-8"))
             self.metric, self.collapsed = values["metric"], values["collapsed"]
             self.history = values["history"]
+            self.baseline = values.get("baseline", {})
             self.data = values.get("data", {})
 
     def add_data(self, is_training: bool, report: RowReport | None) -> None:
@@ -96,21 +101,42 @@ def sign(metric: str) -> float:
     return -1.0 if metric.endswith(("error", "loss")) else 1.0
 
 
-def text(results: Results, details: str) -> str:
-    """Returns the best evaluation as text, with a warning if the model has collapsed."""
+def text(results: Results, details: str, rates: Sequence[str] = ()) -> str:
+    """Returns the best evaluation as text, with warnings if the model has learned nothing.
+
+    Args:
+      results: the evaluations.
+      details: text to append, such as a table of classes.
+      rates: the learning rates to try first if the model has learned nothing.
+    """
     if not results.history:
         return "no evaluation was run"
     best = dict(results.best_entry)
     step = best.pop("step")
     lines = [f"best evaluation by {results.metric}" + ("" if step is None else f", step {step:,}")]
-    lines += [f"  {name:<26}{value:>9.4f}" for name, value in best.items()]
+    if results.baseline:
+        lines.append(f"  {'metric':<26}{'model':>9}{'baseline':>10}")
+    for name, value in best.items():
+        baseline = results.baseline.get(name)
+        told = "" if baseline is None or name in _OF_ANSWERS else f"{baseline:10.4f}"
+        lines.append(f"  {name:<26}{value:>9.4f}{told}")
     if details:
         lines += ["", details]
+    baseline = results.baseline.get(results.metric, math.nan)
+    remedies = ["Lower LEARNING_RATE, lengthen WARMUP_STEPS, or try another SEED."]
+    if rates:
+        remedies.insert(0, f"Compare rates first: --sweep LEARNING_RATE={','.join(rates)}.")
     if results.collapsed:
         lines += [
             "",
             f"WARNING: collapsed: the last {results.collapsed} evaluation(s) gave one answer for "
-            "all examples. Lower LEARNING_RATE, lengthen WARMUP_STEPS, or try another SEED.",
+            f"all examples. {remedies[-1]}",
+        ]
+    if sign(results.metric) * (best.get(results.metric, math.nan) - baseline) <= 0:
+        lines += [
+            "",
+            f"WARNING: nothing learned: {results.metric} is not better than that of the best "
+            f"answer that ignores the texts, {baseline:.4f}. {remedies[0]}",
         ]
     return "\n".join(lines)
 
@@ -149,6 +175,7 @@ def write(results: Results, folder: Path) -> Path:
     values: Mapping[str, Any] = {
         "metric": results.metric,
         "best": results.best_entry,
+        "baseline": results.baseline,
         "collapsed": results.collapsed,
         "history": results.history,
         "data": results.data,

@@ -7,6 +7,7 @@ from official.modeling.hyperparams import oneof
 from official.modeling.optimization import optimizer_factory
 
 from albert_tf.errors import InputError, closest
+from albert_tf.tasks.fine_tuning_config import FineTuningConfig, usual_rates
 
 _LEAST = dict(
     train_steps=1,
@@ -60,6 +61,21 @@ def check(experiment: config_definitions.ExperimentConfig, replicas: int) -> Non
         raise InputError(
             f"classifier_dropout must lie in [0, 1). Received {dropout}. Set CLASSIFIER_DROPOUT."
         )
+
+
+def rate_hint(experiment: config_definitions.ExperimentConfig) -> str:
+    """Returns a hint if fine-tuning has a rate that is far too low for the size; "" otherwise."""
+    task, rates = experiment.task, experiment.trainer.optimizer_config.learning_rate
+    if not isinstance(task, FineTuningConfig):
+        return ""
+    rate = getattr(getattr(rates, rates.type), "initial_learning_rate", None)
+    usual = usual_rates(task.model.hidden_size)
+    if not isinstance(rate, float) or rate >= float(usual[0]) / 2:
+        return ""
+    return (
+        f"hint: LEARNING_RATE={rate:g} is low for a hidden size of {task.model.hidden_size}, which "
+        f"usually needs {usual[0]} to {usual[2]}; --sweep LEARNING_RATE={','.join(usual)} compares."
+    )
 
 
 def check_seed(seed: int) -> None:

@@ -1,10 +1,14 @@
 """Invalid numbers and names in an experiment config."""
 
+import re
+
 import pytest
 from official.core import config_definitions
 
 from albert_tf.errors import InputError
 from albert_tf.pretraining.task import PretrainingConfig
+from albert_tf.tasks.classification.task import ClassificationConfig
+from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.training import checks, optimization
 
 
@@ -68,3 +72,29 @@ def test_an_evaluation_batch_must_divide_evenly_among_replicas():
     wrong.task.validation_data.global_batch_size = 5
     with pytest.raises(InputError, match="validation_data.global_batch_size.*Received 5 for 2 x 1"):
         checks.check(wrong, replicas=2)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "rate", "hint"),
+    [
+        (128, 1e-5, "LEARNING_RATE=1e-05 is low for a hidden size of 128, .* 3e-4 to 3e-3;"),
+        (
+            312,
+            1e-5,
+            "hidden size of 312, which usually needs 1e-4 to 1e-3; --sweep LEARNING_RATE=1",
+        ),
+        (128, 3e-4, None),
+        (768, 1e-5, None),
+        (2048, 1e-6, "hidden size of 2048"),
+    ],
+)
+def test_a_rate_that_is_low_for_the_size_is_said(hidden, rate, hint):
+    config = ClassificationConfig(model=ModelConfig(hidden_size=hidden))
+    trainer = config_definitions.TrainerConfig(
+        optimizer_config=optimization.config(
+            optimizer="adamw", learning_rate=rate, warmup_steps=1, train_steps=9
+        )
+    )
+    experiment = config_definitions.ExperimentConfig(task=config, trainer=trainer)
+    said = checks.rate_hint(experiment)
+    assert re.search(hint, said) if hint else said == ""

@@ -50,6 +50,10 @@ class Problem(abc.ABC):
     def scores(self, wanted: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         """Returns the metrics of targets, [N, ...], and outputs, [N, C]."""
 
+    @abc.abstractmethod
+    def constant(self, wanted: np.ndarray) -> np.ndarray:
+        """Returns the outputs, float32 [C], that suit targets best if all texts have the same."""
+
     def weights(self, setting: Any, targets: np.ndarray) -> np.ndarray:
         """Returns the weight of each training example, float32 [N]; see `data.class_weights`.
 
@@ -84,6 +88,9 @@ class Classes(Problem):
 
     def losses(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)  # [B]
+
+    def constant(self, wanted: np.ndarray) -> np.ndarray:
+        return np.bincount(wanted, minlength=len(self.labels)).astype(np.float32)
 
     def weights(self, setting: Any, targets: np.ndarray) -> np.ndarray:
         return data.class_weights(setting, self.labels, targets)[targets]
@@ -125,6 +132,9 @@ class Numbers(Problem):
 
     def scores(self, wanted: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         return metrics.of_numbers(wanted, logits[:, 0])
+
+    def constant(self, wanted: np.ndarray) -> np.ndarray:
+        return np.mean(wanted, keepdims=True, dtype=np.float64).astype(np.float32)
 
     def draw(self, wanted: np.ndarray, logits: np.ndarray, folder: Path) -> list[Path]:
         return metrics.draw_numbers(wanted, logits[:, 0], folder)
@@ -183,6 +193,11 @@ class LabelSets(Problem):
         shares = sigmoid(logits)
         scores = metrics.of_label_sets(wanted, shares, shares > self.threshold, self.labels)
         return {**scores, "threshold": self.threshold}
+
+    def constant(self, wanted: np.ndarray) -> np.ndarray:
+        # The shares of the labels as log-odds; finite where no text or each has a label.
+        shares = np.clip(wanted.mean(axis=0), 1e-6, 1 - 1e-6)
+        return np.log(shares / (1 - shares)).astype(np.float32)
 
     def table(self, wanted: np.ndarray, logits: np.ndarray) -> str:
         return metrics.label_table(wanted, sigmoid(logits) > self.threshold, self.labels)

@@ -289,6 +289,11 @@ class ClassificationTask(FineTuningTask):
             metrics[f"{self.metric}_{name}"] = scores[self.metric]
         return metrics
 
+    def baseline(self, examples: EncodedExamples) -> dict[str, float]:
+        """Returns the metrics of the most frequent class, of the mean or of the labels' shares."""
+        logits = self.problem.constant(examples.labels["label"])
+        return self.evaluate(examples, Outputs.same(len(examples), logits=logits))
+
     def _wanted(self, examples: EncodedExamples, outputs: Outputs) -> np.ndarray:
         return examples.labels["label"][outputs.examples]
 

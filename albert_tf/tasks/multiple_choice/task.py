@@ -156,6 +156,12 @@ class MultipleChoiceTask(FineTuningTask):
             metrics[f"{group}_accuracy"] = of_group["accuracy"]
         return {n: v for n, v in metrics.items() if n.endswith(("accuracy", "distinct_answers"))}
 
+    def baseline(self, examples: EncodedExamples) -> dict[str, float]:
+        """Returns the accuracy of the place that is most often right."""
+        places = np.bincount(examples.labels["label"], minlength=self.task_config.num_choices)
+        outputs = Outputs.same(len(examples), logits=places.astype(np.float32))
+        return self.evaluate(examples, outputs)
+
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
         """Returns the scores of each letter of the correct choice, and the confusion table."""
         wanted, scores = self._labels_and_scores(examples, outputs)

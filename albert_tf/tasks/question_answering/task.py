@@ -248,6 +248,11 @@ class QuestionAnsweringTask(FineTuningTask):
         metrics = squad_metrics.evaluate(questions, texts)
         return {**metrics, **tuned, "distinct_answers": float(len(set(texts.values())))}
 
+    def baseline(self, examples: EncodedExamples) -> dict[str, float]:
+        """Returns SQuAD's metrics of leaving each question unanswered."""
+        questions = {source.question.id: source.question for source in examples.sources}
+        return squad_metrics.evaluate(list(questions.values()), dict.fromkeys(questions, ""))
+
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
         """Returns a table of scores by the first word of the question."""
         return squad_report.by_first_word(self._answers(examples, outputs), self._threshold())

@@ -128,6 +128,15 @@ class TaggingTask(FineTuningTask):
         """Returns the metrics of entities."""
         return tagging_metrics.of_tags(*self._tags(examples, outputs))
 
+    def baseline(self, examples: EncodedExamples) -> dict[str, float]:
+        """Returns the metrics of the most frequent label for every word."""
+        labels = self.describe().labels
+        wanted = examples.labels["label"].values
+        counts = np.bincount(wanted[wanted != tagging.NO_LABEL], minlength=len(labels))
+        shape = (int(examples.lengths.max()), len(labels))  # [S, labels], without a copy
+        outputs = Outputs.same(len(examples), logits=np.broadcast_to(counts, shape))
+        return self.evaluate(examples, outputs)
+
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
         """Returns a table with the scores of each entity type."""
         return tagging_metrics.table(*self._tags(examples, outputs))

@@ -53,7 +53,11 @@ def test_the_best_evaluation_is_reported_as_text_json_and_plots(learned, tmp_pat
     task, metrics = learned
     best = max(m["accuracy"] for m in metrics)
     text = task.report(metrics[-1])
-    assert f"best evaluation by accuracy\n  accuracy                  {best:9.4f}" in text
+    assert "best evaluation by accuracy\n  metric" in text
+    assert (
+        f"\n  accuracy                  {best:9.4f}    0.5" in text
+        and "nothing learned" not in text
+    )
     assert "rows: the label; columns: the answer" in text and "collapsed" not in text
     paths = task.write_results(tmp_path)
     names = ["metrics.json", "confusion.png", "precision_recall.png"]
