@@ -42,6 +42,7 @@ COMMANDS = {
     "convert": Command("albert_tf.cli.convert", "convert a model to another format"),
     "inspect": Command("albert_tf.cli.inspect", "show the contents of a model"),
     "export": Command("albert_tf.export.command", "export TF-Hub SavedModels and LiteRT models"),
+    "benchmark": Command("albert_tf.export.benchmark", "measure an exported model on this machine"),
     "doctor": Command("albert_tf.cli.doctor", "check the installation"),
 }
 

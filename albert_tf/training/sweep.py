@@ -152,7 +152,7 @@ def _remark(best: Mapping[str, str], runs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _numbers(values: Sequence[str]) -> list[float]:
-    """Returns the distinct values as numbers; none if one of them is no number."""
+    """Returns the distinct values as numbers; none if one of them is text."""
     try:
         return list(dict.fromkeys(map(float, values)))
     except ValueError:

@@ -14,7 +14,7 @@ from google.protobuf import (
 from tensorflow_serving.config import model_server_config_pb2
 
 import albert_tf.export
-from albert_tf.export import warmup
+from albert_tf.export import benchmark, warmup
 
 FILES = Path(albert_tf.export.__file__).with_name("serving")
 Field = descriptor_pb2.FieldDescriptorProto
@@ -90,3 +90,14 @@ def test_the_metrics_path_matches_the_deployment(parse):
     deployment = next(yaml.safe_load_all((FILES / "kubernetes.yaml").read_text()))
     annotations = deployment["spec"]["template"]["metadata"]["annotations"]
     assert prometheus.enable and prometheus.path == annotations["prometheus.io/path"]
+
+
+@pytest.mark.parametrize(("most", "sizes"), [(16, [1, 2, 4, 8, 16]), (24, [1, 2, 4, 8, 16, 24])])
+def test_the_benchmark_writes_such_a_file(parse, tmp_path, most, sizes):
+    settings = {"max_batch_size": most, "batch_timeout_micros": 1234, "gain": 2.0}
+    (tmp_path / "batching.config").write_text(benchmark.batching_config(settings, cores=3))
+    batching = parse(tmp_path / "batching.config", "BatchingParameters")
+    assert list(batching.allowed_batch_sizes) == sizes
+    assert batching.max_batch_size.value == most
+    assert (batching.batch_timeout_micros.value, batching.num_batch_threads.value) == (1234, 3)
+    assert batching.pad_variable_length_inputs
