@@ -46,6 +46,12 @@ def load(path_or_handle: str | os.PathLike | Source, config: AlbertConfig | None
     """
     if isinstance(path_or_handle, Source):
         return path_or_handle
+    if not isinstance(path_or_handle, (str, os.PathLike)):
+        raise InputError(
+            "A model must be given by its name, folder, checkpoint or handle. Received "
+            f"an object of type {type(path_or_handle).__name__}. Save a model with "
+            "save_pretrained(folder, tokenizer), and pass the folder."
+        )
     path = sources.resolve(path_or_handle)
     is_run = find_prefix(path / BEST) is not None
     for module in FORMATS.values():

@@ -10,7 +10,7 @@ import tf_keras
 
 from albert_tf.config import AlbertConfig
 from albert_tf.modeling.encoder import AlbertEncoder
-from albert_tf.modeling.inputs import NAMES
+from albert_tf.modeling.inputs import NAMES, refuse_texts
 from albert_tf.modeling.layers import build_parts, norms, policy_of
 
 Model = TypeVar("Model", bound="EncoderModel")
@@ -50,6 +50,16 @@ class EncoderModel(tf_keras.Model):
         self.built = True
         spec = tf.TensorSpec([None] * len(self.INPUT_AXES), tf.int32)
         self._set_save_spec(dict.fromkeys(NAMES, spec))
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trains the model as every Keras model.
+
+        Raises:
+          InputError: the inputs are texts. Raised before Keras builds its training step, which
+            could not be built again without `compile`.
+        """
+        refuse_texts(x)
+        return super().fit(x, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {

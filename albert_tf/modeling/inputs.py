@@ -121,6 +121,7 @@ def standardize(inputs: Any, keras_mask: Any = None) -> dict[str, tf.Tensor]:
             )
         mask = keras_mask
     words = inputs.get(NAMES[0])
+    refuse_texts(words)
     if words is not None and tf.convert_to_tensor(words).shape.rank not in (None, 2):
         raise InputError(
             "Token ids must have two axes, batch and sequence. Received shape "
@@ -131,6 +132,24 @@ def standardize(inputs: Any, keras_mask: Any = None) -> dict[str, tf.Tensor]:
     inputs["input_mask"] = tf.ones(shape, tf.int32) if mask is None else _integer(mask)
     inputs["input_type_ids"] = tf.zeros(shape, tf.int32) if types is None else types
     return inputs
+
+
+def refuse_texts(inputs: Any) -> None:
+    """Raises `InputError` if encoder inputs, or the elements of a data set of them, are texts."""
+    if hasattr(inputs, "element_spec"):
+        inputs = inputs.element_spec
+        inputs = inputs[0] if isinstance(inputs, tuple) else inputs
+    if isinstance(inputs, Mapping):
+        inputs = [value for name, value in inputs.items() if name in _IDS]
+    if isinstance(inputs, (list, tuple)):
+        inputs = inputs[0] if inputs else None
+    kind = getattr(getattr(inputs, "dtype", None), "kind", "")  # NumPy's
+    is_text = isinstance(inputs, (str, bytes)) or kind in ("U", "S", "O")
+    if is_text or getattr(inputs, "dtype", None) == tf.string:
+        raise InputError(
+            "Encoder inputs must be token ids. Received texts. Pass tokenizer(texts), or let a "
+            "classifier take texts: model.with_preprocessing(tokenizer)."
+        )
 
 
 def _integer(mask: Any) -> tf.Tensor:

@@ -1,8 +1,10 @@
-"""Decodes bytes, and counts the invalid bytes that are replaced."""
+"""Texts as callers have them: bytes, whose invalid ones are replaced and counted, and tensors."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
 from albert_tf.errors import InputError
 
@@ -37,3 +39,21 @@ def without_escapes(text: str) -> tuple[str, int]:
         # A truncated multi-byte character becomes a single U+FFFD, as in the graph.
         text = text.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
     return text, escaped
+
+
+def as_list(texts: str | bytes | Iterable[str]) -> list[Any]:
+    """Returns texts as a list: those of an iterable or of a tensor; a single text is a list of one.
+
+    Raises:
+      InputError: the texts are a tensor of a graph, whose values are not known yet.
+    """
+    if hasattr(texts, "numpy"):  # A tensor.
+        texts = texts.numpy()
+        texts = texts if isinstance(texts, bytes) else texts.tolist()
+    elif type(texts).__name__ == "SymbolicTensor":
+        raise InputError(
+            "AlbertTokenizer takes texts in Python only. Received a tensor of a graph, as in "
+            "tf.data.Dataset.map. Use GraphTokenizer(tokenizer).tokenize, an exported "
+            "preprocessor, or model.with_preprocessing(tokenizer)."
+        )
+    return [texts] if isinstance(texts, (str, bytes)) else list(texts)

@@ -27,7 +27,7 @@ from albert_tf.tokenization import (
     word_starts,
 )
 from albert_tf.tokenization.added_tokens import AddedToken, Matcher, check, with_special
-from albert_tf.tokenization.lines import decoded
+from albert_tf.tokenization.lines import as_list, decoded
 from albert_tf.tokenization.normalization import normalize
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
@@ -227,7 +227,7 @@ class AlbertTokenizer:
         Raises:
           InputError: as `encode_batch`.
         """
-        texts = [self._as_text(text, index) for index, text in enumerate(_as_list(texts))]
+        texts = [self._as_text(text, index) for index, text in enumerate(as_list(texts))]
         if self.matcher is None:
             return list(offsets.spans(self._vocabulary, texts, self.preprocessing))
         rows = [self.matcher.split(text) for text in texts]
@@ -261,7 +261,7 @@ class AlbertTokenizer:
           InputError: an element is not text, or is invalid UTF-8 and `invalid_utf8` is "error". The
             message has the index of the element.
         """
-        texts = [self._as_text(text, index) for index, text in enumerate(_as_list(texts))]
+        texts = [self._as_text(text, index) for index, text in enumerate(as_list(texts))]
         if self.matcher is None:
             return self._encode_plain(texts, num_threads)
         rows = [self.matcher.split(text) for text in texts]
@@ -301,7 +301,7 @@ class AlbertTokenizer:
         if padding not in ("longest", "max_length"):
             raise InputError(f"padding must be 'longest' or 'max_length'. Received {padding!r}.")
         given = [texts] if text_pairs is None else [texts, text_pairs]
-        segments = [self.encode_batch(_as_list(texts), num_threads) for texts in given]
+        segments = [self.encode_batch(as_list(texts), num_threads) for texts in given]
         pad_to_length = padding == "max_length"
         return packing.pack(segments, self.special_ids, max_length, truncation, pad_to_length)
 
@@ -394,7 +394,3 @@ def _settings(model_file: Path, given: dict[str, Any]) -> Preprocessing:
     if stored.exists():
         settings.check_same(wanted, f"'{stored}'", "the arguments of AlbertTokenizer")
     return wanted
-
-
-def _as_list(texts: str | Iterable[str]) -> list[Any]:
-    return [texts] if isinstance(texts, (str, bytes)) else list(texts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 import tf_keras
@@ -12,6 +12,10 @@ from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
 from albert_tf.modeling.task_model import DROPOUT, LabelModel
 from albert_tf.task_types import TaskDescription
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+if TYPE_CHECKING:
+    from albert_tf.modeling.text_model import TextModel
 
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
@@ -23,8 +27,9 @@ class AlbertClassifier(LabelModel):
     logits = model(tokenizer(["a fine film"]))  # [1, 2]
     ```
 
-    Inputs: the encoder's dict; other entries, such as labels, are ignored. Output: logits, float32
-    [B, C]. In regression, the outputs are the numbers themselves.
+    Inputs: the encoder's dict; other entries, such as labels, are ignored. The result of
+    `with_preprocessing` takes texts instead. Output: logits, float32 [B, C]. In regression, the
+    outputs are the numbers themselves.
 
     Args:
       config: the encoder's config.
@@ -66,6 +71,20 @@ class AlbertClassifier(LabelModel):
         """Returns the task of the model; a single number has no name."""
         is_number = self.problem == "regression" and len(self.labels) == 1
         return TaskDescription(self.problem, () if is_number else self.labels, self._settings())
+
+    def with_preprocessing(self, tokenizer: AlbertTokenizer, seq_length: int = 128) -> TextModel:
+        """Returns a Keras model that fits, evaluates and predicts on strings with these weights.
+
+        Args:
+          tokenizer: the tokenizer that belongs to the weights.
+          seq_length: the maximum sequence length in tokens; longer texts are cut.
+
+        Raises:
+          InputError: the tokenizer or the length does not fit the model.
+        """
+        from albert_tf.modeling.text_model import TextModel  # tf.text is needed for it only.
+
+        return TextModel(self, tokenizer, seq_length)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "problem": self.problem}
