@@ -40,9 +40,10 @@ def read_texts(path: Path, lines: Iterator[str], field: str) -> Iterator[list[st
 
 def numbered(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yields the nonempty lines, each preceded by its location ("line 3 of 'file'")."""
+    file = f"of '{path}'"
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            yield f"line {number} of '{path}'", line
+            yield f"line {number} {file}", line
 
 
 def parse(line: str, where: str, field: str = "text") -> dict[str, Any]:

@@ -168,7 +168,7 @@ def test_every_question_of_race_is_an_item_or_left_out(tmp_path, passages, label
     try:
         items = list(multiple_choice.checked(race.read([path], report), 4, labelled, report))
     except InputError as error:  # One id for two contents is an error.
-        assert "id of an item must be unique" in str(error)
+        assert "item must have its own id" in str(error)
         return
     counted(report, len(items))
     assert report.rows == 2 * len(passages)
