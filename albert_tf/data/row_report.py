@@ -72,6 +72,14 @@ class RowReport:
             raise InputError(problem)
         self.leave_out(reason, place)
 
+    def add(self, other: RowReport) -> None:
+        """Adds the rows of another report, such as that of another file."""
+        self.rows += other.rows
+        for mine, others in (self.left_out, other.left_out), (self.remarks, other.remarks):
+            for reason, places in others.items():
+                mine[reason].count += places.count
+                mine[reason].first = [*mine[reason].first, *places.first][:SHOWN]
+
     def remark(self, remark: str, place: str) -> None:
         """Counts a row for something that is true of it."""
         self.remarks[remark].add(place)

@@ -238,9 +238,8 @@ def _cells(path: Path, kind: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _json_rows(path: Path, columns: Sequence[str]) -> Iterator[Row | _Broken]:
-    wanted, file = set(columns), f"of '{path}'"
-    for number, line in enumerate(read_lines(path), start=1):
-        where = f"line {number} {file}"
+    wanted = set(columns)
+    for where, line in json_lines.numbered(path, read_lines(path)):
         if not line.strip():
             yield _Broken(where)
             continue

@@ -11,7 +11,7 @@ import abc
 import dataclasses
 import gc
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -80,6 +80,10 @@ class FineTuningTask(AlbertTask):
     @abc.abstractmethod
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
         """Returns the metrics of the outputs, including `metric`."""
+
+    def metric_names(self, examples: EncodedExamples) -> list[str]:
+        """Returns the names of the metrics of `evaluate`, if they are known before; else none."""
+        return []
 
     @abc.abstractmethod
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterable[dict[str, Any]]:
@@ -174,7 +178,9 @@ class FineTuningTask(AlbertTask):
         for data in (self.task_config.train_data, self.task_config.validation_data):
             if data.input_path or data.tfds_name:
                 self.check_length(data)
-                self.examples(data)
+                examples = self.examples(data)
+                if not data.is_training and (names := self.metric_names(examples)):
+                    self._chosen_metric(names)
         self.describe()
 
     def check_length(self, params: FineTuningDataConfig) -> None:
@@ -343,9 +349,8 @@ class FineTuningTask(AlbertTask):
         metrics = self.evaluate(examples, outputs)
         step = None if global_step is None else int(tf.convert_to_tensor(global_step))
         self.results.add(metrics, self._chosen_metric(metrics), step, examples, outputs)
-        if (
-            self.logging_dir and self.saves_results
-        ):  # Written immediately, so that a killed run loses no evaluation.
+        if self.logging_dir and self.saves_results:
+            # Written immediately, so that a killed run loses no evaluation.
             results.write(self.results, Path(self.logging_dir))
         return metrics
 
@@ -354,7 +359,7 @@ class FineTuningTask(AlbertTask):
         """The metric that selects the best checkpoint if the experiment names none."""
         return self.task_config.metric or self.metric
 
-    def _chosen_metric(self, metrics: Mapping[str, float]) -> str:
+    def _chosen_metric(self, metrics: Collection[str]) -> str:
         name = self.best_metric
         if name == "validation_loss":  # Computed by the trainer, so the task has no such metric.
             return self.metric
@@ -377,11 +382,7 @@ class FineTuningTask(AlbertTask):
         self.results = results.Results()
 
     def write_results(self, folder: str | Path) -> list[Path]:
-        """Writes metrics.json, and plots if this session made the best evaluation.
-
-        Returns:
-          The paths of the written files.
-        """
+        """Writes metrics.json, and plots if this session has the best evaluation; returns paths."""
         if not self.results.history:
             return []
         paths = [results.write(self.results, Path(folder))]

@@ -224,3 +224,38 @@ def test_no_text_of_a_corpus_is_lost(tmp_path, texts, objects):
     assert [line for text in documents.read_documents(path) for line in text] == wanted
     assert [line.strip() for line in documents.TextLines([path]) if line.strip()] == wanted
     assert documents.count(path).lines == len(wanted)
+
+
+OBJECT = st.one_of(
+    st.sampled_from([None, " ", "\t"]),
+    st.sampled_from(["", "  ", "a", "a\n\nb", " \n "]).map(lambda text: {"text": text}),
+    st.lists(TEXT, max_size=3).map(lambda text: {"text": text}),
+)
+
+
+@FEW
+@given(rows=st.lists(OBJECT, max_size=8))
+def test_every_line_of_a_corpus_of_objects_is_a_document_or_left_out(tmp_path, rows):
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f"{json.dumps(r) if isinstance(r, dict) else r or ''}\n" for r in rows))
+    report = RowReport()
+    found = list(documents.read_documents(path, report=report))
+    assert counted(report, len(found))[0] == len(found) and report.rows == len(rows)
+    lines = documents.TextLines([path])
+    list(lines)
+    assert str(lines.report) == str(report)
+    blank = [f"line {n} of '{path}'" for n, r in enumerate(rows, 1) if not isinstance(r, dict)]
+    assert report.left_out["the line is blank"].first == blank
+
+
+def test_lines_without_text_are_reported_for_all_files_together(tmp_path):
+    for name, count in (("a.jsonl", 7), ("b.jsonl.txt", 2), ("c.jsonl", 6)):
+        text = '{"text": "one"}\n' + '\n{"text": " \\n"}\n' * count
+        (tmp_path / name).write_text(text)
+    paths, report = sorted(tmp_path.iterdir()), RowReport()
+    documents.scan(paths, report=report)
+    assert (report.rows, report.kept) == (28, 2)
+    first = [f"line {2 * n} of '{paths[0]}'" for n in range(1, 8)]
+    first += [f"line {2 * n} of '{paths[2]}'" for n in range(1, 4)]
+    assert f"13 row(s) left out: the line is blank: {', '.join(first)} and 3 more" in str(report)
+    assert "13 row(s) left out: its text is blank: line 3 of" in str(report)

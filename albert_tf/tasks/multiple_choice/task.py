@@ -156,6 +156,11 @@ class MultipleChoiceTask(FineTuningTask):
             metrics[f"{group}_accuracy"] = of_group["accuracy"]
         return {n: v for n, v in metrics.items() if n.endswith(("accuracy", "distinct_answers"))}
 
+    def metric_names(self, examples: EncodedExamples) -> list[str]:
+        """Returns the names of the metrics, which the groups of the items contribute to."""
+        scores = np.zeros(examples.labels["choices"].shape, np.float32)  # [N, C]
+        return list(self.evaluate(examples, Outputs(np.arange(len(scores)), {"logits": scores})))
+
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
         """Returns the scores of each letter of the correct choice, and the confusion table."""
         wanted, scores = self._labels_and_scores(examples, outputs)

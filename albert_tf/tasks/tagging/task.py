@@ -128,6 +128,10 @@ class TaggingTask(FineTuningTask):
         """Returns the metrics of entities."""
         return tagging_metrics.of_tags(*self._tags(examples, outputs))
 
+    def metric_names(self, examples: EncodedExamples) -> list[str]:
+        """Returns the names of the metrics, which are the same for all labels."""
+        return list(tagging_metrics.of_tags([["O"]], [["O"]]))
+
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
         """Returns a table with the scores of each entity type."""
         return tagging_metrics.table(*self._tags(examples, outputs))
