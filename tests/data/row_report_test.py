@@ -11,6 +11,7 @@ from albert_tf.data import documents, tables
 from albert_tf.data.row_report import SHOWN, RowReport
 from albert_tf.errors import InputError
 from albert_tf.tasks.classification import data as classification
+from albert_tf.tasks.classification import glue
 from albert_tf.tasks.multiple_choice import choice_tables, race
 from albert_tf.tasks.multiple_choice import data as multiple_choice
 from albert_tf.tasks.question_answering import data as question_answering
@@ -259,3 +260,77 @@ def test_lines_without_text_are_reported_for_all_files_together(tmp_path):
     first += [f"line {2 * n} of '{paths[2]}'" for n in range(1, 4)]
     assert f"13 row(s) left out: the line is blank: {', '.join(first)} and 3 more" in str(report)
     assert "13 row(s) left out: its text is blank: line 3 of" in str(report)
+
+
+GLUE_ROW = st.tuples(*[st.sampled_from(["a", "b c", "", "Zoë"])] * 2, st.sampled_from("01 "))
+
+
+@FEW
+@given(rows=st.lists(st.one_of(st.just(()), GLUE_ROW, st.just(("x",))), max_size=8))
+def test_every_row_of_glue_is_an_example_or_left_out(tmp_path, rows):
+    layout, path = glue.layout("mrpc"), tmp_path / "train.tsv"
+    lines = ["Quality\t#1 ID\t#2 ID\t#1 String\t#2 String"]
+    for row in rows:
+        lines.append("\t".join((row[2], "1", "2", *row[:2]) if len(row) == 3 else row))
+    path.write_text("\n".join(lines) + "\n")
+    report = RowReport(skip_broken=True)
+    found = tables.read(path, (*layout.texts, layout.label), layout.header, report)
+    kept = list(classification.labelled_texts(found, layout.texts, layout.label, report))
+    counted(report, len(kept))
+    assert report.rows == len(rows)
+    wanted = [(row[:2], row[2]) for row in rows if len(row) == 3 and row[2].strip()]
+    assert [(row.texts, row.label) for row in kept] == wanted
+
+
+LABELS = st.sampled_from(["", "x", "x;y", ";", '["x"]', "[1, true]", "[x", "-;x"])
+
+
+@FEW
+@given(rows=st.lists(st.tuples(TEXT, LABELS), max_size=8))
+def test_every_row_with_several_labels_is_an_example_or_left_out(tmp_path, rows):
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps({"text": t, "label": la}) + "\n" for t, la in rows))
+    report = RowReport(skip_broken=True)
+    found = tables.read(path, ("text", "label"), report=report)
+    arguments = ("label", report, "", {"-"}, True, ";")
+    kept = list(classification.labelled_texts(found, ("text",), *arguments))
+    counted(report, len(kept))
+    wanted = [row for row in rows if row[1] not in ("[1, true]", "-;x")]
+    assert [(row.texts[0], row.label) for row in kept] == wanted and report.rows == len(rows)
+
+
+@FEW
+@given(contexts=st.lists(st.lists(QUESTION, max_size=3), min_size=1, max_size=3))
+def test_every_question_of_squad_is_an_example_or_left_out(tmp_path, contexts):
+    path, rows = tmp_path / "a.json", sum(map(len, contexts))
+    paragraphs = [
+        {
+            "context": "a b c",
+            "qas": [{"id": f"{i}/{j}", **question} for j, question in enumerate(questions)],
+        }
+        for i, questions in enumerate(contexts)
+    ]
+    path.write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    report = RowReport("question")
+    if not rows:
+        with pytest.raises(InputError, match="must not be empty"):
+            squad.read([path], report)
+        return
+    questions = question_answering.well_placed(squad.read([path], report), True, report)
+    assert sum(counted(report, len(questions))) == rows
+    assert all(q.impossible or squad.misplaced(q) is None for q in questions)
+
+
+@FEW
+@given(lines=st.lists(st.sampled_from(["", "a", "b", "# c", "-DOCSTART-", "a b"]), max_size=9))
+def test_every_sentence_to_label_is_a_row(tmp_path, lines):
+    path = tmp_path / "a.txt"
+    path.write_text("\n".join(["first", "", *lines]) + "\n")
+    report = RowReport("sentence", skip_broken=True)
+    sentences = conll.read(path, labelled=False, report=report)
+    counted(report, len(sentences))
+    words = [word for sentence in sentences for word in sentence.words]
+    if report.left_out:
+        assert {"a b", "# c"} & set(lines)
+    else:
+        assert words == ["first", *(line for line in lines if line in ("a", "b"))]

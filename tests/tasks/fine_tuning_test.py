@@ -201,7 +201,7 @@ def _table(folder, *rows):
             lambda f: _table(f, "a,x;y", "b,long"),
             dict(label_separator=";"),
             "f1_lon",
-            "f1_long. All: average_precision, .*f1_long, f1_x, f1_y, .*validation_loss",
+            "Closest: f1_long, .*All: average_precision, .*f1_long, f1_x, f1_y, .*validation_loss",
         ),
         (ClassificationTask, lambda f: _table(f, "a,0.5", "b,2"), {}, "f1", "pearson"),
         (

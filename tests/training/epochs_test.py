@@ -81,7 +81,7 @@ def test_rows_that_can_not_be_read_are_errors(tmp_path):
         epochs.steps(str(path), 1, 1, ClassificationConfig())
     path = tmp_path / "c.csv"
     path.write_text("text,target\na,b\n")
-    with pytest.raises(InputError, match="without 'label'. Closest"):
+    with pytest.raises(InputError, match="without 'label'. All: target, text"):
         epochs.steps(str(path), 1, 1, ClassificationConfig())
     path.write_text("text,label\na,-\n")
     with pytest.raises(InputError, match="with 0 rows that can be used"):
