@@ -12,9 +12,7 @@ from collections.abc import Iterable
 
 # The names of a file's columns may be any number of any length.
 _LONGEST, _MOST = 60, 100
-
-
-_LONGEST = 1500  # characters of a message, as libraries put whole inputs into their errors
+_LINE = 1500  # characters of a message, as libraries put whole inputs into their errors
 
 
 class InputError(ValueError):
@@ -25,7 +23,7 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         line = " ".join(message.split("\n")).replace("\r", " ")
-        super().__init__(line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ...")
+        super().__init__(line if len(line) <= _LINE else f"{line[:_LINE]} ...")
 
 
 def closest(name: str, options: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -20,6 +21,11 @@ from typing import Any
 from albert_tf.errors import InputError
 
 _DECODER = json.JSONDecoder()
+# The escapes of halves of surrogate pairs, and of halves without the other one.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_HALF = re.compile(
+    r"\\u(?:([dD][89abAB]..)(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u)([dD][c-fC-F]..))"
+)
 _TEMPORARY = ".tmp"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # Errors of creating and renaming that depend on the place: not allowed, read-only, a mount point.
@@ -133,13 +139,13 @@ def parse_json(text: str) -> Any:
     """
     try:
         value = _DECODER.decode(text)
-        if "\\ud" in text or "\\uD" in text:  # The escapes of halves, and some of Hangul.
-            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    except UnicodeEncodeError as error:
-        half = error.object[error.start]
-        raise ValueError(f"{half!r} is half of a surrogate pair and no character") from None
+    has_surrogates = "\\" in text and _SURROGATE.search(text)
+    # An escaped backslash begins no other escape.
+    if has_surrogates and (half := _HALF.search(text.replace(r"\\", "  "))):
+        half = chr(int(half[1] or half[2], 16))
+        raise ValueError(f"{half!r} is half of a surrogate pair and no character")
     return value
 
 

@@ -2,7 +2,10 @@
 
 import errno
 import gzip
+import itertools
+import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -76,6 +79,20 @@ def test_json_that_is_not_an_object_is_an_error(tmp_path, data, message):
 def test_json_may_have_a_byte_order_mark_and_whole_surrogate_pairs(tmp_path):
     (tmp_path / "x.json").write_bytes(b'\xef\xbb\xbf{"a": "\\ud83d\\ude00"}')
     assert files.read_json(tmp_path / "x.json", "A config") == {"a": "\U0001f600"}
+
+
+def test_json_has_no_half_of_a_surrogate_pair():
+    parts = ["\\ud83d", "\\uDE00", "\\\\", "\\n", "\\uD7ff", "\\ue000", "ud83d", "é", "\\uDBFF"]
+    for count in range(1, 5):
+        for chosen in itertools.product(parts, repeat=count):
+            text = f'["{"".join(chosen)}"]'
+            (value,) = json.loads(text)
+            halves = [c for c in value if 0xD800 <= ord(c) < 0xE000]
+            if halves:
+                with pytest.raises(ValueError, match=re.escape(f"{halves[0]!r} is half of")):
+                    files.parse_json(text)
+            else:
+                assert files.parse_json(text) == [value]
 
 
 def test_replacing_keeps_the_old_file_when_the_block_fails(tmp_path):

@@ -115,5 +115,6 @@ def run(args: argparse.Namespace) -> None:
         f"{model_file}: {args.vocab_size} pieces from {lines.count} lines in "
         f"{len(lines.files)} files; {preprocessing}"
     )
+    lines.report.show()
     if lines.replaced:
         print(f"replaced {lines.replaced} bytes that are not UTF-8", file=sys.stderr)

@@ -8,17 +8,17 @@ of which is a sentence or, if the build splits sentences, a paragraph. Documents
 
 from __future__ import annotations
 
-import functools
 import itertools
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import sentencex
 
 from albert_tf.data import json_lines
+from albert_tf.data.row_report import RowReport
 from albert_tf.data.text_lines import read_lines
 from albert_tf.data.workers import ordered_map
 from albert_tf.errors import InputError
@@ -46,12 +46,15 @@ class FileCounts(NamedTuple):
     crc32: int
 
 
-def read_documents(path: Path, text_field: str = TEXT_FIELD) -> Iterator[list[str]]:
+def read_documents(
+    path: Path, text_field: str = TEXT_FIELD, report: RowReport | None = None
+) -> Iterator[list[str]]:
     """Yields the documents of a file as lists of lines, with surrounding white space stripped.
 
     Args:
       path: the file.
       text_field: the field of JSON Lines objects that holds the text.
+      report: counts the lines of JSON Lines, and takes those without text.
 
     Raises:
       InputError: the file is not valid UTF-8 text or JSON Lines; the message names the line.
@@ -59,7 +62,7 @@ def read_documents(path: Path, text_field: str = TEXT_FIELD) -> Iterator[list[st
     lines = read_lines(path)
     if json_lines.is_json_lines(path):
         # An empty line within the text ends a paragraph, not the document.
-        texts = json_lines.read_texts(path, lines, text_field)
+        texts = json_lines.read_texts(path, lines, text_field, report)
     else:
         texts = _between_empty_lines(lines)
     for text in texts:
@@ -87,6 +90,7 @@ def scan(
     text_field: str = TEXT_FIELD,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    report: RowReport | None = None,
 ) -> list[FileCounts]:
     """Checks the files and returns the counts of each.
 
@@ -95,13 +99,16 @@ def scan(
       text_field: the field of JSON Lines objects that holds the text.
       workers: the number of processes.
       progress: called with the number of files read so far and the total number of files.
+      report: counts the lines of JSON Lines, and takes those without text.
 
     Raises:
       InputError: a file is empty, or `read_documents` cannot read it.
     """
     counts = []
     results = ordered_map(_counter, (text_field,), paths, min(workers, len(paths)))
-    for path, file_counts in zip(paths, results):
+    for path, (file_counts, rows) in zip(paths, results):
+        if report is not None:
+            report.add(rows)
         if not file_counts.documents:
             raise InputError(
                 f"A text file must contain text. Received '{path}', which is empty. Leave it out."
@@ -112,14 +119,18 @@ def scan(
     return counts
 
 
-def _counter(text_field: str) -> Callable[[Path], FileCounts]:
-    return functools.partial(count, text_field=text_field)
+def _counter(text_field: str) -> Callable[[Path], tuple[FileCounts, RowReport]]:
+    def counted(path: Path) -> tuple[FileCounts, RowReport]:
+        report = RowReport()
+        return count(path, text_field, report), report
+
+    return counted
 
 
-def count(path: Path, text_field: str = TEXT_FIELD) -> FileCounts:
-    """Reads a file and returns its counts."""
+def count(path: Path, text_field: str = TEXT_FIELD, report: RowReport | None = None) -> FileCounts:
+    """Reads a file and returns its counts; the report is that of `read_documents`."""
     documents = with_pairs = lines = text_bytes = crc32 = 0
-    for document in read_documents(path, text_field):
+    for document in read_documents(path, text_field, report):
         text = "\n".join(document).encode()
         documents += 1
         with_pairs += len(document) > 1
@@ -139,8 +150,9 @@ class TextLines:
         are an error.
 
     Attributes:
-      count: the number of lines read so far.
+      count: the number of lines, once all have been read.
       replaced: the number of bytes replaced so far.
+      report: the lines of JSON Lines, and those without text.
     """
 
     def __init__(
@@ -151,6 +163,7 @@ class TextLines:
         self.replace_invalid = replace_invalid
         self.count = 0
         self.replaced = 0
+        self.report = RowReport()
 
     def __iter__(self) -> Iterator[str]:
         """Yields the lines.
@@ -158,14 +171,21 @@ class TextLines:
         Raises:
           InputError: see `read_documents`.
         """
-        for path in self.files:
-            lines = read_lines(path, on_replaced=self._add if self.replace_invalid else None)
-            if json_lines.is_json_lines(path):
-                texts = json_lines.read_texts(path, lines, self.text_field)
-                lines = itertools.chain.from_iterable(texts)
-            for line in lines:
-                self.count += 1
-                yield line
+        numbers = itertools.count(1)
+        lines = itertools.chain.from_iterable(map(self._lines, self.files))
+        # `compress` numbers lines in half the time that a loop takes.
+        return itertools.chain(itertools.compress(lines, numbers), self._end(numbers))
+
+    def _lines(self, path: Path) -> Iterable[str]:
+        lines = read_lines(path, on_replaced=self._add if self.replace_invalid else None)
+        if json_lines.is_json_lines(path):
+            texts = json_lines.read_texts(path, lines, self.text_field, self.report)
+            return itertools.chain.from_iterable(texts)
+        return lines
+
+    def _end(self, numbers: Iterator[int]) -> Iterator[str]:
+        self.count = next(numbers) - 1
+        yield from ()
 
     def _add(self, replaced: int) -> None:
         self.replaced += replaced

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError, closest
 from albert_tf.files import parse_json
 
@@ -17,32 +18,44 @@ def is_json_lines(path: Path) -> bool:
     return Path(path.name.removesuffix(".gz")).suffix in ENDINGS
 
 
-def read_texts(path: Path, lines: Iterator[str], field: str) -> Iterator[list[str]]:
-    """Yields the lines of text of each object.
+def read_texts(
+    path: Path, lines: Iterable[str], field: str, report: RowReport | None = None
+) -> Iterator[list[str]]:
+    """Yields the lines of text of each object that has text.
 
     Args:
-      path: the file, for error messages.
-      lines: the lines of the file; empty lines are skipped.
+      path: the file, for messages.
+      lines: the lines of the file.
       field: the field with the text: a string, which is split at line ends, or a list of strings.
+      report: counts the lines, and takes those that are blank or have a blank text.
 
     Raises:
       InputError: a line is not an object, or the field is missing or of another type.
     """
+    report = RowReport() if report is None else report
     for where, line in numbered(path, lines):
+        report.rows += 1
+        if not line.strip():
+            report.leave_out("the line is blank", where)
+            continue
         entry = parse(line, where, field)
         if field not in entry:
             raise InputError(
                 f"Each object must have its text in the field {field!r}. Received {where} without "
                 f"this field. Name the field with --text_field. {closest(field, entry)}"
             )
-        yield _text_lines(entry[field], field, where)
+        text = _text_lines(entry[field], field, where)
+        if any(map(str.strip, text)):
+            yield text
+        else:
+            report.leave_out("its text is blank", where)
 
 
 def numbered(path: Path, lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yields the nonempty lines, each preceded by its location ("line 3 of 'file'")."""
+    """Yields the lines, each preceded by its location ("line 3 of 'file'")."""
+    file = f"of '{path}'"  # Formatting a path takes as long as everything else.
     for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield f"line {number} of '{path}'", line
+        yield f"line {number} {file}", line
 
 
 def parse(line: str, where: str, field: str = "text") -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 from albert_tf.errors import InputError
@@ -50,7 +50,7 @@ class RowReport:
         self.rows = 0
         self.left_out: dict[str, Places] = defaultdict(Places)
         self.remarks: dict[str, Places] = defaultdict(Places)
-        self._labels: dict[int, str] = {}
+        self._labels: dict[int, Any] = {}
         self._ids: dict[str, tuple[int, str]] = {}
 
     @property
@@ -72,24 +72,28 @@ class RowReport:
             raise InputError(problem)
         self.leave_out(reason, place)
 
+    def add(self, other: RowReport) -> None:
+        """Adds the rows of another report, such as that of another file."""
+        self.rows += other.rows
+        for mine, others in (self.left_out, other.left_out), (self.remarks, other.remarks):
+            for reason, places in others.items():
+                mine[reason].count += places.count
+                mine[reason].first = [*mine[reason].first, *places.first][:SHOWN]
+
     def remark(self, remark: str, place: str) -> None:
         """Counts a row for something that is true of it."""
         self.remarks[remark].add(place)
 
-    def compare_text(self, texts: Sequence[str], place: str, label: str = "") -> None:
+    def compare_text(self, texts: Iterable[Hashable], place: str, label: Any = "") -> None:
         """Remarks on a row whose texts are those of an earlier row; such rows are kept."""
-        key, count = hash(tuple(texts)), len(self._labels)
-        earlier = self._labels.setdefault(key, label)
+        count = len(self._labels)
+        earlier = self._labels.setdefault(hash(tuple(texts)), label)
         if len(self._labels) == count:
             more = "" if earlier == label else " with another label"
             self.remark(f"repeat the text of an earlier one{more}", place)
 
     def is_repeated(
-        self,
-        name: str,
-        values: Iterable[str],
-        place: str,
-        problem: Callable[[str], str] | None = None,
+        self, name: str, values: Iterable[Hashable], place: str, unique: bool = False
     ) -> bool:
         """Leaves a row out, and returns True, if an earlier one had the same id and values.
 
@@ -97,8 +101,8 @@ class RowReport:
           name: the id of the row.
           values: everything else that makes up the row.
           place: where the row is.
-          problem: returns the error if an earlier row, whose place it gets, has the id with other
-            values; None for a remark.
+          unique: whether an earlier row that has the id with other values is an error; otherwise
+            that is a remark.
 
         Raises:
           InputError: as above.
@@ -110,8 +114,11 @@ class RowReport:
         if earlier[0] == row[0]:
             self.leave_out("an earlier one has the same id and content", place)
             return True
-        if problem:
-            raise InputError(problem(earlier[1]))
+        if unique:
+            raise InputError(
+                f"Each {self.unit} must have its own id. Received {name!r} at {place} and, with "
+                f"other content, at {earlier[1]}. Change one id, or leave one of the files out."
+            )
         self.remark("have the id of an earlier one with other content", place)
         return False
 

@@ -171,8 +171,9 @@ def _delimited(
     if kind == ".txt":
         names = columns
     width, is_complete = len(names), True
+    file = f"of '{path}'"  # Formatting a path takes as long as the rest of a row.
     for number, cells in _cells(path, kind):
-        where = f"line {number} of '{path}'"
+        where = f"line {number} {file}"
         # A line of white space is blank, unless it has a separator between all columns.
         if (len(cells) != width or width < 2) and not any(map(str.strip, cells)):
             if names:
@@ -238,8 +239,7 @@ def _cells(path: Path, kind: str) -> Iterator[tuple[int, list[str]]]:
 
 def _json_rows(path: Path, columns: Sequence[str]) -> Iterator[Row | _Broken]:
     wanted = set(columns)
-    for number, line in enumerate(read_lines(path), start=1):
-        where = f"line {number} of '{path}'"
+    for where, line in json_lines.numbered(path, read_lines(path)):
         if not line.strip():
             yield _Broken(where)
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,10 @@ from albert_tf.files import open_text
 from albert_tf.tokenization.lines import without_escapes
 
 _UNREADABLE = (EOFError, OSError, zlib.error)
+
+
+class _ZeroByte(Exception):
+    pass
 
 
 def read_lines(
@@ -35,26 +40,20 @@ def read_lines(
             if on_replaced:
                 # Each invalid byte becomes one escape character, so the bytes can be counted.
                 file.reconfigure(errors="surrogateescape")
-            for number, line in enumerate(file, start=1):
+            first = file.readline().removeprefix("\ufeff")
+            for line in itertools.chain([first] if first else [], file):
                 if "\0" in line:
-                    raise InputError(
-                        f"A text file must be UTF-8 text. Received '{path}', whose line {number} "
-                        "has a zero byte, as in a binary file. Leave out or convert the file."
-                    )
+                    raise _ZeroByte
                 if on_replaced and not line.isascii():
                     line, replaced = without_escapes(line)
                     if replaced:
                         on_replaced(replaced)
-                yield line.removeprefix("\ufeff") if number == 1 else line
-    except UnicodeDecodeError as error:
+                yield line
+    except (UnicodeDecodeError, _ZeroByte) as error:
         try:
-            number = _bad_line(path, newline)
+            raise _not_text(path, newline, error) from error
         except _UNREADABLE as cause:
             raise _unreadable(path, cause) from cause
-        raise InputError(
-            f"A text file must be UTF-8 text. Received '{path}', whose line {number} is not: "
-            f"{error.reason}. Convert the file, for example with `iconv -f LATIN1 -t UTF-8`."
-        ) from error
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
 
@@ -66,13 +65,20 @@ def _unreadable(path: Path, error: Exception) -> InputError:
     )
 
 
-def _bad_line(path: Path, newline: str | None) -> int:
-    """Returns the number of the first line that is not UTF-8; decoding works in larger chunks."""
+def _not_text(path: Path, newline: str | None, error: Exception) -> InputError:
+    """Returns the error with the number of the line, which reading does not count."""
+    reason = getattr(error, "reason", "")
     with open_text(path, newline) as file:
         file.reconfigure(errors="surrogateescape")
         for number, line in enumerate(file, start=1):
-            try:
-                line.encode()
-            except UnicodeEncodeError:
-                return number
+            rule = f"A text file must be UTF-8 text. Received '{path}', whose line {number}"
+            if not reason and "\0" in line:
+                return InputError(
+                    f"{rule} has a zero byte, as in a binary file. Leave out or convert the file."
+                )
+            if reason and without_escapes(line)[1]:
+                return InputError(
+                    f"{rule} is not: {reason}. Convert the file, for example with `iconv -f LATIN1 "
+                    "-t UTF-8`."
+                )
     raise AssertionError(f"'{path}' changed while it was being read")

@@ -11,7 +11,7 @@ import abc
 import dataclasses
 import gc
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -108,7 +108,7 @@ class FineTuningTask(AlbertTask):
         return "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
 
     def baseline(self, examples: EncodedExamples) -> dict[str, float]:
-        """Returns the metrics of the best answer that ignores the texts; none by default."""
+        """Returns all metrics of the best answer that ignores the texts; none by default."""
         return {}
 
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
@@ -182,7 +182,10 @@ class FineTuningTask(AlbertTask):
         for data in (self.task_config.train_data, self.task_config.validation_data):
             if data.input_path or data.tfds_name:
                 self.check_length(data)
-                self.examples(data)
+                examples = self.examples(data)
+                if not data.is_training and (baseline := self.baseline(examples)):
+                    self.results.baseline = baseline
+                    self._chosen_metric(baseline)
         self.describe()
 
     def check_length(self, params: FineTuningDataConfig) -> None:
@@ -362,7 +365,7 @@ class FineTuningTask(AlbertTask):
         """The metric that selects the best checkpoint if the experiment names none."""
         return self.task_config.metric or self.metric
 
-    def _chosen_metric(self, metrics: Mapping[str, float]) -> str:
+    def _chosen_metric(self, metrics: Collection[str]) -> str:
         name = self.best_metric
         if name == "validation_loss":  # Computed by the trainer, so the task has no such metric.
             return self.metric
@@ -385,11 +388,7 @@ class FineTuningTask(AlbertTask):
         self.results = results.Results()
 
     def write_results(self, folder: str | Path) -> list[Path]:
-        """Writes metrics.json, and plots if this session made the best evaluation.
-
-        Returns:
-          The paths of the written files.
-        """
+        """Writes metrics.json, and plots if this session has the best evaluation; returns paths."""
         if not self.results.history:
             return []
         paths = [results.write(self.results, Path(folder))]

@@ -1,24 +1,33 @@
-"""Converts epochs over a training table to numbers of steps; called from gin files."""
+"""Converts epochs over the examples of tables to numbers of steps; called from gin files."""
 
 from __future__ import annotations
 
 import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from albert_tf.data import tables
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.files import expand
+from albert_tf.tasks.classification.data import labelled_texts
+from albert_tf.tasks.classification.task import ClassificationConfig, skipped_labels
 
 
-def steps(input_path: str | Sequence[str], batch_size: int, epochs: float) -> int:
-    """Returns the number of training steps for `epochs` passes over the rows of tables.
+def steps(
+    input_path: str | Sequence[str],
+    batch_size: int,
+    epochs: float,
+    task: ClassificationConfig | None = None,
+) -> int:
+    """Returns the number of training steps for `epochs` passes over the examples of tables.
 
     Args:
       input_path: glob of CSV, TSV or JSON Lines files, or a list of them.
-      batch_size: rows per step.
+      batch_size: examples per step.
       epochs: number of passes.
+      task: the config of the task, which says which rows are left out; None to count all rows.
 
     Raises:
       InputError: there are no rows, a file is not readable, or a number is not positive.
@@ -29,7 +38,8 @@ def steps(input_path: str | Sequence[str], batch_size: int, epochs: float) -> in
             f"BATCH_SIZE={batch_size}, EPOCHS={epochs}."
         )
     patterns = input_path if isinstance(input_path, str) else tuple(input_path)
-    return math.ceil(math.ceil(_rows(patterns) / batch_size) * epochs)
+    count = _count(patterns, *(_arguments(task) if task else ()))
+    return math.ceil(math.ceil(count / batch_size) * epochs)
 
 
 def share(steps: int, share: float = 1.0, parts: int = 1) -> int:
@@ -46,18 +56,39 @@ def share(steps: int, share: float = 1.0, parts: int = 1) -> int:
     return max(1, math.ceil(steps * share / parts))
 
 
+def _arguments(task: ClassificationConfig) -> tuple:
+    """Returns the settings that leave rows out, for `_count`."""
+    texts = (task.text, task.second_text) if task.second_text else (task.text,)
+    several = task.problem == "multi_label" or bool(task.label_separator)
+    return (
+        *(texts, task.label, tuple(task.header), task.skip_broken_rows),
+        *(frozenset(skipped_labels(task)), several, task.label_separator),
+    )
+
+
 @functools.lru_cache  # Gin calls it once for each use of the macro.
-def _rows(input_path: str | tuple[str, ...]) -> int:
+def _count(
+    input_path: str | tuple[str, ...],
+    texts: tuple[str, ...] = (),
+    label: str = "",
+    header: tuple[str, ...] = (),
+    skip_broken: bool = True,
+    *of_labels: Any,
+) -> int:
     if not input_path:
         raise InputError(
-            "EPOCHS counts the rows of TRAIN_DATA, so TRAIN_DATA must be set. Received "
+            "EPOCHS counts the examples of TRAIN_DATA, so TRAIN_DATA must be set. Received "
             f"TRAIN_DATA={input_path!r}. Set it, or set TRAIN_STEPS, WARMUP_STEPS and "
             "EVAL_INTERVAL instead of EPOCHS."
         )
-    report = RowReport(skip_broken=True)
-    count = sum(1 for path in expand(input_path) for _ in tables.read(path, (), report=report))
+    report, count = RowReport(skip_broken=skip_broken), 0
+    for path in expand(input_path):
+        columns = (*texts, label) if label else texts
+        rows = tables.without_repeats(tables.read(path, columns, header, report), report, False)
+        count += sum(1 for _ in labelled_texts(rows, texts, label, report, "", *of_labels))
     if not count:
         raise InputError(
-            f"TRAIN_DATA must have rows. Received {input_path!r} with 0 rows. Check the files."
+            f"TRAIN_DATA must have rows. Received {input_path!r} with 0 rows that can be used. "
+            "Check the files."
         )
     return count

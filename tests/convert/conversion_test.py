@@ -119,3 +119,43 @@ def test_unrecognised_weights_are_left_out_only_with_allow_partial(tmp_path):
     save_file(arrays, folder / "model.safetensors")
     with pytest.raises(InputError, match="Only a complete .* which lacks encoder/pooler/bias"):
         convert(folder, "tf1", tmp_path / "more", allow_partial=True)
+
+
+def _without_poolers(folder, architecture, *lost):
+    """Writes a model of Hugging Face without its pooler and other weights."""
+    from safetensors.numpy import load_file, save_file
+
+    golden = TESTDATA / "hf_tiny"
+    folder.mkdir()
+    config = json.loads((golden / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "architectures": [architecture]}))
+    arrays = load_file(golden / "model.safetensors")
+    lost = [name for name in arrays if any(part in name for part in ("pooler", "sop", *lost))]
+    save_file({n: a for n, a in arrays.items() if n not in lost}, folder / "model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize("to", ["tf1", "hugging_face", "keras_hub"])
+def test_an_encoder_without_a_pooler_is_not_converted(to, tmp_path):
+    source = _without_poolers(tmp_path / "source", "AlbertForPreTraining")
+    message = (
+        r"complete encoder can be converted. Received '.*source' \(hugging_face\), which lacks "
+        r"encoder/pooler/.*often saved without a pooler. Continue pretraining or fine-tune from it "
+        r"\(INIT_FROM\), which adds one, and convert the result"
+    )
+    with pytest.raises(InputError, match=message):
+        convert(source, to, tmp_path / "there")
+    assert not (tmp_path / "there").exists()
+
+
+def test_a_weight_that_training_can_not_add_must_be_copied_again(tmp_path):
+    source = _without_poolers(tmp_path / "source", "AlbertForPreTraining", "token_type")
+    with pytest.raises(InputError, match="which lacks .*Copy or download it again") as error:
+        convert(source, "tf1", tmp_path / "there")
+    assert "Continue pretraining" not in str(error.value)
+
+
+def test_a_masked_language_model_needs_no_pooler(tmp_path):
+    source = _without_poolers(tmp_path / "source", "AlbertForMaskedLM")
+    convert(source, "hugging_face", tmp_path / "there")
+    assert not any("pooler" in name for name in load.load(tmp_path / "there").weights)

@@ -11,6 +11,7 @@ from albert_tf.data import documents, tables
 from albert_tf.data.row_report import SHOWN, RowReport
 from albert_tf.errors import InputError
 from albert_tf.tasks.classification import data as classification
+from albert_tf.tasks.classification import glue
 from albert_tf.tasks.multiple_choice import choice_tables, race
 from albert_tf.tasks.multiple_choice import data as multiple_choice
 from albert_tf.tasks.question_answering import data as question_answering
@@ -168,7 +169,7 @@ def test_every_question_of_race_is_an_item_or_left_out(tmp_path, passages, label
     try:
         items = list(multiple_choice.checked(race.read([path], report), 4, labelled, report))
     except InputError as error:  # One id for two contents is an error.
-        assert "id of an item must be unique" in str(error)
+        assert "item must have its own id" in str(error)
         return
     counted(report, len(items))
     assert report.rows == 2 * len(passages)
@@ -224,3 +225,112 @@ def test_no_text_of_a_corpus_is_lost(tmp_path, texts, objects):
     assert [line for text in documents.read_documents(path) for line in text] == wanted
     assert [line.strip() for line in documents.TextLines([path]) if line.strip()] == wanted
     assert documents.count(path).lines == len(wanted)
+
+
+OBJECT = st.one_of(
+    st.sampled_from([None, " ", "\t"]),
+    st.sampled_from(["", "  ", "a", "a\n\nb", " \n "]).map(lambda text: {"text": text}),
+    st.lists(TEXT, max_size=3).map(lambda text: {"text": text}),
+)
+
+
+@FEW
+@given(rows=st.lists(OBJECT, max_size=8))
+def test_every_line_of_a_corpus_of_objects_is_a_document_or_left_out(tmp_path, rows):
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f"{json.dumps(r) if isinstance(r, dict) else r or ''}\n" for r in rows))
+    report = RowReport()
+    found = list(documents.read_documents(path, report=report))
+    assert counted(report, len(found))[0] == len(found) and report.rows == len(rows)
+    lines = documents.TextLines([path])
+    list(lines)
+    assert str(lines.report) == str(report)
+    blank = [f"line {n} of '{path}'" for n, r in enumerate(rows, 1) if not isinstance(r, dict)]
+    assert report.left_out["the line is blank"].first == blank
+
+
+def test_lines_without_text_are_reported_for_all_files_together(tmp_path):
+    for name, count in (("a.jsonl", 7), ("b.jsonl.txt", 2), ("c.jsonl", 6)):
+        text = '{"text": "one"}\n' + '\n{"text": " \\n"}\n' * count
+        (tmp_path / name).write_text(text)
+    paths, report = sorted(tmp_path.iterdir()), RowReport()
+    documents.scan(paths, report=report)
+    assert (report.rows, report.kept) == (28, 2)
+    first = [f"line {2 * n} of '{paths[0]}'" for n in range(1, 8)]
+    first += [f"line {2 * n} of '{paths[2]}'" for n in range(1, 4)]
+    assert f"13 row(s) left out: the line is blank: {', '.join(first)} and 3 more" in str(report)
+    assert "13 row(s) left out: its text is blank: line 3 of" in str(report)
+
+
+GLUE_ROW = st.tuples(*[st.sampled_from(["a", "b c", "", "Zoë"])] * 2, st.sampled_from("01 "))
+
+
+@FEW
+@given(rows=st.lists(st.one_of(st.just(()), GLUE_ROW, st.just(("x",))), max_size=8))
+def test_every_row_of_glue_is_an_example_or_left_out(tmp_path, rows):
+    layout, path = glue.layout("mrpc"), tmp_path / "train.tsv"
+    lines = ["Quality\t#1 ID\t#2 ID\t#1 String\t#2 String"]
+    for row in rows:
+        lines.append("\t".join((row[2], "1", "2", *row[:2]) if len(row) == 3 else row))
+    path.write_text("\n".join(lines) + "\n")
+    report = RowReport(skip_broken=True)
+    found = tables.read(path, (*layout.texts, layout.label), layout.header, report)
+    kept = list(classification.labelled_texts(found, layout.texts, layout.label, report))
+    counted(report, len(kept))
+    assert report.rows == len(rows)
+    wanted = [(row[:2], row[2]) for row in rows if len(row) == 3 and row[2].strip()]
+    assert [(row.texts, row.label) for row in kept] == wanted
+
+
+LABELS = st.sampled_from(["", "x", "x;y", ";", '["x"]', "[1, true]", "[x", "-;x"])
+
+
+@FEW
+@given(rows=st.lists(st.tuples(TEXT, LABELS), max_size=8))
+def test_every_row_with_several_labels_is_an_example_or_left_out(tmp_path, rows):
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps({"text": t, "label": la}) + "\n" for t, la in rows))
+    report = RowReport(skip_broken=True)
+    found = tables.read(path, ("text", "label"), report=report)
+    arguments = ("label", report, "", {"-"}, True, ";")
+    kept = list(classification.labelled_texts(found, ("text",), *arguments))
+    counted(report, len(kept))
+    wanted = [row for row in rows if row[1] not in ("[1, true]", "-;x")]
+    assert [(row.texts[0], row.label) for row in kept] == wanted and report.rows == len(rows)
+
+
+@FEW
+@given(contexts=st.lists(st.lists(QUESTION, max_size=3), min_size=1, max_size=3))
+def test_every_question_of_squad_is_an_example_or_left_out(tmp_path, contexts):
+    path, rows = tmp_path / "a.json", sum(map(len, contexts))
+    paragraphs = [
+        {
+            "context": "a b c",
+            "qas": [{"id": f"{i}/{j}", **question} for j, question in enumerate(questions)],
+        }
+        for i, questions in enumerate(contexts)
+    ]
+    path.write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    report = RowReport("question")
+    if not rows:
+        with pytest.raises(InputError, match="must not be empty"):
+            squad.read([path], report)
+        return
+    questions = question_answering.well_placed(squad.read([path], report), True, report)
+    assert sum(counted(report, len(questions))) == rows
+    assert all(q.impossible or squad.misplaced(q) is None for q in questions)
+
+
+@FEW
+@given(lines=st.lists(st.sampled_from(["", "a", "b", "# c", "-DOCSTART-", "a b"]), max_size=9))
+def test_every_sentence_to_label_is_a_row(tmp_path, lines):
+    path = tmp_path / "a.txt"
+    path.write_text("\n".join(["first", "", *lines]) + "\n")
+    report = RowReport("sentence", skip_broken=True)
+    sentences = conll.read(path, labelled=False, report=report)
+    counted(report, len(sentences))
+    words = [word for sentence in sentences for word in sentence.words]
+    if report.left_out:
+        assert {"a b", "# c"} & set(lines)
+    else:
+        assert words == ["first", *(line for line in lines if line in ("a", "b"))]

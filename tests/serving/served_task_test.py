@@ -95,7 +95,7 @@ def test_a_choice_fills_the_gaps_of_its_question_as_in_training(choose):
     choices = [["mouse", "1,000 _ lists"]] * len(questions)
     passages = tf.constant([TEXTS[2]] * len(questions))
     outputs = choose(passages, tf.constant(questions), tf.constant(choices))
-    joined = [[multiple_choice.joined(q, c) for c in row] for q, row in zip(questions, choices)]
+    joined = [multiple_choice.joined(q, row) for q, row in zip(questions, choices)]
     expected = choose(passages, tf.constant([""] * len(questions)), tf.constant(joined))
     # The "_" of a joined choice is no longer a gap.
     np.testing.assert_allclose(outputs["logits"], expected["logits"], atol=1e-6)

@@ -13,9 +13,12 @@ from albert_tf.errors import InputError
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.classification.task import ClassificationConfig, ClassificationTask
 from albert_tf.tasks.model_config import ModelConfig
+from albert_tf.tasks.multiple_choice.task import MultipleChoiceTask
 from albert_tf.tasks.outputs import Outputs
+from albert_tf.tasks.question_answering.task import QuestionAnsweringTask
+from albert_tf.tasks.tagging.task import TaggingTask
 from albert_tf.tokenization.settings import Preprocessing
-from tests.support import tiny_task
+from tests.support import choice_file, conll_file, squad_file, tiny_task
 
 ROWS = ["the file,yes", "a list with one line,no", "from,yes", "this object,no", "Python,yes"]
 
@@ -175,9 +178,74 @@ def test_a_smaller_error_is_better_and_an_unknown_metric_is_an_error(weights, tm
         rows = {"example": [np.arange(3)], "logits": [logits[:, np.newaxis]]}
         task.reduce_aggregated_logs([rows], step)
     assert task.results.best_entry["step"] == 2
-    other = started(weights[2], path, metric="pearsn")
     with pytest.raises(InputError, match="BEST_METRIC must be .* 'pearsn'. Closest: pearson"):
-        other.reduce_aggregated_logs([rows], 1)
+        started(weights[2], path, metric="pearsn")
+
+
+def _table(folder, *rows):
+    return write(folder / "a.csv", rows)
+
+
+@pytest.mark.parametrize(
+    ("cls", "make", "settings", "wrong", "message"),
+    [
+        (
+            ClassificationTask,
+            lambda f: _table(f, "a,x", "b,y"),
+            {},
+            "acuracy",
+            "accuracy. All: acc",
+        ),
+        (
+            ClassificationTask,
+            lambda f: _table(f, "a,x;y", "b,long"),
+            dict(label_separator=";"),
+            "f1_lon",
+            "Closest: f1_long, .*All: average_precision, .*f1_long, f1_x, f1_y, .*validation_loss",
+        ),
+        (ClassificationTask, lambda f: _table(f, "a,0.5", "b,2"), {}, "f1", "pearson"),
+        (
+            TaggingTask,
+            lambda f: conll_file.write(f / "a.txt", 4, 1),
+            {},
+            "recal",
+            "recall. All: accuracy, distinct_answers, f1, precision, recall, validation_loss",
+        ),
+        (
+            QuestionAnsweringTask,
+            lambda f: squad_file.write(f / "a.json", 6, 1, 0.4),
+            dict(doc_stride=6, max_query_length=8),
+            "NoAns_F1",
+            "NoAns_f1",
+        ),
+        (
+            QuestionAnsweringTask,
+            lambda f: squad_file.write(f / "b.json", 3, 2, 0.0),
+            dict(doc_stride=6, max_query_length=8),
+            "best_f1",
+            " All: distinct_answers, exact, f1, total, validation_loss",
+        ),
+        (
+            MultipleChoiceTask,
+            lambda f: choice_file.race(f / "race", 5, 1),
+            dict(max_qa_length=12),
+            "hi_accuracy",
+            "high_accuracy, .*middle_accuracy",
+        ),
+    ],
+)
+def test_the_metric_is_checked_before_training(cls, make, settings, wrong, message, tmp_path):
+    path = make(tmp_path)
+    with pytest.raises(
+        InputError, match=f"BEST_METRIC must be a metric of the task. Received '{wrong}'.*{message}"
+    ):
+        tiny_task.task(cls, path, path, 24, metric=wrong, **settings)
+    right = tiny_task.task(cls, path, path, 24, **settings)
+    examples = right.examples(right.task_config.validation_data)
+    names = list(right.baseline(examples))
+    assert set(names) == set(tiny_task.evaluate(right, right.build_model()))
+    for name in (names[-1], "validation_loss"):
+        tiny_task.task(cls, path, path, 24, metric=name, **settings)
 
 
 def test_outputs_of_steps_and_replicas_follow_the_order_of_the_examples():

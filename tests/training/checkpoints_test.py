@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import tensorflow as tf
+import tf_keras
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from official.core import config_definitions
@@ -16,6 +17,7 @@ from official.core import config_definitions
 from albert_tf.errors import InputError
 from albert_tf.training import checkpoints
 from albert_tf.training.checkpoints import Checkpoints
+from albert_tf.training.optimizers import AdamWeightDecay
 
 
 def manager(folder, step, size=1000, max_to_keep=2, **items):
@@ -204,6 +206,44 @@ def test_a_checkpoint_of_another_model_is_an_error(other, step, tmp_path):
     manager(tmp_path, step).save(step)
     with pytest.raises(InputError, match="of the same model. Received '.*ckpt-3'"):
         manager(tmp_path, step, **other).restore_or_initialize()
+
+
+def _trained(folder, step, optimizer, units=2):
+    """Returns the checkpoints of a model that an optimizer has changed."""
+    model = tf_keras.Sequential([tf_keras.layers.Dense(units)])
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(tf.ones([4, 3])))
+    weights = model.trainable_variables
+    optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
+    return manager(folder, step, model=model, optimizer=optimizer)
+
+
+LEGACY = tf_keras.optimizers.legacy
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (LEGACY.SGD, LEGACY.Adam),
+        (LEGACY.Adam, LEGACY.Adagrad),
+        (AdamWeightDecay, LEGACY.Adam),
+        (LEGACY.SGD, AdamWeightDecay),
+    ],
+)
+def test_a_run_does_not_resume_with_another_optimizer(first, second, step, tmp_path):
+    _trained(tmp_path, step, first()).save(step)
+    _trained(tmp_path, step, first()).restore_or_initialize()
+    message = (
+        "must resume with its optimizer. Received '.*ckpt-3', whose model fits and whose optimizer "
+        "does not. Set OPTIMIZATION as in config.gin, or start in another --model_dir with "
+        "--gin.INIT_FROM=.*ckpt-3"
+    )
+    with pytest.raises(InputError, match=message):
+        _trained(tmp_path, step, second()).restore_or_initialize()
+    with pytest.raises(
+        InputError, match="from a checkpoint of the same model. Received '.*ckpt-3'"
+    ):
+        _trained(tmp_path, step, second(), units=5).restore_or_initialize()
 
 
 def test_the_disk_must_have_room_for_all_checkpoints(tmp_path, monkeypatch):

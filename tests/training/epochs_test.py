@@ -1,7 +1,10 @@
 import pytest
 
+from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
+from albert_tf.tasks.classification.task import ClassificationConfig, ClassificationTask
 from albert_tf.training import epochs
+from tests.support import tiny_task
 
 
 def test_epochs_are_converted_to_steps(tmp_path):
@@ -29,5 +32,57 @@ def test_invalid_arguments_are_errors(arguments, message):
 def test_a_table_without_rows_is_an_error(tmp_path):
     path = tmp_path / "empty.csv"
     path.write_text("text,label\n")
-    with pytest.raises(InputError, match=r"must have rows. Received .*empty\.csv' with 0 rows"):
+    with pytest.raises(
+        InputError, match=r"must have rows. Received .*empty\.csv' with 0 rows that"
+    ):
         epochs.steps(str(path), 4, 1)
+
+
+ROWS = [
+    "id,text,label",
+    "1,a,x",
+    "2,b,-",
+    "1,a,x",
+    "3,c,?",
+    "",
+    "4,d,y",
+    "5,e,",
+    "6,,x",
+    "7",
+    "8,f, x",
+]
+
+
+@pytest.mark.parametrize(
+    ("settings", "count"),
+    [
+        (dict(), 6),
+        (dict(skip_labels=["-"]), 5),
+        (dict(skip_labels="-, ?"), 4),
+        (dict(problem="multi_label"), 7),
+        (dict(label_separator=" ", skip_labels=["x"]), 4),
+    ],
+)
+def test_only_examples_are_counted(tmp_path, settings, count):
+    path = tmp_path / "a.csv"
+    path.write_text("".join(f"{line}\n" for line in ROWS))
+    config = ClassificationConfig(skip_broken_rows=True, **settings)
+    assert epochs.steps(str(path), 1, 1, config) == count
+    task = tiny_task.task(ClassificationTask, seq_length=16, skip_broken_rows=True, **settings)
+    data = task.task_config.train_data
+    data.input_path = str(path)
+    assert len(list(task._rows(data, True, RowReport(skip_broken=True)))) == count
+
+
+def test_rows_that_can_not_be_read_are_errors(tmp_path):
+    path = tmp_path / "b.csv"
+    path.write_text("text,label\na\n")
+    with pytest.raises(InputError, match="A row must have as many fields as the header"):
+        epochs.steps(str(path), 1, 1, ClassificationConfig())
+    path = tmp_path / "c.csv"
+    path.write_text("text,target\na,b\n")
+    with pytest.raises(InputError, match="without 'label'. All: target, text"):
+        epochs.steps(str(path), 1, 1, ClassificationConfig())
+    path.write_text("text,label\na,-\n")
+    with pytest.raises(InputError, match="with 0 rows that can be used"):
+        epochs.steps(str(path), 1, 1, ClassificationConfig(skip_labels=["-"]))

@@ -21,6 +21,7 @@ from typing import Any
 
 from albert_tf.data import storage
 from albert_tf.data.documents import FileCounts, scan
+from albert_tf.data.row_report import RowReport
 from albert_tf.data.workers import ordered_map
 from albert_tf.errors import InputError
 from albert_tf.pretraining.records import manifest as manifests
@@ -88,7 +89,9 @@ def build(
     output_dir = storage.location(output_dir)
     storage.check_output(output_dir)
     tokenizer = AlbertTokenizer.from_pretrained(vocab)
-    files = scan(paths, settings.text_field, workers, on_scan)
+    report = RowReport()
+    files = scan(paths, settings.text_field, workers, on_scan, report)
+    report.show()
     documents = sum(file.documents for file in files)
     settings = settings.for_text(sum(file.text_bytes for file in files), documents)
     _check_corpus(paths, files, settings)

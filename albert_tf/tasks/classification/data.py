@@ -58,14 +58,13 @@ def labelled_texts(
     """
     for where, fields in rows:
         value = fields[label] if label else ""
+        names: Sequence[str] = (value,)
         if label and several:
             try:
-                names: Sequence[str] = labels_in(value, separator, where)
+                names = labels_in(value, separator, where)
             except InputError as error:
                 report.broken("its labels are not a list of names", where, str(error))
                 continue
-        else:
-            names = (value,)
         if label and not several and not value.strip():
             report.broken(
                 f"the label in column {label!r} is empty",
@@ -73,7 +72,7 @@ def labelled_texts(
                 f"A label must not be empty. Received an empty field in column {label!r}, "
                 f"{where}. Fill it in, or leave such rows out with SKIP_BROKEN_ROWS=True.",
             )
-        elif label and (skipped := [name for name in names if name in skip_labels]):
+        elif label and skip_labels and (skipped := [name for name in names if name in skip_labels]):
             report.leave_out(f"SKIP_LABELS has the label {skipped[0]!r}", where)
         else:
             values = tuple([fields[column] for column in texts])

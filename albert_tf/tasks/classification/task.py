@@ -220,7 +220,7 @@ class ClassificationTask(FineTuningTask):
                 label,
                 report,
                 group,
-                _names(self.task_config.skip_labels),
+                skipped_labels(self.task_config),
                 self._has_label_sets,
                 self.task_config.label_separator,
             )
@@ -347,7 +347,9 @@ def _prediction(answer: dict[str, Any]) -> str | float:
     return json.dumps(answer.get("labels", answer.get("values")), ensure_ascii=False)
 
 
-def _names(labels: str | Sequence[str]) -> set[str]:
+def skipped_labels(config: ClassificationConfig) -> set[str]:
+    """Returns the labels whose rows are left out."""
+    labels = config.skip_labels
     if isinstance(labels, (list, tuple)):
         return set(map(str, labels))
     return {name.strip() for name in str(labels).split(",")} - {""}

@@ -58,7 +58,12 @@ def items(
         yield Item(
             str(number),
             row.fields[columns.passage],
-            tuple([joined(begin, text).strip() if text.strip() else "" for text in endings]),
+            tuple(
+                [
+                    choice.strip() if text.strip() else ""
+                    for text, choice in zip(endings, joined(begin, endings))
+                ]
+            ),
             int(label) if labelled else None,
             origin=row.where,
         )

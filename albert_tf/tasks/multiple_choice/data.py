@@ -6,9 +6,9 @@ of a choice is kept because it contains the answer (original race_utils.py).
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,7 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 _GAP = re.compile("_+")
 
 
-@dataclasses.dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One question.
 
     Attributes:
@@ -45,16 +44,19 @@ class Item:
     @property
     def exists(self) -> list[bool]:
         """Whether each choice has text."""
-        return [choice != "" and not choice.isspace() for choice in self.choices]
+        return [bool(text) for text in map(str.strip, self.choices)]
 
 
-def joined(question: str, choice: str) -> str:
-    """Returns the question with the choice in its gaps, or appended if it has no gap.
+def joined(question: str, choices: Iterable[str]) -> list[str]:
+    """Returns the question with each choice in its gaps, or appended if it has no gap.
 
     RACE writes a gap as "_" (original race_utils.py). Other data sets write several underscores,
     which count as one gap. Served models do the same (`ServedMultipleChoice`).
     """
-    return choice.join(_GAP.split(question)) if "_" in question else f"{question} {choice}"
+    if "_" not in question:
+        return [f"{question} {choice}" for choice in choices]
+    parts = _GAP.split(question)
+    return [choice.join(parts) for choice in choices]
 
 
 def checked(
@@ -77,14 +79,14 @@ def checked(
             report.broken(reason, item.origin, f"{rule} at {item.origin}. {remedy}")
             continue
         if labelled:
-            report.compare_text((item.passage, *item.choices), item.origin, str(item.label))
+            report.compare_text((item.passage, item.choices), item.origin, item.label)
         yield item
 
 
 def _problem(item: Item, num_choices: int, labelled: bool) -> tuple[str, str, str] | None:
     """Returns the problem in a few words, the rule with what was received, and the remedy."""
     count, exists, label = len(item.choices), item.exists, item.label
-    if count > num_choices or (labelled and sum(exists) < 2):
+    if count > num_choices or (labelled and exists.count(True) < 2):
         return (
             f"it has {sum(exists)} choices",
             f"An item must have 2 to num_choices={num_choices} choices with text. Received "

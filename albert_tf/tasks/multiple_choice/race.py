@@ -21,7 +21,7 @@ from albert_tf.tasks.multiple_choice.data import Item, joined
 
 LEVELS = ("middle", "high")
 _LETTERS = "ABCDEFGH"
-_ANSWERS = tuple(_LETTERS)
+_LABELS = {letter: index for index, letter in enumerate(_LETTERS)}
 _LONGEST = 80  # The characters of an id, and of what an error shows.
 
 
@@ -79,36 +79,23 @@ def _items(line: str, path: Path, number: int, report: RowReport) -> Iterator[It
     group = level(path)
     own = f"{group}{path.name}" + (f":{number}" if number > 1 else "")
     name = own if passage.get("id") is None else str(passage["id"])[:_LONGEST]
+    report.rows += len(columns[0])
     for index, (question, options, answer) in enumerate(zip(*columns)):
-        report.rows += 1
-        item = Item(
-            f"{name}/{index}",
-            article,
-            tuple(joined(question, option) for option in options),
-            _LETTERS.index(answer) if answer in _ANSWERS else None,
-            group,
-            f"{place} question {index}",
-        )
-        if answer is not None and answer not in _ANSWERS:
+        origin = f"{place} question {index}"
+        label = _LABELS.get(answer) if type(answer) is str else None
+        if label is None and answer is not None:
             report.broken(
                 "its answer is not a letter",
-                item.origin,
+                origin,
                 f"An answer of RACE must be a letter from A to {_LETTERS[-1]}. Received "
-                f"{str(answer)[:_LONGEST]!r} at {item.origin}. Correct the file.",
+                f"{str(answer)[:_LONGEST]!r} at {origin}. Correct the file.",
             )
-        elif not _is_repeated(item, report):
-            yield item
-
-
-def _is_repeated(item: Item, report: RowReport) -> bool:
-    def problem(earlier: str) -> str:
-        return (
-            f"The id of an item must be unique. Received {item.id!r} at {item.origin} and, with "
-            f"other content, at {earlier}. Give each its own id, or leave one of the files out."
+            continue
+        item = Item(
+            f"{name}/{index}", article, tuple(joined(question, options)), label, group, origin
         )
-
-    values = (item.passage, *item.choices, str(item.label))
-    return report.is_repeated(item.id, values, item.origin, problem)
+        if not report.is_repeated(item.id, (article, item.choices, label), origin, True):
+            yield item
 
 
 def _columns(passage: dict[str, Any]) -> tuple[list, list, list]:

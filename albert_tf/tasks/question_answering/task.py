@@ -235,23 +235,12 @@ class QuestionAnsweringTask(FineTuningTask):
 
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
         """Returns SQuAD's metrics, with the best threshold if some questions have no answer."""
-        answers = self._answers(examples, outputs)
-        questions = [answer.question for answer in answers]
-        texts = {answer.question.id: answer.text(None) for answer in answers}
-        tuned = {}
-        if not all(question.answers for question in questions):
-            odds = {answer.question.id: answer.null_odds for answer in answers}
-            best = squad_metrics.evaluate(questions, texts, odds)
-            tuned = {name: value for name, value in best.items() if name.startswith("best_")}
-            threshold = best["best_f1_thresh"]
-            texts = {answer.question.id: answer.text(threshold) for answer in answers}
-        metrics = squad_metrics.evaluate(questions, texts)
-        return {**metrics, **tuned, "distinct_answers": float(len(set(texts.values())))}
+        return _metrics(self._answers(examples, outputs))
 
     def baseline(self, examples: EncodedExamples) -> dict[str, float]:
         """Returns SQuAD's metrics of leaving each question unanswered."""
         questions = {source.question.id: source.question for source in examples.sources}
-        return squad_metrics.evaluate(list(questions.values()), dict.fromkeys(questions, ""))
+        return _metrics([Answer(question, [], 0.0) for question in questions.values()])
 
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
         """Returns a table of scores by the first word of the question."""
@@ -311,6 +300,20 @@ def _margin(threshold: float, odds: Iterable[float]) -> float:
 
 def _json(values: dict[str, Any]) -> str:
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+
+
+def _metrics(answers: Sequence[Answer]) -> dict[str, float]:
+    questions = [answer.question for answer in answers]
+    texts = {answer.question.id: answer.text(None) for answer in answers}
+    tuned = {}
+    if not all(question.answers for question in questions):
+        odds = {answer.question.id: answer.null_odds for answer in answers}
+        best = squad_metrics.evaluate(questions, texts, odds)
+        tuned = {name: value for name, value in best.items() if name.startswith("best_")}
+        threshold = best["best_f1_thresh"]
+        texts = {answer.question.id: answer.text(threshold) for answer in answers}
+    metrics = squad_metrics.evaluate(questions, texts)
+    return {**metrics, **tuned, "distinct_answers": float(len(set(texts.values())))}
 
 
 def _check_answered(questions: Sequence[Question]) -> None:

@@ -114,7 +114,7 @@ def test_a_question_that_a_file_of_all_repeats_is_left_out(race):
 def test_an_id_with_two_contents_is_an_error(race):
     path = race / "train" / "high" / "{1}.txt"
     path.write_text(json.dumps({**PASSAGE, "id": "high1.txt", "article": "Another."}))
-    with pytest.raises(InputError, match=r"id of an item must be unique. Received 'high1.txt/0' "):
+    with pytest.raises(InputError, match=r"item must have its own id. Received 'high1.txt/0' "):
         list(read(files(race / "train")))
 
 

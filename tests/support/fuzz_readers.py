@@ -1,0 +1,464 @@
+"""The table of all readers with a small valid file for each; add a row to test another one."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+from official.core import config_definitions
+
+from albert_tf import files
+from albert_tf.config import AlbertConfig
+from albert_tf.data import documents, tables
+from albert_tf.data.row_report import RowReport
+from albert_tf.formats import hugging_face_config, keras_hub
+from albert_tf.formats.load import load
+from albert_tf.pretraining.records import manifest, record_files, records
+from albert_tf.pretraining.records.features import DYNAMIC, STATIC
+from albert_tf.task_types import TaskDescription
+from albert_tf.tasks.classification import data as classification
+from albert_tf.tasks.classification import glue
+from albert_tf.tasks.multiple_choice import choice_tables, race
+from albert_tf.tasks.multiple_choice import data as multiple_choice
+from albert_tf.tasks.question_answering import data as question_answering
+from albert_tf.tasks.question_answering import squad
+from albert_tf.tasks.question_answering.span_windows import WindowSettings
+from albert_tf.tasks.tagging import conll
+from albert_tf.tasks.tagging import data as tagging
+from albert_tf.tokenization.settings import Preprocessing
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from albert_tf.training import checks, gin_files
+from tests.support import small_records
+from tests.support.paths import TESTDATA
+
+VOCABULARY = TESTDATA / "tokenization/spm.model"
+
+
+class Reader(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+      name: the name of the row.
+      file: the name of the file, with folders.
+      data: the bytes of a valid file.
+      read: what reads the file.
+      share: the share of the seeds that the suite tries, less for what is slow.
+    """
+
+    name: str
+    file: str
+    data: bytes
+    read: Callable[[Path], Any]
+    share: float = 1.0
+
+
+@cache
+def tokenizer() -> AlbertTokenizer:
+    return AlbertTokenizer(VOCABULARY)
+
+
+# === What reads each kind of file ===
+def _table(path: Path, texts=("text",), header=(), to_predict=False) -> None:
+    report = RowReport(skip_broken=len(path.parts) % 2 == 0)
+    columns = texts if to_predict else (*texts, "label")
+    rows = tables.read(path, columns, header, report, to_predict)
+    rows = tables.without_repeats(rows, report, to_predict)
+    label = "" if to_predict else "label"
+    rows = list(classification.labelled_texts(rows, texts, label, report))
+    if rows and not to_predict and classification.are_numbers([row.label for row in rows]):
+        classification.numbers(rows)
+    classification.examples(rows, tokenizer(), 16, None, report)
+
+
+def _predicted(path: Path) -> None:
+    _table(path, to_predict=True)
+
+
+def _pairs(path: Path) -> None:
+    _table(path, ("first", "second"))
+
+
+def _glue(path: Path) -> None:
+    layout = glue.layout("mrpc")
+    report = RowReport()
+    rows = tables.read(path, (*layout.texts, layout.label), layout.header, report)
+    rows = list(classification.labelled_texts(rows, layout.texts, layout.label, report))
+    classification.classes(rows, layout.labels)
+
+
+def _squad(path: Path, is_training: bool = True) -> None:
+    report = RowReport("question")
+    questions = squad.read([path], report)
+    if is_training:
+        questions = question_answering.well_placed(questions, True, report)
+    settings = WindowSettings(24, 4, 8)
+    list(question_answering.prepare(questions, tokenizer(), settings, report, is_training))
+
+
+def _squad_to_predict(path: Path) -> None:
+    _squad(path, is_training=False)
+
+
+def _race(path: Path) -> None:
+    report = RowReport("item")
+    items = list(multiple_choice.checked(race.read([path], report), 4, True, report))
+    multiple_choice.encode(items, tokenizer(), 4, 32, 8, report)
+
+
+def _swag(path: Path) -> None:
+    report, columns = RowReport("item"), choice_tables.Columns()
+    rows = tables.read(path, [*columns.texts(), "label"], report=report)
+    items = choice_tables.items(rows, columns, True, report)
+    items = list(multiple_choice.checked(items, 4, True, report))
+    multiple_choice.encode(items, tokenizer(), 4, 32, 8, report)
+
+
+def _conll(path: Path, labelled: bool = True) -> None:
+    report = RowReport("sentence")
+    sentences = conll.read(path, labelled=labelled, report=report)
+    tagging.encode(sentences, tokenizer(), tagging.labels_of(sentences), 16, report)
+
+
+def _words(path: Path) -> None:
+    _conll(path, labelled=False)
+
+
+def _corpus(path: Path) -> None:
+    documents.count(path)
+    list(documents.TextLines([path], replace_invalid=True))
+
+
+def _manifest(path: Path) -> None:
+    for needed in ((), ("settings", "complete", "shards"), ("vocabulary", "preprocessing")):
+        values = manifest.read(path.parent, *needed)
+        manifest.total(values.get("shards", {}).values())
+    manifest.check_vocabulary([str(path)], tokenizer())
+
+
+def _records(path: Path) -> None:
+    """Reads records for training, for evaluation and to show them."""
+    with record_files.naming_broken([str(path)]):
+        list(small_records.read(path))
+        list(small_records.read(path, is_training=True, seed=1).take(2))
+    list(records.read_arrays(path, small_records.SETTINGS["vocab_size"]))
+
+
+def _intact_records(path: Path) -> None:
+    with record_files.naming_broken([str(path)]):
+        list(small_records.read(path, skip_broken_records=True))
+
+
+def _record(path: Path) -> None:
+    """Reads a file whose only record, with the right checksums, has the bytes of `path`."""
+    file = path.with_suffix(".tfrecord")
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        writer.write(path.read_bytes())
+    _records(file)
+
+
+def _manifest_of_records(path: Path) -> None:
+    small_records.write(path.with_name("a.tfrecord"), 0, 3, DYNAMIC)
+    list(small_records.read(path.with_name("a.tfrecord")))
+
+
+def _configure(recipe: str, *overrides: str) -> None:
+    """Evaluates the config of an experiment and checks it, as before training."""
+    gin_files.parse([recipe], overrides)
+    checks.check(gin_files.configured(config_definitions.ExperimentConfig)(), 1)
+
+
+def _gin_file(path: Path) -> None:
+    _configure(str(path))
+
+
+def _gin_overrides(path: Path) -> None:
+    # The shell cannot pass zero bytes.
+    text = path.read_bytes().replace(b"\0", b"").decode(errors="surrogateescape")
+    _configure("finetune_table", *text.split("\n"))
+
+
+def _beside_the_model(path: Path) -> None:
+    model = path.with_name("spm.model")
+    model.write_bytes(VOCABULARY.read_bytes())
+    AlbertTokenizer.from_pretrained(model).encode("The 1,000 towers")
+
+
+def _hugging_face_tokenizer(path: Path) -> None:
+    model = path.with_name("spiece.model")
+    model.write_bytes(VOCABULARY.read_bytes())
+    AlbertTokenizer.from_pretrained(model).encode("The <e1> 1,000 towers")
+
+
+def _vocabulary(path: Path) -> None:
+    AlbertTokenizer(path).tokenize_with_offsets("The 1,000 towers")
+
+
+def _keras_hub(path: Path) -> None:
+    if keras_hub.is_preset(path.parent):
+        keras_hub.read_config(path.parent)
+
+
+def _model(file: Path, folder: Path) -> Callable[[Path], None]:
+    """Returns what reads the model of `folder`, in which `file` is damaged."""
+
+    def read(path: Path) -> None:
+        root = path.parents[len(file.parts) - 1]
+        for other in folder.rglob("*"):
+            target = root / other.relative_to(folder).with_suffix(
+                "" if other.suffix == ".gz" else other.suffix
+            )
+            if other.is_file() and target != path and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(_content(other))
+        source = load(root)
+        for name in source.weights:
+            source.weights[name]
+        if source.model_file:
+            AlbertTokenizer.from_pretrained(root).encode("The 1,000 towers")
+
+    return read
+
+
+def _content(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+def _models() -> Iterator[Reader]:
+    """Yields a row for each file of model folders in all formats."""
+    for name in (
+        *("tf1_tiny", "tfhub1_tiny", "hf_tiny", "hf_tasks/classification", "kerashub_tiny_mlm"),
+        *("modelgarden_tiny", "hf_tensorflow/TFAlbertForTokenClassification"),
+    ):
+        folder = TESTDATA / name
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.suffix not in (".npz", ".txt", ".vocab"):
+                file = path.relative_to(folder)
+                file = file.with_suffix("") if file.suffix == ".gz" else file
+                target, read = f"{name}/{file}", _model(file, folder)
+                yield Reader(target, target, _content(path), read, share=0.08)
+
+
+# === Valid files ===
+def _json(value: Any, indent: int | None = None) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=indent).encode()
+
+
+def _record_file(table: tuple) -> bytes:
+    with tempfile.NamedTemporaryFile() as file:
+        small_records.write(file.name, 0, 5, table)
+        return Path(file.name).read_bytes()
+
+
+def _payload(file: bytes) -> bytes:
+    """Returns the first record of a file without its frame."""
+    (length,) = struct.unpack_from("<Q", file)
+    return file[12 : 12 + length]
+
+
+def _lines(*values: Any) -> bytes:
+    return b"".join(_json(value) + b"\n" for value in values)
+
+
+_ANSWER = {"text": "Zoë", "answer_start": 17}
+_CONTEXT = "Ada wrote notes. Zoë read them in 1912, all of them."
+_SQUAD = {
+    "version": "v2.0",
+    "data": [
+        {
+            "title": "Ada",
+            "paragraphs": [
+                {
+                    "context": _CONTEXT,
+                    "qas": [
+                        {"id": "q1", "question": "Who read?", "answers": [_ANSWER, _ANSWER]},
+                        {"id": "q2", "question": "?", "answers": [], "is_impossible": True},
+                    ],
+                }
+            ],
+        }
+    ],
+}
+_ASKED = {"question": "Who?", "context": _CONTEXT}
+_QUESTION = {**_ASKED, "id": "x"}
+_RACE = {
+    "id": "high1.txt",
+    "article": "Ada wrote notes.",
+    "questions": ["Who wrote?", "Ada _ notes."],
+    "options": [["Ada", "Zoë", "Bo", "Cy"], ["reads", "writes", "sells", "eats"]],
+    "answers": ["A", "B"],
+}
+_SWAG = b"""sent1,sent2,ending0,ending1,ending2,ending3,label
+"A man, old, sits.",He,"sings ""la"", la",runs,sleeps,eats,2
+A dog barks.,It,is big,is red,,,0
+"""
+_HUGGING_FACE = {
+    "architectures": ["AlbertForSequenceClassification"],
+    "model_type": "albert",
+    "hidden_act": "gelu_new",
+    "hidden_size": 32,
+    "embedding_size": 16,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "layer_norm_eps": 1e-12,
+    "classifier_dropout_prob": 0.1,
+    "id2label": {"0": "bad", "1": "good"},
+    "pruned_heads": {},
+    "num_labels": 2,
+}
+_MANIFEST = {
+    "format": 1,
+    "settings": {"max_seq_length": 128, "seed": 3},
+    "vocabulary": {"size": 500, "sha256": hashlib.sha256(VOCABULARY.read_bytes()).hexdigest()},
+    "preprocessing": {"lower_case": True, "keep_accents": False, "rules": "original"},
+    "complete": True,
+    "shards": {"0": {"sha256": {"a.tfrecord": "0f"}, "counts": {"documents": 3}}},
+    "counts": {"documents": 3},
+}
+_MANIFEST_OF_RECORDS = {**_MANIFEST, "settings": {"max_seq_length": 7, "seed": 3}}
+_GIN = b"""# A recipe.
+include 'experiments/recipes/finetune_table.gin'
+from __gin__ import dynamic_registration
+from official.core import config_definitions as cfg
+TRAIN_DATA = "a.csv"
+TRAIN_STEPS = 12
+WARMUP_STEPS = 0
+EVAL_INTERVAL = 4
+BATCH_SIZE = 2
+LABELS = ["a", 'b']
+cfg.TrainerConfig.max_to_keep = 3
+run/fine_tuning_config.with_fields:
+  recompute = True
+"""
+_OVERRIDES = b"""TRAIN_DATA=a.csv
+TRAIN_STEPS=12
+WARMUP_STEPS=0
+EVAL_INTERVAL=4
+LEARNING_RATE=1e-4
+LABELS=[a,b]
+CLASS_WEIGHTS={'a': 2.0}
+THRESHOLD=None
+TASK=@classification.ClassificationConfig()
+EVAL_DATA=%TRAIN_DATA
+cfg.TrainerConfig.max_to_keep=3
+SKIP_LABELS=-
+MIXED_PRECISION="float16"
+"""
+_KERAS_HUB = {
+    "class_name": "AlbertBackbone",
+    "config": {
+        **dict(vocabulary_size=500, num_layers=2, num_heads=2, num_groups=1),
+        **dict(num_inner_repetitions=1, embedding_dim=8, hidden_dim=16, intermediate_dim=32),
+        **dict(max_sequence_length=32, num_segments=2, dropout=0.1, name="albert_backbone"),
+    },
+}
+
+READERS = [
+    Reader("csv", "a.csv", b'text,label\n"Zo\xc3\xab, ""so""",1\nno,0\n\n"a\nb",1.5\n', _table),
+    Reader("csv with ids", "a.csv", b"id,text,label\n7,a,x\n7,a,x\n7,b,y\n,c,x\n", _table),
+    Reader("tsv", "a.tsv", b"text\tlabel\nZo\xc3\xab\tyes\n\tno\nc\tno\n", _table),
+    Reader("tsv of pairs", "a.tsv", b"first\tsecond\tlabel\na\tb\t0.5\n\tc\t1\n", _pairs),
+    Reader("text to predict", "a.txt", b"one\n\n three \nfo\xc3\xbcr\n", _predicted),
+    Reader(
+        "json lines",
+        "a.jsonl",
+        _lines({"text": "Zoë", "label": "a"}, {"text": "x", "label": 1.5, "id": [1]}),
+        _table,
+    ),
+    Reader(
+        "glue",
+        "train.tsv",
+        b'Quality\t#1 ID\t#1 String\t#2 String\n1\t2\tHe said "no\tA man\n0\t4\t\tb\n',
+        _glue,
+    ),
+    Reader("squad", "a.json", _json(_SQUAD, 1), _squad),
+    Reader("squad to predict", "a.json", _json(_SQUAD), _squad_to_predict),
+    Reader(
+        "questions on lines",
+        "a.jsonl",
+        _lines({**_QUESTION, "answers": {"text": ["Ada"], "answer_start": [0]}}, _ASKED),
+        _squad_to_predict,
+    ),
+    Reader("race", "high/1.txt", _lines(_RACE, {**_RACE, "id": "high2.txt"}), _race),
+    Reader("swag", "a.csv", _SWAG, _swag),
+    Reader("conll", "a.txt", b"-DOCSTART- O\n\n# a = b\nEU B\n# O\n\nZo\xc3\xab O\n", _conll),
+    Reader("conll with tabs", "a.txt", b"#\tx\n1\tEU\tB\n2\t\tO\n\t\n1\ta\tO\n", _conll),
+    Reader("words", "a.txt", b"EU\nsays\n\n#no\n", _words),
+    Reader("corpus", "a.txt", "\ufeffOne.\r\nTwó.\n\nThree.\n".encode(), _corpus),
+    Reader("corpus of objects", "a.jsonl", _lines({"text": "a\nb"}, {"text": ["c"]}), _corpus),
+    Reader("albert_config", "a.json", _json(AlbertConfig().to_dict()), AlbertConfig.from_json_file),
+    Reader("config of Hugging Face", "config.json", _json(_HUGGING_FACE), hugging_face_config.read),
+    Reader("config of KerasHub", "config.json", _json(_KERAS_HUB), _keras_hub),
+    Reader(
+        "task",
+        "task.json",
+        TaskDescription("tagging", ("O", "B"), {"seq_length": 16}).to_json().encode(),
+        TaskDescription.from_json_file,
+    ),
+    Reader(
+        "preprocess",
+        "spm.preprocess.json",
+        _json(Preprocessing(added_tokens=[{"id": 1000, "content": "<e1>"}]).to_dict()),
+        _beside_the_model,
+    ),
+    Reader(
+        "tokenizer config",
+        "tokenizer_config.json",
+        _json(
+            {
+                "do_lower_case": True,
+                "keep_accents": False,
+                "additional_special_tokens": ["<e1>", {"content": "<e2>", "lstrip": True}],
+                "added_tokens_decoder": {"1000": {"content": "<e1>"}, "4": {"content": "[MASK]"}},
+            }
+        ),
+        _hugging_face_tokenizer,
+    ),
+    Reader(
+        "added tokens",
+        "added_tokens.json",
+        _json({"<e1>": 1000, "[MASK]": 4}),
+        _hugging_face_tokenizer,
+    ),
+    Reader(
+        "special tokens",
+        "special_tokens_map.json",
+        _json({"mask_token": {"content": "[MASK]"}, "additional_special_tokens": ["<e1>"]}),
+        _hugging_face_tokenizer,
+    ),
+    Reader(
+        "fast tokenizer",
+        "tokenizer.json",
+        _json({"added_tokens": [{"id": 1000, "content": "<e1>", "special": True}]}),
+        _hugging_face_tokenizer,
+    ),
+    Reader("manifest", "manifest.json", _json(_MANIFEST, 1), _manifest),
+    Reader(
+        "manifest of records",
+        "manifest.json",
+        _json(_MANIFEST_OF_RECORDS),
+        _manifest_of_records,
+        0.1,
+    ),
+    *(
+        row
+        for kind, file in (("static", _record_file(STATIC)), ("dynamic", _record_file(DYNAMIC)))
+        for row in (
+            Reader(f"{kind} records", "a.tfrecord", file, _records, 0.06),
+            Reader(f"intact {kind} records", "a.tfrecord", file, _intact_records, 0.06),
+            Reader(f"a {kind} record", "a.bin", _payload(file), _record, 0.1),
+        )
+    ),
+    Reader("gin file", "a.gin", _GIN, _gin_file, 0.2),
+    Reader("gin overrides", "a.txt", _OVERRIDES, _gin_overrides, 0.4),
+    Reader("vocabulary", "a.model", VOCABULARY.read_bytes(), _vocabulary),
+    Reader("json", "a.json", _json({"a": [1, {"b": None}]}), lambda p: files.read_json(p, "It")),
+    *_models(),
+]
