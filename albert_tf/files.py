@@ -21,6 +21,10 @@ from albert_tf.errors import InputError
 
 _DECODER = json.JSONDecoder()
 _TEMPORARY = ".tmp"
+# The environment variable with the largest number of characters of a line or a JSON file. By
+# default, it is what SQuAD's training data, a single line of 42 MB, needs and a process can hold.
+LONGEST_LINE = "ALBERT_TF_LONGEST_LINE"
+_DEFAULT_LONGEST_LINE = 2**26
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # Errors of creating and renaming that depend on the place: not allowed, read-only, a mount point.
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EINVAL, errno.ENAMETOOLONG)
@@ -124,6 +128,21 @@ def open_text(path: Path, newline: str | None = None) -> io.TextIOWrapper:
     return open(path, encoding="utf-8", newline=newline)
 
 
+def longest_line() -> int:
+    """Returns the largest number of characters of a line of text, with its end, or of a JSON file.
+
+    Raises:
+      InputError: the environment variable that sets it is not a positive whole number.
+    """
+    value = os.environ.get(LONGEST_LINE) or str(_DEFAULT_LONGEST_LINE)
+    if not (value.isascii() and value.isdecimal() and 0 < len(value.lstrip("0")) < 19):
+        raise InputError(
+            f"The environment variable {LONGEST_LINE} must be a positive number of characters. "
+            f"Received {value!r}. Correct it, or unset it for {_DEFAULT_LONGEST_LINE}."
+        )
+    return int(value)
+
+
 def parse_json(text: str) -> Any:
     """Returns the value of a JSON text.
 
@@ -153,8 +172,13 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     Raises:
       InputError: the file cannot be read, or is not a JSON object.
     """
+    longest = longest_line()
     try:
-        values = parse_json(path.read_text(encoding="utf-8-sig"))
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read(longest + 1)
+        if len(text) > longest:
+            raise ValueError(f"it has more than {longest} characters, the value of {LONGEST_LINE}")
+        values = parse_json(text)
     except (ValueError, OSError) as error:
         raise InputError(
             f"{what} must be JSON. Received '{path}': {error}. Correct the file, or replace it."
