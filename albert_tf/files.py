@@ -10,9 +10,9 @@ import gzip
 import io
 import json
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -218,11 +218,19 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             os.replace(temporary, path)
 
 
-def check_new_directory(path: str | os.PathLike, what: str = "The output directory") -> Path:
+def check_new_directory(
+    path: str | os.PathLike, what: str = "The output directory", size: int = 0
+) -> Path:
     """Returns `path` after checking that a directory can be created there; changes nothing.
 
+    Args:
+      path: the directory.
+      what: what the directory is, for error messages.
+      size: the number of bytes that will be written at least.
+
     Raises:
-      InputError: `path` exists and is not an empty directory, or it is not writable.
+      InputError: `path` exists and is not an empty directory, it is not writable, or the disk has
+        not enough room.
     """
     path = Path(path).expanduser()
     path = path.resolve() if path.is_symlink() else path
@@ -241,7 +249,28 @@ def check_new_directory(path: str | os.PathLike, what: str = "The output directo
             f"which has {sum(1 for _ in path.iterdir())} entries. Use another one or remove it."
         )
     check_writable(path, what)
+    check_space(path, size)
     return path
+
+
+def check_space(path: str | os.PathLike, size: int) -> None:
+    """Checks that a disk has room for `size` bytes at a path, which need not exist.
+
+    Raises:
+      InputError: it has not.
+    """
+    free = free_space(path)
+    if size > free:
+        raise InputError(
+            f"The disk must have room for what is written. Received '{path}', which needs "
+            f"{size / 2**20:,.1f} MiB and has {free / 2**20:,.1f} MiB free. Free some space, or "
+            "choose another place."
+        )
+
+
+def free_space(path: str | os.PathLike) -> int:
+    """Returns the number of bytes that this user may write to the disk of a path."""
+    return shutil.disk_usage(existing_parent(path)).free
 
 
 def check_writable(path: str | os.PathLike, what: str = "The output directory") -> Path:
@@ -267,14 +296,18 @@ def existing_parent(path: str | os.PathLike) -> Path:
 
 
 @contextlib.contextmanager
-def new_directory(path: str | os.PathLike, what: str = "The output directory") -> Iterator[Path]:
+def new_directory(
+    path: str | os.PathLike, what: str = "The output directory", size: int = 0
+) -> Iterator[Path]:
     """Yields a temporary directory next to `path`, renamed to `path` if the block succeeds.
+
+    The arguments are those of `check_new_directory`.
 
     Raises:
       InputError: see `check_new_directory`, raised before anything is written; or the disk is full,
         or something else was written to `path` in the meantime.
     """
-    path = check_new_directory(path, what)
+    path = check_new_directory(path, what, size)
     with _disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_folder(path) as folder:
@@ -301,12 +334,17 @@ def temporary_folder(path: Path) -> Iterator[Path]:
     for left in path.parent.glob(f".{glob.escape(path.name)}.{'?' * 8}{_TEMPORARY}"):
         with contextlib.suppress(OSError), _locked(left):
             shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(_TEMPORARY, f".{path.name[:200]}.", path.parent))
+    folder = path.parent / f".{path.name[:200]}.{secrets.token_hex(4)}{_TEMPORARY}"
     try:
+        folder.mkdir(0o700)
         with _locked(folder):
             yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        except BaseException:  # A signal arrived in the middle.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 @contextlib.contextmanager
