@@ -11,9 +11,9 @@ import io
 import json
 import os
 import re
+import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,10 @@ _HALF = re.compile(
     r"\\u(?:([dD][89abAB]..)(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u)([dD][c-fC-F]..))"
 )
 _TEMPORARY = ".tmp"
+# The environment variable with the largest number of characters of a line or a JSON file. By
+# default, it is what SQuAD's training data, a single line of 42 MB, needs and a process can hold.
+LONGEST_LINE = "ALBERT_TF_LONGEST_LINE"
+_DEFAULT_LONGEST_LINE = 2**26
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # Errors of creating and renaming that depend on the place: not allowed, read-only, a mount point.
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EINVAL, errno.ENAMETOOLONG)
@@ -130,6 +134,21 @@ def open_text(path: Path, newline: str | None = None) -> io.TextIOWrapper:
     return open(path, encoding="utf-8", newline=newline)
 
 
+def longest_line() -> int:
+    """Returns the largest number of characters of a line of text, with its end, or of a JSON file.
+
+    Raises:
+      InputError: the environment variable that sets it is not a positive whole number.
+    """
+    value = os.environ.get(LONGEST_LINE) or str(_DEFAULT_LONGEST_LINE)
+    if not (value.isascii() and value.isdecimal() and 0 < len(value.lstrip("0")) < 19):
+        raise InputError(
+            f"The environment variable {LONGEST_LINE} must be a positive number of characters. "
+            f"Received {value!r}. Correct it, or unset it for {_DEFAULT_LONGEST_LINE}."
+        )
+    return int(value)
+
+
 def parse_json(text: str) -> Any:
     """Returns the value of a JSON text.
 
@@ -159,8 +178,13 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     Raises:
       InputError: the file cannot be read, or is not a JSON object.
     """
+    longest = longest_line()
     try:
-        values = parse_json(path.read_text(encoding="utf-8-sig"))
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read(longest + 1)
+        if len(text) > longest:
+            raise ValueError(f"it has more than {longest} characters, the value of {LONGEST_LINE}")
+        values = parse_json(text)
     except (ValueError, OSError) as error:
         raise InputError(
             f"{what} must be JSON. Received '{path}': {error}. Correct the file, or replace it."
@@ -200,11 +224,19 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             os.replace(temporary, path)
 
 
-def check_new_directory(path: str | os.PathLike, what: str = "The output directory") -> Path:
+def check_new_directory(
+    path: str | os.PathLike, what: str = "The output directory", size: int = 0
+) -> Path:
     """Returns `path` after checking that a directory can be created there; changes nothing.
 
+    Args:
+      path: the directory.
+      what: what the directory is, for error messages.
+      size: the number of bytes that will be written at least.
+
     Raises:
-      InputError: `path` exists and is not an empty directory, or it is not writable.
+      InputError: `path` exists and is not an empty directory, it is not writable, or the disk has
+        not enough room.
     """
     path = Path(path).expanduser()
     path = path.resolve() if path.is_symlink() else path
@@ -223,7 +255,28 @@ def check_new_directory(path: str | os.PathLike, what: str = "The output directo
             f"which has {sum(1 for _ in path.iterdir())} entries. Use another one or remove it."
         )
     check_writable(path, what)
+    check_space(path, size)
     return path
+
+
+def check_space(path: str | os.PathLike, size: int) -> None:
+    """Checks that a disk has room for `size` bytes at a path, which need not exist.
+
+    Raises:
+      InputError: it has not.
+    """
+    free = free_space(path)
+    if size > free:
+        raise InputError(
+            f"The disk must have room for what is written. Received '{path}', which needs "
+            f"{size / 2**20:,.1f} MiB and has {free / 2**20:,.1f} MiB free. Free some space, or "
+            "choose another place."
+        )
+
+
+def free_space(path: str | os.PathLike) -> int:
+    """Returns the number of bytes that this user may write to the disk of a path."""
+    return shutil.disk_usage(existing_parent(path)).free
 
 
 def check_writable(path: str | os.PathLike, what: str = "The output directory") -> Path:
@@ -249,14 +302,18 @@ def existing_parent(path: str | os.PathLike) -> Path:
 
 
 @contextlib.contextmanager
-def new_directory(path: str | os.PathLike, what: str = "The output directory") -> Iterator[Path]:
+def new_directory(
+    path: str | os.PathLike, what: str = "The output directory", size: int = 0
+) -> Iterator[Path]:
     """Yields a temporary directory next to `path`, renamed to `path` if the block succeeds.
+
+    The arguments are those of `check_new_directory`.
 
     Raises:
       InputError: see `check_new_directory`, raised before anything is written; or the disk is full,
         or something else was written to `path` in the meantime.
     """
-    path = check_new_directory(path, what)
+    path = check_new_directory(path, what, size)
     with _disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_folder(path) as folder:
@@ -283,12 +340,17 @@ def temporary_folder(path: Path) -> Iterator[Path]:
     for left in path.parent.glob(f".{glob.escape(path.name)}.{'?' * 8}{_TEMPORARY}"):
         with contextlib.suppress(OSError), _locked(left):
             shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(_TEMPORARY, f".{path.name[:200]}.", path.parent))
+    folder = path.parent / f".{path.name[:200]}.{secrets.token_hex(4)}{_TEMPORARY}"
     try:
+        folder.mkdir(0o700)
         with _locked(folder):
             yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        except BaseException:  # A signal arrived in the middle.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -94,7 +95,8 @@ def write(
       InputError: `dest` is not empty, or the vocabulary does not match the model.
       VerificationError: as in `export`.
     """
-    check_new_directory(dest, writer.WHAT)
+    weights = itertools.chain.from_iterable(model.variables().values())
+    check_new_directory(dest, writer.WHAT, writer.size(weights))
     _check_vocabulary(tokenizer, config)
     with tempfile.TemporaryDirectory() as folder:
         files = writer.write_assets(Path(folder), tokenizer, config)

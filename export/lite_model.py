@@ -36,7 +36,7 @@ NAME = "model.tflite"
 # int8 means dynamic-range quantisation: weights per channel, activations per row at run time.
 # Static quantisation of activations is not offered, because its error is several times as large
 # and it is slower as well (benchmarks/quantisation.py).
-PRECISIONS = ("float32", "float16", "int8")
+PRECISIONS = {"float32": 4, "float16": 2, "int8": 1}  # Bytes of a weight.
 NO_TEXT = (
     "A LiteRT model can use only built-in operations, because the Python interpreters support no "
     "others. Received --text. Tokenizing in the graph requires a tf.text operation "
@@ -158,7 +158,7 @@ def export(
     check_new_directory(dest, writer.WHAT)
     if precision not in PRECISIONS:
         raise InputError(
-            f"--precision must be one of {PRECISIONS}. Received {precision!r}. "
+            f"--precision must be one of {tuple(PRECISIONS)}. Received {precision!r}. "
             f"{closest(precision, PRECISIONS)}"
         )
     loaded = writer.read(source)
@@ -193,7 +193,8 @@ def write(
     license: str = model_card.AS_SOURCE,
 ) -> Drift:
     """Writes a model that is already in memory and returns its drift; see `export`."""
-    with new_directory(dest, writer.WHAT) as folder:
+    size = writer.size(source.model.variables) // 4 * PRECISIONS[precision]
+    with new_directory(dest, writer.WHAT, size) as folder:
         (folder / NAME).write_bytes(_convert(source, precision, seq_length))
         mask_id = tokenizer.special_ids.mask
         drift = _compare(folder / NAME, source, precision, seq_length, mask_id)

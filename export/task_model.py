@@ -201,6 +201,7 @@ def export(
     dest = check_new_directory(writer.version_folder(base, version), writer.WHAT)
     exported = read(source, settings)
     task, tokenizer = exported.task, exported.tokenizer
+    check_new_directory(dest, writer.WHAT, writer.size(task.model.variables))
     description = {
         "kind": KIND,
         "task": task.kind,

@@ -71,6 +71,11 @@ def write(
     return dest
 
 
+def size(variables: Iterable[tf.Variable]) -> int:
+    """Returns the number of bytes of variables, the most of what an artefact takes."""
+    return sum(v.shape.num_elements() * v.dtype.size for v in variables)
+
+
 def version_folder(base: str | os.PathLike, version: str = NEXT) -> Path:
     """Returns the folder of a version, which need not exist yet.
 

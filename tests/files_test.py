@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -73,6 +74,14 @@ def test_a_pattern_that_no_file_can_have_is_an_error(pattern):
 def test_json_that_is_not_an_object_is_an_error(tmp_path, data, message):
     (tmp_path / "x.json").write_bytes(data)
     with pytest.raises(InputError, match=message):
+        files.read_json(tmp_path / "x.json", "A config")
+
+
+def test_json_beyond_the_limit_is_an_error_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setenv(files.LONGEST_LINE, "1000")
+    with open(tmp_path / "x.json", "w") as file:
+        file.truncate(2**40)  # a sparse file
+    with pytest.raises(InputError, match="JSON. .*more than 1000 char.*ALBERT_TF_LONGEST_LINE"):
         files.read_json(tmp_path / "x.json", "A config")
 
 
@@ -178,6 +187,22 @@ def test_a_new_directory_follows_a_link_and_refuses_the_working_directory(tmp_pa
     for place in (".", tmp_path / "empty", "/proc"):
         with pytest.raises(InputError, match="neither a mount point nor the working directory"):
             files.check_new_directory(place)
+
+
+def test_a_disk_without_room_is_an_error_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2**20))
+    path, message = (
+        tmp_path / "new/out",
+        r"must have room .*out', which needs 1\.1 MiB and has 1\.0",
+    )
+    with pytest.raises(InputError, match=message):
+        files.check_new_directory(path, size=1_153_434)
+    with pytest.raises(InputError, match=message), files.new_directory(path, size=1_153_434):
+        pass
+    assert os.listdir(tmp_path) == []
+    with files.new_directory(path, size=2**20):
+        pass
+    assert os.listdir(path) == []
 
 
 def test_two_writers_of_one_directory_leave_the_first_result(tmp_path):

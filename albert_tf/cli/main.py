@@ -114,11 +114,11 @@ def run(args: argparse_flags.argparse.Namespace) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        print(
-            f"albert-tf {args.command}: error: A file must be readable or writable. Received "
-            f"'{error.filename}': {error.strerror}. Check its permissions.",
-            file=sys.stderr,
+        problem = InputError(
+            f"A file must be readable or writable. Received '{error.filename}': {error.strerror}. "
+            "Check its permissions."
         )
+        print(f"albert-tf {args.command}: error: {problem}", file=sys.stderr)
         return 2
     except InputError as error:
         print(f"albert-tf {args.command}: error: {error}", file=sys.stderr)

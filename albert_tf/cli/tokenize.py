@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> None:
     """Prints the tokens of each line of standard input."""
     import sys
 
+    from albert_tf.data.text_lines import limited
     from albert_tf.tokenization.lines import decoded
     from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
         rules=args.rules,
     )
     total = 0
-    for number, line in enumerate(sys.stdin.buffer, start=1):
+    for number, line in enumerate(limited(sys.stdin.buffer, "standard input"), start=1):
         text, replaced = decoded(line, args.invalid_utf8 == "replace", f"line {number}")
         text = text.rstrip("\r\n")
         total += replaced

@@ -47,8 +47,8 @@ def convert(
 
     Raises:
       InputError: the format is unknown or cannot be written, `dest` is not empty, the source
-        cannot be read or is incomplete, the target format cannot store it, or the outputs differ
-        by more than `LIMIT`.
+        cannot be read or is incomplete, the disk has not enough room, the target
+        format cannot store it, or the outputs differ by more than `LIMIT`.
     """
     if to not in writable():
         raise InputError(
@@ -59,7 +59,7 @@ def convert(
     source = load.load(path_or_handle)
     left = _check_complete(source, to, allow_partial)
     module = load.FORMATS[to]
-    with files.new_directory(dest) as folder:
+    with files.new_directory(dest, size=source.weights.size) as folder:
         notes = [*source.notes, *module.write(source, folder)]
         notes += getattr(module, "write_vocabulary", _copy_vocabulary)(source, folder)
         gc.collect()  # Keras layers form cycles: this frees a model that the writer built.

@@ -11,10 +11,10 @@ answers keep the numbers of their lines.
 from __future__ import annotations
 
 import csv
+import functools
 import json
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from albert_tf.data import json_lines
 from albert_tf.data.row_report import RowReport
 from albert_tf.data.text_lines import read_lines
 from albert_tf.errors import InputError, closest
+from albert_tf.files import longest_line
 
 _ENDINGS = (".csv", ".tsv", ".txt", *json_lines.ENDINGS)
 
@@ -29,9 +30,6 @@ _ENDINGS = (".csv", ".tsv", ".txt", *json_lines.ENDINGS)
 ID = "id"
 
 _NAMES, _LONGEST = 20, 60  # The column names, and their characters, that an error shows.
-
-# Python's limit of 131,072 characters in a field is a setting of the whole process.
-csv.field_size_limit(sys.maxsize)
 
 
 class Row(NamedTuple):
@@ -42,11 +40,11 @@ class Row(NamedTuple):
 
 
 class _Broken(NamedTuple):
-    """A row that cannot be read: its problem as an error and in a few words; "" if it is blank."""
+    """A row that cannot be read: why in a few words, and as an error; "" if it is blank."""
 
     where: str
-    problem: str = ""
     reason: str = ""
+    problem: Callable[[], str] = str  # Looking for similar names in all columns takes time.
 
 
 def read(
@@ -82,7 +80,7 @@ def read(
         if type(row) is Row:
             yield row
         elif row.reason:
-            report.broken(row.reason, row.where, row.problem)
+            report.broken(row.reason, row.where, "" if report.skip_broken else row.problem())
         elif to_predict:
             yield Row(row.where, dict.fromkeys(columns, ""))
         else:
@@ -196,16 +194,26 @@ def _row(
     where: str, cells: list[str], names: Sequence[str], is_complete: bool, columns: Sequence[str]
 ) -> Row | _Broken:
     if len(cells) != len(names):
-        shown = str([name[:_LONGEST] for name in names[:_NAMES]])[1:-1]
-        problem = (
-            f"A row must have as many fields as the header, {len(names)} ({shown}). Received "
-            f"{len(cells)} in {where}. Correct the row; a field that contains the separator "
-            "needs double quotes in CSV and is impossible in TSV."
-        )
-        return _Broken(where, problem, f"it has not {len(names)} fields")
+        problem = functools.partial(_other_width, where, len(cells), names)
+        return _Broken(where, f"it has not {len(names)} fields", problem)
     if not is_complete:
-        return _Broken(where, _without(where, columns, names), "it lacks a column")
+        return _lacking(where, columns, names)
     return Row(where, dict(zip(names, cells)))
+
+
+def _other_width(where: str, width: int, names: Sequence[str]) -> str:
+    """Returns the error for a row of another number of fields than the header."""
+    shown = str([name[:_LONGEST] for name in names[:_NAMES]])[1:-1]
+    return (
+        f"A row must have as many fields as the header, {len(names)} ({shown}). Received "
+        f"{width} in {where}. Correct the row; a field that contains the separator "
+        "needs double quotes in CSV and is impossible in TSV."
+    )
+
+
+def _lacking(where: str, columns: Sequence[str], found: Iterable[str]) -> _Broken:
+    problem = functools.partial(_without, where, columns, found)
+    return _Broken(where, "it lacks a column", problem)
 
 
 def _check_header(path: Path, names: Sequence[str]) -> None:
@@ -224,6 +232,9 @@ def _cells(path: Path, kind: str) -> Iterator[tuple[int, list[str]]]:
         for number, line in enumerate(read_lines(path, newline="\n"), start=1):
             yield number, line.rstrip("\r\n").split("\t")
         return
+    # Python's own limit is 131,072 characters. A quote without an end makes a field of all that
+    # follows.
+    csv.field_size_limit(longest_line())
     reader = csv.reader(read_lines(path), strict=True)
     begin = 1  # `line_num` is the last line of a row, and a row can span several lines.
     try:
@@ -247,12 +258,12 @@ def _json_rows(path: Path, columns: Sequence[str]) -> Iterator[Row | _Broken]:
             entry = json_lines.parse(line, where)
             fields = {k: v if type(v) is str else _json_text(v) for k, v in entry.items()}
         except InputError as error:
-            yield _Broken(where, str(error), "it is not a JSON object")
+            yield _Broken(where, "it is not a JSON object", functools.partial(str, error))
             continue
         if wanted <= fields.keys():
             yield Row(where, fields)
         else:
-            yield _Broken(where, _without(where, columns, fields), "it lacks a column")
+            yield _lacking(where, columns, fields)
 
 
 def _json_text(value: Any) -> str:

@@ -46,6 +46,11 @@ class Weights(Mapping[str, np.ndarray]):
         """The total number of parameters."""
         return sum(int(np.prod(stored.shape)) for stored in self._stored.values())
 
+    @property
+    def size(self) -> int:
+        """The number of bytes of all weights in float32."""
+        return 4 * self.parameters
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:

@@ -79,8 +79,8 @@ def save(
         exports of the folder need a vocabulary from elsewhere.
 
     Raises:
-      InputError: the folder is not empty, or the tokenizer has more pieces than the model has ids.
-        Raised before anything is written.
+      InputError: the folder is not empty, the disk has not enough room, or the tokenizer has more
+        pieces than the model has ids. Raised before anything is written.
     """
     if tokenizer is not None and tokenizer.vocab_size > config.vocab_size:
         raise InputError(
@@ -103,7 +103,8 @@ def save(
         epsilon={name.partition("/")[0]: layer.epsilon for name, layer in norms.items()},
         task=task,
     )
-    with files.new_directory(folder, "The folder of a saved model") as temporary:
+    what = "The folder of a saved model"
+    with files.new_directory(folder, what, source.weights.size) as temporary:
         checkpoint.write(source, temporary)
         if tokenizer is not None:
             tokenizer.save(temporary)

@@ -6,7 +6,6 @@ original. Offsets count characters (Unicode code points) of the original.
 
 from __future__ import annotations
 
-import bisect
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -117,20 +116,18 @@ def _located(vocabulary: Vocabulary, text: str) -> TokenSpans:
     proto = sentencepiece_pb2.SentencePieceText()
     proto.ParseFromString(vocabulary.processor.encode(text, out_type="serialized_proto"))
     # SentencePiece counts UTF-8 bytes; these sums convert a byte offset to a character offset.
-    bytes_before: Sequence[int] = range(len(text) + 1)
-    if not text.isascii():
-        bytes_before = [0, *itertools.accumulate(len(c.encode()) for c in text)]
-    tokens = TokenSpans([], [], [], [], [])
-    for token in proto.pieces:
-        begin = bisect.bisect_left(bytes_before, token.begin)
-        end = bisect.bisect_left(bytes_before, token.end)
-        while begin < end and _BLANK.match(text[begin]):
-            begin += 1
-        tokens.ids.append(token.id)
-        tokens.pieces.append(token.piece)
-        tokens.starts.append(begin)
-        tokens.ends.append(end)
-    return tokens
+    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    sizes = 1 + (codes > 0x7F) + (codes > 0x7FF) + (codes > 0xFFFF)
+    bytes_before = np.concatenate([[0], np.cumsum(sizes)])
+    spans = proto.pieces
+    starts = np.searchsorted(bytes_before, np.array([span.begin for span in spans], int))  # [T]
+    ends = np.searchsorted(bytes_before, np.array([span.end for span in spans], int))  # [T]
+    inked = np.ones(len(text) + 1, bool)
+    inked[[blank.start() for blank in _BLANK.finditer(text)]] = False
+    inked = np.flatnonzero(inked)
+    starts = np.maximum(starts, np.minimum(inked[np.searchsorted(inked, starts)], ends))
+    ids, pieces = [span.id for span in spans], [span.piece for span in spans]
+    return TokenSpans(ids, pieces, starts.tolist(), ends.tolist(), [])
 
 
 def _split(tokens: TokenSpans, parts_of_id: dict[int, list[Part]]) -> TokenSpans:

@@ -11,7 +11,7 @@ from pathlib import Path
 import sentencepiece
 
 from albert_tf.errors import InputError
-from albert_tf.files import check_writable, replacing
+from albert_tf.files import check_space, check_writable, replacing
 from albert_tf.tokenization import special_ids
 from albert_tf.tokenization.normalization import normalize
 from albert_tf.tokenization.settings import Preprocessing, path_beside
@@ -30,6 +30,8 @@ OFFICIAL_FLAGS = {
 
 # SentencePiece silently drops longer lines; they are split at spaces instead.
 MAX_LINE_BYTES = 4192
+# A piece takes at least these bytes: 10 in the model with its score, 4 in the listing.
+_PIECE_BYTES = 14
 
 
 def train(
@@ -69,8 +71,8 @@ def train(
         support the vocabulary.
     """
     preprocessing = preprocessing or Preprocessing()
-    model_file, vocab_file = output_files(output, overwrite)
     _check(vocab_size, character_coverage, input_sentence_size, num_threads)
+    model_file, vocab_file = output_files(output, overwrite, vocab_size)
     sizes = {
         "vocab_size": vocab_size,
         "character_coverage": character_coverage,
@@ -81,19 +83,26 @@ def train(
     processor = sentencepiece.SentencePieceProcessor()
     processor.LoadFromSerializedProto(proto)
     special_ids.read(processor, "the trained model")
-    preprocessing.to_json_file(path_beside(model_file))
-    with replacing(vocab_file) as temporary:
-        temporary.write_text(listing(processor), encoding="utf-8")
-    with replacing(model_file) as temporary:
-        temporary.write_bytes(proto)
+    # The files are renamed one right after the other, so that they belong together.
+    with (
+        replacing(model_file) as model,
+        replacing(vocab_file) as listed,
+        replacing(path_beside(model_file)) as described,
+    ):
+        preprocessing.to_json_file(described)
+        listed.write_text(listing(processor), encoding="utf-8")
+        model.write_bytes(proto)
     return model_file
 
 
-def output_files(output: str | os.PathLike, overwrite: bool = False) -> tuple[Path, Path]:
+def output_files(
+    output: str | os.PathLike, overwrite: bool = False, vocab_size: int = 0
+) -> tuple[Path, Path]:
     """Returns the paths of the model and of its listing, without creating them.
 
     Raises:
-      InputError: one of the files exists and `overwrite` is false, or the folder is not writable.
+      InputError: one of the files exists and `overwrite` is false, the folder is not writable, or
+        the disk has no room for `vocab_size` pieces.
     """
     output = Path(output).expanduser()
     model_file = output.with_name(f"{output.name}.model")
@@ -105,6 +114,7 @@ def output_files(output: str | os.PathLike, overwrite: bool = False) -> tuple[Pa
                 "exists. Choose another name, remove the file, or pass --overwrite."
             )
     check_writable(output.parent, "The folder of the vocabulary")
+    check_space(output.parent, vocab_size * _PIECE_BYTES)
     return model_file, vocab_file
 
 

@@ -13,7 +13,7 @@ import tf_keras
 from official.core import config_definitions
 
 from albert_tf.errors import InputError
-from albert_tf.files import existing_parent
+from albert_tf.files import free_space
 from albert_tf.formats import tf_checkpoint
 
 _MIB = 2**20
@@ -172,7 +172,7 @@ class Checkpoints(tf.train.CheckpointManager):
                 file.unlink(missing_ok=True)
 
     def _unwritten(self, error: Exception) -> InputError:
-        free = shutil.disk_usage(existing_parent(self.directory)).free
+        free = free_space(self.directory)
         return InputError(
             f"A checkpoint could not be written completely. Received '{self.directory}' with "
             f"{free / _MIB:,.0f} MiB free: {' '.join(str(error).split())[:200]} The last good "
@@ -199,7 +199,7 @@ def check_space(
     size = sum(v.shape.num_elements() * v.dtype.size for part in parts for v in part)
     count = trainer.max_to_keep + 1 + keeps_best
     held = sum(path.stat().st_size for path in Path(folder).glob("ckpt-*"))
-    free = shutil.disk_usage(existing_parent(folder)).free
+    free = free_space(folder)
     if size * count > free + held:
         raise InputError(
             f"The disk must have room for {count} checkpoints of {size / _MIB:,.1f} MiB "

@@ -47,6 +47,14 @@ def test_invalid_utf8_is_replaced_or_an_error(monkeypatch, capsys):
     assert "must be UTF-8. Received 2 invalid bytes in line 2." in capsys.readouterr().err
 
 
+def test_a_line_that_is_too_long_is_an_error(monkeypatch, capsys):
+    monkeypatch.setenv("ALBERT_TF_LONGEST_LINE", "1000")
+    assert run(monkeypatch, b"The\n" + b"x" * 10_000, "--vocab", MODEL) == 2
+    printed = capsys.readouterr()
+    assert printed.out.split("\n")[:2] == ["▁the", "15"]
+    assert "at most 1000 characters. Received 'standard input', whose line 2 has" in printed.err
+
+
 def test_flags_that_contradict_the_stored_settings_are_errors(monkeypatch, capsys, tmp_path):
     shutil.copy(MODEL, tmp_path / "m.model")
     Preprocessing().to_json_file(tmp_path / "m.preprocess.json")

@@ -1,4 +1,6 @@
 import gzip
+import json
+import time
 
 import pytest
 
@@ -136,6 +138,21 @@ def test_a_field_may_be_long_and_a_header_wide(tmp_path):
     assert row["c29999"] == "c29999" and len(row) == 30_000
     path = write(tmp_path, "c.tsv", "text\tlabel\t\t\nx\t1\t\t\n")
     assert fields(path, ["text", "label"])[0]["label"] == "1"
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl"])
+def test_wide_rows_that_are_left_out_take_no_longer_than_others(tmp_path, ending):
+    names = [f"column {number}" for number in range(30_000)]
+    rows = [names, *[["1"] * len(names)] * 20]
+    lines = [("," if ending == ".csv" else "\t").join(row) for row in rows]
+    if ending == ".jsonl":
+        lines = [json.dumps(dict.fromkeys(names, 1))] * 20
+    path = write(tmp_path, f"a{ending}", "\n".join(lines))
+    report, start = RowReport(skip_broken=True), time.process_time()
+    assert fields(path, ["text"], report=report) == [] and report.rows == 20
+    assert time.process_time() - start < 1.5
+    with pytest.raises(InputError, match="without 'text'. .*All: column 0, column 1, column 10,"):
+        fields(path, ["text"])
 
 
 def test_rows_with_the_same_id_and_fields_are_one_row(tmp_path):

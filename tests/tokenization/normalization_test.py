@@ -1,3 +1,5 @@
+import random
+import time
 import unicodedata
 
 import pytest
@@ -78,3 +80,30 @@ def test_align_gives_the_text_of_normalize(text, lower, keep, rules):
     assert aligned.text == normalize(text, rules)
     assert len(aligned.starts) == len(aligned.ends) == len(aligned.text)
     assert all(0 <= a < b <= len(text) for a, b in zip(aligned.starts, aligned.ends))
+
+
+MARKS = [chr(code) for code in range(0x110000) if unicodedata.combining(chr(code))]
+MARKS += "\u0f73\u0f75\u0f81\uff9e\uff9f"  # These become marks.
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_long_runs_of_marks_are_ordered_as_by_unicodedata(keep):
+    rng = random.Random(5)
+    for _ in range(100):
+        runs = (rng.choice("aé\ufdfaﬁ각") + "".join(rng.choices(MARKS, k=rng.choice([2, 99, 300])))
+                for _ in range(9))  # fmt: skip
+        text = "a" * 999 + "".join(runs)
+        expected = unicodedata.normalize("NFKD", text).lower()
+        if not keep:
+            expected = "".join(c for c in expected if not unicodedata.combining(c))
+        assert normalize(text, Preprocessing(keep_accents=keep)) == expected
+
+
+@pytest.mark.parametrize(
+    "unit", ["\u0301\u0316", "a\u0f73\u0f73", "\uff9e\u0316", "\ufdfa", "Σ\u0301"]
+)
+@pytest.mark.parametrize("keep", [False, True])
+def test_time_is_linear_in_the_length_of_the_text(unit, keep):
+    start = time.process_time()
+    normalize(unit * 60_000, Preprocessing(keep_accents=keep))
+    assert time.process_time() - start < 1

@@ -1,3 +1,4 @@
+import time
 import unicodedata
 
 import pytest
@@ -108,3 +109,16 @@ def test_special_text_counts_as_one_token_under_hugging_face_rules(tokenizers):
 
 def test_blank_text_has_no_tokens(tokenizer):
     assert tokenizer.tokenize_with_offsets(" \t ") == ([], [], [], [], [])
+
+
+@pytest.mark.parametrize("unit", ["\ufdfa", "½ ", "\u0301\u0316", "1,", "\u200b日"])
+def test_time_is_linear_in_the_length_of_the_text(unit, tokenizer):
+    one, many = (tokenizer.tokenize_with_offsets(f"{unit * count} end") for count in (1, 20_000))
+    assert many.pieces[-1] == one.pieces[-1] and many.ends[-1] == 20_000 * len(unit) + 4
+
+    def seconds(count):
+        start = time.process_time()
+        tokenizer.tokenize_with_offsets(unit * count)
+        return time.process_time() - start
+
+    assert seconds(40_000) < 4 * seconds(20_000) + 0.5
