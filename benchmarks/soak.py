@@ -92,6 +92,11 @@ class Result(NamedTuple):
         return "\n".join((f"| {' | '.join(cells)} |", *self.faults))
 
 
+def described(error: Exception) -> str:
+    """Returns the type and the message, which the `repr` of TensorFlow's errors leaves out."""
+    return f"{type(error).__name__}: {str(error):.300}"
+
+
 def texts(model: Any, rows: Sequence[str | bytes], choices: int = 2) -> Request:
     """Returns a request with the same texts for each input, and with choices if it takes them."""
     inputs = {}
@@ -174,7 +179,7 @@ def soak(models: Mapping[str, Any], requests: int, threads: int, seed: int = 0) 
                 except REFUSED:
                     refused.append(kind)
                 except Exception as error:  # Any other error is what this program looks for.
-                    faults.append(f"{kind} {request.signature}: {error!r:.300}")
+                    faults.append(f"{kind} {request.signature}: {described(error)}")
                 continue
             index = number // 3 % len(good_ones)
             kind, model, request = good_ones[index]
@@ -182,7 +187,7 @@ def soak(models: Mapping[str, Any], requests: int, threads: int, seed: int = 0) 
             try:
                 outputs = request.send(model)
             except Exception as error:
-                faults.append(f"{kind} {request.signature}: {error!r:.300}")
+                faults.append(f"{kind} {request.signature}: {described(error)}")
                 continue
             seconds.append(time.perf_counter() - begin)
             for name, value in expected[index].items():

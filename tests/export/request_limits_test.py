@@ -20,6 +20,9 @@ from albert_tf.serving.served_task import in_parts
 from albert_tf.serving.shared_model import SharedModel
 from albert_tf.serving.signatures import TEXT_ENCODER, TF1_HUB
 from albert_tf.tasks.question_answering import context_windows
+from albert_tf.tokenization.added_tokens import AddedToken
+from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from benchmarks import soak
 from tests.export.task_requests_test import GOOD, ask, assert_rows, texts, tokens
 
@@ -70,6 +73,44 @@ def test_a_long_text_beside_short_ones_takes_no_table_of_all_of_them(exported, k
         request.send(model)
     admitted = soak.texts(model, ["[MASK] " * 500, *["[MASK]"] * 900])
     assert sum(soak.peak(lambda r=r: r.send(model)) for r in (request, admitted)) < 300
+
+
+def test_a_question_with_many_gaps_beside_others_takes_no_table_of_all_of_them(exported):
+    run = exported("multiple_choice").model.signatures["serving_default"]
+
+    def choose(questions):
+        rows = len(questions)
+        choices = tf.constant([["b", "c d"]] * rows)
+        return run(passage=tf.fill([rows], "p"), question=tf.constant(questions), choices=choices)
+
+    choose(["a _"] * 2000)
+    many = "_a" * 20_000
+    assert soak.peak(lambda: choose([many, *["a _"] * 1999])) < 200
+    outputs, alone = choose([many, "a _"]), choose(["a _"])
+    np.testing.assert_allclose(outputs["logits"][1], alone["logits"][0], atol=1e-5)
+
+
+def test_a_long_row_beside_short_ones_takes_no_table_of_all_of_them(spm):
+    added = AlbertTokenizer(spm.model_file, added_tokens=[AddedToken(1000, "<e1>")])
+    graph = GraphTokenizer(added)
+    detokenize = tf.function(
+        graph.detokenize, input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)]
+    )
+    offsets = tf.function(
+        graph.tokenize_with_offsets, input_signature=[tf.TensorSpec([None], tf.string)]
+    )
+    lengths = [20_000, *[0, 1] * 5000]
+    ids = np.random.default_rng(0).integers(5, 1000, sum(lengths)).astype(np.int32)
+    rows = tf.RaggedTensor.from_row_lengths(ids, lengths)
+    texts = tf.constant(["a word " * 10_000 + "<e1>" * 10_000, "<e1>"])
+    detokenize(rows[1:]), offsets(texts[1:])
+    assert soak.peak(lambda: detokenize(rows)) < 100
+    assert soak.peak(lambda: offsets(texts)) < 200
+    decoded = [text.decode() for text in detokenize(rows).numpy()]
+    assert decoded == [added.decode(row) for row in rows.to_list()]
+    _, starts, limits = (row.numpy()[-10_000:] for row in [x[0] for x in offsets(texts)])
+    assert starts.tolist() == list(range(70_000, 110_000, 4))
+    assert limits.tolist() == list(range(70_004, 110_004, 4))
 
 
 def test_choices_are_counted_with_the_questions_that_they_fill(exported):

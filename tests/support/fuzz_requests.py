@@ -194,7 +194,7 @@ def problem(target: Target, seed: int) -> str:
     except REFUSED:
         pass
     except Exception as error:
-        return f"{asked.signature}: {error!r:.2000}"
+        return f"{asked.signature}: {soak.described(error)}"
     seconds = time.process_time() - begin
     return f"{asked.signature}: {seconds:.1f} s" if seconds > SECONDS else ""
 
