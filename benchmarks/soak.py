@@ -1,12 +1,14 @@
 """Sends good and hostile requests to exported task models of all kinds, from many threads.
 
-    python -m benchmarks.soak [--requests 3000] [--threads 1 2 4 8 16]
+    python -m benchmarks.soak [--requests 3000] [--threads 1 2 4 8 16] [--cpp]
     python -m benchmarks.soak --peak tagging [--base]
 
 A third of the requests are hostile: huge, empty, of other types, of invalid UTF-8, beyond a limit.
 Each must be answered, or be an error of the request. Good answers must equal those of the same
-request alone, bit for bit. The models are tiny and have random weights. `--peak` measures instead
-the memory and time of the largest requests that the default limits admit for one kind of task.
+request alone, bit for bit. The models are tiny and have random weights. `--cpp` sends the same
+requests also in a C++ program without Python, as the server does (tests/export/cpp). `--peak`
+measures instead the memory and time of the largest requests that the default limits admit for one
+kind of task.
 """
 
 from __future__ import annotations
@@ -31,13 +33,18 @@ from albert_tf.serving.limits import Limits
 from albert_tf.serving.signatures import TF1_HUB
 from albert_tf.tokenization import vocabulary
 from benchmarks import machine
-from tests.support import served_tasks, tiny_task
+from tests.support import cpp_server, served_tasks, tiny_task
 from tests.support.paths import TESTDATA
 
 LIMITS, KINDS = Limits(), served_tasks.KINDS
 GOOD = ("a [MASK] that comes first", "another [MASK], longer than the first of them " * 9, "1,000")
 # What the client did wrong; any other error is a fault of the model.
 REFUSED = (tf.errors.InvalidArgumentError, TypeError, ValueError)
+
+
+HEADER = """
+| threads, {} | good requests | p50, ms | p99, ms | hostile: answered, refused | MB before, after |
+|---|---|---|---|---|---|"""
 
 
 class Request(NamedTuple):
@@ -49,16 +56,45 @@ class Request(NamedTuple):
     def send(self, model: Any) -> dict[str, np.ndarray]:
         """Returns the answers of a loaded model."""
         outputs = model.signatures[self.signature](**self.inputs)
-        return {name: value.numpy() for name, value in outputs.items()}
+        return {name: np.asarray(value.numpy()) for name, value in outputs.items()}
 
 
 class Result(NamedTuple):
-    """The seconds of each good request; counts of hostile ones; what went wrong, a line each."""
+    """What happened with one number of threads.
 
-    seconds: list[float]
+    Attributes:
+      threads: the number.
+      good: the number of good requests.
+      p50: the milliseconds of half of the good requests.
+      p99: the milliseconds of 99 % of them.
+      answered: the number of hostile requests with an answer.
+      refused: the number of hostile requests with an error of the request.
+      before: the memory of the process before, in MB.
+      after: the memory afterwards.
+      faults: what went wrong, a line each.
+    """
+
+    threads: int
+    good: int
+    p50: float
+    p99: float
     answered: int
     refused: int
-    faults: list[str]
+    before: float
+    after: float
+    faults: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        cells = (
+            f"{self.threads} | {self.good} | {self.p50:.1f} | {self.p99:.1f}",
+            f"{self.answered}, {self.refused} | {self.before:.0f}, {self.after:.0f}",
+        )
+        return "\n".join((f"| {' | '.join(cells)} |", *self.faults))
+
+
+def described(error: Exception) -> str:
+    """Returns the type and the message, which the `repr` of TensorFlow's errors leaves out."""
+    return f"{type(error).__name__}: {str(error):.300}"
 
 
 def texts(model: Any, rows: Sequence[str | bytes], choices: int = 2) -> Request:
@@ -88,7 +124,7 @@ def good(model: Any) -> list[Request]:
     return [*(texts(model, row) for row in rows), tokens(model, 3, 9)]
 
 
-def hostile(model: Any, limits: Limits) -> Iterator[Request]:
+def hostile(model: Any, limits: Limits = LIMITS) -> Iterator[Request]:
     """Yields requests that must be answered or refused."""
     for row in (
         b"",
@@ -120,20 +156,14 @@ def hostile(model: Any, limits: Limits) -> Iterator[Request]:
         yield Request("examples", {"examples": tf.constant([record] * 3)})
 
 
-def soak(
-    models: Mapping[str, Any],
-    requests: int,
-    threads: int,
-    limits: Limits = LIMITS,
-    seed: int = 0,
-) -> Result:
+def soak(models: Mapping[str, Any], requests: int, threads: int, seed: int = 0) -> Result:
     """Sends requests from several threads, of which two thirds are good, and checks the answers."""
     good_ones = [(kind, model, r) for kind, model in models.items() for r in good(model)]
     expected = [request.send(model) for _, model, request in good_ones]
-    bad_ones = [(k, model, r) for k, model in models.items() for r in hostile(model, limits)]
-    result, lock = Result([], 0, 0, []), threading.Lock()
-    answered, refused = [], []
+    bad_ones = [(k, model, r) for k, model in models.items() for r in hostile(model)]
+    before, lock = memory(), threading.Lock()
     numbers = iter(np.random.default_rng(seed).integers(0, 1 << 30, requests).tolist())
+    seconds, answered, refused, faults = [], [], [], []
 
     def work() -> None:
         while True:
@@ -149,7 +179,7 @@ def soak(
                 except REFUSED:
                     refused.append(kind)
                 except Exception as error:  # Any other error is what this program looks for.
-                    result.faults.append(f"{kind} {request.signature}: {error!r:.300}")
+                    faults.append(f"{kind} {request.signature}: {described(error)}")
                 continue
             index = number // 3 % len(good_ones)
             kind, model, request = good_ones[index]
@@ -157,19 +187,47 @@ def soak(
             try:
                 outputs = request.send(model)
             except Exception as error:
-                result.faults.append(f"{kind} {request.signature}: {error!r:.300}")
+                faults.append(f"{kind} {request.signature}: {described(error)}")
                 continue
-            result.seconds.append(time.perf_counter() - begin)
+            seconds.append(time.perf_counter() - begin)
             for name, value in expected[index].items():
                 if not np.array_equal(outputs[name], value):
-                    result.faults.append(f"{kind} {request.signature}: another {name}")
+                    faults.append(f"{kind} {request.signature}: another {name}")
 
     workers = [threading.Thread(target=work) for _ in range(threads)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    return result._replace(answered=len(answered), refused=len(refused))
+    p50, p99 = (1000 * q for q in np.percentile(seconds or [0], [50, 99]))
+    counts = len(answered), len(refused)
+    return Result(threads, len(seconds), p50, p99, *counts, before, memory(), faults)
+
+
+def soak_in_cpp(
+    exports: Mapping[str, Any], requests: int, threads: Sequence[int]
+) -> Iterator[Result]:
+    """Does the same as `soak` in a C++ program, which compares all answers with those alone.
+
+    Args:
+      exports: a `served_tasks.Served` for each kind.
+      requests: the number of requests for each number of threads.
+      threads: the numbers of threads.
+    """
+    models = [(place, export.model) for place, export in enumerate(exports.values())]
+    good_ones, bad_ones = (
+        [(place, r.signature, r.inputs) for place, model in models for r in make(model)]
+        for make in (good, hostile)
+    )
+    paths, faults = [export.path for export in exports.values()], []
+    for line in cpp_server.load(paths, good_ones, bad_ones, requests, threads):
+        if line[0] == "fault":
+            place, signature, _ = [*good_ones, *bad_ones][int(line[1])]
+            faults.append(f"{list(exports)[place]} {signature}: {line[2]}")
+            continue
+        number, count, p50, p99, *others = line
+        yield Result(int(number), int(count), float(p50), float(p99), *map(int, others), faults)
+        faults = []
 
 
 def memory(name: str = "VmRSS") -> float:
@@ -208,14 +266,14 @@ def largest(model: Any, kind: str, length: int, limits: Limits = LIMITS) -> dict
 
 
 def export(folder: Path, kinds: Sequence[str] = KINDS, **sizes: Any) -> dict[str, Any]:
-    """Returns loaded models with random weights, by kind."""
+    """Returns a `served_tasks.Served` with random weights for each kind."""
     source = folder / "source"
     if not source.exists():
         shutil.copytree(TESTDATA / "tf1_tiny", source)
         with gzip.open(TESTDATA / "pretraining_data/corpus.txt.gz", "rt") as lines:
             vocabulary.train(lines, source / "small", vocab_size=200, character_coverage=0.99)
     return {
-        kind: served_tasks.export(kind, source, Path(tempfile.mkdtemp(dir=folder)), **sizes).model
+        kind: served_tasks.export(kind, source, Path(tempfile.mkdtemp(dir=folder)), **sizes)
         for kind in kinds
     }
 
@@ -228,7 +286,7 @@ def _print_peaks(kind: str, base: bool) -> None:
         sizes = {**tiny_task.MODEL, **{name: sizes[name] for name in tiny_task.MODEL}}
         settings = dict(length=512, sizes={**sizes, "vocab_size": 1000})
     with tempfile.TemporaryDirectory() as folder:
-        model = export(Path(folder), [kind], **settings)[kind]
+        model = export(Path(folder), [kind], **settings)[kind].model
         for request in good(model):
             request.send(model)
         total = 0.0
@@ -247,6 +305,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=3000, help="in total (%(default)s)")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2, 4, 8, 16])
+    parser.add_argument("--cpp", action="store_true", help="also without Python; needs g++")
     parser.add_argument("--peak", choices=KINDS, help="measure the largest requests of this kind")
     parser.add_argument("--base", action="store_true", help="with --peak: a model of base size")
     args = parser.parse_args()
@@ -256,20 +315,16 @@ def main() -> None:
         _print_peaks(args.peak, args.base)
         return
     with tempfile.TemporaryDirectory() as folder:
-        models = export(Path(folder))
-        soak(models, args.requests // 5, max(args.threads))  # Warms up.
-        print("| threads | good requests | p50, ms | p99, ms | hostile: answered, refused | MB |")
-        print("|---|---|---|---|---|---|")
+        exports, count = export(Path(folder)), args.requests // len(args.threads)
+        models = {kind: served.model for kind, served in exports.items()}
+        soak(models, count // 3, max(args.threads))  # Warms up.
+        print(HEADER.format("in Python"), flush=True)
         for threads in args.threads:
-            result = soak(models, args.requests // len(args.threads), threads, seed=threads)
-            p50, p99 = (1000 * q for q in np.percentile(result.seconds, [50, 99]))
-            print(
-                f"| {threads} | {len(result.seconds)} | {p50:.1f} | {p99:.1f} "
-                f"| {result.answered}, {result.refused} | {memory():.0f} |",
-                *result.faults,
-                sep="\n",
-                flush=True,
-            )
+            print(soak(models, count, threads, seed=threads), flush=True)
+        if args.cpp:
+            print(HEADER.format("in C++"), flush=True)
+            for result in soak_in_cpp(exports, count, args.threads):
+                print(result, flush=True)
 
 
 if __name__ == "__main__":

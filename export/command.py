@@ -33,6 +33,20 @@ from pathlib import Path
 
 from albert_tf.errors import InputError
 
+# The limits of a request to each kind of export, and what they count.
+_LIMITS = {
+    "encoder": {"tokens": "texts x longest text; default: 65536"},
+    "preprocessor": {
+        "bytes": "of text; default: 4194304",
+        "tokens": "texts x --seq_length; default: 65536",
+    },
+    "task": {
+        "bytes": "of text; default: 4194304",
+        "tokens": "default: 65536",
+        "answers": "words or masks with their padding; default: 524288",
+    },
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds a subcommand with its flags for each kind of artefact."""
@@ -62,6 +76,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text.add_argument(
         "--seq_length", type=int, default=128, help="sequence length of the outputs (%(default)s)"
     )
+    for kind, limits in _LIMITS.items():
+        kinds.choices[kind].add_argument(
+            "--limits",
+            default="",
+            metavar="NAME=N,...",
+            help="the most that a request to a signature may ask for, of "
+            f"{', '.join(f'{name} ({what})' for name, what in limits.items())}; larger requests "
+            "are answered with an error",
+        )
     _add_encoder_arguments(encoder)
     _add_task_arguments(task)
     _add_lite_arguments(lite)
@@ -106,14 +129,6 @@ def _add_task_arguments(task: argparse.ArgumentParser) -> None:
         help="maximum sequence length in tokens; default: as in training",
     )
     task.add_argument("--top_k", type=int, help="number of candidates for each mask; default: 5")
-    task.add_argument(
-        "--limits",
-        default="",
-        metavar="NAME=N,...",
-        help="the most that a request may ask for, of bytes (of text; default: 4194304), tokens "
-        "(65536) and answers (524288, words or masks with their padding); larger requests are "
-        "answered with an error",
-    )
 
 
 def _add_lite_arguments(lite: argparse.ArgumentParser) -> None:
@@ -148,11 +163,15 @@ def _add_lite_arguments(lite: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Writes the artefact and prints its path."""
+    from albert_tf.serving.limits import Limits
+
     from . import model_card
 
     license = model_card.AS_SOURCE if args.license is None else args.license
     model_card.check_license(license)
     check = args.kind != "lite" and not args.no_check
+    if args.kind in _LIMITS:
+        limits = Limits.parse(args.limits, tuple(_LIMITS[args.kind]))
     if args.kind == "lite":
         from . import lite_model
 
@@ -165,8 +184,9 @@ def run(args: argparse.Namespace) -> None:
     elif args.kind == "encoder":
         from . import hub_encoder
 
+        padding, version = not args.keep_padding, args.version
         path = hub_encoder.export(
-            args.source, args.dest, args.vocab, check, not args.keep_padding, args.version, license
+            args.source, args.dest, args.vocab, check, padding, version, license, limits
         )
     elif args.kind == "task":
         from . import task_model
@@ -176,13 +196,13 @@ def run(args: argparse.Namespace) -> None:
             seq_length=args.seq_length,
             pairs=args.pairs,
             top_k=args.top_k,
-            limits=task_model.Limits.parse(args.limits),
+            limits=limits,
         )
         path = task_model.export(args.source, args.dest, args.version, settings, check, license)
     else:
         from . import preprocessor
 
-        path = preprocessor.export(args.source, args.dest, args.seq_length, check, license)
+        path = preprocessor.export(args.source, args.dest, args.seq_length, check, license, limits)
     print(f"{path}: written")
 
 

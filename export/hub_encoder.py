@@ -21,6 +21,7 @@ from albert_tf.formats.source import Source
 from albert_tf.modeling import pretrained
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.serving.hub_encoder import HubEncoder
+from albert_tf.serving.limits import DEFAULTS, Limits
 from albert_tf.serving.shared_model import SharedModel
 from albert_tf.serving.signatures import FAMILIES, TF1_HUB
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
@@ -39,6 +40,7 @@ def export(
     remove_padding: bool = True,
     version: str | None = None,
     license: str = model_card.AS_SOURCE,
+    limits: Limits = DEFAULTS,
 ) -> Path:
     """Writes the encoder of `source`, with its heads, as a TF-Hub SavedModel.
 
@@ -52,14 +54,15 @@ def export(
       version: a version for TensorFlow Serving, which expects NAME/VERSION. If given, the folder
         of this version is created in `dest` (see `writer.version_folder`).
       license: the licence of the weights, for the card and the manifest.
+      limits: of which `tokens` is how much a request to a signature may ask for.
 
     Returns:
       The folder that was created.
 
     Raises:
       InputError: `dest` is not empty, `version` is invalid, `source` is not a model or has no
-        SentencePiece model, or the SentencePiece model has more pieces than the model has ids.
-        Raised before anything is written.
+        SentencePiece model, or the SentencePiece model has more pieces than the model has ids, or
+        the limits do not admit the requests of warmup. Raised before anything is written.
       VerificationError: the outputs of the artefact differ from those of its source.
     """
     dest = check_new_directory(
@@ -68,7 +71,7 @@ def export(
     loaded = writer.read(source)
     tokenizer = _tokenizer(loaded, vocab)
     model = _model(loaded, tokenizer.vocab_size)
-    return write(model, loaded.config, tokenizer, dest, check, remove_padding, license)
+    return write(model, loaded.config, tokenizer, dest, check, remove_padding, license, limits)
 
 
 def write(
@@ -79,6 +82,7 @@ def write(
     check: bool = True,
     remove_padding: bool = True,
     license: str = model_card.AS_SOURCE,
+    limits: Limits = DEFAULTS,
 ) -> Path:
     """Writes a model that is already in memory; see `export`.
 
@@ -90,20 +94,24 @@ def write(
       check: as in `export`.
       remove_padding: as in `export`.
       license: as in `export`.
+      limits: as in `export`.
 
     Raises:
-      InputError: `dest` is not empty, or the vocabulary does not match the model.
+      InputError: `dest` is not empty, the vocabulary does not match the model, or the limits do not
+        admit the requests of warmup.
       VerificationError: as in `export`.
     """
     weights = itertools.chain.from_iterable(model.variables().values())
     check_new_directory(dest, writer.WHAT, writer.size(weights))
     _check_vocabulary(tokenizer, config)
+    limits.check(min(config.max_position_embeddings, warmup.TOKENS[-1]))
     with tempfile.TemporaryDirectory() as folder:
         files = writer.write_assets(Path(folder), tokenizer, config)
         lower_case, cls_id = tokenizer.preprocessing.lower_case, tokenizer.cls_id
-        module = HubEncoder(model, lower_case, files, remove_padding, cls_id)
+        module = HubEncoder(model, lower_case, files, remove_padding, cls_id, limits)
         signatures = module.signatures()
-        description = {**_description(model, config, tokenizer), "license": license}
+        description = _description(model, config, tokenizer)
+        description |= {"limits": {"tokens": limits.tokens}, "license": license}
         return writer.write(
             module,
             dest,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from albert_tf.errors import InputError
-from albert_tf.serving.limits import Limits
+from albert_tf.serving import limits
 from albert_tf.serving.signatures import Signature, Spec
 from albert_tf.version import __version__
 
@@ -28,6 +28,7 @@ and `tensorflow_hub`.
 | vocabulary size | $vocab_size |
 | maximum sequence length | $max_position_embeddings |
 | parameters | $parameters |
+| limits of a request to a signature | $limits |
 | text normalisation | $preprocessing |
 | licence | $license |
 
@@ -64,6 +65,7 @@ A TF-Hub SavedModel for TensorFlow 2, written by albert_tf $version. It requires
 |---|---|
 | vocabulary size | $vocab_size |
 | sequence length | $seq_length |
+| limits of a request to the signature | $limits |
 | text normalisation | $preprocessing |
 | licence | $license |
 
@@ -136,6 +138,7 @@ def encoder(description: Mapping[str, Any], signatures: Mapping[str, Any]) -> st
         description["config"],
         version=__version__,
         parameters=", ".join(f"{part} {size:,}" for part, size in parts),
+        limits=limits.describe(description["limits"]),
         preprocessing=_preprocessing(description),
         license=_license(description),
         signatures=", ".join(f"`{name}`" for name in sorted(signatures)),
@@ -148,6 +151,7 @@ def preprocessor(description: Mapping[str, Any]) -> str:
         vocab_size=description["vocab_size"],
         seq_length=description["seq_length"],
         version=__version__,
+        limits=limits.describe(description["limits"]),
         preprocessing=_preprocessing(description),
         license=_license(description),
     )
@@ -162,7 +166,7 @@ def task(description: Mapping[str, Any], table: Mapping[str, Signature]) -> str:
         version=__version__,
         labels=", ".join(description["labels"]) or "none",
         seq_length=description["seq_length"],
-        limits=Limits(**description["limits"]),
+        limits=limits.describe(description["limits"]),
         preprocessing=_preprocessing(description),
         license=_license(description),
         call="\n    ".join(f"{n}=tf.constant({values[len(s.axes)]})," for n, s in texts),

@@ -11,7 +11,7 @@ import numpy as np
 
 from albert_tf.errors import InputError
 from albert_tf.files import check_new_directory
-from albert_tf.serving import signatures
+from albert_tf.serving.limits import DEFAULTS, Limits
 from albert_tf.serving.preprocessor import PreprocessorModule
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -35,6 +35,7 @@ def export(
     seq_length: int = 128,
     check: bool = True,
     license: str = model_card.AS_SOURCE,
+    limits: Limits = DEFAULTS,
 ) -> Path:
     """Writes the tokenizer of `source` as a TF-Hub text preprocessor.
 
@@ -45,30 +46,34 @@ def export(
       check: whether to load the artefact in a separate process and compare it with the Python
         tokenizer.
       license: the licence of the vocabulary, for the card and the manifest.
+      limits: of which `bytes` and `tokens` are how much a request to the signature may ask for.
 
     Returns:
       `dest`.
 
     Raises:
       InputError: `dest` is not empty, `source` has no SentencePiece model, or `seq_length` is too
-        short, or longer than the model in `source` can read. Raised before anything is written.
+        short, or longer than the model in `source` can read, or the limits do not admit requests of
+        some texts. Raised before anything is written.
       VerificationError: the ids of the artefact differ from those of the tokenizer.
     """
     check_new_directory(dest, writer.WHAT)
     tokenizer = AlbertTokenizer.from_pretrained(source)
     _check_positions(Path(source), seq_length)
-    module = PreprocessorModule(tokenizer, seq_length)
+    limits.check(seq_length)
+    module = PreprocessorModule(tokenizer, seq_length, limits)
     description = {
         "kind": KIND,
         "preprocessing": tokenizer.preprocessing.to_dict(),
         "seq_length": seq_length,
+        "limits": {"bytes": limits.bytes, "tokens": limits.tokens},
         "vocab_size": tokenizer.vocab_size,
         "license": license,
     }
     return writer.write(
         module,
         dest,
-        {name: entry.bind(module) for name, entry in signatures.PREPROCESSOR.items()},
+        module.signatures(),
         description,
         model_card.preprocessor(description),
         (lambda path: verify(path, cases(tokenizer, seq_length))) if check else None,

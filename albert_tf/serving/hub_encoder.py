@@ -18,6 +18,7 @@ from typing import Any
 import tensorflow as tf
 
 from albert_tf.serving import signatures
+from albert_tf.serving.limits import DEFAULTS, PIECES, Limits
 from albert_tf.serving.shared_model import SharedModel, Tensors
 from albert_tf.serving.signatures import FAMILIES, KERAS_HUB, TF1_HUB, Family
 
@@ -51,6 +52,7 @@ class HubEncoder(_Reusable):
         training and compiling may need static shapes.
       cls_id: the id of [CLS], with which signatures detect server padding (`encoder_inputs`); 2 as
         in the released models.
+      limits: the most tokens of a request to a signature. Calls of the module have no limit.
 
     Attributes:
       mlm: a `HubMaskedLM`; missing if there is no such head.
@@ -69,9 +71,10 @@ class HubEncoder(_Reusable):
         assets: Mapping[str, str | os.PathLike],
         remove_padding: bool = True,
         cls_id: int = 2,
+        limits: Limits = DEFAULTS,
     ) -> None:
         super().__init__(model.variables()["encoder"])
-        self._model = model
+        self._model, self._limits = model, limits
         self._signatures_run = dict(real_tokens=remove_padding, cls_id=cls_id)
         if model.masked_lm is not None:
             self.mlm = HubMaskedLM(model)
@@ -89,20 +92,22 @@ class HubEncoder(_Reusable):
 
     def signatures(self) -> dict[str, Callable[..., Any]]:
         """Returns the signatures of `signatures.ENCODER` that the model has heads for, by name."""
-        model, how = self._model, self._signatures_run
+        model, how, admit = self._model, self._signatures_run, self._limits.admit_ids
 
-        def tokens(ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> dict[str, Any]:
-            return model.encode(_named(ids, mask, types), TF1_HUB, **how)
+        def tokens(*inputs: tf.Tensor) -> dict[str, Any]:
+            return model.encode(_named(*admit(inputs)), TF1_HUB, **how)
 
-        def mlm(
-            ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor, positions: tf.Tensor
-        ) -> dict[str, Any]:
-            outputs = model.predict_masked(_named(ids, mask, types, positions), TF1_HUB, **how)
+        def mlm(*inputs: tf.Tensor) -> dict[str, Any]:
+            *_, positions = inputs
+            count = tf.size(positions, tf.int64)
+            pieces = model.masked_lm.output_bias.shape[0]
+            inputs = admit(inputs, more=tf.maximum(count, count * pieces // PIECES))
+            outputs = model.predict_masked(_named(*inputs), TF1_HUB, **how)
             logits = outputs["mlm_logits"]  # [B, P, V]
             return {**outputs, "mlm_logits": tf.reshape(logits, [-1, logits.shape[-1]])}  # [B*P, V]
 
-        def sop(ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> dict[str, Any]:
-            return model.predict_order(_named(ids, mask, types), TF1_HUB, **how)
+        def sop(*inputs: tf.Tensor) -> dict[str, Any]:
+            return model.predict_order(_named(*admit(inputs)), TF1_HUB, **how)
 
         def tokenization_info() -> dict[str, Any]:
             path = tf.identity(self.sp_model_file.asset_path)

@@ -22,6 +22,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from albert_tf.serving import signatures
+from albert_tf.serving.limits import DEFAULTS, Limits
 from albert_tf.tokenization.graph import packing as graph_packing
 from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 from albert_tf.tokenization.packing import check_seq_length
@@ -50,6 +52,8 @@ class PreprocessorModule(tf.Module):
       tokenizer: the SentencePiece model and the rules for text.
       seq_length: the default S, 128 as in the released preprocessors; each call of
         `bert_pack_inputs` can set another.
+      limits: the most bytes of texts, and positions of the outputs, of a request to a signature.
+        Calls of the module have no limits.
 
     Attributes:
       tokenize: string [B] -> int32 [B, (tokens)].
@@ -62,11 +66,13 @@ class PreprocessorModule(tf.Module):
       InputError: `seq_length` cannot hold the special tokens.
     """
 
-    def __init__(self, tokenizer: AlbertTokenizer, seq_length: int = 128) -> None:
+    def __init__(
+        self, tokenizer: AlbertTokenizer, seq_length: int = 128, limits: Limits = DEFAULTS
+    ) -> None:
         super().__init__(name="preprocessor")
         check_seq_length(seq_length, segments=1)
         graph = GraphTokenizer(tokenizer)
-        self._seq_length = seq_length
+        self._seq_length, self._limits = seq_length, limits
         self.tokenize = Tokenize(graph)
         self.tokenize_with_offsets = TokenizeWithOffsets(graph)
         self.bert_pack_inputs = BertPackInputs(graph, seq_length)
@@ -84,6 +90,16 @@ class PreprocessorModule(tf.Module):
         graph = self.tokenize.graph
         tokens = _of_batch(graph.tokenize, texts)
         return graph_packing.pack(tokens, self._seq_length, graph.special_ids)
+
+    def signatures(self) -> dict[str, Callable[..., Any]]:
+        """Returns the signatures of `signatures.PREPROCESSOR`, by name."""
+        rules = self.tokenize.graph.preprocessing
+
+        def serving_default(texts: tf.Tensor) -> dict[str, tf.Tensor]:
+            sent = self._limits.admit_strings([texts], tokens=self._seq_length)
+            return self(*self._limits.admit_texts(sent, rules))
+
+        return {"serving_default": signatures.PREPROCESSOR["serving_default"].bind(serving_default)}
 
 
 class _Tokenizing(tf.Module):

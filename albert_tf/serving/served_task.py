@@ -24,7 +24,6 @@ from albert_tf.serving import encoder_inputs, signatures
 from albert_tf.serving.limits import Limits
 from albert_tf.serving.signatures import SAMPLES, TEXT_ENCODER, TF1_HUB, Signatures, Spec, padded
 from albert_tf.tokenization.graph import packing as graph_packing
-from albert_tf.tokenization.graph.normalization import normalize
 from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 from albert_tf.tokenization.packing import check_seq_length, special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
@@ -32,8 +31,6 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 # The number of positions that run together, in rows padded to the longest one. More would not be
 # faster, and it limits the memory that a request of any size needs.
 _POSITIONS = 8192
-# Normalization makes texts at most so many times as long: U+FDFA, 3 bytes, becomes 33.
-_EXPANSION = 11
 
 Texts = Mapping[str, tf.Tensor]
 Tensors = dict[str, tf.Tensor]
@@ -217,40 +214,26 @@ class ServedTask(abc.ABC):
         names = tuple(self.table["serving_default"].inputs)
 
         def serving_default(*texts: tf.Tensor) -> Tensors:
-            texts = _of_one_batch(names, self._admitted(texts))
+            texts = _of_one_batch(names, self.limits.admit_strings(texts))
             return self.answer_texts(dict(zip(names, self.admitted_text(texts))))
 
         def tokens(*tensors: tf.Tensor) -> Tensors:
-            # An axis of size 0 counts, because the other axes cost time and memory too.
-            size = tf.reduce_prod(tf.maximum(tf.shape(tensors[0], tf.int64), 1))
-            inputs = dict(zip(TF1_HUB, self.limits.admit("tokens", size, tensors)))
+            inputs = dict(zip(TF1_HUB, self.limits.admit_ids(tensors)))
             cls_id = self.special_ids.cls
             return self.answer_rows(*encoder_inputs.standardize(inputs, TF1_HUB, cls_id))
 
         def examples(records: tf.Tensor) -> Tensors:
             features = {n: _feature(s) for n, s in self.table["serving_default"].inputs.items()}
-            parsed = tf.io.parse_example(*self._admitted([records]), features)
+            parsed = tf.io.parse_example(*self.limits.admit_strings([records]), features)
             texts = self.admitted_text([self._dense(parsed[name]) for name in names])
             return self.answer_texts(dict(zip(names, texts)))
 
         functions = dict(serving_default=serving_default, tokens=tokens, examples=examples)
         return {name: self.table[name].bind(function) for name, function in functions.items()}
 
-    def _admitted(self, texts: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
-        """Returns the strings of a request, after checking how many and how large they are."""
-        texts = self.limits.admit("bytes", _size(texts), texts)
-        # Even an empty text has a special token.
-        return self.limits.admit("tokens", tf.add_n([tf.size(t, tf.int64) for t in texts]), texts)
-
     def admitted_text(self, texts: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:
         """Returns the texts, after checking how large they are when they are normalized."""
-        rules, sent = self.graph_tokenizer.preprocessing, _size(texts)
-        size = tf.cond(
-            sent * _EXPANSION <= self.limits.bytes,
-            lambda: sent,
-            lambda: _size([normalize(text, rules) for text in texts]),
-        )
-        return self.limits.admit("bytes", size, texts)
+        return self.limits.admit_texts(texts, self.graph_tokenizer.preprocessing)
 
     def _dense(self, text: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
         """Returns the texts of one input; lists of different lengths are padded with ""."""
@@ -308,11 +291,6 @@ def in_parts(
     has_rows = lambda part, _: (part == 0) | (part * size < rows)  # noqa: E731
     _, arrays = tf.while_loop(has_rows, step, (0, arrays), parallel_iterations=1)
     return {name: array.concat() for name, array in arrays.items()}
-
-
-def _size(texts: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Returns the bytes of all texts, int64."""
-    return tf.add_n([tf.reduce_sum(tf.cast(tf.strings.length(t), tf.int64)) for t in texts])
 
 
 def _rows(x: tf.Tensor | tf.RaggedTensor, begin: tf.Tensor, end: tf.Tensor) -> Any:

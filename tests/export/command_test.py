@@ -6,6 +6,7 @@ import pytest
 from absl.flags import argparse_flags
 
 from albert_tf.export import command, hub_encoder, model_card, preprocessor
+from albert_tf.serving.limits import Limits
 from tests.support.commands import status
 
 
@@ -21,10 +22,12 @@ def test_the_flags_of_an_encoder_reach_its_exporter(monkeypatch, capsys):
     command.run(parse("encoder", "from", "to", "--vocab", "v.model", "--no_check"))
     command.run(parse("encoder", "from", "to", "--license", "CC-BY-4.0"))
     command.run(parse("encoder", "from", "to", "--keep_padding", "--version", "next"))
+    command.run(parse("encoder", "from", "to", "--limits", "tokens=9000"))
     assert calls == [
-        ("from", "to", "v.model", False, True, None, model_card.AS_SOURCE),
-        ("from", "to", None, True, True, None, "CC-BY-4.0"),
-        ("from", "to", None, True, False, "next", model_card.AS_SOURCE),
+        ("from", "to", "v.model", False, True, None, model_card.AS_SOURCE, Limits()),
+        ("from", "to", None, True, True, None, "CC-BY-4.0", Limits()),
+        ("from", "to", None, True, False, "next", model_card.AS_SOURCE, Limits()),
+        ("from", "to", None, True, True, None, model_card.AS_SOURCE, Limits(tokens=9000)),
     ]
     assert "to: written" in capsys.readouterr().out
 
@@ -34,10 +37,30 @@ def test_the_flags_of_a_preprocessor_reach_its_exporter(monkeypatch):
     monkeypatch.setattr(preprocessor, "export", lambda *args: calls.append(args) or args[1])
     command.run(parse("preprocessor", "from", "to", "--seq_length", "77"))
     command.run(parse("preprocessor", "from", "to", "--license", "MIT"))
+    command.run(parse("preprocessor", "from", "to", "--limits", "bytes=70000,tokens=9000"))
+    limits = Limits(bytes=70000, tokens=9000)
     assert calls == [
-        ("from", "to", 77, True, model_card.AS_SOURCE),
-        ("from", "to", 128, True, "MIT"),
+        ("from", "to", 77, True, model_card.AS_SOURCE, Limits()),
+        ("from", "to", 128, True, "MIT", Limits()),
+        ("from", "to", 128, True, model_card.AS_SOURCE, limits),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "names"),
+    [
+        ("encoder", "bytes=70000", "tokens"),
+        ("encoder", "answers=9", "tokens"),
+        ("preprocessor", "answers=9", "bytes, tokens"),
+        ("task", "rows=9", "answers, bytes, tokens"),
+    ],
+)
+def test_a_limit_that_an_export_does_not_have_is_rejected(kind, text, names, tmp_path, capsys):
+    assert status("export", kind, tmp_path, tmp_path / "to", "--limits", text) == 2
+    error = capsys.readouterr().err
+    name = text.partition("=")[0]
+    assert f"Unknown limit of requests. Received '{name}'." in error and names in error
+    assert error.count("\n") == 1 and not (tmp_path / "to").exists()
 
 
 @pytest.mark.parametrize("kind", ["encoder", "preprocessor", "task", "lite"])

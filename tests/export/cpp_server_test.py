@@ -1,73 +1,21 @@
 """A C++ program without Python loads the artefacts as TensorFlow Serving does."""
 
-import hashlib
-import os
 import shutil
-import struct
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_text
-from tensorflow.core.protobuf import named_tensor_pb2
 
+from benchmarks import soak
 from tests.export.warmup_test import requests as requests_of_warmup
+from tests.support import cpp_server
 
-SOURCE = Path(__file__).with_name("cpp") / "server.cc"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "albert_tf-tests"
-OPS = ("_sentencepiece_tokenizer", "_fast_sentencepiece_tokenizer", "_normalize_ops")
 pytestmark = [
     pytest.mark.clean_process,
     pytest.mark.skipif(
         not shutil.which("g++"), reason="g++, which compiles the loader, is not installed."
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def server():
-    """The program, recompiled only if its source or TensorFlow has changed; this takes seconds."""
-    flags = [*tf.sysconfig.get_compile_flags(), "-O1", "-DNDEBUG", "-w"]
-    key = hashlib.sha256(SOURCE.read_bytes() + " ".join([tf.__version__, *flags]).encode())
-    program = CACHE / f"server-{key.hexdigest()[:16]}"
-    if not program.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        libraries = tf.sysconfig.get_lib()
-        linked = [f"-l:libtensorflow_{name}.so.2" for name in ("cc", "framework")]
-        partial = program.with_suffix(f".{os.getpid()}")
-        command = ["g++", *flags, str(SOURCE), "-o", str(partial), f"-L{libraries}"]
-        # Kernels and sessions register themselves, so the linker finds no references to them.
-        command += [f"-Wl,-rpath,{libraries},--no-as-needed", *linked, "-ldl"]
-        finished = subprocess.run(command, capture_output=True, text=True)
-        assert finished.returncode == 0, finished.stderr[-4000:]
-        partial.rename(program)
-    return program
-
-
-def run(server, path, requests, folder):
-    """Returns the outputs of each request, by name."""
-    with open(folder / "requests", "wb") as file:
-        for number, (signature, inputs) in enumerate(requests):
-            for name, value in (inputs or {"": np.zeros(0)}).items():
-                message = named_tensor_pb2.NamedTensorProto(
-                    name=f"{number}:{signature}:{name}", tensor=tf.make_tensor_proto(value)
-                )
-                file.write(struct.pack("<Q", message.ByteSize()) + message.SerializeToString())
-    ops = Path(tensorflow_text.__file__).parent / "python/ops"
-    command = [server, path, folder / "requests", folder / "answers"]
-    finished = subprocess.run(
-        [*command, *(ops / f"{name}.so" for name in OPS)], capture_output=True, text=True
-    )
-    assert finished.returncode == 0, finished.stderr[-4000:]
-    data, answers = (folder / "answers").read_bytes(), [{} for _ in requests]
-    while data:
-        (size,), data = struct.unpack("<Q", data[:8]), data[8:]
-        message, data = named_tensor_pb2.NamedTensorProto.FromString(data[:size]), data[size:]
-        number, _, name = message.name.partition(":")
-        answers[int(number)][name] = tf.make_ndarray(message.tensor)
-    return answers
 
 
 def of_encoder(path):
@@ -96,13 +44,13 @@ def of_preprocessor(path):
     ],
 )
 def test_every_signature_gives_the_same_outputs_as_in_python(
-    server, exports, exported, tmp_path, name, requests, count
+    exports, exported, name, requests, count
 ):
     path = exported(name).path if name == "fill_mask" else exports / name
     requests = list(requests(path))
     assert len(requests) == count
     model = tf.saved_model.load(str(path))
-    for (signature, inputs), ours in zip(requests, run(server, path, requests, tmp_path)):
+    for (signature, inputs), ours in zip(requests, cpp_server.answers(path, requests)):
         expected = model.signatures[signature](**{n: tf.constant(v) for n, v in inputs.items()})
         assert set(ours) == set(expected)
         for key, value in expected.items():
@@ -110,3 +58,35 @@ def test_every_signature_gives_the_same_outputs_as_in_python(
                 np.testing.assert_allclose(ours[key], value, atol=1e-5)
             else:
                 np.testing.assert_array_equal(ours[key], value)
+
+
+def test_good_answers_stay_the_same_and_memory_flat_among_hostile_requests(exported):
+    kinds = ("classification", "joint_question_answering", "multiple_choice")
+    models = {kind: exported(kind) for kind in kinds}
+    results = list(soak.soak_in_cpp(models, 150, [8, 3]))
+    assert [(result.threads, result.faults) for result in results] == [(8, []), (3, [])]
+    for result in results:
+        assert result.good + result.answered + result.refused == 150
+        assert result.good > 70 and result.refused > 15 and result.answered > 5
+        assert 0 < result.p50 <= result.p99
+    assert results[-1].after - results[0].before < 300
+
+
+def test_other_answers_and_other_errors_under_load_are_found(tmp_path):
+    class Module(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([], tf.string, name="name")])
+        def serve(self, name):
+            return {"random": tf.random.uniform([2]), "content": tf.io.read_file(name)}
+
+    module = Module()
+    tf.saved_model.save(module, str(tmp_path / "m"), signatures={"serve": module.serve})
+    (tmp_path / "file").write_text("text")
+    good, hostile = (
+        [(0, "serve", {"name": np.array(str(tmp_path / name))})] for name in ("file", "missing")
+    )
+    lines = list(cpp_server.load([tmp_path / "m"], good, hostile, 30, [2]))
+    faults = [" ".join(line) for line in lines if line[0] == "fault"]
+    assert any("another random" in line for line in faults)
+    assert any("NOT_FOUND" in line for line in faults)
+    assert {line.split()[1] for line in faults} == {"0", "1"}
+    assert len(faults) == 1 + 10 + 30 and len(lines) == len(faults) + 1

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from albert_tf.serving import signatures
+from albert_tf.serving.limits import PIECES
 from albert_tf.serving.served_task import (
     AnswerFile,
     Arrays,
@@ -23,8 +24,6 @@ from albert_tf.tokenization.packing import special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 MASK = "[MASK]"
-# The logits of so many pieces take as much memory as a position in the encoder.
-_PIECES = 2048
 
 _FILLED = {
     "positions": POSITIONS,
@@ -132,7 +131,7 @@ class ServedFillMask(ServedTask):
         most = tf.maximum(tf.reduce_max(masks), 0)
         entries = tf.size(masks, tf.int64) * tf.cast(most, tf.int64)
         tensors = self.limits.admit("answers", entries, tensors)
-        return most * self.model.albert_config.vocab_size // _PIECES, tensors
+        return most * self.model.albert_config.vocab_size // PIECES, tensors
 
     def _of_masks(self, *inputs: tf.Tensor) -> Tensors:
         """Returns the outputs of some rows for their masks only, and `lengths`."""

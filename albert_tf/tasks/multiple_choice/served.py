@@ -20,6 +20,7 @@ from albert_tf.serving.served_task import (
 )
 from albert_tf.serving.signatures import SECOND_SAMPLES, TEXTS, Spec
 from albert_tf.tasks.multiple_choice.model import AlbertMultipleChoice
+from albert_tf.tokenization.graph.edits import row_ids
 from albert_tf.tokenization.packing import special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -156,7 +157,7 @@ def _joined(questions: tf.Tensor, choices: tf.Tensor) -> tf.Tensor:
     questions = tf.where(gaps > 0, questions, tf.strings.join([questions, " _"]))
     # Prepend the choice to every part, then remove the first one again.
     parts = tf.strings.split(questions, "_")  # [N, (parts)]
-    rows = parts.value_rowids()
+    rows = row_ids(parts.row_splits)
     filled = tf.strings.join([tf.gather(choices, rows), parts.values])
     filled = tf.strings.unsorted_segment_join(filled, rows, parts.nrows())  # [N]
     return tf.strings.substr(filled, tf.strings.length(choices), tf.strings.length(filled))

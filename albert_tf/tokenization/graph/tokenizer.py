@@ -68,11 +68,11 @@ class GraphTokenizer(tf.Module):
             return self._ids_with_offsets(texts)
         parts = self._matcher.split(texts)
         ids, starts, limits = self._ids_with_offsets(parts.texts)
-        begin = parts.starts[:, tf.newaxis]
+        begin = tf.gather(parts.starts, row_ids(ids.row_splits))
         return (
             join(parts, ids, parts.token),
-            join(parts, starts + begin, parts.starts),
-            join(parts, limits + begin, parts.limits),
+            join(parts, starts.with_values(starts.values + begin), parts.starts),
+            join(parts, limits.with_values(limits.values + begin), parts.limits),
         )
 
     def detokenize(self, ids: tf.RaggedTensor | tf.Tensor) -> tf.Tensor:
@@ -93,7 +93,12 @@ class GraphTokenizer(tf.Module):
         rule = f"Ids must lie in [0, {self.vocab_size}), the range of the vocabulary. Received"
         check = tf.debugging.Assert(inside, [rule, flat])
         with tf.control_dependencies([] if check is None else [check]):
-            texts = tf.strings.reduce_join(tf.gather(self._surfaces, ids), -1)
+            pieces = tf.gather(self._surfaces, flat)
+        if isinstance(ids, tf.RaggedTensor):
+            rows = row_ids(tf.cast(ids.row_splits, tf.int64))
+            texts = tf.strings.unsorted_segment_join(pieces, rows, ids.nrows())
+        else:
+            texts = tf.strings.reduce_join(pieces, -1)
         # As a plain text begins, it begins after an added token.
         texts = tf.strings.regex_replace(texts, f"(^|{AROUND}){SPACE}+", r"\1")
         for pattern, text in (
