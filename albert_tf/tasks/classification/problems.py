@@ -73,6 +73,13 @@ class Problem(abc.ABC):
     def answer(self, logits: np.ndarray) -> dict[str, Any]:
         """Returns the answer for the outputs of an example, [C]."""
 
+    @abc.abstractmethod
+    def columns(self) -> dict[str, Any]:
+        """Returns the columns of answers in tables; see `TaskFiles.columns`."""
+
+    def _shares(self) -> dict[str, Any]:
+        return {f"probabilities.{label}": float for label in self.labels}
+
 
 class Classes(Problem):
     """One class for each example. The loss is the cross entropy of the softmax."""
@@ -106,6 +113,9 @@ class Classes(Problem):
             "probabilities": dict(zip(self.labels, map(float, shares))),
         }
 
+    def columns(self) -> dict[str, Any]:
+        return {"label": str, "probability": float, **self._shares()}
+
 
 class Numbers(Problem):
     """A number for each example, or several. The loss is the squared error."""
@@ -133,6 +143,9 @@ class Numbers(Problem):
         if len(logits) > 1:
             return {"values": [float(value) for value in logits]}
         return {"value": float(logits[0])}
+
+    def columns(self) -> dict[str, Any]:
+        return {"values": list[float]} if len(self.labels) > 1 else {"value": float}
 
 
 class LabelSets(Problem):
@@ -196,6 +209,9 @@ class LabelSets(Problem):
             "labels": [self.labels[index] for index in np.flatnonzero(shares > self.threshold)],
             "probabilities": dict(zip(self.labels, map(float, shares))),
         }
+
+    def columns(self) -> dict[str, Any]:
+        return {"labels": list[str], **self._shares()}
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

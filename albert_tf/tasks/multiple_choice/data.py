@@ -33,6 +33,7 @@ class Item:
       label: the index of the correct choice; None if unknown.
       group: a subset that is also scored separately, such as "middle"; "" for none.
       origin: the file and the place in it, for messages.
+      kept: the texts of the columns that are kept beside answers.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Item:
     label: int | None = None
     group: str = ""
     origin: str = ""
+    kept: tuple[str, ...] = ()
 
     @property
     def exists(self) -> list[bool]:
