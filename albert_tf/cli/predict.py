@@ -95,9 +95,14 @@ def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
     from albert_tf import files
+    from albert_tf.errors import InputError
     from albert_tf.tasks.answer_files import PartialFile, Stream
     from albert_tf.tasks.predictor import Predictor
 
+    if args.workers < 1:
+        raise InputError(
+            f"--workers must be at least 1. Received {args.workers}. Leave it out for one process."
+        )
     if args.output != "-":
         files.check_writable(Path(args.output).absolute().parent, "The folder of --output")
     keep = [name.strip() for name in args.keep_columns.split(",") if name.strip()]
@@ -122,6 +127,4 @@ def run(args: argparse.Namespace) -> None:
             output = Stream(stream, answers)
         else:
             output = PartialFile(Path(args.output), answers, predictor.command(params))
-        with output.writing():
-            for window in predictor.windows(params, output.rows, output.remarks, args.workers):
-                output.add(*window)
+        predictor.write(params, output, args.workers)

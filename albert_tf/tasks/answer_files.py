@@ -159,7 +159,7 @@ def tsv_field(text: str) -> str:
 
 def kept_names(keep: Sequence[str], columns: Iterable[str]) -> list[str]:
     """Returns the names in answers of columns of the input: their own, or "input.NAME" if taken."""
-    taken = {name.partition(".")[0] for name in columns}
+    taken = {part for name in columns for part in (name, name.partition(".")[0])}
     return [f"input.{name}" if name in taken else name for name in keep]
 
 
@@ -187,7 +187,9 @@ def windows(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 
 
 def _cell_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    return str(value) if type(value) in (int, float) else json.dumps(value, ensure_ascii=False)
 
 
 def _arrow(kind: Any) -> Any:

@@ -26,7 +26,7 @@ from albert_tf.formats.source import Source
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.task_types import TaskType
 from albert_tf.tasks import answer_files, batching
-from albert_tf.tasks.answer_files import kept_names
+from albert_tf.tasks.answer_files import PartialFile, Stream, kept_names
 from albert_tf.tasks.encoded_examples import EncodedExamples
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
@@ -148,6 +148,14 @@ class Predictor:
         )
         self.task.check_length(params)
         return params
+
+    def write(
+        self, params: FineTuningDataConfig, output: PartialFile | Stream, workers: int = 1
+    ) -> None:
+        """Writes the answers to the rows that an output does not have yet; see `windows`."""
+        with output.writing():
+            for window in self.windows(params, output.rows, output.remarks, workers):
+                output.add(*window)
 
     def windows(
         self,
