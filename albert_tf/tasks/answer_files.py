@@ -276,10 +276,14 @@ class PartialFile:
             self._resume()
             try:
                 yield
-            except InputError as error:
-                raise InputError(f"{error} {self._where()}") from error
-            except BaseException:
-                print(self._where(), file=sys.stderr)
+            except BaseException as error:
+                if not self.rows:
+                    self.path.unlink()
+                    self.log.unlink()
+                elif isinstance(error, InputError):
+                    raise InputError(f"{error} {self._where()}") from error
+                else:
+                    print(self._where(), file=sys.stderr)
                 raise
             self._write(self._file.end())
             self._data.close()

@@ -10,9 +10,7 @@ import random
 import sys
 import time
 
-import pandas
 import pytest
-from pyarrow import parquet
 
 from albert_tf.errors import InputError
 from albert_tf.tasks import answer_files
@@ -53,6 +51,8 @@ NAMES = ["id", "label", "score", "shares.a", "shares.b", "rank"]
 
 
 def test_csv_is_read_by_the_csv_module_and_pandas(tmp_path):
+    import pandas  # Not above, because the processes below import this file.
+
     text = table(Csv).text(ANSWERS)
     header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     assert header == NAMES
@@ -71,6 +71,8 @@ def test_tsv_has_a_line_for_each_row_and_no_quotes():
 
 
 def test_parquet_has_the_types_of_the_columns(tmp_path, monkeypatch):
+    from pyarrow import parquet
+
     monkeypatch.setattr(answer_files, "_GROUP", 3)
     file = Parquet({**COLUMNS, "labels": list[str]}, rows_of, ["id"])
     answers = [{**answer, "labels": ["x"] * (i % 3)} for i, answer in enumerate(ANSWERS)]
@@ -170,12 +172,19 @@ def test_a_stopped_command_goes_on(tmp_path, capsys):
     assert output.read_text() == WHOLE and os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_a_file_that_was_cut_anywhere_is_completed(tmp_path):
+def test_a_command_that_was_stopped_before_the_first_answer_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "a.txt", stop=0)
+    assert not os.listdir(tmp_path)
+
+
+def test_a_file_that_was_cut_anywhere_is_completed(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda _: None)
     output, data, log = stopped(tmp_path, stop=4)
     text, lines = data.read_bytes(), log.read_bytes()
     # The log is written after the answers; a machine that lost power may have lost either.
-    cuts = [(len(text), cut) for cut in range(len(lines) + 1) if cut > lines.index(b"\n")]
-    cuts += [(cut, len(lines)) for cut in range(0, len(text), 3)]
+    cuts = [(len(text), cut) for cut in range(lines.index(b"\n") + 1, len(lines) + 1, 3)]
+    cuts += [(cut, len(lines)) for cut in range(0, len(text), 7)]
     cuts += [(len(text) + 5, len(lines)), (0, 0), (0, 10)]
     for length, kept in cuts:
         data.write_bytes((text + b"torn ")[:length])
@@ -187,7 +196,7 @@ def test_a_file_that_was_cut_anywhere_is_completed(tmp_path):
 
 def test_a_killed_process_loses_nothing_that_the_log_has(tmp_path):
     spawn, rng, kills = multiprocessing.get_context("spawn"), random.Random(0), 0
-    for number in range(4):
+    for number in range(3):
         output = tmp_path / f"{number}.txt"
         log = tmp_path / f"{number}.txt.partial.jsonl"
         child = spawn.Process(target=write, args=(output, None, 0.03))
@@ -227,7 +236,9 @@ def test_another_command_is_refused_and_nothing_lost(changes, message, tmp_path)
 
 
 def test_another_command_replaces_a_partial_file_without_answers(tmp_path):
-    output, *_ = stopped(tmp_path, stop=0)
+    output, data, log = stopped(tmp_path)
+    data.write_text("first\n0 ")  # killed in the first window
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:2]))
     write(output, batch_size=16)
     assert output.read_text() == WHOLE
 

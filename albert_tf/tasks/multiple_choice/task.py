@@ -114,6 +114,8 @@ class MultipleChoiceTask(FineTuningTask):
         )
         for place in cut:
             report.remark("cut to max_qa_length", place)
+        if not labelled:  # RACE's files may have them, for all rows or for some.
+            examples.labels.pop("label", None)
         return examples
 
     def _items(self, paths: list[Path], labelled: bool, report: RowReport) -> Iterator[Item]:
