@@ -210,11 +210,11 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
-        with _disk_errors(path):
+        with disk_errors(path):
             yield path
         return
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask()
-    with _disk_errors(path):
+    with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_folder(path) as folder:
             temporary = folder / path.name
@@ -314,7 +314,7 @@ def new_directory(
         or something else was written to `path` in the meantime.
     """
     path = check_new_directory(path, what, size)
-    with _disk_errors(path):
+    with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary_folder(path) as folder:
             temporary = folder / path.name
@@ -365,7 +365,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
     """Turns errors of the file system into `InputError`; those of TensorFlow have no number."""
     try:
         yield

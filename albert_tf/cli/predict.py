@@ -13,10 +13,17 @@ between the two texts of a pair), for tagging one word per line, for multiple ch
 and for question answering a SQuAD file. Use --input_as for other formats.
 
 The output has one JSON object per line, in the order of the input. In tables and lines of text, a
-blank line gets an answer too. The extension of --output selects another format: .tsv for classes or
-numbers, with the columns index and prediction, as GLUE requires; .json for question answering, with
-a text for each question id, as SQuAD's evaluation requires; .txt for tagging, with a word and its
-label per line, as in the input.
+blank line gets an answer too. The extension of --output selects another format: .csv, .tsv or
+.parquet for a table, which has the columns --keep_columns of the input too. For classes and
+numbers, .tsv has the columns index and prediction, as GLUE requires. .json for question answering
+has a text for each question id, as SQuAD's evaluation requires, and .txt for tagging has a word and
+its label per line, as in the input.
+
+All input is checked first. Then answers are written as they come, and memory does not depend on the
+number of rows. Until all are there, they are in a partial file beside the output, such as
+answers.csv.partial. The same command goes on with this file after a stop, and the output has the
+same bytes as without the stop. Another model, input or setting is refused. Standard input is read
+to its end first; it must be passed again.
 """
 
 from __future__ import annotations
@@ -53,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="output file; - is standard output (default: -)",
     )
     parser.add_argument(
+        "--keep_columns",
+        default="",
+        metavar="NAMES",
+        help="columns of input tables to write before each answer, separated by commas",
+    )
+    parser.add_argument(
         "--batch_size",
         type=int,
         default=32,
@@ -62,33 +75,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seq_length", type=int, help="maximum sequence length in tokens (default: as in training)"
     )
     parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="processes, each of which loads the model; the answers are the same (default: 1)",
+    )
+    parser.add_argument(
         "--top_k", type=int, help="number of predictions for each [MASK] (default: 5)"
     )
 
 
 def run(args: argparse.Namespace) -> None:
     """Writes the predictions."""
+    import contextlib
+    import os
+    import shutil
     import sys
     import tempfile
     from pathlib import Path
 
     from albert_tf import files
+    from albert_tf.errors import InputError
+    from albert_tf.tasks.answer_files import PartialFile, Stream
     from albert_tf.tasks.predictor import Predictor
 
+    if args.workers < 1:
+        raise InputError(
+            f"--workers must be at least 1. Received {args.workers}. Leave it out for one process."
+        )
     if args.output != "-":
         files.check_writable(Path(args.output).absolute().parent, "The folder of --output")
+    keep = [name.strip() for name in args.keep_columns.split(",") if name.strip()]
     settings = {} if args.top_k is None else {"top_k": args.top_k}
-    predictor = Predictor(args.model_dir, **settings)
+    predictor = Predictor(args.model_dir, keep_columns=keep, **settings)
     print(f"model: {predictor.source}, {predictor.task.describe().task}", file=sys.stderr)
-    with tempfile.TemporaryDirectory() as folder:
+    ending = ".jsonl" if args.output == "-" else Path(args.output).suffix
+    answers = predictor.task.answer_file(ending, predictor.kept)
+    with contextlib.ExitStack() as stack:
         path = args.input
         if path == "-":
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
             path = Path(folder) / f"stdin{args.input_as or predictor.task.INPUT}"
-            path.write_bytes(sys.stdin.buffer.read())
-        answers = predictor(path, args.batch_size, args.seq_length)
+            with open(path, "wb") as file:
+                shutil.copyfileobj(sys.stdin.buffer, file)
+        params = predictor.params(path, args.batch_size, args.seq_length)
+        output: PartialFile | Stream
         if args.output == "-":
-            sys.stdout.write(predictor.task.written(answers, ".jsonl"))
-            return
-        text = predictor.task.written(answers, Path(args.output).suffix)
-    with files.replacing(args.output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+            output = Stream(sys.stdout, answers)
+        elif os.path.exists(args.output) and not os.path.isfile(args.output):
+            stream = stack.enter_context(open(args.output, "w", encoding="utf-8"))
+            output = Stream(stream, answers)
+        else:
+            output = PartialFile(Path(args.output), answers, predictor.command(params))
+        predictor.write(params, output, args.workers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from albert_tf.errors import InputError
@@ -83,6 +83,13 @@ class RowReport:
     def remark(self, remark: str, place: str) -> None:
         """Counts a row for something that is true of it."""
         self.remarks[remark].add(place)
+
+    def add_remarks(self, remarks: Mapping[str, Mapping[str, Any]]) -> None:
+        """Adds the remarks of another report, as `to_dict` returns them."""
+        for remark, other in remarks.items():
+            places = self.remarks[remark]
+            places.first += other["first"][: SHOWN - len(places.first)]
+            places.count += other["count"]
 
     def compare_text(self, texts: Iterable[Hashable], place: str, label: Any = "") -> None:
         """Remarks on a row whose texts are those of an earlier row; such rows are kept."""

@@ -3,7 +3,7 @@
 The results and their order do not depend on the number of workers, so neither does any file made
 from them. Processes are spawned rather than forked, because forking a process with running
 TensorFlow threads can hang. A spawned worker imports the module of the function, so modules that
-workers use must not import TensorFlow.
+builds use must not import TensorFlow.
 """
 
 from __future__ import annotations

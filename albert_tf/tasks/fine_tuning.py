@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import gc
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,7 +20,7 @@ from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
 from albert_tf.formats.source import Source
 from albert_tf.modeling.task_model import TaskModel
-from albert_tf.task_types import FILE, TaskDescription
+from albert_tf.task_types import FILE
 from albert_tf.tasks import batching, results, starting_point
 from albert_tf.tasks.base import AlbertTask, Tensors
 from albert_tf.tasks.encoded_examples import EncodedExamples
@@ -33,24 +31,21 @@ from albert_tf.tasks.fine_tuning_config import (
 )
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tasks.outputs import Outputs
+from albert_tf.tasks.task_files import TaskFiles
 from albert_tf.tokenization import model_files
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
-class FineTuningTask(AlbertTask):
+class FineTuningTask(TaskFiles, AlbertTask):
     """A task on labelled text. Subclasses implement the abstract methods.
 
     Attributes:
       MODEL: the class of the model.
       SETTINGS: the fields of the task's config that prediction needs; task.json stores them.
-      OUTPUTS: the extensions of answer files in addition to .jsonl; see `written`.
-      INPUT: the extension of the format that the task reads from standard input.
     """
 
     MODEL: ClassVar[type[TaskModel]]
     SETTINGS: ClassVar[tuple[str, ...]] = ()
-    OUTPUTS: ClassVar[tuple[str, ...]] = ()
-    INPUT: ClassVar[str] = ".txt"
 
     def __init__(
         self, params: FineTuningConfig, logging_dir: str | None = None, **kwargs: Any
@@ -62,22 +57,6 @@ class FineTuningTask(AlbertTask):
 
     # === To implement in a subclass ===
     @abc.abstractmethod
-    def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
-        """Reads and tokenises files; the task keeps the parts of the rows that answers need.
-
-        Args:
-          params: the files.
-          labelled: whether the files have labels; False for files to predict.
-
-        Raises:
-          InputError: a file breaks a rule of its format; the error names the file and the line.
-        """
-
-    @abc.abstractmethod
-    def describe(self) -> TaskDescription:
-        """Returns the content of task.json, with the labels of the training data or weights."""
-
-    @abc.abstractmethod
     def losses(self, labels: Tensors, outputs: Any) -> tf.Tensor:
         """Returns the loss of each example, float32 [B], or of each position, float32 [B, S]."""
 
@@ -85,27 +64,10 @@ class FineTuningTask(AlbertTask):
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
         """Returns the metrics of the outputs, including `metric`."""
 
-    @abc.abstractmethod
-    def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterable[dict[str, Any]]:
-        """Yields a JSON-serializable answer for each example, in the order of the outputs."""
-
     @property
     @abc.abstractmethod
     def metric(self) -> str:
         """The metric that selects the best checkpoint, unless the config names another."""
-
-    def written(self, answers: Iterable[dict[str, Any]], ending: str) -> str:
-        """Returns answers as the text of a file with this extension; every task writes .jsonl.
-
-        Raises:
-          InputError: the task does not write files with this extension.
-        """
-        if ending != ".jsonl":
-            raise InputError(
-                f"Answers for {self.describe().task} are written as .jsonl"
-                f"{''.join(f' or {other}' for other in self.OUTPUTS)}. Received {ending!r}."
-            )
-        return "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers)
 
     def baseline(self, examples: EncodedExamples) -> dict[str, float]:
         """Returns all metrics of the best answer that ignores the texts; none by default."""
@@ -269,23 +231,6 @@ class FineTuningTask(AlbertTask):
         return None
 
     # === Data ===
-    def read_fast(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
-        """Calls `read` without Python's garbage collection.
-
-        Collections look for cycles among all the rows that were read, again and again, and find
-        none: for a file of 100 MB, that is half of the time or more.
-        """
-        is_enabled = gc.isenabled()
-        gc.disable()
-        try:
-            examples = self.read(params, labelled)
-        finally:
-            if is_enabled:
-                gc.enable()
-        if examples.report is not None:
-            examples.report.forget()
-        return examples
-
     def examples(self, params: FineTuningDataConfig) -> EncodedExamples:
         """Returns the examples of the files, which are read and tokenised on the first call only.
 
@@ -301,7 +246,7 @@ class FineTuningTask(AlbertTask):
             )
         key = " ".join(str(getattr(params, name)) for name in names)
         if key not in self._examples:
-            examples = self.read_fast(params)
+            examples = self.read(params)
             self.results.add_data(params.is_training, examples.report)
             if not len(examples):
                 raise InputError(

@@ -120,7 +120,7 @@ def test_wrong_input_and_output_formats_are_errors(trained, tmp_path):
     (tmp_path / "bad.csv").write_text("txt\nx\n")
     with pytest.raises(InputError, match="without 'text'. Closest: txt"):
         call("predict", "--model_dir", run, "--input", tmp_path / "bad.csv")
-    with pytest.raises(InputError, match=r"as \.jsonl or \.tsv. Received '\.xml'"):
+    with pytest.raises(InputError, match=r"as \.jsonl, \.csv, \.tsv or \.parquet\..*in '\.xml'"):
         predict = ("predict", "--model_dir", run, "--input", root / "dev.csv")
         call(*predict, "--output", tmp_path / "answers.xml")
     assert not (tmp_path / "answers.xml").exists()

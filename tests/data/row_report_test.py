@@ -205,7 +205,7 @@ def test_every_sentence_is_an_example_or_left_out(tmp_path, lines):
     path = tmp_path / "a.txt"
     path.write_text("\n".join(["first\tx", "", *lines]) + "\n")
     report = RowReport("sentence", skip_broken=True)
-    sentences = conll.read(path, report=report)
+    sentences = list(conll.read(path, report=report))
     counted(report, len(sentences))
     groups = re.split(r"\n(?:\s*\n)+", "\n".join(lines).strip("\n"))
     groups = [g for g in groups if g.strip()]

@@ -123,7 +123,7 @@ def _swag(path: Path) -> None:
 
 def _conll(path: Path, labelled: bool = True) -> None:
     report = RowReport("sentence")
-    sentences = conll.read(path, labelled=labelled, report=report)
+    sentences = list(conll.read(path, labelled=labelled, report=report))
     tagging.encode(sentences, tokenizer(), tagging.labels_of(sentences), 16, report)
 
 

@@ -16,7 +16,6 @@ from official.core import task_factory
 from albert_tf import Predictor, task_types
 from albert_tf.data import tables
 from albert_tf.errors import InputError
-from albert_tf.files import expand
 from albert_tf.modeling.task_model import DROPOUT, TaskModel, dense
 from albert_tf.serving import signatures
 from albert_tf.serving.served_task import ServedTask
@@ -62,10 +61,13 @@ class OrdinalTask(FineTuningTask):
     def describe(self):
         return TaskDescription("ordinal", settings=self.settings())
 
-    def read(self, params, labelled=True):
+    def rows(self, params, labelled, report):
         columns = [self.task_config.text, *(["rating"] if labelled else [])]
-        rows = [row for path in expand(params.input_path) for row in tables.read(path, columns)]
-        tokens = self.tokenizer.encode_batch(row.fields[columns[0]] for row in rows)
+        for path in self.paths(params):
+            yield from tables.read(path, columns, report=report)
+
+    def encode(self, rows, params, labelled, report):
+        tokens = self.tokenizer.encode_batch(row.fields[self.task_config.text] for row in rows)
         room = params.seq_length - 2
         ids = [[self.tokenizer.cls_id, *row[:room], self.tokenizer.sep_id] for row in tokens]
         ratings = np.array([row.fields.get("rating", 0) for row in rows], np.float32)

@@ -22,12 +22,16 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 class LabelledText(NamedTuple):
-    """A row: its place in the file, its texts, its label as text ("" for none), and its group."""
+    """A row: its place in the file, its texts, its label as text ("" for none), and its group.
+
+    It also has the texts of the columns that are kept beside answers.
+    """
 
     where: str
     texts: tuple[str, ...]
     label: str = ""
     group: str = ""
+    kept: tuple[str, ...] = ()
 
 
 def labelled_texts(
@@ -39,6 +43,7 @@ def labelled_texts(
     skip_labels: Collection[str] = (),
     several: bool = False,
     separator: str = "",
+    keep: Sequence[str] = (),
 ) -> Iterator[LabelledText]:
     """Yields the rows as texts, which may be empty, with labels, which may not.
 
@@ -51,6 +56,7 @@ def labelled_texts(
       skip_labels: the labels whose rows are left out.
       several: whether the column has several labels or none; see `labels_in`.
       separator: what separates several labels.
+      keep: the columns that are kept beside answers.
 
     Raises:
       InputError: a label is empty, or several are not a list of names, and the report does not
@@ -78,7 +84,8 @@ def labelled_texts(
             values = tuple([fields[column] for column in texts])
             if label:
                 report.compare_text(values, where, value)
-            yield LabelledText(where, values, value, group)
+            kept = tuple([fields[name] for name in keep])
+            yield LabelledText(where, values, value, group, kept)
 
 
 def labels_in(cell: str, separator: str = "", where: str = "") -> tuple[str, ...]:

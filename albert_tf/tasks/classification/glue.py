@@ -6,11 +6,14 @@ run_classifier.py, so that the outputs of its fine-tuned checkpoints keep their 
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from albert_tf.errors import InputError, closest
 from albert_tf.files import existing
+from albert_tf.tasks.answer_files import AnswerFile, kept_names, tsv_field
 
 
 class Layout(NamedTuple):
@@ -102,10 +105,42 @@ def files(folder: Path, layout: Layout, is_training: bool) -> list[Path]:
     return [existing(folder / name, "A file of GLUE") for name in names]
 
 
-def submission(answers: list[str | float]) -> str:
-    """Returns the text of a submission file, which has columns for index and prediction."""
-    lines = ["index\tprediction"]
-    for index, answer in enumerate(answers):
-        text = answer if isinstance(answer, str) else f"{answer:.3f}"
-        lines.append(f"{index}\t{text}")
-    return "\n".join(lines) + "\n"
+class Submission(AnswerFile):
+    """A submission file, which has columns for index and prediction after those that are kept.
+
+    Several labels or numbers are a JSON list. `state` is the number of answers.
+
+    Args:
+      keep: the names in answers of columns of the input.
+      clip: the largest value of numbers, of which 0 is the smallest; None for any.
+    """
+
+    START = 0
+
+    def __init__(self, keep: Sequence[str] = (), clip: float | None = None) -> None:
+        super().__init__(keep)
+        self._clip = clip
+
+    def begin(self) -> str:
+        """Returns the header."""
+        columns = ("index", "prediction")
+        kept = map(tsv_field, kept_names(self.keep, columns))
+        return "\t".join([*kept, *columns]) + "\n"
+
+    def add(self, answers: Iterable[dict[str, Any]]) -> str:
+        """Returns the next rows."""
+        lines = []
+        for answer in answers:
+            answer = dict(answer)
+            kept = [tsv_field(answer.pop(name)) for name in self.keep]
+            lines.append("\t".join([*kept, str(self.state), self._prediction(answer)]) + "\n")
+            self.state += 1
+        return "".join(lines)
+
+    def _prediction(self, answer: dict[str, Any]) -> str:
+        if "value" in answer:
+            value = answer["value"]
+            return f"{value if self._clip is None else min(max(value, 0.0), self._clip):.3f}"
+        if "label" in answer:
+            return answer["label"]
+        return json.dumps(answer.get("labels", answer.get("values")), ensure_ascii=False)

@@ -77,6 +77,13 @@ class Problem(abc.ABC):
     def answer(self, logits: np.ndarray) -> dict[str, Any]:
         """Returns the answer for the outputs of an example, [C]."""
 
+    @abc.abstractmethod
+    def columns(self) -> dict[str, Any]:
+        """Returns the columns of answers in tables; see `TaskFiles.columns`."""
+
+    def _shares(self) -> dict[str, Any]:
+        return {f"probabilities.{label}": float for label in self.labels}
+
 
 class Classes(Problem):
     """One class for each example. The loss is the cross entropy of the softmax."""
@@ -113,6 +120,9 @@ class Classes(Problem):
             "probabilities": dict(zip(self.labels, map(float, shares))),
         }
 
+    def columns(self) -> dict[str, Any]:
+        return {"label": str, "probability": float, **self._shares()}
+
 
 class Numbers(Problem):
     """A number for each example, or several. The loss is the squared error."""
@@ -143,6 +153,9 @@ class Numbers(Problem):
         if len(logits) > 1:
             return {"values": [float(value) for value in logits]}
         return {"value": float(logits[0])}
+
+    def columns(self) -> dict[str, Any]:
+        return {"values": list[float]} if len(self.labels) > 1 else {"value": float}
 
 
 class LabelSets(Problem):
@@ -211,6 +224,9 @@ class LabelSets(Problem):
             "labels": [self.labels[index] for index in np.flatnonzero(shares > self.threshold)],
             "probabilities": dict(zip(self.labels, map(float, shares))),
         }
+
+    def columns(self) -> dict[str, Any]:
+        return {"labels": list[str], **self._shares()}
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from albert_tf.errors import InputError, closest
 from albert_tf.files import expand, folder_at
 from albert_tf.task_types import FILE, TaskDescription
 from albert_tf.tasks import results
+from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.classification import data as classification
 from albert_tf.tasks.classification import glue, problems
@@ -85,7 +85,7 @@ class ClassificationTask(FineTuningTask):
 
     MODEL = AlbertClassifier
     SETTINGS = ("glue", "text", "second_text", "label", "header", *_OF_LABEL_SETS)
-    OUTPUTS = (".tsv",)
+    KEEPS_COLUMNS = True
 
     def __init__(self, params: ClassificationConfig, *args: Any, **kwargs: Any) -> None:
         # A run that resumes fills in the threshold of the earlier session, and tunes it again.
@@ -98,10 +98,36 @@ class ClassificationTask(FineTuningTask):
         return ClassificationConfig
 
     # === Files ===
-    def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
-        """Reads and tokenises files; see `FineTuningTask.read`."""
-        report = RowReport(skip_broken=labelled and self.task_config.skip_broken_rows)
-        rows = list(self._rows(params, labelled, report))
+    def rows(
+        self, params: FineTuningDataConfig, labelled: bool, report: RowReport
+    ) -> Iterator[LabelledText]:
+        """Yields rows of tables; see `TaskFiles.rows`."""
+        texts, label, header = self._columns()
+        label = label if labelled else ""
+        columns = tuple(dict.fromkeys((*texts, *([label] if label else ()), *self.keep_columns)))
+        for group, rows in self._tables(params, columns, header, report, not labelled):
+            if not self.task_config.glue:  # GLUE is scored on its files as they are.
+                rows = tables.without_repeats(rows, report, not labelled)
+            yield from classification.labelled_texts(
+                rows,
+                texts,
+                label,
+                report,
+                group,
+                skipped_labels(self.task_config),
+                self._has_label_sets,
+                self.task_config.label_separator,
+                self.keep_columns,
+            )
+
+    def encode(
+        self,
+        rows: Sequence[LabelledText],
+        params: FineTuningDataConfig,
+        labelled: bool,
+        report: RowReport,
+    ) -> EncodedExamples:
+        """Tokenises rows; see `TaskFiles.encode`."""
         labels, problem = {}, self.problem if rows else None  # Checks settings in any case.
         if labelled and rows:
             labels["label"] = problem.targets(rows)
@@ -160,8 +186,8 @@ class ClassificationTask(FineTuningTask):
             return ("classification", labels) if labels else ("regression", ())
         if self.start.resumes or not (config.train_data.input_path or config.train_data.tfds_name):
             return self._problem_of_weights()
-        report = RowReport(skip_broken=config.skip_broken_rows)  # Shown when `read` makes it again.
-        rows = list(self._rows(config.train_data, True, report))
+        report = self.new_report(labelled=True)  # Shown when `read` makes it again.
+        rows = list(self.rows(config.train_data, True, report))
         task = "multi_label" if self._has_label_sets else "classification"
         numbers = config.problem == "auto" and not config.labels and task == "classification"
         values = [row.label for row in rows]
@@ -205,26 +231,6 @@ class ClassificationTask(FineTuningTask):
         texts = (config.text, config.second_text) if config.second_text else (config.text,)
         return texts, config.label, config.header
 
-    def _rows(
-        self, params: FineTuningDataConfig, labelled: bool, report: RowReport
-    ) -> Iterator[LabelledText]:
-        texts, label, header = self._columns()
-        label = label if labelled else ""
-        columns = (*texts, label) if label else texts
-        for group, rows in self._tables(params, columns, header, report, not labelled):
-            if not self.task_config.glue:  # GLUE is scored on its files as they are.
-                rows = tables.without_repeats(rows, report, not labelled)
-            yield from classification.labelled_texts(
-                rows,
-                texts,
-                label,
-                report,
-                group,
-                skipped_labels(self.task_config),
-                self._has_label_sets,
-                self.task_config.label_separator,
-            )
-
     def _tables(
         self,
         params: FineTuningDataConfig,
@@ -238,10 +244,13 @@ class ClassificationTask(FineTuningTask):
             place = params.tfds_name, params.tfds_split, params.tfds_data_dir
             yield "", tables.read_tfds(*place, columns, report)
             return
-        for path in self._paths(params):
+        paths = self.paths(params)
+        self.check_kept(paths, self._columns()[0])
+        for path in paths:
             yield path.stem, tables.read(path, columns, header, report, to_predict)
 
-    def _paths(self, params: FineTuningDataConfig) -> list[Path]:
+    def paths(self, params: FineTuningDataConfig) -> list[Path]:
+        """Returns the files, those of GLUE if the folder of a task is given."""
         path = params.input_path
         if self.task_config.glue and (folder := folder_at(path)):
             layout = glue.layout(self.task_config.glue)
@@ -327,24 +336,15 @@ class ClassificationTask(FineTuningTask):
         """
         return map(self.problem.answer, outputs["logits"])
 
-    def written(self, answers: Iterable[dict[str, Any]], ending: str) -> str:
-        """Returns answers as JSON Lines, or as .tsv in GLUE's format: index and prediction.
+    def columns(self) -> dict[str, Any]:
+        """Returns the columns of the problem's answers."""
+        return self.problem.columns()
 
-        In .tsv, several labels or numbers are a JSON list.
-        """
-        if ending != ".tsv":
-            return super().written(answers, ending)
-        predictions = [_prediction(answer) for answer in answers]
-        if self.task_config.glue == "stsb":  # Its scores are in [0, 5].
-            predictions = [min(max(value, 0.0), 5.0) for value in predictions]
-        return glue.submission(predictions)
-
-
-def _prediction(answer: dict[str, Any]) -> str | float:
-    for name in ("label", "value"):
-        if name in answer:
-            return answer[name]
-    return json.dumps(answer.get("labels", answer.get("values")), ensure_ascii=False)
+    def answer_file(self, ending: str, keep: Sequence[str] = ()) -> AnswerFile:
+        """Returns a file of answers; .tsv has GLUE's format, with `index` and `prediction`."""
+        if ending == ".tsv":  # The scores of STS-B are in [0, 5].
+            return glue.Submission(keep, clip=5.0 if self.task_config.glue == "stsb" else None)
+        return super().answer_file(ending, keep)
 
 
 def skipped_labels(config: ClassificationConfig) -> set[str]:

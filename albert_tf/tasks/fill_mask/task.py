@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,6 @@ import tensorflow as tf
 from albert_tf.data import tables
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
-from albert_tf.files import expand
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.encoded_examples import EncodedExamples
@@ -22,6 +22,14 @@ from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataC
 from albert_tf.tasks.outputs import Outputs
 
 MASK = "[MASK]"
+
+
+class Text(NamedTuple):
+    """A text, its place in the file, and the texts of the columns that are kept."""
+
+    where: str
+    text: str
+    kept: tuple[str, ...] = ()
 
 
 class Masked(NamedTuple):
@@ -52,6 +60,8 @@ class FillMaskTask(FineTuningTask):
     """
 
     MODEL = AlbertMaskedLM
+    UNIT = "text"
+    KEEPS_COLUMNS = True
     SETTINGS = ("text",)
 
     @classmethod
@@ -63,28 +73,46 @@ class FillMaskTask(FineTuningTask):
         """Returns the task with the column of the text."""
         return TaskDescription("fill_mask", settings={"text": self.task_config.text})
 
-    def read(self, params: FineTuningDataConfig, labelled: bool = False) -> EncodedExamples:
-        """Reads and tokenises texts; one without a mask is answered without fillings.
+    def rows(
+        self, params: FineTuningDataConfig, labelled: bool, report: RowReport
+    ) -> Iterator[Text]:
+        """Yields texts; see `TaskFiles.rows`.
 
         Raises:
-          InputError: no text has a [MASK] within the maximum sequence length.
+          InputError: also if no text has a [MASK] within the maximum sequence length.
         """
-        column, report = self.task_config.text, RowReport("text")
-        rows = [
-            row
-            for path in expand(params.input_path)
-            for row in tables.read(path, [column], report=report, to_predict=True)
-        ]
-        texts = [self._masked(row.fields[column], params.seq_length) for row in rows]
-        without = [row for row, masked in zip(rows, texts) if not masked.positions]
-        if without and len(without) == len(texts):
+        self._check_masks(params)
+        yield from self._texts(params, report)
+
+    def _texts(self, params: FineTuningDataConfig, report: RowReport) -> Iterator[Text]:
+        column, paths = self.task_config.text, self.paths(params)
+        self.check_kept(paths, [column])
+        columns = list(dict.fromkeys([column, *self.keep_columns]))
+        for path in paths:
+            for where, fields in tables.read(path, columns, report=report, to_predict=True):
+                kept = tuple([fields[name] for name in self.keep_columns])
+                yield Text(where, fields[column], kept)
+
+    def _check_masks(self, params: FineTuningDataConfig) -> None:
+        first = None
+        for row in self._texts(params, self.new_report(False)):
+            if MASK in row.text and self._masked(row.text, params.seq_length).positions:
+                return
+            first = first or row
+        if first:
             raise InputError(
                 f"A text must have a {MASK} to fill within its first {params.seq_length} tokens. "
-                f"Received {without[0].where}: {without[0].fields[column][:60]!r}, and no other "
-                f"text with a {MASK}."
+                f"Received {first.where}: {first.text[:60]!r}, and no other text with a {MASK}."
             )
-        for row in without:
-            report.remark(f"have no {MASK} within {params.seq_length} tokens", row.where)
+
+    def encode(
+        self, rows: Sequence[Text], params: FineTuningDataConfig, labelled: bool, report: RowReport
+    ) -> EncodedExamples:
+        """Tokenises texts; one without a mask is answered without fillings."""
+        texts = [self._masked(row.text, params.seq_length) for row in rows]
+        for row, masked in zip(rows, texts):
+            if not masked.positions:
+                report.remark(f"have no {MASK} within {params.seq_length} tokens", row.where)
         positions = np.zeros([len(texts), max((len(t.positions) for t in texts), default=0)], int)
         for index, masked in enumerate(texts):
             positions[index, : len(masked.positions)] = masked.positions
@@ -145,3 +173,11 @@ class FillMaskTask(FineTuningTask):
                     for n in range(len(masked.positions))
                 ],
             }
+
+    def columns(self) -> dict[str, Any]:
+        """Returns the columns of answers in tables, with `fillings` as JSON."""
+        return {"text": str, "filled": str, "fillings": str}
+
+    def table_rows(self, answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yields the answer."""
+        yield {**answer, "fillings": json.dumps(answer["fillings"], ensure_ascii=False)}

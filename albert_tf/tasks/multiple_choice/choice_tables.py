@@ -34,9 +34,13 @@ class Columns(NamedTuple):
 
 
 def items(
-    rows: Iterable[Row], columns: Columns, labelled: bool, report: RowReport
+    rows: Iterable[Row],
+    columns: Columns,
+    labelled: bool,
+    report: RowReport,
+    keep: Sequence[str] = (),
 ) -> Iterator[Item]:
-    """Yields the rows as items; trailing empty endings are dropped.
+    """Yields the rows as items with the columns to keep; trailing empty endings are dropped.
 
     Raises:
       InputError: a label is not a whole number, and the report does not leave broken rows out.
@@ -66,4 +70,5 @@ def items(
             ),
             int(label) if labelled else None,
             origin=row.where,
+            kept=tuple([row.fields[name] for name in keep]),
         )

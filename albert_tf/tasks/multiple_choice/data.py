@@ -32,6 +32,7 @@ class Item(NamedTuple):
       label: the index of the correct choice; None if unknown.
       group: a subset that is also scored separately, such as "middle"; "" for none.
       origin: the file and the place in it, for messages.
+      kept: the texts of the columns that are kept beside answers.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Item(NamedTuple):
     label: int | None = None
     group: str = ""
     origin: str = ""
+    kept: tuple[str, ...] = ()
 
     @property
     def exists(self) -> list[bool]:

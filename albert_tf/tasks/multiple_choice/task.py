@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from albert_tf.config import AlbertConfig
 from albert_tf.data import tables
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
-from albert_tf.files import expand, folder_at
+from albert_tf.files import folder_at
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.classification import metrics as classification_metrics
@@ -73,6 +73,8 @@ class MultipleChoiceTask(FineTuningTask):
     """
 
     MODEL = AlbertMultipleChoice
+    UNIT = "item"
+    KEEPS_COLUMNS = True
     SETTINGS = ("num_choices", "max_qa_length", "passage", "question", "choices", "label")
 
     @classmethod
@@ -87,24 +89,23 @@ class MultipleChoiceTask(FineTuningTask):
         return {"max_qa_length": min(MultipleChoiceConfig.max_qa_length, longest)}
 
     # === Files ===
-    def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
-        """Reads and tokenises files; see `FineTuningTask.read`."""
+    def rows(
+        self, params: FineTuningDataConfig, labelled: bool, report: RowReport
+    ) -> Iterator[Item]:
+        """Yields items; see `TaskFiles.rows`."""
+        count = self.task_config.num_choices
+        if not 2 <= count <= len(_LETTERS):
+            raise InputError(f"num_choices must be in [2, {len(_LETTERS)}]. Received {count}.")
+        items = self._items(self.paths(params), labelled, report)
+        yield from multiple_choice.checked(items, count, labelled, report)
+
+    def encode(
+        self, rows: Sequence[Item], params: FineTuningDataConfig, labelled: bool, report: RowReport
+    ) -> EncodedExamples:
+        """Tokenises items; see `TaskFiles.encode`."""
         config = self.task_config
-        if not 2 <= config.num_choices <= len(_LETTERS):
-            raise InputError(
-                f"num_choices must be in [2, {len(_LETTERS)}]. Received {config.num_choices}."
-            )
-        report = RowReport("item", labelled and config.skip_broken_rows)
-        items = list(
-            multiple_choice.checked(
-                self._items(_paths(params), labelled, report),
-                config.num_choices,
-                labelled,
-                report,
-            )
-        )
         examples, cut = multiple_choice.encode(
-            items,
+            rows,
             self.tokenizer,
             config.num_choices,
             params.seq_length,
@@ -113,21 +114,29 @@ class MultipleChoiceTask(FineTuningTask):
         )
         for place in cut:
             report.remark("cut to max_qa_length", place)
+        if not labelled:  # RACE's files may have them, for all rows or for some.
+            examples.labels.pop("label", None)
         return examples
 
     def _items(self, paths: list[Path], labelled: bool, report: RowReport) -> Iterator[Item]:
         """Yields the items of RACE's files, then those of tables, whose ids are numbers."""
         config = self.task_config
+        self.check_kept(paths)
         yield from race.read((path for path in paths if path.suffix == ".txt"), report)
         names = choice_tables.Columns(config.passage, config.question, config.choices, config.label)
-        wanted = [*names.texts(), names.label] if labelled else names.texts()
+        wanted = [*names.texts(), *([names.label] if labelled else []), *self.keep_columns]
         rows = itertools.chain.from_iterable(
             tables.read(path, wanted, report=report, to_predict=not labelled)
             for path in paths
             if path.suffix != ".txt"
         )
         rows = tables.without_repeats(rows, report, not labelled)
-        yield from choice_tables.items(rows, names, labelled, report)
+        yield from choice_tables.items(rows, names, labelled, report, self.keep_columns)
+
+    def paths(self, params: FineTuningDataConfig) -> list[Path]:
+        """Returns the files in a folder of RACE, or those that match a pattern."""
+        folder = folder_at(params.input_path)
+        return race.files(folder) if folder else super().paths(params)
 
     def describe(self) -> TaskDescription:
         """Returns the task with the number of choices and the columns."""
@@ -187,6 +196,11 @@ class MultipleChoiceTask(FineTuningTask):
                 "probabilities": shares.tolist(),
             }
 
+    def columns(self) -> dict[str, Any]:
+        """Returns the columns of answers in tables."""
+        choice = {"id": str, "answer": str, "index": int, "letter": str}
+        return {**choice, "probabilities": list[float]}
+
     def _labels_and_scores(
         self, examples: EncodedExamples, outputs: Outputs
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -196,9 +210,3 @@ class MultipleChoiceTask(FineTuningTask):
 
     def _letters(self) -> str:
         return _LETTERS[: self.task_config.num_choices]
-
-
-def _paths(params: FineTuningDataConfig) -> list[Path]:
-    """Returns the files in a folder of RACE, or those that match a pattern."""
-    folder = folder_at(params.input_path)
-    return race.files(folder) if folder else expand(params.input_path)

@@ -22,9 +22,10 @@ from official.core import task_factory
 from albert_tf.config import AlbertConfig
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
-from albert_tf.files import expand, replacing
+from albert_tf.files import replacing
 from albert_tf.task_types import FILE, TaskDescription
 from albert_tf.tasks import results
+from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.encoded_examples import EncodedExamples
 from albert_tf.tasks.fine_tuning import FineTuningTask
@@ -44,6 +45,7 @@ from albert_tf.tasks.question_answering.span_windows import (
 )
 from albert_tf.tasks.question_answering.squad import Question
 
+_SLOW = 3  # Progress is shown of what takes longer than these seconds.
 _ROUNDING = 1e-3  # Odds differ by less than this between devices, batches and exports.
 
 
@@ -90,6 +92,7 @@ class QuestionAnsweringTask(FineTuningTask):
     SETTINGS = ("doc_stride", "max_query_length", "n_best", "max_answer_length", "null_threshold")
     OUTPUTS = (".json",)
     INPUT = ".json"
+    UNIT = "question"
     # Fields of the config that must be at least 1.
     COUNTS: ClassVar[tuple[str, ...]] = ("n_best", "max_answer_length")
 
@@ -104,8 +107,10 @@ class QuestionAnsweringTask(FineTuningTask):
         return {"max_query_length": min(MAX_QUERY_LENGTH, config.max_position_embeddings // 2)}
 
     # === Files ===
-    def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
-        """Reads and tokenises files; each window is an example. See `FineTuningTask.read`."""
+    def rows(
+        self, params: FineTuningDataConfig, labelled: bool, report: RowReport
+    ) -> list[Question]:
+        """Returns questions; see `TaskFiles.rows`."""
         config = self.task_config
         for name in self.COUNTS:
             if getattr(config, name) < 1:
@@ -113,26 +118,40 @@ class QuestionAnsweringTask(FineTuningTask):
                     f"{name} must be at least 1. Received {getattr(config, name)}. Set "
                     f"{name.upper()}."
                 )
-        settings = WindowSettings(params.seq_length, config.doc_stride, config.max_query_length)
-        report = RowReport("question")
-        questions = squad.read(expand(params.input_path), report)
+        self._settings(params)
+        questions = squad.read(self.paths(params), report)
         if labelled and params.is_training:
-            questions = question_data.well_placed(questions, config.skip_invalid, report)
-        elif labelled:
+            return question_data.well_placed(questions, config.skip_invalid, report)
+        if labelled:
             _check_answered(questions)
+        return questions
+
+    def _settings(self, params: FineTuningDataConfig) -> WindowSettings:
+        config = self.task_config
+        return WindowSettings(params.seq_length, config.doc_stride, config.max_query_length)
+
+    def encode(
+        self,
+        rows: Sequence[Question],
+        params: FineTuningDataConfig,
+        labelled: bool,
+        report: RowReport,
+    ) -> EncodedExamples:
+        """Tokenises questions; each window is an example. See `TaskFiles.encode`."""
         prepared = question_data.prepare(
-            tqdm.tqdm(questions, desc="tokenize", unit=" questions", disable=None),
+            tqdm.tqdm(rows, "tokenize", unit=" questions", disable=None, delay=_SLOW, leave=False),
             self.tokenizer,
-            settings,
+            self._settings(params),
             report,
             is_training=params.is_training,
         )
         sources = [Source(p.question, window) for p in prepared for window in p.windows]
         windows = [source.window for source in sources]
-        print(
-            f"{params.input_path}: {len(questions):,} questions in {len(windows):,} windows",
-            file=sys.stderr,
-        )
+        if labelled:
+            print(
+                f"{params.input_path}: {len(rows):,} questions in {len(windows):,} windows",
+                file=sys.stderr,
+            )
         labels = {
             name: np.array([getattr(window, name) for window in windows], np.int32)
             for name in ("start_positions", "end_positions", "impossible")
@@ -174,7 +193,12 @@ class QuestionAnsweringTask(FineTuningTask):
             answers = [
                 self._answer(examples, outputs, rows)
                 for rows in tqdm.tqdm(
-                    windows.values(), desc="decode", unit=" questions", disable=None
+                    windows.values(),
+                    "decode",
+                    unit=" questions",
+                    disable=None,
+                    delay=_SLOW,
+                    leave=False,
                 )
             ]
             self._decoded = outputs, answers
@@ -221,11 +245,13 @@ class QuestionAnsweringTask(FineTuningTask):
                 "n_best": [span.to_dict() for span in answer.spans],
             }
 
-    def written(self, answers: Iterable[dict[str, Any]], ending: str) -> str:
-        """Returns answers as JSON Lines, or as .json in SQuAD's official format: text by id."""
-        if ending != ".json":
-            return super().written(answers, ending)
-        return _json({answer["id"]: answer["answer"] for answer in answers})
+    def columns(self) -> dict[str, Any]:
+        """Returns the columns of answers in tables, without `n_best`."""
+        return {"id": str, "answer": str, "null_odds": float}
+
+    def answer_file(self, ending: str, keep: Sequence[str] = ()) -> AnswerFile:
+        """Returns a file of answers; .json has SQuAD's official format, text by id."""
+        return TextById(keep) if ending == ".json" else super().answer_file(ending, keep)
 
     # === Evaluation ===
     @property
@@ -286,6 +312,29 @@ class QuestionAnsweringTask(FineTuningTask):
 
     def _threshold(self) -> float | None:
         return self.results.best.metrics.get("best_f1_thresh")
+
+
+class TextById(AnswerFile):
+    """A JSON object of texts by id; `state` is the number of answers."""
+
+    START = 0
+
+    def begin(self) -> str:
+        """Returns the beginning of the object."""
+        return "{"
+
+    def add(self, answers: Iterable[dict[str, Any]]) -> str:
+        """Returns the next entries."""
+        entries = []
+        for answer in answers:
+            name, text = (json.dumps(answer[key], ensure_ascii=False) for key in ("id", "answer"))
+            entries.append(f"{',' if self.state else ''}\n {name}: {text}")
+            self.state += 1
+        return "".join(entries)
+
+    def end(self) -> str:
+        """Returns the end of the object."""
+        return "\n}\n" if self.state else "}\n"
 
 
 def _margin(threshold: float, odds: Iterable[float]) -> float:

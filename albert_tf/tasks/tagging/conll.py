@@ -9,8 +9,9 @@ a word.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from albert_tf.data.row_report import RowReport
@@ -50,8 +51,8 @@ def read(
     label_column: int = -1,
     labelled: bool = True,
     report: RowReport | None = None,
-) -> list[Sentence]:
-    """Returns the sentences of a file. Words may be empty, labels may not.
+) -> Iterator[Sentence]:
+    """Yields the sentences of a file, which is read twice. Words may be empty, labels may not.
 
     Args:
       path: the file.
@@ -66,18 +67,11 @@ def read(
         error names the line.
     """
     report = RowReport("sentence") if report is None else report
-    lines = [line.rstrip("\r\n") for line in read_lines(path)]
     wanted = [word_column, label_column] if labelled else [word_column]
-    return list(_sentences(lines, str(path), wanted, report))
-
-
-def _sentences(
-    lines: Sequence[str], name: str, wanted: list[int], report: RowReport
-) -> Iterator[Sentence]:
-    separator, width = _layout(lines)
-    first, reason = 1, ""
+    separator, width = _layout(_lines(path))
+    first, reason, name = 1, "", str(path)
     rows: list[list[str]] = []
-    for number, line in enumerate([*lines, ""], start=1):
+    for number, line in enumerate(itertools.chain(_lines(path), [""]), start=1):
         row = line.split(separator) if separator is None or line.strip() else []
         if row:
             if row[0].startswith(DOCUMENT) and line.split()[0] == DOCUMENT:
@@ -99,22 +93,30 @@ def _sentences(
             if not reason:
                 words, *labels = [tuple([row[column] for row in rows]) for column in wanted]
                 tags = labels[0] if labels else ()
-                report.compare_text(words, f"'{name}' line {first}", " ".join(tags))
+                if labelled:
+                    report.compare_text(words, f"'{name}' line {first}", " ".join(tags))
                 yield Sentence(words, tags, first, name)
             rows = []
 
 
-def _layout(lines: Sequence[str]) -> tuple[str | None, int]:
+def _lines(path: Path) -> Iterator[str]:
+    return (line.rstrip("\r\n") for line in read_lines(path))
+
+
+def _layout(lines: Iterable[str]) -> tuple[str | None, int]:
     """Returns the separator of the columns and their number, by the first row of a word.
 
     If all rows begin with "#", these are words.
     """
-    words = [line for line in lines if line[:1] not in ("", "#") and not line.isspace()]
-    rows = [line for line in words if line.split(None, 1)[0] != DOCUMENT]
-    if not rows:
-        rows = [line for line in lines if line[:1] == "#"]
-    separator = "\t" if any("\t" in line for line in rows) else None
-    return separator, len(rows[0].split(separator)) if rows else 0
+    first, has_tab = {}, {True: False, False: False}  # By whether the line begins with "#".
+    for line in lines:
+        begins = line[:1] == "#"
+        if begins or (line and not line.isspace() and line.split(None, 1)[0] != DOCUMENT):
+            first.setdefault(begins, line)
+            has_tab[begins] |= "\t" in line
+    row = first.get(False, first.get(True))
+    separator = "\t" if has_tab[False not in first] else None
+    return separator, len(row.split(separator)) if row else 0
 
 
 def _is_comment(line: str, row: list[str], separator: str | None, width: int, inside: bool) -> bool:

@@ -8,7 +8,7 @@ next row, so that every word is labelled.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,7 +54,7 @@ def of_words(rows: Mapping[int, Sequence], sources: Sequence[Row]) -> dict[int, 
     return words
 
 
-def labels_of(sentences: Sequence[Sentence]) -> tuple[str, ...]:
+def labels_of(sentences: Iterable[Sentence]) -> tuple[str, ...]:
     """Returns the sorted labels, starting with "O", which is the most frequent and no entity."""
     labels = {label for sentence in sentences for label in sentence.labels}
     return tuple(sorted(labels, key=lambda label: (label != "O", label)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from official.core import task_factory
 
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
-from albert_tf.files import expand
 from albert_tf.task_types import TaskDescription
+from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.encoded_examples import EncodedExamples
 from albert_tf.tasks.fine_tuning import FineTuningTask
@@ -55,6 +55,7 @@ class TaggingTask(FineTuningTask):
     MODEL = AlbertTokenClassifier
     SETTINGS = ("word_column", "label_column")
     OUTPUTS = (".txt",)
+    UNIT = "sentence"
 
     @classmethod
     def config_class(cls) -> type[TaggingConfig]:
@@ -62,23 +63,27 @@ class TaggingTask(FineTuningTask):
         return TaggingConfig
 
     # === Files ===
-    def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
-        """Reads and tokenises files; see `FineTuningTask.read`."""
-        report = RowReport("sentence", labelled and self.task_config.skip_broken_rows)
-        sentences = self._sentences(params, labelled, report)
+    def rows(
+        self, params: FineTuningDataConfig, labelled: bool, report: RowReport
+    ) -> Iterator[Sentence]:
+        """Yields sentences; see `TaskFiles.rows`."""
+        columns = self.task_config.word_column, self.task_config.label_column
+        for path in self.paths(params):
+            yield from conll.read(path, *columns, labelled, report)
+
+    def encode(
+        self,
+        rows: Sequence[Sentence],
+        params: FineTuningDataConfig,
+        labelled: bool,
+        report: RowReport,
+    ) -> EncodedExamples:
+        """Tokenises sentences; see `TaskFiles.encode`."""
         labels = self.describe().labels
-        examples, cut = tagging.encode(sentences, self.tokenizer, labels, params.seq_length, report)
+        examples, cut = tagging.encode(rows, self.tokenizer, labels, params.seq_length, report)
         for word in cut:
             report.remark("have a word cut to seq_length", word)
         return examples
-
-    def _sentences(
-        self, params: FineTuningDataConfig, labelled: bool, report: RowReport
-    ) -> list[Sentence]:
-        config = self.task_config
-        columns = config.word_column, config.label_column
-        paths = expand(params.input_path)
-        return [s for path in paths for s in conll.read(path, *columns, labelled, report)]
 
     def describe(self) -> TaskDescription:
         """Returns the task with its labels and columns."""
@@ -102,8 +107,8 @@ class TaggingTask(FineTuningTask):
                     "TRAIN_DATA."
                 )
             return of_weights
-        report = RowReport("sentence", config.skip_broken_rows)  # `read` makes it again.
-        labels = tagging.labels_of(self._sentences(config.train_data, True, report))
+        report = self.new_report(labelled=True)  # `read` makes it again.
+        labels = tagging.labels_of(self.rows(config.train_data, True, report))
         # The order of the weights is kept, so that their head can be loaded.
         return of_weights if set(labels) <= set(of_weights) else labels
 
@@ -152,22 +157,18 @@ class TaggingTask(FineTuningTask):
             words = list(sentence.words)
             yield {"line": sentence.line, "words": words, "labels": list(labels)}
 
-    def written(self, answers: Iterable[dict[str, Any]], ending: str) -> str:
-        """Returns answers as JSON Lines, or as .txt with a word and its label on each line.
+    def columns(self) -> dict[str, Any]:
+        """Returns the columns of words."""
+        return {"line": int, "word": str, "label": str}
 
-        The words of one file keep the numbers of their lines.
-        """
-        if ending != ".txt":
-            return super().written(answers, ending)
-        lines: list[str] = []
-        begin, last = 0, 0  # The line before the file, and the line of its last sentence.
-        for answer in answers:
-            if answer["line"] <= last:  # The first sentence of another file.
-                begin = len(lines) + 1
-            last = answer["line"]
-            lines += [""] * max(begin + last - 1 - len(lines), 1 if lines else 0)
-            lines += map("{}\t{}".format, answer["words"], answer["labels"])
-        return "".join(f"{line}\n" for line in lines)
+    def table_rows(self, answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yields each word with its label, and the line where its sentence begins."""
+        for word, label in zip(answer["words"], answer["labels"]):
+            yield {"line": answer["line"], "word": word, "label": label}
+
+    def answer_file(self, ending: str, keep: Sequence[str] = ()) -> AnswerFile:
+        """Returns a file of answers; .txt has a word and its label on each line."""
+        return WordLines(keep) if ending == ".txt" else super().answer_file(ending, keep)
 
     def _tags(
         self, examples: EncodedExamples, outputs: Outputs
@@ -188,6 +189,30 @@ class TaggingTask(FineTuningTask):
         sentences = {source.index: source.sentence for source in examples.sources}
         for index, predicted in tagging.of_words(rows, examples.sources).items():
             yield sentences[index], predicted
+
+
+class WordLines(AnswerFile):
+    """A word and its label on each line; the words of one file keep the numbers of their lines.
+
+    `state` is the number of lines, the line before the file, and the line of its last sentence.
+    """
+
+    START = (0, 0, 0)
+
+    def add(self, answers: Iterable[dict[str, Any]]) -> str:
+        """Returns the lines of the next sentences."""
+        count, begin, last = self.state
+        lines: list[str] = []
+        for answer in answers:
+            if answer["line"] <= last:  # The first sentence of another file.
+                begin = count + 1
+            last = answer["line"]
+            blank = max(begin + last - 1 - count, 1 if count else 0)
+            lines += [""] * blank
+            lines += map("{}\t{}".format, answer["words"], answer["labels"])
+            count += blank + len(answer["words"])
+        self.state = count, begin, last
+        return "".join(f"{line}\n" for line in lines)
 
 
 def _is_word(labels: tf.Tensor) -> tf.Tensor:

@@ -17,10 +17,23 @@ def test_a_task_has_its_own_dev_files(tmp_path):
 
 
 def test_a_submission_has_index_and_prediction():
-    assert glue.submission(["entailment", "neutral"]) == (
-        "index\tprediction\n0\tentailment\n1\tneutral\n"
+    labels = [{"label": "entailment"}, {"label": "neutral"}]
+    assert glue.Submission().text(labels) == "index\tprediction\n0\tentailment\n1\tneutral\n"
+    values = [{"value": value} for value in (2.5, 4.99996, -0.7, 5.2)]
+    submission = glue.Submission().text(values).splitlines()
+    assert submission == ["index\tprediction", "0\t2.500", "1\t5.000", "2\t-0.700", "3\t5.200"]
+    clipped = glue.Submission(clip=5.0).text(values).splitlines()
+    assert clipped[3:] == ["2\t0.000", "3\t5.000"]
+
+
+def test_kept_columns_come_before_index_and_prediction():
+    answers = [
+        {"index": "7", "value": "a\tb\n", "label": "yes"},
+        {"index": "8", "value": "", "label": "no"},
+    ]
+    assert glue.Submission(["index", "value"]).text(answers) == (
+        "input.index\tvalue\tindex\tprediction\n7\ta b \t0\tyes\n8\t\t1\tno\n"
     )
-    assert glue.submission([2.5, 4.99996]) == "index\tprediction\n0\t2.500\n1\t5.000\n"
 
 
 def test_an_error_for_an_unknown_task_lists_the_closest():

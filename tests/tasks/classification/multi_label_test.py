@@ -155,7 +155,7 @@ def test_a_predictor_gives_labels_above_the_threshold(saved, tmp_path, spm):
             assert list(answer["probabilities"]) == list("abcd")
             np.testing.assert_allclose(list(answer["probabilities"].values()), row, atol=1e-5)
     task = Predictor(folder).task
-    text = task.written(answers, ".tsv").splitlines()
+    text = task.answer_file(".tsv").text(answers).splitlines()
     assert [json.loads(line.split("\t")[1]) for line in text[1:]] == [a["labels"] for a in answers]
     task.task_config.threshold = 1.5
     with pytest.raises(InputError, match="must be a probability between 0 and 1.* Received 1.5"):

@@ -150,7 +150,7 @@ def test_glue_files_are_read_as_distributed(name, tmp_path):
     unlabelled = FineTuningDataConfig(input_path=str(test), seq_length=20, is_training=False)
     examples_ = task.read(unlabelled, labelled=False)
     logits = outputs([[7.0] if name == "stsb" else np.eye(len(layout.labels))[-1]])
-    text = task.written(task.answers(examples_, logits), ".tsv")
+    text = task.answer_file(".tsv").text(task.answers(examples_, logits))
     answer = "5.000" if name == "stsb" else layout.labels[-1]
     assert text == f"index\tprediction\n0\t{answer}\n"
 

@@ -153,7 +153,7 @@ def test_questions_without_labels_are_answered(learned, tmp_path):
         "2 question(s) answered with no text because the question or the context is blank: "
         f"'{path}' line 2, '{path}' line 3"
     )
-    official = json.loads(task.written([first, second], ".json"))
+    official = json.loads(task.answer_file(".json").text([first, second]))
     assert official == {"a": first["answer"], "2": ""}
     task.task_config.null_threshold = first["null_odds"] - 0.1
     assert next(task.answers(examples, outputs))["answer"] == ""

@@ -2,7 +2,8 @@ import pytest
 
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
-from albert_tf.tasks.tagging.conll import Sentence, read
+from albert_tf.tasks.tagging import conll
+from albert_tf.tasks.tagging.conll import Sentence
 
 CONLL_2003 = """-DOCSTART- -X- -X- O
 
@@ -13,6 +14,10 @@ Zoë NNP B-NP B-PER
 
 """
 TABS = "# sent_id = 1\n1\tNew York\tB-LOC\n2\tis\tO\n\n# text\n1\tbig\tO"
+
+
+def read(*args, **kwargs):
+    return list(conll.read(*args, **kwargs))
 
 
 @pytest.fixture

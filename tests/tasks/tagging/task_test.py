@@ -42,7 +42,7 @@ def test_results_have_a_report_and_a_plot(learned, tmp_path):
 
 def test_a_saved_model_labels_words(learned, tmp_path):
     task, metrics, folder = learned
-    sentences = conll.read(Path(task.task_config.validation_data.input_path))
+    sentences = list(conll.read(Path(task.task_config.validation_data.input_path)))
     path = tmp_path / "words.txt"
     path.write_text("\n\n".join("\n".join(sentence.words) for sentence in sentences))
     answers = list(albert_tf.Predictor(folder)(path, batch_size=7))
@@ -64,9 +64,9 @@ def test_answers_keep_the_lines_of_the_words(learned, tmp_path):
     path.write_text("\n\nsee\nMouse\n\n \t\n\nhas\n\n\n")
     answers = list(albert_tf.Predictor(learned[2])(path))
     assert [answer["line"] for answer in answers] == [3, 8]
-    lines = task.written(answers, ".txt").splitlines()
+    lines = task.answer_file(".txt").text(answers).splitlines()
     assert [line.split("\t")[0] for line in lines] == ["", "", "see", "Mouse", *[""] * 3, "has"]
-    twice = task.written([*answers, *answers], ".txt").splitlines()
+    twice = task.answer_file(".txt").text([*answers, *answers]).splitlines()
     assert twice == [*lines, "", *lines]
 
 
@@ -88,7 +88,7 @@ def test_each_word_is_labelled_by_its_first_token(learned, tmp_path):
         assert answer["words"] == list(sentence)
         first = [(spm.encode(word) or [spm.unk_id])[0] for word in sentence]
         assert answer["labels"] == [labels[token % 4] for token in first]
-    path.write_text(task.written(answers, ".txt"))
+    path.write_text(task.answer_file(".txt").text(answers))
     read = [(list(s.words), list(s.labels)) for s in conll.read(path)]
     assert read == [(answer["words"], answer["labels"]) for answer in answers]
 

@@ -1,0 +1,156 @@
+"""`TaskFiles`: the files that a task reads, and those that it writes answers to."""
+
+from __future__ import annotations
+
+import abc
+import gc
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from albert_tf.data.row_report import RowReport
+from albert_tf.errors import InputError
+from albert_tf.files import expand
+from albert_tf.task_types import TaskDescription
+from albert_tf.tasks.answer_files import TABLES, AnswerFile
+from albert_tf.tasks.encoded_examples import EncodedExamples
+from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
+from albert_tf.tasks.outputs import Outputs
+
+
+class TaskFiles(abc.ABC):
+    """Reads rows, encodes them as examples, and writes answers. Tasks implement the methods.
+
+    Attributes:
+      task_config: the config of the task.
+      OUTPUTS: the extensions of answer files that only this task writes; see `answer_file`.
+      INPUT: the extension of the format that the task reads from standard input.
+      UNIT: what a row of its files is.
+      KEEPS_COLUMNS: whether its files are tables, whose columns can be kept.
+      keep_columns: the columns that rows to predict keep beside the answers.
+    """
+
+    task_config: FineTuningConfig
+    OUTPUTS: ClassVar[tuple[str, ...]] = ()
+    INPUT: ClassVar[str] = ".txt"
+    UNIT: ClassVar[str] = "row"
+    KEEPS_COLUMNS: ClassVar[bool] = False
+    keep_columns: tuple[str, ...] = ()
+
+    # === To implement in a subclass ===
+    @abc.abstractmethod
+    def rows(
+        self, params: FineTuningDataConfig, labelled: bool, report: RowReport
+    ) -> Iterable[Any]:
+        """Yields what examples are made from, such as a row of a table, in the order of the files.
+
+        Rows can be sent to other processes. With `keep_columns`, each has their texts as `kept`.
+        An iterator reads files as it goes; a list says that they had to be read as a whole.
+
+        Args:
+          params: the files.
+          labelled: whether the files have labels; False for files to predict.
+          report: takes the rows that are left out.
+
+        Raises:
+          InputError: a file breaks a rule of its format; the error names the file and the line.
+        """
+
+    @abc.abstractmethod
+    def encode(
+        self, rows: Sequence[Any], params: FineTuningDataConfig, labelled: bool, report: RowReport
+    ) -> EncodedExamples:
+        """Tokenises all rows, or some that follow each other; arguments and errors as above.
+
+        The examples keep the parts of the rows that answers need.
+        """
+
+    @abc.abstractmethod
+    def describe(self) -> TaskDescription:
+        """Returns the content of task.json, with the labels of the training data or weights."""
+
+    @abc.abstractmethod
+    def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterable[dict[str, Any]]:
+        """Yields a JSON-serializable answer for each row, in the order of the outputs."""
+
+    def columns(self) -> Mapping[str, Any]:
+        """Returns the columns of answers in tables and their types: str, int, float or list[...].
+
+        The entry "b" of a mapping "a" is the column "a.b". Without columns, a task writes no
+        tables.
+        """
+        return {}
+
+    def table_rows(self, answer: dict[str, Any]) -> Iterable[Mapping[str, Any]]:
+        """Yields the rows of an answer in tables: by default one, the answer itself."""
+        yield answer
+
+    # === Reading ===
+    def read(self, params: FineTuningDataConfig, labelled: bool = True) -> EncodedExamples:
+        """Reads and encodes whole files; arguments and errors are those of `rows`.
+
+        Python's garbage collection is off meanwhile. It looks for cycles among all the rows that
+        were read, again and again: for a file of 100 MB, that is half of the time or more.
+        """
+        report = self.new_report(labelled)
+        is_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            rows = self.rows(params, labelled, report)
+            rows = rows if isinstance(rows, list) else list(rows)
+            examples = self.encode(rows, params, labelled, report)
+        finally:
+            if is_enabled:
+                gc.enable()
+        report.forget()
+        return examples
+
+    def new_report(self, labelled: bool) -> RowReport:
+        """Returns a report; it leaves broken rows out if they have labels and the config says so.
+
+        Each row to predict needs an answer.
+        """
+        skip = labelled and getattr(self.task_config, "skip_broken_rows", False)
+        return RowReport(self.UNIT, skip)
+
+    def paths(self, params: FineTuningDataConfig) -> list[Path]:
+        """Returns the files, in the order in which they are read."""
+        return expand(params.input_path)
+
+    def check_kept(self, paths: Iterable[Path], named: Sequence[str] = ()) -> None:
+        """Raises `InputError` if text files without named columns should keep columns.
+
+        Args:
+          paths: the files.
+          named: the columns of text files.
+        """
+        for path in paths if set(self.keep_columns) - set(named) else ():
+            if path.name.removesuffix(".gz").endswith(".txt"):
+                raise InputError(
+                    "Columns can be kept from tables with a header and from JSON Lines. Received "
+                    f"--keep_columns {','.join(self.keep_columns)} for '{path}'. Convert the file, "
+                    "or leave them out."
+                )
+
+    # === Answers ===
+    def answer_file(self, ending: str, keep: Sequence[str] = ()) -> AnswerFile:
+        """Returns a file of answers with this extension; every task writes .jsonl.
+
+        Args:
+          ending: the extension.
+          keep: the names in answers of columns of the input, which come first.
+
+        Raises:
+          InputError: the task does not write files with this extension.
+        """
+        columns = self.columns()
+        if ending == ".jsonl":
+            return AnswerFile(keep)
+        if columns and ending in TABLES:
+            return TABLES[ending](columns, self.table_rows, keep)
+        *most, last = dict.fromkeys([".jsonl", *(TABLES if columns else ()), *self.OUTPUTS])
+        raise InputError(
+            f"Answers for {self.describe().task} are written as {', '.join(most)}"
+            f"{' or ' * bool(most)}{last}. Received "
+            f"an --output {f'that ends in {ending!r}' if ending else 'without an extension'}."
+        )
