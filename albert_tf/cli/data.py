@@ -80,11 +80,11 @@ def _build(args: argparse.Namespace) -> None:
 
 
 def _print_statistics(counts: Mapping[str, int], plot: str | None) -> None:
-    from albert_tf.pretraining.records import statistics_plot, statistics_report
+    from albert_tf.pretraining.records import statistics_report
 
     print(statistics_report.report(counts))
     if plot:
-        statistics_plot.draw(counts, plot)
+        statistics_report.draw(counts, plot)
         print(f"plot                    {plot}")
 
 

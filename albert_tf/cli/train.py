@@ -135,21 +135,21 @@ def _export_encoder(source: Path, dest: Path) -> None:
 
 
 def _run_seeds(args: argparse.Namespace, gin: list[str], folder: Path) -> Score:
-    from albert_tf.training import seeds, sweep
+    from albert_tf.training import sweep
 
-    summary = seeds.run_all(
-        seeds.parse(args.seeds),
+    summary = sweep.run_seeds(
+        sweep.parse_seeds(args.seeds),
         folder,
         lambda seed, path: _run(args, [*gin, f"SEED={seed}"], path),
         _read_best,
     )
-    print(f"\n{seeds.text(summary)}")
+    print(f"\n{sweep.seeds_text(summary)}")
     values = [summary[key] for key in ("metric", "median", "least", "most", "best_run")]
     return sweep.Score(*values)
 
 
 def _run_sweep(args: argparse.Namespace, folder: Path) -> None:
-    from albert_tf.training import gin_files, seeds, sweep
+    from albert_tf.training import gin_files, sweep
 
     def run(setting: Mapping[str, str], path: Path) -> Score:
         gin = [*args.gin, *(f"{name}={value}" for name, value in setting.items())]
@@ -161,7 +161,7 @@ def _run_sweep(args: argparse.Namespace, folder: Path) -> None:
 
     settings = sweep.parse(args.sweep)
     if args.seeds is not None:
-        seeds.parse(args.seeds)
+        sweep.parse_seeds(args.seeds)
     for setting in settings:  # Reports a wrong value before the first run.
         overrides = [f"{name}={value}" for name, value in setting.items()]
         gin_files.parse(args.gin_file, [*args.gin, *overrides])

@@ -23,14 +23,13 @@ from albert_tf.modeling.task_model import TaskModel
 from albert_tf.task_types import FILE
 from albert_tf.tasks import batching, results, starting_point
 from albert_tf.tasks.base import AlbertTask, Tensors
-from albert_tf.tasks.encoded_examples import EncodedExamples
+from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning_config import (
     FineTuningConfig,
     FineTuningDataConfig,
     usual_rates,
 )
 from albert_tf.tasks.model_config import ModelConfig
-from albert_tf.tasks.outputs import Outputs
 from albert_tf.tasks.task_files import TaskFiles
 from albert_tf.tokenization import model_files
 from albert_tf.tokenization.tokenizer import AlbertTokenizer

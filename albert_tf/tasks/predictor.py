@@ -27,10 +27,9 @@ from albert_tf.modeling.task_model import TaskModel
 from albert_tf.task_types import TaskType
 from albert_tf.tasks import answer_files, batching
 from albert_tf.tasks.answer_files import PartialFile, Stream, kept_names
-from albert_tf.tasks.encoded_examples import EncodedExamples
+from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
-from albert_tf.tasks.outputs import Outputs
 from albert_tf.version import __version__
 
 _SLOW = 3  # Progress of reading is shown after these seconds.

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 from albert_tf.data.row_report import RowReport
 from albert_tf.files import existing, replacing
-from albert_tf.tasks.encoded_examples import EncodedExamples
-from albert_tf.tasks.outputs import Outputs
+from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 
 FILE = "metrics.json"
 # Metrics that describe the answers, and do not say how good they are.

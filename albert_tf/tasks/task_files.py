@@ -13,9 +13,8 @@ from albert_tf.errors import InputError
 from albert_tf.files import expand
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.answer_files import TABLES, AnswerFile
-from albert_tf.tasks.encoded_examples import EncodedExamples
+from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
-from albert_tf.tasks.outputs import Outputs
 
 
 class TaskFiles(abc.ABC):

@@ -22,7 +22,7 @@ from albert_tf.data.row_report import RowReport
 from albert_tf.formats import hugging_face_config, keras_hub
 from albert_tf.formats.load import load
 from albert_tf.pretraining.records import manifest, record_files, records
-from albert_tf.pretraining.records.features import DYNAMIC, STATIC
+from albert_tf.pretraining.records.examples import DYNAMIC, STATIC
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.classification import data as classification
 from albert_tf.tasks.classification import glue

@@ -4,8 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from albert_tf.pretraining.masking.masking import Masking
-from albert_tf.pretraining.records.examples import serialize
-from albert_tf.pretraining.records.features import STATIC
+from albert_tf.pretraining.records.examples import STATIC, serialize
 from albert_tf.pretraining.records.pretraining_input import dataset
 
 LENGTHS = {"S": 7, "P": 3, "1": 1, "L": 5, "G": 2, "U": 2}

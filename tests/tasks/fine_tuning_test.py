@@ -12,9 +12,9 @@ import albert_tf
 from albert_tf.errors import InputError
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.classification.task import ClassificationConfig, ClassificationTask
+from albert_tf.tasks.encoded_examples import Outputs
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tasks.multiple_choice.task import MultipleChoiceTask
-from albert_tf.tasks.outputs import Outputs
 from albert_tf.tasks.question_answering.task import QuestionAnsweringTask
 from albert_tf.tasks.tagging.task import TaggingTask
 from albert_tf.tokenization.settings import Preprocessing

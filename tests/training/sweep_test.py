@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from albert_tf.errors import InputError
-from albert_tf.training import seeds, sweep
+from albert_tf.training import sweep
 from albert_tf.training.sweep import Score
 from tests.support import tiny_run
 from tests.support.commands import call, status
@@ -93,7 +93,7 @@ def test_smaller_losses_are_better_and_ends_of_the_range_are_said(
 
 
 def test_the_best_seed_by_a_loss_has_the_smallest():
-    assert seeds.summarize("mlm_loss", {"1": 2.0, "2": 1.5, "3": 4.0})["best_run"] == "seed_2"
+    assert sweep.summarize_seeds("mlm_loss", {"1": 2.0, "2": 1.5, "3": 4.0})["best_run"] == "seed_2"
 
 
 def test_an_error_before_anything_ran_stops_the_sweep(tmp_path):

@@ -18,12 +18,16 @@ import numpy as np
 from albert_tf.data.documents import split_sentences
 from albert_tf.pretraining.masking import masking
 from albert_tf.pretraining.masking.masking import unit_starts
-from albert_tf.pretraining.records import examples, features, statistics
+from albert_tf.pretraining.records import examples, statistics
 from albert_tf.pretraining.records.blocks import Block
 from albert_tf.pretraining.records.build_settings import BuildSettings
 from albert_tf.pretraining.records.packing import SPECIAL_TOKENS, Instances, pack
-from albert_tf.pretraining.records.random_next import random_next_pairs
-from albert_tf.pretraining.records.sentence_pairs import Pair, document_pairs, windows
+from albert_tf.pretraining.records.sentence_pairs import (
+    Pair,
+    document_pairs,
+    random_next_pairs,
+    windows,
+)
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
@@ -123,7 +127,7 @@ class InstanceMaker:
             "segment_lengths": [row[row > 0] for row in segments],
             "unit_lengths": [row[row > 0] for row in units],
         }
-        return _serialize(features.DYNAMIC, {**arrays, **rows}), self._counts(arrays)
+        return _serialize(examples.DYNAMIC, {**arrays, **rows}), self._counts(arrays)
 
     def _static(
         self, packed: Instances, begins_unit: np.ndarray, rng: np.random.Generator
@@ -148,7 +152,7 @@ class InstanceMaker:
         model_garden = self.settings.record_format == "model_garden"
         mask_counts = {f"ngram/{n}": int(c) for n, c in enumerate(masked.ngrams, 1)}
         mask_counts["permuted"] = masked.permuted
-        records = _serialize(features.STATIC, arrays, model_garden)
+        records = _serialize(examples.STATIC, arrays, model_garden)
         return records, self._counts(arrays) + Counter(mask_counts)  # Addition drops zeros.
 
     def _features(self, packed: Instances, begins_unit: np.ndarray) -> dict[str, np.ndarray]:
@@ -169,7 +173,7 @@ class InstanceMaker:
 
 
 def _serialize(
-    table: Sequence[features.Feature], arrays: Mapping[str, Any], model_garden: bool = False
+    table: Sequence[examples.Feature], arrays: Mapping[str, Any], model_garden: bool = False
 ) -> list[bytes]:
     """Serialises the features that are present; without sentence order there is no label."""
     present = [feature for feature in table if feature.name in arrays]

@@ -32,11 +32,11 @@ from albert_tf.pretraining.records.build_job import (
     PROGRESS_FILES,
     Job,
     explained,
+    keep_intact,
     open_records,
     remove_leftovers,
 )
 from albert_tf.pretraining.records.build_settings import BuildSettings
-from albert_tf.pretraining.records.finished_shards import keep_intact
 from albert_tf.pretraining.records.instances import BlockRecords, InstanceMaker
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 

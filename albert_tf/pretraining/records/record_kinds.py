@@ -15,7 +15,7 @@ from albert_tf.data.storage import location
 from albert_tf.errors import InputError
 from albert_tf.pretraining.masking.masking import Masking
 from albert_tf.pretraining.records import manifest
-from albert_tf.pretraining.records.features import DYNAMIC, STATIC, Feature
+from albert_tf.pretraining.records.examples import DYNAMIC, STATIC, Feature
 from albert_tf.pretraining.records.record_files import first_records
 
 CHECKED = 16  # Records of each file that are checked before a run.

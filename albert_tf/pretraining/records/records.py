@@ -15,7 +15,7 @@ from albert_tf.data.storage import location
 from albert_tf.errors import InputError
 from albert_tf.pretraining.masking.masking import Masking
 from albert_tf.pretraining.records import manifest, record_batches, statistics
-from albert_tf.pretraining.records.features import STATIC
+from albert_tf.pretraining.records.examples import STATIC
 from albert_tf.pretraining.records.record_files import check_lengths, first_record, naming_broken
 from albert_tf.pretraining.records.record_kinds import Kind
 from albert_tf.tokenization.tokenizer import AlbertTokenizer

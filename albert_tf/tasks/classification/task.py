@@ -26,10 +26,9 @@ from albert_tf.tasks.classification import data as classification
 from albert_tf.tasks.classification import glue, problems
 from albert_tf.tasks.classification.data import LabelledText
 from albert_tf.tasks.classification.model import AlbertClassifier
-from albert_tf.tasks.encoded_examples import EncodedExamples
+from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
-from albert_tf.tasks.outputs import Outputs
 
 PROBLEMS = ("auto", "classification", "regression", "multi_label")
 # The settings in task.json that only models for several labels have.

@@ -15,11 +15,10 @@ from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.base import Tensors
-from albert_tf.tasks.encoded_examples import EncodedExamples
+from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fill_mask.model import AlbertMaskedLM
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
-from albert_tf.tasks.outputs import Outputs
 
 MASK = "[MASK]"
 

@@ -21,14 +21,13 @@ from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.classification import metrics as classification_metrics
 from albert_tf.tasks.classification.problems import softmax
-from albert_tf.tasks.encoded_examples import EncodedExamples
+from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
 from albert_tf.tasks.multiple_choice import choice_tables, race
 from albert_tf.tasks.multiple_choice import data as multiple_choice
 from albert_tf.tasks.multiple_choice.data import Item
 from albert_tf.tasks.multiple_choice.model import AlbertMultipleChoice
-from albert_tf.tasks.outputs import Outputs
 from albert_tf.tokenization.packing import special_count
 
 _LETTERS = "ABCDEFGH"

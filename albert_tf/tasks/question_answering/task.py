@@ -27,13 +27,11 @@ from albert_tf.task_types import FILE, TaskDescription
 from albert_tf.tasks import results
 from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors
-from albert_tf.tasks.encoded_examples import EncodedExamples
+from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
-from albert_tf.tasks.outputs import Outputs
 from albert_tf.tasks.question_answering import data as question_data
 from albert_tf.tasks.question_answering import metrics as squad_metrics
-from albert_tf.tasks.question_answering import report as squad_report
 from albert_tf.tasks.question_answering import span_decoding, squad
 from albert_tf.tasks.question_answering.model import AlbertSpanLabeler
 from albert_tf.tasks.question_answering.span_decoding import Answer, Candidates
@@ -270,11 +268,11 @@ class QuestionAnsweringTask(FineTuningTask):
 
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
         """Returns a table of scores by the first word of the question."""
-        return squad_report.by_first_word(self._answers(examples, outputs), self._threshold())
+        return squad_metrics.by_first_word(self._answers(examples, outputs), self._threshold())
 
     def draw(self, examples: EncodedExamples, outputs: Outputs, folder: Path) -> list[Path]:
         """Writes precision_coverage.png."""
-        return squad_report.draw(self._answers(examples, outputs), folder)
+        return squad_metrics.draw(self._answers(examples, outputs), folder)
 
     def write_results(self, folder: str | Path) -> list[Path]:
         """Writes metrics and plot, and the best evaluation's answers in the official format.

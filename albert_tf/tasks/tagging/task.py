@@ -16,10 +16,9 @@ from albert_tf.errors import InputError
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors
-from albert_tf.tasks.encoded_examples import EncodedExamples
+from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
-from albert_tf.tasks.outputs import Outputs
 from albert_tf.tasks.tagging import conll
 from albert_tf.tasks.tagging import data as tagging
 from albert_tf.tasks.tagging import metrics as tagging_metrics

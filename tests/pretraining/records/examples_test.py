@@ -4,8 +4,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-from albert_tf.pretraining.records.examples import serialize
-from albert_tf.pretraining.records.features import STATIC
+from albert_tf.pretraining.records.examples import STATIC, serialize
 
 LENGTHS = {"S": 7, "P": 3, "1": 1}
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from albert_tf.pretraining.records.random_next import random_next_pairs
+from albert_tf.pretraining.records.sentence_pairs import random_next_pairs
 
 DOCUMENTS = [[4, 9, 2, 7, 5], [], [6, 3, 8], [1], [11], [2, 2, 10, 3, 6, 4]]
 BOUNDS = [(0, 27), (27, 44), (45, 56), (56, 83)]  # In tokens, without the document of one token.

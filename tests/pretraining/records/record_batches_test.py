@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 
 from albert_tf.errors import InputError
-from albert_tf.pretraining.records.features import DYNAMIC
+from albert_tf.pretraining.records.examples import DYNAMIC
 from albert_tf.pretraining.records.record_files import naming_broken
 from albert_tf.pretraining.records.record_kinds import CHECKED
 from tests.support.small_records import numbers, read, write

@@ -4,7 +4,7 @@ import pytest
 
 from albert_tf.errors import InputError
 from albert_tf.pretraining.masking.masking import Masking
-from albert_tf.pretraining.records.features import DYNAMIC, STATIC
+from albert_tf.pretraining.records.examples import DYNAMIC, STATIC
 from tests.support.small_records import read, write, write_parts
 
 

@@ -3,8 +3,7 @@ import pytest
 
 from albert_tf.pretraining.records.build_settings import BuildSettings
 from albert_tf.pretraining.records.instances import block_pairs
-from albert_tf.pretraining.records.random_next import random_next_pairs
-from albert_tf.pretraining.records.sentence_pairs import document_pairs
+from albert_tf.pretraining.records.sentence_pairs import document_pairs, random_next_pairs
 
 DOCUMENTS = [[4, 9, 2], [1], [], [7], [30, 6]]
 OFFSETS = [0, 15, 16, 16, 23]

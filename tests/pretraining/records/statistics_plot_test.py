@@ -1,6 +1,6 @@
 from matplotlib import image
 
-from albert_tf.pretraining.records.statistics_plot import Panel, draw, panels
+from albert_tf.pretraining.records.statistics_report import Panel, draw, panels
 
 COUNTS = {
     **{"length/9-16": 7, "length/1-8": 3, "ngram/1": 40, "ngram/3": 5, "instances": 10},

@@ -9,9 +9,8 @@ import pytest
 from albert_tf.errors import InputError
 from albert_tf.tasks.classification import glue
 from albert_tf.tasks.classification.task import ClassificationTask
-from albert_tf.tasks.encoded_examples import EncodedExamples
+from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
-from albert_tf.tasks.outputs import Outputs
 from tests.support import glue_file, tfds_set, tiny_task
 
 # Words of one token each, so that the task is easy to learn.

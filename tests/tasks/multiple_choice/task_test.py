@@ -6,8 +6,8 @@ import tensorflow as tf
 
 import albert_tf
 from albert_tf.errors import InputError
+from albert_tf.tasks.encoded_examples import Outputs
 from albert_tf.tasks.multiple_choice.task import MultipleChoiceTask
-from albert_tf.tasks.outputs import Outputs
 from tests.support import choice_file, tiny_task
 
 

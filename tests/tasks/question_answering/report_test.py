@@ -1,6 +1,6 @@
 import numpy as np
 
-from albert_tf.tasks.question_answering import report as squad_report
+from albert_tf.tasks.question_answering import metrics as squad_metrics
 from albert_tf.tasks.question_answering.span_decoding import Answer, Span
 from albert_tf.tasks.question_answering.squad import Answer as Gold
 from albert_tf.tasks.question_answering.squad import Question
@@ -21,9 +21,9 @@ ANSWERS = [
 
 
 def test_the_table_has_scores_by_first_word():
-    rows = [line.split() for line in squad_report.by_first_word(ANSWERS, 1.5).splitlines()]
+    rows = [line.split() for line in squad_metrics.by_first_word(ANSWERS, 1.5).splitlines()]
     assert rows[1:] == [["who", "3", "66.67", "88.89"], ["other", "1", "0.00", "0.00"]]
-    rows = [line.split() for line in squad_report.by_first_word(ANSWERS, None).splitlines()]
+    rows = [line.split() for line in squad_metrics.by_first_word(ANSWERS, None).splitlines()]
     assert rows[1] == ["who", "3", "33.33", "55.56"]
 
 
@@ -48,7 +48,7 @@ def test_the_curve_starts_with_the_most_confident_answers(tmp_path, monkeypatch)
             pass
 
     monkeypatch.setattr("albert_tf.tasks.results.figure", Figure)
-    assert squad_report.draw(ANSWERS, tmp_path) == [tmp_path / "precision_coverage.png"]
+    assert squad_metrics.draw(ANSWERS, tmp_path) == [tmp_path / "precision_coverage.png"]
     shares, exact = drawn["exact"]
     np.testing.assert_allclose(shares, [0.25, 0.5, 0.75, 1.0])
     np.testing.assert_allclose(exact, [1.0, 0.5, 1 / 3, 0.25])

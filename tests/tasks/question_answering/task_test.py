@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from albert_tf.errors import InputError
 from albert_tf.task_types import TaskDescription
-from albert_tf.tasks.outputs import Outputs
+from albert_tf.tasks.encoded_examples import Outputs
 from albert_tf.tasks.question_answering.joint_task import JointQuestionAnsweringTask
 from albert_tf.tasks.question_answering.task import QuestionAnsweringTask
 from tests.support import squad_file, tiny_task

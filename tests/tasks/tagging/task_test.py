@@ -5,7 +5,7 @@ import pytest
 
 import albert_tf
 from albert_tf.errors import InputError
-from albert_tf.tasks.outputs import Outputs
+from albert_tf.tasks.encoded_examples import Outputs
 from albert_tf.tasks.tagging import conll
 from albert_tf.tasks.tagging import metrics as tagging_metrics
 from albert_tf.tasks.tagging.task import TaggingTask
