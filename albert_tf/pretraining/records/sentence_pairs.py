@@ -157,7 +157,11 @@ def random_next_pairs(
     rng: np.random.Generator,
     short_probability: float = 0.1,
 ) -> list[Pair]:
-    """Returns the pairs of all documents, with offsets into the concatenated tokens.
+    """Returns pairs as in BERT: segment B follows A (label 0), or is random (label 1).
+
+    This is `--random_next_sentence` of the original script, for comparisons. A chunk of one
+    sentence always gets a random B, and after a random B the sentences after A are used again in
+    the next chunk. Offsets are into the concatenated tokens of all documents.
 
     Args:
       documents: the number of tokens (positive) in each sentence of each document. Documents of
