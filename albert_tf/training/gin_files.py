@@ -34,7 +34,7 @@ _SCOPED = re.compile(r"@([\w/]+)/")
 # What a file or value can raise in gin's parser and in the modules that it imports.
 _INVALID = (
     *(ValueError, TypeError, SyntaxError, OSError, AttributeError, ImportError, LookupError),
-    *(RecursionError, MemoryError, tokenize.TokenError),
+    *(NameError, RecursionError, MemoryError, tokenize.TokenError),
 )
 
 

@@ -182,7 +182,7 @@ def _gin_file(path: Path) -> None:
 def _gin_overrides(path: Path) -> None:
     # The shell cannot pass zero bytes.
     text = path.read_bytes().replace(b"\0", b"").decode(errors="surrogateescape")
-    _configure("finetune_table", *text.split("\n"))
+    _configure("finetune_table", *text.removesuffix("\n").split("\n"))
 
 
 def _beside_the_model(path: Path) -> None:
@@ -326,6 +326,7 @@ _MANIFEST_OF_RECORDS = {**_MANIFEST, "settings": {"max_seq_length": 7, "seed": 3
 _GIN = b"""# A recipe.
 include 'experiments/recipes/finetune_table.gin'
 from __gin__ import dynamic_registration
+from albert_tf.tasks import fine_tuning_config
 from official.core import config_definitions as cfg
 TRAIN_DATA = "a.csv"
 TRAIN_STEPS = 12

@@ -52,6 +52,18 @@ def test_a_user_file_can_include_a_recipe(tmp_path):
     assert gin.query_parameter("BATCH_SIZE/gin.macro.value") == 5
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["no_module.config.rate = 1", "run/no_module.config:\n  rate = 1", "SEED = @no_module.x()"],
+)
+def test_a_file_that_uses_a_module_without_importing_it_is_an_error(tmp_path, line):
+    path = tmp_path / "mine.gin"
+    head = "from __gin__ import dynamic_registration\nfrom albert_tf.training import seeds\n"
+    path.write_text(f"include 'experiments/recipes/pretrain_tiny.gin'\n{head}{line}\n")
+    with pytest.raises(InputError, match="use existing names only. Received .*no_module"):
+        gin_files.parse([str(path)], SET)
+
+
 def test_a_file_that_configures_nothing_is_an_error(tmp_path):
     path = tmp_path / "empty.gin"
     path.write_text("# nothing\n")
