@@ -112,7 +112,9 @@ class Predictor:
                 f"{','.join(keep_columns)} for {self.task.describe().task}. Leave it out."
             )
         self.task.keep_columns = tuple(dict.fromkeys(keep_columns))
-        self.kept = kept_names(self.task.keep_columns, self.task.columns())
+        self.kept: list[str] = []
+        if keep_columns:
+            self.kept = kept_names(self.task.keep_columns, self.task.columns())
         self.settings = {**config, "keep_columns": list(self.task.keep_columns)}
         self._step: Callable[..., dict[str, tf.Tensor]] | None = None
 
