@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import re
@@ -176,13 +177,8 @@ def flat(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 def windows(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
     """Yields the items in lists of a size; the last has what is left."""
-    window: list[Any] = []
-    for item in items:
-        window.append(item)
-        if len(window) == size:
-            yield window
-            window = []
-    if window:
+    iterator = iter(items)
+    while window := list(itertools.islice(iterator, size)):
         yield window
 
 
