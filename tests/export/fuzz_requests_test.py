@@ -68,7 +68,7 @@ def test_wrong_errors_other_answers_and_numbers_that_are_not_finite_are_found(ta
     nan = faulty(lambda: {"x": tf.constant(np.nan)})
     assert "x is not finite" in fuzz_requests.problem(nan, 3)
     before = fuzz_requests.answers(asked)
-    others = faulty(lambda: {n: x + 1 for n, x in before[0].items()})
+    others = faulty(lambda: {n: tf.constant(x + 1) for n, x in before[0].items()})
     assert ": another " in fuzz_requests.problem_of_good(others, before)
 
 
