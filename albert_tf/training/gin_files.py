@@ -128,8 +128,10 @@ def configured(function: Callable) -> Callable:
     Raises:
       InputError: the files do not configure the function.
     """
-    name = f"{function.__module__}.{function.__name__}"
-    if not any(name.endswith(selector) for _, selector in gin.config._CONFIG):
+    registered = gin.config._REGISTRY
+    # Modules may be imported under other names, so the selector need not be the function's path.
+    if not any(registered[selector].wrapped is function for _, selector in gin.config._CONFIG):
+        name = f"{function.__module__}.{function.__name__}"
         raise InputError(
             f"Gin files must configure {name}. Received files "
             "that do not. Include a file from experiments/runs/."

@@ -71,7 +71,7 @@ def test_only_examples_are_counted(tmp_path, settings, count):
     task = tiny_task.task(ClassificationTask, seq_length=16, skip_broken_rows=True, **settings)
     data = task.task_config.train_data
     data.input_path = str(path)
-    assert len(list(task._rows(data, True, RowReport(skip_broken=True)))) == count
+    assert len(list(task.rows(data, True, RowReport(skip_broken=True)))) == count
 
 
 def test_rows_that_can_not_be_read_are_errors(tmp_path):

@@ -58,7 +58,7 @@ def test_a_user_file_can_include_a_recipe(tmp_path):
 )
 def test_a_file_that_uses_a_module_without_importing_it_is_an_error(tmp_path, line):
     path = tmp_path / "mine.gin"
-    head = "from __gin__ import dynamic_registration\nfrom albert_tf.training import seeds\n"
+    head = "from __gin__ import dynamic_registration\nfrom albert_tf.training import epochs\n"
     path.write_text(f"include 'experiments/recipes/pretrain_tiny.gin'\n{head}{line}\n")
     with pytest.raises(InputError, match="use existing names only. Received .*no_module"):
         gin_files.parse([str(path)], SET)
