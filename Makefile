@@ -3,6 +3,7 @@
 #   make test         formatter, linter and test suite
 #   make test-peers   tests that transformers and keras-hub can load converted models
 #   make fuzz         read damaged files with new seeds for MINUTES minutes (10)
+#   make kill         end commands at random moments, by COUNT signals (100)
 #   make docs         the documentation site, in build/site
 #   make sbom         the components of an installation, as CycloneDX JSON, in build/sbom.json
 #   make lock         requirements.lock, anew, after a change of constraints.txt or setup.py
@@ -14,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 
 PEERS := $(VENV)-peers
 
-.PHONY: quickstart test test-peers fuzz docs examples lint sbom lock clean
+.PHONY: quickstart test test-peers fuzz kill docs examples lint sbom lock clean
 .DELETE_ON_ERROR:
 
 # Each file that is downloaded must have a hash of requirements.lock, that of uv itself included.
@@ -53,6 +54,11 @@ test: $(INSTALLED) lint
 MINUTES ?= 10
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.support.fuzz $(MINUTES)
+
+COUNT ?= 100
+SEED ?= 0
+kill: $(INSTALLED)
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.support.killed_commands KILL,TERM,INT $(COUNT) $(SEED)
 
 # torch is installed with pip, which uses a local index of CPU builds if one is configured.
 $(PEERS)/.installed: $(INSTALLED)

@@ -331,10 +331,11 @@ def temporary_folder(path: Path) -> Iterator[Path]:
     Folders that killed processes have left are removed too. The folder is locked as long as its
     process lives, so those of other processes that write to the same path stay.
     """
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{'?' * 8}{_TEMPORARY}"):
+    prefix = f".{path.name[:200]}."  # The names of files have at most 255 bytes.
+    for left in path.parent.glob(f"{glob.escape(prefix)}{'?' * 8}{_TEMPORARY}"):
         with contextlib.suppress(OSError), _locked(left):
             shutil.rmtree(left, ignore_errors=True)
-    folder = path.parent / f".{path.name[:200]}.{secrets.token_hex(4)}{_TEMPORARY}"
+    folder = path.parent / f"{prefix}{secrets.token_hex(4)}{_TEMPORARY}"
     try:
         folder.mkdir(0o700)
         with _locked(folder):
