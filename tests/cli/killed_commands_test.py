@@ -13,19 +13,11 @@ from tests.support.paths import ROOT
 def test_a_command_that_is_ended_leaves_the_old_result_or_the_new_one():
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.killed_commands", "KILL,TERM,INT", "12", "3"]
-<<<<<<< HEAD
-        + ["convert,vocab,data build,export lite"],
-=======
         + ["convert,vocab,data build"],
->>>>>>> disk
         cwd=ROOT,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
-<<<<<<< HEAD
-    assert done.stdout.count(", 3 times: ") == 4
-=======
     assert done.stdout.count(", 4 times: ") == 3
->>>>>>> disk

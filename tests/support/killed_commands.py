@@ -177,15 +177,10 @@ def attempt(command, number, seconds, out, old, new):
     elif state == "mixed" and different(out, new, command) & different(out, old, command):
         problems.append(f"neither old nor new: {sorted(names(out))}")
     left = sorted(hidden(out))
-<<<<<<< HEAD
-    if number != signal.SIGKILL and (left or os.listdir(own)):
-        problems.append(f"left behind: {left + os.listdir(own)}")
-=======
     # TensorFlow removes the code that it generates when Python exits, which `start` leaves out.
     files = [name for name in os.listdir(own) if not name.startswith("__autograph_generated")]
     if number != signal.SIGKILL and left + files:
         problems.append(f"left behind: {left + files}")
->>>>>>> disk
     if state != "new" or names(old) or command.resumes:  # Other results are not overwritten.
         again, _ = run(command.words, out)
         if again:
