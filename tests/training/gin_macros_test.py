@@ -45,7 +45,7 @@ def test_later_files_and_overrides_take_precedence(tmp_path):
     }
     assert macros["BATCH_SIZE"].value == "32" and "x.y" not in macros
     # The file that is included has the last word, as for values.
-    assert macros["EPOCHS"].meaning == "passes over the training rows"
+    assert macros["EPOCHS"].meaning == "passes over the training examples"
 
 
 @pytest.mark.parametrize(
