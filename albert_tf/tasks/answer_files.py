@@ -196,9 +196,7 @@ def _arrow(kind: Any) -> Any:
 
 
 class Stream:
-    """Standard output, a device or a pipe, to which answers are written as they come.
-
-    Its methods are those of `PartialFile`, without a log.
+    """Standard output, a device or a pipe; the methods are those of `PartialFile`, without a log.
 
     Raises:
       InputError: the format is made at the end.
@@ -289,10 +287,7 @@ class PartialFile:
     def add(self, rows: int, answers: Iterable[Answer], remarks: Mapping[str, Any]) -> None:
         """Writes the answers to the next rows.
 
-        Args:
-          rows: the number of rows.
-          answers: their answers.
-          remarks: what to remember about all rows until now.
+        `remarks` is what to remember about all rows until now.
         """
         self._write(self._file.add(answers))
         self.rows, self.remarks = self.rows + rows, remarks
@@ -304,8 +299,8 @@ class PartialFile:
         os.fsync(self._data.fileno())  # Before the log says so.
 
     def _mark(self) -> None:
-        entry = _Entry(self.rows, self._data.tell(), self._file.state, self.remarks)
-        self._log(entry._asdict())
+        state = self._file.state
+        self._log(_Entry(self.rows, self._data.tell(), state, self.remarks)._asdict())
 
     def _log(self, values: Mapping[str, Any]) -> None:
         self._entries.write((json.dumps(values) + "\n").encode())
