@@ -66,7 +66,7 @@ def test_a_pattern_that_no_file_can_have_is_an_error(pattern):
     [
         (b'{"a": 1', "A config must be JSON. Received '.*x.json': Expecting"),
         (b'{"a": "\\udc00"}', "JSON. .*half of a surrogate pair"),
-        (b'{"a": ' + b"[" * 5000, "JSON. .*nested too deeply"),
+        (b'{"a": ' + b"[" * 99_999, "JSON. .*nested too deeply"),
         (b'{"a": "\xff"}', "JSON. .*can't decode byte 0xff"),
         (b"[1]", "must be a JSON object. Received '.*x.json', whose value is of type list"),
     ],
