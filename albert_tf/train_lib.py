@@ -151,7 +151,9 @@ def _run(
 
 def _evaluation_data(experiment: config_definitions.ExperimentConfig) -> str:
     return run_folder.evaluation_data(
-        experiment.task.validation_data, experiment.trainer.validation_steps
+        experiment.task.validation_data,
+        experiment.trainer.validation_steps,
+        getattr(experiment.task, "eval_fraction", 0.0),
     )
 
 

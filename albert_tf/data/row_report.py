@@ -40,6 +40,7 @@ class RowReport:
 
     Attributes:
       rows: the number of rows.
+      part: the number of rows that are used, if others of the file are held out; else None.
       left_out: the rows that give no example, by reason.
       remarks: other rows to know about, by what is true of them.
     """
@@ -48,6 +49,7 @@ class RowReport:
         self.unit = unit
         self.skip_broken = skip_broken
         self.rows = 0
+        self.part: int | None = None
         self.left_out: dict[str, Places] = defaultdict(Places)
         self.remarks: dict[str, Places] = defaultdict(Places)
         self._labels: dict[int, Any] = {}
@@ -139,6 +141,7 @@ class RowReport:
         return {
             "rows": self.rows,
             "kept": self.kept,
+            **({} if self.part is None else {"part": self.part}),
             **{
                 name: {reason: dataclasses.asdict(places) for reason, places in section.items()}
                 for name, section in sections.items()
@@ -147,7 +150,10 @@ class RowReport:
 
     def __str__(self) -> str:
         """One line for each reason and remark; empty if there are none."""
-        lines = [
+        lines = []
+        if self.part is not None:
+            lines.append(f"{self.part:,} of {self.kept:,} {self.unit}(s) used, by EVAL_FRACTION")
+        lines += [
             f"{places.count:,} {self.unit}(s) left out: {reason}: {places}"
             for reason, places in self.left_out.items()
         ]

@@ -50,6 +50,8 @@ class FineTuningTask(TaskFiles, AlbertTask):
         self, params: FineTuningConfig, logging_dir: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(params, logging_dir=logging_dir, **kwargs)
+        if params.eval_fraction:
+            _hold_out(params)
         self._examples: dict[str, EncodedExamples] = {}
         self._start: starting_point.StartingPoint | None = None
         self.results = results.Results(self.logging_dir)
@@ -239,9 +241,10 @@ class FineTuningTask(TaskFiles, AlbertTask):
         names = ("input_path", "tfds_name", "tfds_split", "seq_length", "is_training")
         if not (params.input_path or params.tfds_name):
             macro = "TRAIN_DATA" if params.is_training else "EVAL_DATA"
+            part = "" if params.is_training else ", hold out a part with EVAL_FRACTION"
             raise InputError(
                 f"{'Training' if params.is_training else 'Evaluation'} needs data. Received an "
-                f"empty {macro}. Set --gin.{macro}=FILE, or change --mode."
+                f"empty {macro}. Set --gin.{macro}=FILE{part}, or change --mode."
             )
         key = " ".join(str(getattr(params, name)) for name in names)
         if key not in self._examples:
@@ -347,3 +350,16 @@ def _fill(config: FineTuningConfig, settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
         if hasattr(config, name) and getattr(config, name) is None:
             setattr(config, name, value)
+
+
+def _hold_out(config: FineTuningConfig) -> None:
+    """Makes the evaluation read the training data, of which it gets `eval_fraction`."""
+    train, held = config.train_data, config.validation_data
+    if not 0 < config.eval_fraction < 1 or held.input_path not in ("", train.input_path):
+        raise InputError(
+            "EVAL_FRACTION must be the fraction of TRAIN_DATA to hold out, between 0 and 1, "
+            f"without EVAL_DATA. Received EVAL_FRACTION={config.eval_fraction} and EVAL_DATA="
+            f"{str(held.input_path)!r}. Set one of the two."
+        )
+    for name in ("input_path", "tfds_name", "tfds_split"):
+        setattr(held, name, getattr(train, name))

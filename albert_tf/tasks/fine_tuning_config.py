@@ -44,6 +44,8 @@ class FineTuningConfig(AlbertTaskConfig):
       attention_dropout: the dropout rate for attention probabilities; None as above.
       classifier_dropout: the dropout rate before the head; None for the rate stored with the
         weights, or 0.1.
+      eval_fraction: the fraction of the training data to hold out for evaluation; 0.0 evaluates on
+        `validation_data`.
       metric: the metric that selects the best checkpoint; "" for the task's default.
       remove_padding: see `AlbertTaskConfig`; None by default, because texts vary in length.
     """
@@ -55,6 +57,7 @@ class FineTuningConfig(AlbertTaskConfig):
     hidden_dropout: float | None = None
     attention_dropout: float | None = None
     classifier_dropout: float | None = None
+    eval_fraction: float = 0.0
     metric: str = ""
     remove_padding: bool | None = None
     train_data: FineTuningDataConfig = dataclasses.field(default_factory=FineTuningDataConfig)

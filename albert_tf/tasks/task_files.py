@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import abc
 import gc
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +17,40 @@ from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.answer_files import TABLES, AnswerFile
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
+
+
+def held_out(strata: Mapping[Hashable, Hashable], fraction: float) -> set[Hashable]:
+    """Returns a fraction of keys, and about the same fraction of each stratum.
+
+    The choice depends on the keys only, not on their order or on a seed. A stratum keeps at least
+    one key.
+
+    Args:
+      strata: the stratum of each key.
+      fraction: the fraction to return, above 0 and below 1; at least one key is returned.
+
+    Raises:
+      InputError: no key can be held out.
+    """
+    members: dict[Hashable, list[Hashable]] = defaultdict(list)
+    for key, stratum in strata.items():
+        members[stratum].append(key)
+    places = []
+    for stratum, keys in members.items():
+        shift = int(_digest(stratum), 16) / 16**64
+        first, *others = sorted(keys, key=_digest)  # The first is kept.
+        places += [((rank + shift) / len(keys), key) for rank, key in enumerate(others)]
+    if not places:
+        raise InputError(
+            "EVAL_FRACTION needs labels with several texts each. Received "
+            f"{len(strata)} texts in {len(members)} groups. Set EVAL_DATA instead."
+        )
+    places.sort(key=lambda place: place[0])
+    return {key for _, key in places[: max(1, round(fraction * len(strata)))]}
+
+
+def _digest(key: Hashable) -> str:
+    return hashlib.sha256(repr(key).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class TaskFiles(abc.ABC):
@@ -72,6 +108,14 @@ class TaskFiles(abc.ABC):
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterable[dict[str, Any]]:
         """Yields a JSON-serializable answer for each row, in the order of the outputs."""
 
+    def key(self, row: Any) -> tuple[Hashable, Hashable]:
+        """Returns what rows to train and to evaluate on must not share, and what they both need.
+
+        `EVAL_FRACTION` holds out whole groups of rows with the same text, such as the questions
+        about one passage, and the same fraction of the rows of each label.
+        """
+        return repr(row), ""
+
     def columns(self) -> Mapping[str, Any]:
         """Returns the columns of answers in tables and their types: str, int, float or list[...].
 
@@ -97,12 +141,29 @@ class TaskFiles(abc.ABC):
         try:
             rows = self.rows(params, labelled, report)
             rows = rows if isinstance(rows, list) else list(rows)
+            if labelled and self.task_config.eval_fraction:
+                rows = self.part(rows, params)
+                report.part = len(rows)
             examples = self.encode(rows, params, labelled, report)
         finally:
             if is_enabled:
                 gc.enable()
         report.forget()
         return examples
+
+    def part(self, rows: list[Any], params: FineTuningDataConfig) -> list[Any]:
+        """Returns the rows to train on, or those that `EVAL_FRACTION` holds out."""
+        if self._held is None:
+            # Reading to train leaves some rows out that are evaluated.
+            as_held = params.replace(is_training=False)
+            all_rows = (
+                rows if not params.is_training else self.rows(as_held, True, self.new_report(True))
+            )
+            keys = dict(map(self.key, all_rows))
+            self._held = held_out(keys, self.task_config.eval_fraction)
+        return [row for row in rows if (self.key(row)[0] in self._held) != params.is_training]
+
+    _held: set[Hashable] | None = None
 
     def new_report(self, labelled: bool) -> RowReport:
         """Returns a report; it leaves broken rows out if they have labels and the config says so.

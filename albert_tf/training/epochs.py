@@ -20,6 +20,7 @@ def steps(
     batch_size: int,
     epochs: float,
     task: ClassificationConfig | None = None,
+    eval_fraction: float = 0.0,
 ) -> int:
     """Returns the number of training steps for `epochs` passes over the examples of tables.
 
@@ -28,6 +29,7 @@ def steps(
       batch_size: examples per step.
       epochs: number of passes.
       task: the config of the task, which says which rows are left out; None to count all rows.
+      eval_fraction: the fraction of the examples that is held out.
 
     Raises:
       InputError: there are no rows, a file is not readable, or a number is not positive.
@@ -37,8 +39,14 @@ def steps(
             "BATCH_SIZE must be at least 1 and EPOCHS positive. Received "
             f"BATCH_SIZE={batch_size}, EPOCHS={epochs}."
         )
+    if not 0 <= eval_fraction < 1:
+        raise InputError(
+            "EVAL_FRACTION must be at least 0 and less than 1. Received "
+            f"EVAL_FRACTION={eval_fraction}. Correct it."
+        )
     patterns = input_path if isinstance(input_path, str) else tuple(input_path)
     count = _count(patterns, *(_arguments(task) if task else ()))
+    count -= round(eval_fraction * count)
     return math.ceil(math.ceil(count / batch_size) * epochs)
 
 

@@ -81,14 +81,17 @@ def _settings(text: str) -> dict[str, str]:
     }
 
 
-def evaluation_data(data: config_definitions.DataConfig, steps: int) -> str:
+def evaluation_data(data: config_definitions.DataConfig, steps: int, fraction: float = 0.0) -> str:
     """Returns JSON that identifies the data of an evaluation by content, so files can be moved.
 
     Args:
       data: the files or the TFDS data set.
       steps: the number of batches, or -1 for all.
+      fraction: the fraction of the files that is held out from training; 0.0 for whole files.
     """
     identity = {"examples": steps * data.global_batch_size} if steps != -1 else {}
+    if fraction:
+        identity["fraction"] = fraction
     if data.tfds_name:
         identity |= {"tfds": data.tfds_name, "split": data.tfds_split}
     digests = {}

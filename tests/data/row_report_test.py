@@ -327,7 +327,7 @@ def test_every_sentence_to_label_is_a_row(tmp_path, lines):
     path = tmp_path / "a.txt"
     path.write_text("\n".join(["first", "", *lines]) + "\n")
     report = RowReport("sentence", skip_broken=True)
-    sentences = conll.read(path, labelled=False, report=report)
+    sentences = list(conll.read(path, labelled=False, report=report))
     counted(report, len(sentences))
     words = [word for sentence in sentences for word in sentence.words]
     if report.left_out:

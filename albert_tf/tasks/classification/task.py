@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,10 @@ class ClassificationTask(FineTuningTask):
                 self.task_config.label_separator,
                 self.keep_columns,
             )
+
+    def key(self, row: LabelledText) -> tuple[Hashable, Hashable]:
+        """Returns the texts, and the label if it is a class."""
+        return row.texts, row.label if self.describe().task == "classification" else ""
 
     def encode(
         self,
@@ -253,7 +257,8 @@ class ClassificationTask(FineTuningTask):
         path = params.input_path
         if self.task_config.glue and (folder := folder_at(path)):
             layout = glue.layout(self.task_config.glue)
-            return glue.files(folder, layout, params.is_training)
+            is_training = params.is_training or bool(self.task_config.eval_fraction)
+            return glue.files(folder, layout, is_training)
         return expand(path)
 
     # === Training ===

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,10 @@ class MultipleChoiceTask(FineTuningTask):
             raise InputError(f"num_choices must be in [2, {len(_LETTERS)}]. Received {count}.")
         items = self._items(self.paths(params), labelled, report)
         yield from multiple_choice.checked(items, count, labelled, report)
+
+    def key(self, row: Item) -> tuple[Hashable, Hashable]:
+        """Returns the passage, or the choices if there is none."""
+        return row.passage or row.choices, ""
 
     def encode(
         self, rows: Sequence[Item], params: FineTuningDataConfig, labelled: bool, report: RowReport

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -123,6 +123,10 @@ class QuestionAnsweringTask(FineTuningTask):
         if labelled:
             _check_answered(questions)
         return questions
+
+    def key(self, row: Question) -> tuple[Hashable, Hashable]:
+        """Returns the context, so that no context is in both parts."""
+        return row.context, ""
 
     def _settings(self, params: FineTuningDataConfig) -> WindowSettings:
         config = self.task_config

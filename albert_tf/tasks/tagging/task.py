@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,10 @@ class TaggingTask(FineTuningTask):
         columns = self.task_config.word_column, self.task_config.label_column
         for path in self.paths(params):
             yield from conll.read(path, *columns, labelled, report)
+
+    def key(self, row: Sentence) -> tuple[Hashable, Hashable]:
+        """Returns the words."""
+        return row.words, ""
 
     def encode(
         self,
