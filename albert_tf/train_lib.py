@@ -132,6 +132,8 @@ def _run(
         run_folder.prepare(folder, config, files, trains="train" in mode)
         if "train" in mode:
             hyperparameters.write(folder, experiment)
+            identity = run_folder.identity_of(experiment.task.train_data, -1)
+            run_folder.write_text(folder / run_folder.TRAINED, identity)
         best = best_checkpoint.folder(folder, experiment.trainer)
         if not same_data and best:
             (best / best_checkpoint.METRICS).unlink(missing_ok=True)
@@ -150,7 +152,7 @@ def _run(
 
 
 def _evaluation_data(experiment: config_definitions.ExperimentConfig) -> str:
-    return run_folder.evaluation_data(
+    return run_folder.identity_of(
         experiment.task.validation_data,
         experiment.trainer.validation_steps,
         getattr(experiment.task, "eval_fraction", 0.0),

@@ -112,30 +112,19 @@ def load(folder: Path, threads: int = 1) -> Target:
 def _load_lite(folder: Path, kind: str, longest: int, threads: int) -> Target:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(folder / "model.tflite"), num_threads=threads)
-    shape = interpreter.get_input_details()[0]["shape_signature"]
-    fixed = int(shape[-1]) if shape[-1] > 0 else None
+    run = Interpreter(str(folder / "model.tflite"), num_threads=threads).get_signature_runner()
+    details = run.get_input_details()
 
     def request(lengths: Sequence[int]) -> dict[str, Any]:
-        length = fixed or lengths[0]
-        for detail in interpreter.get_input_details():
-            interpreter.resize_tensor_input(detail["index"], [*shape[:-1], length])
-        interpreter.allocate_tensors()
-        return {
-            detail["name"]: np.broadcast_to(
-                _of_ids(detail["name"], [min(lengths[0], length)], length),
-                [*shape[:-1], length],
-            )
-            for detail in interpreter.get_input_details()
-        }
+        inputs = {}
+        for name, detail in details.items():
+            _, *choices, length = detail["shape_signature"]
+            length = length if length > 0 else lengths[0]
+            row = _of_ids(name, [min(lengths[0], length)], length)  # [1, S]
+            inputs[name] = np.broadcast_to(row, [1, *[2] * len(choices), length])
+        return inputs
 
-    def call(inputs: Mapping[str, Any]) -> list[Any]:
-        for detail in interpreter.get_input_details():
-            interpreter.set_tensor(detail["index"], inputs[detail["name"]])
-        interpreter.invoke()
-        return [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
-
-    return Target(folder, kind, longest, request, call, batches=False)
+    return Target(folder, kind, longest, request, lambda inputs: run(**inputs), batches=False)
 
 
 def _texts(

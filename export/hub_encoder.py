@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from albert_tf.serving.shared_model import SharedModel
 from albert_tf.serving.signatures import FAMILIES, TF1_HUB
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-from . import model_card, warmup, writer
+from . import manifest, model_card, warmup, writer
 from .verify import Case, verify
 
 KIND = "hub_encoder"
@@ -71,7 +71,8 @@ def export(
     loaded = writer.read(source)
     tokenizer = _tokenizer(loaded, vocab)
     model = _model(loaded, tokenizer.vocab_size)
-    return write(model, loaded.config, tokenizer, dest, check, remove_padding, license, limits)
+    rest = dest, check, remove_padding, license, limits, manifest.origin(loaded)
+    return write(model, loaded.config, tokenizer, *rest)
 
 
 def write(
@@ -83,6 +84,7 @@ def write(
     remove_padding: bool = True,
     license: str = model_card.AS_SOURCE,
     limits: Limits = DEFAULTS,
+    origin: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes a model that is already in memory; see `export`.
 
@@ -95,6 +97,7 @@ def write(
       remove_padding: as in `export`.
       license: as in `export`.
       limits: as in `export`.
+      origin: the result of `manifest.origin`, if there is one.
 
     Raises:
       InputError: `dest` is not empty, the vocabulary does not match the model, or the limits do not
@@ -111,6 +114,7 @@ def write(
         module = HubEncoder(model, lower_case, files, remove_padding, cls_id, limits)
         signatures = module.signatures()
         description = _description(model, config, tokenizer)
+        description = {**(origin or {}), **description}
         description |= {"limits": {"tokens": limits.tokens}, "license": license}
         return writer.write(
             module,

@@ -174,7 +174,8 @@ def export(
     else:
         exported = task_model.read(loaded, settings)
         chosen, tokenizer = of_task(exported), exported.tokenizer
-    drift = write(chosen, tokenizer, dest, precision, seq_length, license)
+    origin = manifest.origin(loaded)
+    drift = write(chosen, tokenizer, dest, precision, seq_length, license, origin)
     outputs = ", ".join(f"{name} {spec}" for name, spec in chosen.outputs.items())
     print(f"exported: {chosen.kind}, with the outputs {outputs} (B is 1)")
     print(
@@ -191,8 +192,12 @@ def write(
     precision: str = "float32",
     seq_length: int | None = None,
     license: str = model_card.AS_SOURCE,
+    origin: Mapping[str, Any] | None = None,
 ) -> Drift:
-    """Writes a model that is already in memory and returns its drift; see `export`."""
+    """Writes a model that is already in memory and returns its drift; see `export`.
+
+    `origin` is the result of `manifest.origin`, if there is one.
+    """
     size = writer.size(source.model.variables) // 4 * PRECISIONS[precision]
     with new_directory(dest, writer.WHAT, size) as folder:
         (folder / NAME).write_bytes(_convert(source, precision, seq_length))
@@ -211,7 +216,10 @@ def write(
             "largest_difference": drift.largest,
             "relative_difference": drift.relative,
             "license": license,
+            **(origin or {}),
         }
+        card = model_card.lite(description, source.input.axes)
+        (folder / model_card.NAME).write_text(card, encoding="utf-8")
         manifest.write_files(folder, description)
     return drift
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from albert_tf.errors import InputError
@@ -12,6 +12,8 @@ from albert_tf.serving.signatures import Signature, Spec
 from albert_tf.version import __version__
 
 NAME = "README.md"
+# The settings of a run that a card shows; the manifest has all.
+_SETTINGS = ("INIT_FROM", "BATCH_SIZE", "LEARNING_RATE", "TRAIN_STEPS", "EPOCHS", "SEED")
 AS_SOURCE = "as of their source"  # of weights whose licence was not given
 
 _ENCODER = string.Template("""\
@@ -27,7 +29,7 @@ and `tensorflow_hub`.
 | embedding size | $embedding_size |
 | vocabulary size | $vocab_size |
 | maximum sequence length | $max_position_embeddings |
-| parameters | $parameters |
+$origin
 | limits of a request to a signature | $limits |
 | text normalisation | $preprocessing |
 | licence | $license |
@@ -63,6 +65,7 @@ A TF-Hub SavedModel for TensorFlow 2, written by albert_tf $version. It requires
 
 | | |
 |---|---|
+$origin
 | vocabulary size | $vocab_size |
 | sequence length | $seq_length |
 | limits of a request to the signature | $limits |
@@ -91,6 +94,7 @@ $version. The standard server has all the ops that it uses. A Python program tha
 
 | | |
 |---|---|
+$origin
 | labels | $labels |
 | maximum sequence length | $seq_length tokens |
 | limits of a request | $limits |
@@ -118,6 +122,38 @@ entries in each row; the rest is padding. `assets.extra/` contains warmup reques
 """)
 
 
+_LITE = string.Template("""\
+# ALBERT for LiteRT: $task
+
+A LiteRT model, written by albert_tf $version. It runs in every LiteRT interpreter, such as that of
+`ai-edge-litert`, and takes token ids, which an application makes with the SentencePiece model and
+its settings in this folder.
+
+| | |
+|---|---|
+$origin
+| outputs | $outputs |
+| labels | $labels |
+| precision of the weights | $precision |
+| sequence length | $seq_length |
+| largest difference from the source | $difference |
+| licence | $license |
+
+```python
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+run = Interpreter("path/to/this/folder/model.tflite").get_signature_runner()
+ids = np.full($shape, 7, np.int32)
+outputs = run(
+    input_word_ids=ids,
+    input_mask=np.ones_like(ids),
+    input_type_ids=np.zeros_like(ids),
+)
+```
+""")
+
+
 def check_license(name: str) -> None:
     """Checks that the name of a licence fits into a row of a table.
 
@@ -133,11 +169,10 @@ def check_license(name: str) -> None:
 
 def encoder(description: Mapping[str, Any], signatures: Mapping[str, Any]) -> str:
     """Returns the card of a hub encoder, given its manifest and signatures."""
-    parts = description["parameters"].items()
     return _ENCODER.substitute(
         description["config"],
         version=__version__,
-        parameters=", ".join(f"{part} {size:,}" for part, size in parts),
+        origin=_origin(description),
         limits=limits.describe(description["limits"]),
         preprocessing=_preprocessing(description),
         license=_license(description),
@@ -148,6 +183,7 @@ def encoder(description: Mapping[str, Any], signatures: Mapping[str, Any]) -> st
 def preprocessor(description: Mapping[str, Any]) -> str:
     """Returns the card of a preprocessor, given its manifest."""
     return _PREPROCESSOR.substitute(
+        origin=_origin(description),
         vocab_size=description["vocab_size"],
         seq_length=description["seq_length"],
         version=__version__,
@@ -164,6 +200,7 @@ def task(description: Mapping[str, Any], table: Mapping[str, Signature]) -> str:
     return _TASK.substitute(
         task=description["task"].replace("_", " "),
         version=__version__,
+        origin=_origin(description),
         labels=", ".join(description["labels"]) or "none",
         seq_length=description["seq_length"],
         limits=limits.describe(description["limits"]),
@@ -175,6 +212,54 @@ def task(description: Mapping[str, Any], table: Mapping[str, Signature]) -> str:
             for name, signature in table.items()
         ),
     )
+
+
+def lite(description: Mapping[str, Any], axes: Sequence[str]) -> str:
+    """Returns the card of a LiteRT model, given its manifest and the axes of its inputs."""
+    length = description["seq_length"]
+    sizes = {"B": 1, "C": 2, "S": length or 8}
+    outputs = description["outputs"].items()
+    return _LITE.substitute(
+        task=description["task"].replace("_", " "),
+        version=__version__,
+        origin=_origin(description),
+        outputs=", ".join(f"`{name}` {spec}" for name, spec in outputs),
+        labels=", ".join(description["labels"]) or "none",
+        precision=description["precision"],
+        seq_length=length or "any",
+        difference=f"{description['largest_difference']:.1e}",
+        license=_license(description),
+        shape=[sizes.get(axis, 1) for axis in axes],
+    )
+
+
+def _origin(description: Mapping[str, Any]) -> str:
+    """Returns the rows of a card's table for the entries of a manifest."""
+    source, run = description.get("source", {}), description.get("run", {})
+    cells = {}
+    if source:
+        step = f", step {source['step']:,}" if "step" in source else ""
+        cells["source"] = f"{source['name']} ({source['format']}{step})"
+    if "parameters" in description:
+        parts = description["parameters"].items()
+        cells["parameters"] = ", ".join(f"{part} {size:,}" for part, size in parts)
+    for kind, name in (("train", "trained on"), ("eval", "evaluated on")):
+        files = run.get(f"{kind}_data", {}).get("files", {})
+        count = run.get("rows", {}).get(kind, {})
+        used = count.get("part", count.get("kept"))
+        if files:
+            listed = ", ".join(list(files)[:5]) + (", ..." if len(files) > 5 else "")
+            cells[name] = listed + (f": {used:,} rows" if used else "")
+    if "metrics" in run:
+        values = [f"{name} {value:.4f}" for name, value in list(run["metrics"].items())[:6]]
+        cells["metrics"] = ", ".join(values)
+    settings = run.get("settings", {})
+    settings = {name: settings[name] for name in _SETTINGS if name in settings}
+    if settings:
+        # Neither what is unset nor what is computed from others.
+        shown = [f"{n}={v}" for n, v in settings.items() if v != "''" and v[0] != "@"]
+        cells["settings"] = ", ".join(shown)
+    return "\n".join(f"| {name} | {text.replace('|', ' ')} |" for name, text in cells.items())
 
 
 def _tensors(specs: Mapping[str, Spec]) -> str:

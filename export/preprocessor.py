@@ -69,6 +69,7 @@ def export(
         "limits": {"bytes": limits.bytes, "tokens": limits.tokens},
         "vocab_size": tokenizer.vocab_size,
         "license": license,
+        "source": {"name": tokenizer.model_file.name, "format": "SentencePiece"},
     }
     return writer.write(
         module,

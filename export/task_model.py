@@ -26,7 +26,7 @@ from albert_tf.tasks.embedding.served import ServedEmbedding
 from albert_tf.tasks.predictor import LONGEST, Predictor, task_type
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-from . import model_card, warmup, writer
+from . import manifest, model_card, warmup, writer
 from .verify import Case, verify
 
 KIND = "task_model"
@@ -199,7 +199,8 @@ def export(
       VerificationError: the answers of the artefact differ from those of `albert-tf predict`.
     """
     dest = check_new_directory(writer.version_folder(base, version), writer.WHAT)
-    exported = read(source, settings)
+    loaded = writer.read(source)
+    exported = read(loaded, settings)
     task, tokenizer = exported.task, exported.tokenizer
     check_new_directory(dest, writer.WHAT, writer.size(task.model.variables))
     description = {
@@ -212,6 +213,7 @@ def export(
         "limits": dataclasses.asdict(task.limits),
         "preprocessing": tokenizer.preprocessing.to_dict(),
         "license": license,
+        **manifest.origin(loaded),
     }
     with tempfile.TemporaryDirectory() as folder:
         files = writer.write_assets(Path(folder), tokenizer, exported.config)

@@ -22,6 +22,7 @@ from albert_tf.version import __version__
 CONFIG = "config.gin"
 OPERATIVE_CONFIG = "operative_config.gin"
 ALBERT_CONFIG = "albert_config.json"
+TRAINED = "train_data.json"  # what the run was trained on
 EVALUATED = "eval_data.json"  # what the evaluations of the run were computed on
 _DIGEST_BYTES = 2**20
 _BINDING = re.compile(r"^([\w./]+) = (.*(?:\n[ \t].*)*)", re.MULTILINE)
@@ -67,7 +68,7 @@ def changed_settings(path: Path) -> list[str]:
     """Returns the gin settings that differ from those with which the run was started, as text."""
     if not (path / CONFIG).is_file() or not gin.config_str():
         return []
-    before, now = map(_settings, ((path / CONFIG).read_text(encoding="utf-8"), gin.config_str()))
+    before, now = map(settings, ((path / CONFIG).read_text(encoding="utf-8"), gin.config_str()))
     return [
         f"{name} {before.get(name, 'unset')} -> {now.get(name, 'unset')}"
         for name in {**before, **now}
@@ -75,14 +76,15 @@ def changed_settings(path: Path) -> list[str]:
     ]
 
 
-def _settings(text: str) -> dict[str, str]:
+def settings(text: str) -> dict[str, str]:
+    """Returns the values of the macros and bindings of a gin file, as text."""
     return {
         name: " ".join(value.replace("\\\n", " ").split()) for name, value in _BINDING.findall(text)
     }
 
 
-def evaluation_data(data: config_definitions.DataConfig, steps: int, fraction: float = 0.0) -> str:
-    """Returns JSON that identifies the data of an evaluation by content, so files can be moved.
+def identity_of(data: config_definitions.DataConfig, steps: int, fraction: float = 0.0) -> str:
+    """Returns JSON that identifies the data of a run by content, so that files can be moved.
 
     Args:
       data: the files or the TFDS data set.
