@@ -70,7 +70,8 @@ def export(
     )
     loaded = writer.read(source)
     tokenizer = _tokenizer(loaded, vocab)
-    model = _model(loaded, tokenizer.vocab_size)
+    with writer.step("loading the model"):
+        model = _model(loaded, tokenizer.vocab_size)
     rest = dest, check, remove_padding, license, limits, manifest.origin(loaded)
     return write(model, loaded.config, tokenizer, *rest)
 

@@ -200,9 +200,11 @@ def write(
     """
     size = writer.size(source.model.variables) // 4 * PRECISIONS[precision]
     with new_directory(dest, writer.WHAT, size) as folder:
-        (folder / NAME).write_bytes(_convert(source, precision, seq_length))
+        with writer.step("converting"):
+            (folder / NAME).write_bytes(_convert(source, precision, seq_length))
         mask_id = tokenizer.special_ids.mask
-        drift = _compare(folder / NAME, source, precision, seq_length, mask_id)
+        with writer.step("comparing with the source"):
+            drift = _compare(folder / NAME, source, precision, seq_length, mask_id)
         writer.write_assets(folder, tokenizer, source.config)
         description = {
             "kind": KIND,

@@ -200,7 +200,8 @@ def export(
     """
     dest = check_new_directory(writer.version_folder(base, version), writer.WHAT)
     loaded = writer.read(source)
-    exported = read(loaded, settings)
+    with writer.step("loading the model"):
+        exported = read(loaded, settings)
     task, tokenizer = exported.task, exported.tokenizer
     check_new_directory(dest, writer.WHAT, writer.size(task.model.variables))
     description = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,15 @@ from . import manifest, model_card, warmup
 
 WHAT = "The export directory"
 NEXT = "next"
+
+
+@contextlib.contextmanager
+def step(what: str) -> Iterator[None]:
+    """Prints what an export does now, and how long it took."""
+    print(f"{what} ...", flush=True)
+    begin = time.perf_counter()
+    yield
+    print(f"  {time.perf_counter() - begin:.1f} s", flush=True)
 
 
 def read(source: str | os.PathLike | Source) -> Source:
@@ -62,12 +73,14 @@ def write(
     """
     dest = Path(dest).expanduser()
     with new_directory(dest, WHAT) as temporary:
-        tf.saved_model.save(module, str(temporary), signatures=dict(signatures))
+        with step("saving the graphs and weights"):
+            tf.saved_model.save(module, str(temporary), signatures=dict(signatures))
         warmup.write(temporary, requests)
         (temporary / model_card.NAME).write_text(card, encoding="utf-8")
         manifest.write(temporary, description)
         if verify is not None:
-            verify(temporary)
+            with step("comparing with the source in a separate process"):
+                verify(temporary)
     return dest
 
 

@@ -107,4 +107,6 @@ def test_the_command_verifies_what_it_writes(source, tmp_path, capsys):
     match = re.search(r"verified in a separate process: 9 calls, largest difference (\S+)", printed)
     assert 0 < float(match.group(1)) < 1e-5
     assert f"{dest}: written" in printed
+    for step in ("loading the model", "saving the graphs and weights", "comparing with the source"):
+        assert re.search(rf"\n{step}[^\n]* \.\.\.\n(verified[^\n]*\n)?  \d+\.\d s\n", printed), step
     assert [path.name for path in dest.parent.iterdir()] == ["encoder"]
