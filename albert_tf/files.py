@@ -28,9 +28,9 @@ _HALF = re.compile(
 )
 _TEMPORARY = ".tmp"
 # The environment variable with the largest number of characters of a line or a JSON file. By
-# default, it is what SQuAD's training data, a single line of 42 MB, needs and a process can hold.
+# default, it is six times SQuAD's training data, a single line of 42 MB, which a process can hold.
 LONGEST_LINE = "ALBERT_TF_LONGEST_LINE"
-_DEFAULT_LONGEST_LINE = 2**26
+_DEFAULT_LONGEST_LINE = 2**28
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # Errors of creating and renaming that depend on the place: not allowed, read-only, a mount point.
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EINVAL, errno.ENAMETOOLONG)
