@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from albert_tf.errors import InputError
 
 SHOWN = 10  # Places named for each reason; the others are counted.
@@ -42,7 +44,6 @@ class RowReport:
       rows: the number of rows.
       part: the number of rows that are used, if others of the file are held out; else None.
       left_out: the rows that give no example, by reason.
-      remarks: other rows to know about, by what is true of them.
     """
 
     def __init__(self, unit: str = "row", skip_broken: bool = False) -> None:
@@ -51,9 +52,16 @@ class RowReport:
         self.rows = 0
         self.part: int | None = None
         self.left_out: dict[str, Places] = defaultdict(Places)
-        self.remarks: dict[str, Places] = defaultdict(Places)
-        self._labels: dict[int, Any] = {}
+        self._remarks: dict[str, Places] = defaultdict(Places)
+        # The hash of the texts, the label and the place of each row that is not compared yet.
+        self._texts: list[tuple[int, Any, str]] = []
         self._ids: dict[str, tuple[int, str]] = {}
+
+    @property
+    def remarks(self) -> dict[str, Places]:
+        """Other rows to know about, by what is true of them."""
+        self._compare_texts()
+        return self._remarks
 
     @property
     def kept(self) -> int:
@@ -84,22 +92,32 @@ class RowReport:
 
     def remark(self, remark: str, place: str) -> None:
         """Counts a row for something that is true of it."""
-        self.remarks[remark].add(place)
+        self._remarks[remark].add(place)
 
     def add_remarks(self, remarks: Mapping[str, Mapping[str, Any]]) -> None:
         """Adds the remarks of another report, as `to_dict` returns them."""
         for remark, other in remarks.items():
-            places = self.remarks[remark]
+            places = self._remarks[remark]
             places.first += other["first"][: SHOWN - len(places.first)]
             places.count += other["count"]
 
     def compare_text(self, texts: Iterable[Hashable], place: str, label: Any = "") -> None:
         """Remarks on a row whose texts are those of an earlier row; such rows are kept."""
-        count = len(self._labels)
-        earlier = self._labels.setdefault(hash(tuple(texts)), label)
-        if len(self._labels) == count:
-            more = "" if earlier == label else " with another label"
-            self.remark(f"repeat the text of an earlier one{more}", place)
+        self._texts.append((hash(tuple(texts)), label, place))
+
+    def _compare_texts(self) -> None:
+        """Adds the remarks of `compare_text`; finding repeats row by row takes longer."""
+        rows, self._texts = self._texts, []
+        keys = np.fromiter((key for key, _, _ in rows), np.int64, len(rows))
+        _, index, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        labels: dict[int, Any] = {}
+        for number in np.flatnonzero(counts[index] > 1).tolist():
+            key, label, place = rows[number]
+            if key in labels:
+                more = "" if labels[key] == label else " with another label"
+                self.remark(f"repeat the text of an earlier one{more}", place)
+            else:
+                labels[key] = label
 
     def is_repeated(
         self, name: str, values: Iterable[Hashable], place: str, unique: bool = False
@@ -116,11 +134,12 @@ class RowReport:
         Raises:
           InputError: as above.
         """
-        row = hash(tuple(values)), place
-        earlier = self._ids.setdefault(name, row)
-        if earlier is row:
+        content, ids = hash(tuple(values)), self._ids
+        if name not in ids:
+            ids[name] = content, place
             return False
-        if earlier[0] == row[0]:
+        earlier = ids[name]
+        if earlier[0] == content:
             self.leave_out("an earlier one has the same id and content", place)
             return True
         if unique:
@@ -133,7 +152,8 @@ class RowReport:
 
     def forget(self) -> None:
         """Frees the memory of texts and ids, which only reading needs."""
-        self._labels, self._ids = {}, {}
+        self._compare_texts()
+        self._ids = {}
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the counts with the first places, for a JSON file."""

@@ -102,9 +102,13 @@ def without_repeats(rows: Iterable[Row], report: RowReport, to_predict: bool) ->
     Rows without a column "id" are all yielded, and so are rows to predict, each of which gets an
     answer.
     """
+    if to_predict:
+        yield from rows
+        return
     for row in rows:
-        name = "" if to_predict else row.fields.get(ID)
-        if not name or not report.is_repeated(name, row.fields.values(), row.where):
+        where, fields = row
+        name = fields.get(ID)
+        if not name or not report.is_repeated(name, fields.values(), where):
             yield row
 
 

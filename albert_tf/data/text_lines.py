@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -48,10 +47,10 @@ def read_lines(
             if on_replaced:
                 # Each invalid byte becomes one escape character, so the bytes can be counted.
                 file.reconfigure(errors="surrogateescape")
+            if file.read(1) != "\ufeff":  # a byte-order mark
+                file.seek(0)
             lines: Iterable[str] = file if _has_short_lines(path) else _limited(file, path)
-            lines = iter(lines)
-            first = next(lines, "").removeprefix("\ufeff")
-            for line in itertools.chain([first] if first else [], lines):
+            for line in lines:
                 if "\0" in line:
                     raise _ZeroByte
                 if on_replaced and not line.isascii():

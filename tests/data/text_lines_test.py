@@ -106,7 +106,7 @@ READERS = {
     "header": ("b.csv.gz", b"text,", _classes),
     "squad": ("a.json.gz", b'{"data": ["', lambda path: squad.read([path])),
     "race": ("a.txt.gz", b'{"article": "', lambda path: list(race.read([path]))),
-    "conll": ("a.conll.gz", b"", lambda path: conll.read(path)),
+    "conll": ("a.conll.gz", b"", lambda path: list(conll.read(path))),
 }
 
 

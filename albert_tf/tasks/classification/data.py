@@ -62,12 +62,14 @@ def labelled_texts(
       InputError: a label is empty, or several are not a list of names, and the report does not
         leave broken rows out.
     """
+    compare = report.compare_text
+    looks_at_labels = label and (several or skip_labels)
     for where, fields in rows:
         value = fields[label] if label else ""
-        names: Sequence[str] = (value,)
-        if label and several:
+        names: Sequence[str] = ()
+        if looks_at_labels:
             try:
-                names = labels_in(value, separator, where)
+                names = labels_in(value, separator, where) if several else (value,)
             except InputError as error:
                 report.broken("its labels are not a list of names", where, str(error))
                 continue
@@ -78,13 +80,13 @@ def labelled_texts(
                 f"A label must not be empty. Received an empty field in column {label!r}, "
                 f"{where}. Fill it in, or leave such rows out with SKIP_BROKEN_ROWS=True.",
             )
-        elif label and skip_labels and (skipped := [name for name in names if name in skip_labels]):
+        elif names and (skipped := [name for name in names if name in skip_labels]):
             report.leave_out(f"SKIP_LABELS has the label {skipped[0]!r}", where)
         else:
             values = tuple([fields[column] for column in texts])
             if label:
-                report.compare_text(values, where, value)
-            kept = tuple([fields[name] for name in keep])
+                compare(values, where, value)
+            kept = tuple([fields[name] for name in keep]) if keep else ()
             yield LabelledText(where, values, value, group, kept)
 
 
