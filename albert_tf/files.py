@@ -160,7 +160,7 @@ def parse_json(text: str) -> Any:
         value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    has_surrogates = ("\\ud" in text or "\\uD" in text) and _SURROGATE.search(text)
+    has_surrogates = "\\" in text and _SURROGATE.search(text)
     # An escaped backslash begins no other escape.
     if has_surrogates and (half := _HALF.search(text.replace(r"\\", "  "))):
         half = chr(int(half[1] or half[2], 16))
