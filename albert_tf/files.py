@@ -180,7 +180,7 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     """
     longest = longest_line()
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with path.open(encoding="utf-8-sig") as file:
             text = file.read(longest + 1)
         if len(text) > longest:
             raise ValueError(f"it has more than {longest} characters, the value of {LONGEST_LINE}")

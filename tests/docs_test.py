@@ -116,7 +116,7 @@ def test_the_command_reference_has_every_command_and_flag():
         assert commands.page(name).startswith(f"# albert-tf {name}\n")
         assert f"commands/{name}.md" in navigation, name
     train = commands.page("train")
-    assert "| `--model_dir DIR` (required) |" in train and "--helpfull" not in train
+    assert "| `--gin_file FILE` (required) |" in train and "--helpfull" not in train
     assert "\n## albert-tf export lite\n" in commands.page("export")
 
 

@@ -57,6 +57,8 @@ def run(args: argparse.Namespace) -> None:
     messages = problems(versions, sys.version_info[:2], platform.system(), platform.machine())
     if messages:
         raise InputError(" ".join(messages))
+    if sys.version_info < (3, 11):
+        print("TensorFlow Datasets (TRAIN_TFDS, EVAL_TFDS) need Python 3.11 or later; files do not")
     print("no problems found")
 
 

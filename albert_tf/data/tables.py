@@ -130,6 +130,12 @@ def read_tfds(
             f"A TFDS name needs a package that is not installed ({error}). Received {name!r}. "
             "Run pip install tensorflow-datasets."
         ) from error
+    if not hasattr(tfds, "builder"):  # It logs what it cannot import, and goes on.
+        raise InputError(
+            "TensorFlow Datasets needs Python 3.11 or later beside TensorFlow 2.20: for 3.10, "
+            "tensorflow-metadata needs an older protobuf. Received "
+            f"{name!r}. Use another Python version, or pass files."
+        )
     try:
         builder = tfds.builder(name, data_dir=data_dir or None)
         examples = tfds.as_numpy(builder.as_dataset(split=split))

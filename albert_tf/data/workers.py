@@ -69,6 +69,7 @@ def ordered_map(
         initargs=(file.name,),
     )
     processes: list[multiprocessing.Process] = []
+    queue = pool._call_queue
     try:
         first = itertools.islice(items, workers * (1 + AHEAD_PER_WORKER))
         pending = collections.deque(pool.submit(_work, item) for item in first)
@@ -78,6 +79,7 @@ def ordered_map(
             pending.extend(pool.submit(_work, item) for item in itertools.islice(items, 1))
             yield result
     except process.BrokenProcessPool as error:
+        queue._reader.close()  # Python 3.10 waits to send items to the workers until then.
         for worker in processes:
             worker.join(1.0)
         if any(worker.exitcode == _IMPORTS_MAIN for worker in processes):
