@@ -29,6 +29,10 @@ _ENDINGS = (".csv", ".tsv", ".txt", *json_lines.ENDINGS)
 # The column of the ids of rows, if a table has it.
 ID = "id"
 
+_HEADER = (
+    " The first line must have the names of the columns; if the file has no such line, set HEADER "
+    "to the names, such as HEADER=id,label,text."
+)
 _NAMES, _LONGEST = 20, 60  # The column names, and their characters, that an error shows.
 
 
@@ -87,12 +91,12 @@ def read(
             report.leave_out("the line is blank", row.where)
 
 
-def _without(where: str, columns: Sequence[str], found: Iterable[str]) -> str:
+def _without(where: str, columns: Sequence[str], found: Iterable[str], remedy: str = "") -> str:
     """Returns the error for a row that lacks one of the columns."""
     missing = next(name for name in columns if name not in found)
     return (
         f"A row must have the columns {list(columns)}. Received {where} without {missing!r}. "
-        f"{closest(missing, found)}"
+        f"{closest(missing, found)}{remedy}"
     )
 
 
@@ -207,7 +211,7 @@ def _row(
         problem = functools.partial(_other_width, where, len(cells), names)
         return _Broken(where, f"it has not {len(names)} fields", problem)
     if not is_complete:
-        return _lacking(where, columns, names)
+        return _lacking(where, columns, names, _HEADER)
     return Row(where, dict(zip(names, cells)))
 
 
@@ -221,8 +225,8 @@ def _other_width(where: str, width: int, names: Sequence[str]) -> str:
     )
 
 
-def _lacking(where: str, columns: Sequence[str], found: Iterable[str]) -> _Broken:
-    problem = functools.partial(_without, where, columns, found)
+def _lacking(where: str, columns: Sequence[str], found: Iterable[str], remedy: str = "") -> _Broken:
+    problem = functools.partial(_without, where, columns, found, remedy)
     return _Broken(where, "it lacks a column", problem)
 
 

@@ -71,6 +71,8 @@ def test_a_given_header_is_used_if_the_file_has_none(tmp_path):
         ("a.csv", 'text,label\nx,1\n"y,0\nz,1\n', r"RFC 4180.*row at line 3"),
         ("a.csv", "text,label,text\n", r"names must be unique.*'text' twice in line 1"),
         ("a.csv", "txt,label\nx,1\n", r"without 'text'. Closest: txt"),
+        ("a.csv", "good,1\nbad,0\n", r"if the file has no such line, set HEADER .* HEADER=id,la"),
+        ("a.tsv", "good\t1\nbad\t0\n", r"without 'text'.* set HEADER to the names, such as"),
         ("a.jsonl", '{"text": "x"}\n{"text": \n', r"one object per line. Received line 2 of"),
         ("a.jsonl", '{"text": "x"}\n[1]\n', r"one object per line. Received line 2 of .*type list"),
         ("a.jsonl", '{"text": "x"}\n{"text": "\\ud800"}\n', r"line 2 of .*half of a surrogate"),
