@@ -1,5 +1,6 @@
 """The configuration files for the server can be parsed and are consistent."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 import albert_tf.export
 from albert_tf.export import benchmark, warmup
+from tests.support.paths import ROOT
 
 FILES = Path(albert_tf.export.__file__).with_name("serving")
 Field = descriptor_pb2.FieldDescriptorProto
@@ -28,6 +30,25 @@ def test_models_have_two_versions_with_labels():
     assert (model.name, model.base_path) == ("reviews", "/models/reviews")
     assert list(model.model_version_policy.specific.versions) == [1, 2]
     assert dict(model.version_labels) == {"stable": 1, "canary": 2}
+
+
+def test_the_guide_has_valid_files_for_each_step_of_a_roll_out():
+    text = (ROOT / "docs/serving.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```textproto\n([\s\S]*?)```", text)
+    newest, canary, rolled_out, several = (
+        text_format.Parse(block, model_server_config_pb2.ModelServerConfig()).model_config_list
+        for block in blocks
+    )
+    assert newest.config[0].model_version_policy.latest.num_versions == 1
+    supplied = text_format.Parse(
+        (FILES / "models.config").read_text(), model_server_config_pb2.ModelServerConfig()
+    )
+    assert canary == supplied.model_config_list
+    (model,) = rolled_out.config
+    assert dict(model.version_labels) == {"stable": 2}
+    assert list(model.model_version_policy.specific.versions) == [1, 2]
+    names = {(model.name, model.base_path) for model in several.config}
+    assert names == {("reviews", "/models/reviews"), ("sentences", "/models/sentences")}
 
 
 # Messages of the server that are not part of tensorflow-serving-api, with their fields and types,
