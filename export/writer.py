@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -28,11 +29,12 @@ NEXT = "next"
 
 @contextlib.contextmanager
 def step(what: str) -> Iterator[None]:
-    """Prints what an export does now, and how long it took."""
+    """Prints what an export does now and, on a terminal as progress bars, how long it took."""
     print(f"{what} ...", flush=True)
     begin = time.perf_counter()
     yield
-    print(f"  {time.perf_counter() - begin:.1f} s", flush=True)
+    if sys.stdout.isatty():
+        print(f"  {time.perf_counter() - begin:.1f} s", flush=True)
 
 
 def read(source: str | os.PathLike | Source) -> Source:

@@ -5,7 +5,7 @@ import sys
 import pytest
 from absl.flags import argparse_flags
 
-from albert_tf.export import command, hub_encoder, model_card, preprocessor
+from albert_tf.export import command, hub_encoder, model_card, preprocessor, writer
 from albert_tf.serving.limits import Limits
 from tests.support.commands import status
 
@@ -72,6 +72,15 @@ def test_a_licence_that_is_not_a_name_is_rejected(kind, name, tmp_path, capsys):
     assert error.count("\n") == 1 and not (tmp_path / "to").exists()
 
 
+def test_steps_show_their_seconds_on_a_terminal(monkeypatch, capsys):
+    for is_terminal, lines in ((False, ["saving ..."]), (True, ["saving ...", r"  0\.\d s"])):
+        monkeypatch.setattr(sys.stdout, "isatty", lambda value=is_terminal: value, raising=False)
+        with writer.step("saving"):
+            pass
+        printed = capsys.readouterr().out.splitlines()
+        assert len(printed) == len(lines) and all(map(re.fullmatch, lines, printed))
+
+
 def test_an_unknown_kind_is_rejected(capsys):
     with pytest.raises(SystemExit):
         parse("decoder", "from", "to")
@@ -107,6 +116,10 @@ def test_the_command_verifies_what_it_writes(source, tmp_path, capsys):
     match = re.search(r"verified in a separate process: 9 calls, largest difference (\S+)", printed)
     assert 0 < float(match.group(1)) < 1e-5
     assert f"{dest}: written" in printed
-    for step in ("loading the model", "saving the graphs and weights", "comparing with the source"):
-        assert re.search(rf"\n{step}[^\n]* \.\.\.\n(verified[^\n]*\n)?  \d+\.\d s\n", printed), step
+    steps = ("loading the model", "saving the graphs and weights", "comparing with the source")
+    assert [line for line in printed.splitlines() if line.startswith(steps)] == [
+        "loading the model ...",
+        "saving the graphs and weights ...",
+        "comparing with the source in a separate process ...",
+    ]
     assert [path.name for path in dest.parent.iterdir()] == ["encoder"]
