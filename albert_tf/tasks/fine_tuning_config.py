@@ -7,7 +7,7 @@ from typing import Any
 
 from official.core import config_definitions
 
-from albert_tf.errors import InputError
+from albert_tf.errors import InputError, closest
 from albert_tf.tasks.base import AlbertTaskConfig
 from albert_tf.tasks.model_config import ModelConfig
 
@@ -86,10 +86,16 @@ def with_fields(config: FineTuningConfig, **fields: Any) -> FineTuningConfig:
       **fields: values for fields of `FineTuningConfig` or of the config's own class.
 
     Raises:
-      InputError: the config already sets one of these fields, and its value would be lost.
+      InputError: a field is unknown, or the config already sets it, and its value would be lost.
     """
     defaults = type(config)()
+    known = [field.name for field in dataclasses.fields(config)]
     for name in fields:
+        if name not in known:
+            raise InputError(
+                f"A setting of a task must be a field of {type(config).__name__}. Received "
+                f"{name!r}. {closest(name, known)}"
+            )
         if getattr(config, name) != getattr(defaults, name):
             raise InputError(
                 f"{name} of a task must be set by its macro. Received {getattr(config, name)!r} in "

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from official.modeling.hyperparams import base_config
 
 from albert_tf import presets
 from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError, closest
 from albert_tf.formats.load import load
 
 # The fields and defaults are taken from AlbertConfig, so that they are defined only once.
@@ -43,9 +45,9 @@ def from_preset(name: str, **overrides: Any) -> ModelConfig:
       **overrides: fields to change, such as `vocab_size`.
 
     Raises:
-      InputError: the preset is unknown.
+      InputError: the preset or a field is unknown.
     """
-    return ModelConfig(**{**presets.get(name).config.to_dict(), **overrides})
+    return _with(presets.get(name).config, overrides)
 
 
 def from_pretrained(path_or_handle: str, **overrides: Any) -> ModelConfig:
@@ -56,7 +58,17 @@ def from_pretrained(path_or_handle: str, **overrides: Any) -> ModelConfig:
       **overrides: fields to change, such as `hidden_dropout_prob`.
 
     Raises:
-      InputError: the model cannot be read.
+      InputError: the model cannot be read, or a field is unknown.
     """
-    source = load(path_or_handle)
-    return ModelConfig(**{**source.config.to_dict(), **overrides})
+    return _with(load(path_or_handle).config, overrides)
+
+
+def _with(config: AlbertConfig, overrides: Mapping[str, Any]) -> ModelConfig:
+    known = config.to_dict()
+    for name in overrides:
+        if name not in known:
+            raise InputError(
+                f"A size or rate of a model must be a field of its config. Received {name!r}. "
+                f"{closest(name, known)}"
+            )
+    return ModelConfig(**{**known, **overrides})
