@@ -63,6 +63,7 @@ def labelled_texts(
         leave broken rows out.
     """
     compare = report.compare_text
+    only = texts[0] if len(texts) == 1 else None
     looks_at_labels = label and (several or skip_labels)
     for where, fields in rows:
         value = fields[label] if label else ""
@@ -83,7 +84,10 @@ def labelled_texts(
         elif names and (skipped := [name for name in names if name in skip_labels]):
             report.leave_out(f"SKIP_LABELS has the label {skipped[0]!r}", where)
         else:
-            values = tuple([fields[column] for column in texts])
+            if only is None:
+                values = tuple([fields[column] for column in texts])
+            else:
+                values = (fields[only],)
             if label:
                 compare(values, where, value)
             kept = tuple([fields[name] for name in keep]) if keep else ()
