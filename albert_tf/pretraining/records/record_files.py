@@ -19,6 +19,8 @@ from albert_tf.errors import InputError
 IDS = "A record must hold ids of the vocabulary, which has this number of pieces:"
 # The errors of the assertions and of the parser of record_batches.py.
 _MISFIT = re.compile(r"(A record must|Key: |Feature: \w+ \(data type|Could not parse example).*")
+# TensorFlow puts bytes of a record into its message; Python cannot read all of them as UTF-8.
+MISFITS = (tf.errors.InvalidArgumentError, UnicodeDecodeError)
 FRAME = 16  # The size of a record's length and two checksums, in bytes.
 _LENGTH = struct.Struct("<Q")
 
@@ -114,8 +116,11 @@ def naming_broken(paths: Sequence[str]) -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.InvalidArgumentError as error:
-        if (misfit := _MISFIT.search(" ".join(str(error).split()))) is None:
+    except MISFITS as error:
+        text = str(error)
+        if isinstance(error, UnicodeDecodeError):
+            text = error.object.decode("utf-8", errors="replace")
+        if (misfit := _MISFIT.search(" ".join(text.split()))) is None:
             raise
         raise InputError(
             "Every record must fit the model in features, lengths and ids. Received records in "

@@ -16,7 +16,12 @@ from albert_tf.errors import InputError
 from albert_tf.pretraining.masking.masking import Masking
 from albert_tf.pretraining.records import manifest, record_batches, statistics
 from albert_tf.pretraining.records.examples import STATIC
-from albert_tf.pretraining.records.record_files import check_lengths, first_record, naming_broken
+from albert_tf.pretraining.records.record_files import (
+    MISFITS,
+    check_lengths,
+    first_record,
+    naming_broken,
+)
 from albert_tf.pretraining.records.record_kinds import Kind
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -66,7 +71,7 @@ def read_arrays(
                 arrays = {name: values.numpy() for name, values in parsed.items()}
                 read += len(arrays["input_ids"])
                 yield _with_boundaries(arrays) if kind.dynamic else arrays
-        except tf.errors.InvalidArgumentError as error:
+        except MISFITS as error:
             raise InputError(
                 "All records of a file must have the same features. Received "
                 f"'{path}', in which one of the records {read} to {read + batch_size - 1}, "

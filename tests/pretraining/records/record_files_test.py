@@ -7,6 +7,7 @@ import tensorflow as tf
 from albert_tf.errors import InputError
 from albert_tf.pretraining.records.record_files import check_lengths, naming_broken
 from albert_tf.pretraining.records.records import read_arrays
+from tests.support import small_records
 from tests.support.small_records import numbers, read, write_parts
 
 
@@ -98,3 +99,19 @@ def test_lengths_of_an_empty_and_a_short_file(tmp_path):
     (tmp_path / "short").write_bytes(b"abc")
     with pytest.raises(InputError, match="record 0, counted from 0, .* at byte 0"):
         check_lengths([str(tmp_path / "short")])
+
+
+@pytest.mark.parametrize("raw", [b"\xf0(\x8c", b"\n\xf0 input_ids\x12", b"no example"])
+def test_bytes_of_a_record_that_are_not_utf_8_are_one_error(tmp_path, raw):
+    """TensorFlow puts them into its message, which Python cannot decode."""
+    small_records.write(tmp_path / "a.tfrecord", 0, 1)
+    first = next(iter(tf.data.TFRecordDataset(str(tmp_path / "a.tfrecord")))).numpy()
+    path = str(tmp_path / "b.tfrecord")
+    with tf.io.TFRecordWriter(path) as writer:
+        for record in (first, raw):
+            writer.write(record)
+    message = "must fit the model .* Received records in '.*b.tfrecord' .*Could not parse example"
+    with pytest.raises(InputError, match=message), naming_broken([path]):
+        list(small_records.read(path))
+    with pytest.raises(InputError, match="must have the same features. Received '.*b.tfrecord'"):
+        list(read_arrays(path, small_records.SETTINGS["vocab_size"]))
