@@ -218,7 +218,7 @@ def problems_in_cpp(targets: Sequence[Target], seeds: Sequence[int]) -> Iterator
 
     The seed is -1 for a good request with another answer than before.
     """
-    good = [(place, *request) for place, t in enumerate(targets) for request in t.good]
+    good = [(place, *sent) for place, t in enumerate(targets) for sent in t.good]
     asked = [(place, seed) for seed in seeds for place in range(len(targets))]
     hostile = [(place, *request(targets[place], seed)) for place, seed in asked]
     paths = [target.path for target in targets]
