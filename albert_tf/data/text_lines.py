@@ -49,7 +49,11 @@ def read_lines(
                 file.reconfigure(errors="surrogateescape")
             if file.read(1) != "\ufeff":  # a byte-order mark
                 file.seek(0)
-            lines: Iterable[str] = file if _has_short_lines(path) else _limited(file, path)
+            is_short = _has_short_lines(path)
+            if is_short and not on_replaced and not _has_zero_byte(path):
+                yield from file  # Faster than a look at each line.
+                return
+            lines: Iterable[str] = file if is_short else _limited(file, path)
             for line in lines:
                 if "\0" in line:
                     raise _ZeroByte
@@ -86,6 +90,11 @@ def _has_short_lines(path: Path) -> bool:
             else:
                 return False
     return True
+
+
+def _has_zero_byte(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return any(b"\0" in chunk for chunk in iter(functools.partial(file.read, 1 << 20), b""))
 
 
 def _limited(file: IO[str], path: Path) -> Iterator[str]:

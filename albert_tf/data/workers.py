@@ -79,7 +79,8 @@ def ordered_map(
             pending.extend(pool.submit(_work, item) for item in itertools.islice(items, 1))
             yield result
     except process.BrokenProcessPool as error:
-        queue._reader.close()  # Python 3.10 waits to send items to the workers until then.
+        if not hasattr(queue, "_terminate_broken"):  # as in Python 3.10
+            queue._reader.close()  # Or it waits to send items to workers that are dead.
         for worker in processes:
             worker.join(1.0)
         if any(worker.exitcode == _IMPORTS_MAIN for worker in processes):
