@@ -21,6 +21,7 @@ from typing import Any
 from albert_tf.errors import InputError
 
 _DECODER = json.JSONDecoder()
+_JSON_SPACE = " \t\n\r"
 # The escapes of halves of surrogate pairs, and of halves without the other one.
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _HALF = re.compile(
@@ -157,7 +158,13 @@ def parse_json(text: str) -> Any:
         half of a surrogate pair, which no UTF-8 text can hold.
     """
     try:
-        value = _DECODER.decode(text)
+        try:
+            value, end = _DECODER.scan_once(text, 0)
+            is_whole = not text[end:].strip(_JSON_SPACE)
+        except StopIteration:
+            is_whole = False
+        if not is_whole:  # White space before the value, or an error.
+            value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     has_surrogates = "\\" in text and _SURROGATE.search(text)

@@ -172,9 +172,9 @@ class TextLines:
           InputError: see `read_documents`.
         """
         numbers = itertools.count(1)
-        lines = itertools.chain.from_iterable(map(self._lines, self.files))
+        sources = itertools.chain(map(self._lines, self.files), [self._end(numbers)])
         # `compress` numbers lines in half the time that a loop takes.
-        return itertools.chain(itertools.compress(lines, numbers), self._end(numbers))
+        return itertools.compress(itertools.chain.from_iterable(sources), numbers)
 
     def _lines(self, path: Path) -> Iterable[str]:
         lines = read_lines(path, on_replaced=self._add if self.replace_invalid else None)

@@ -35,7 +35,7 @@ def read_texts(
     report = RowReport() if report is None else report
     for where, line in numbered(path, lines):
         report.rows += 1
-        if not line.strip():
+        if not line or line.isspace():
             report.leave_out("the line is blank", where)
             continue
         entry = parse(line, where, field)

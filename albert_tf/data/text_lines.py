@@ -50,12 +50,13 @@ def read_lines(
             if file.read(1) != "\ufeff":  # a byte-order mark
                 file.seek(0)
             is_short = _has_short_lines(path)
-            if is_short and not on_replaced and not _has_zero_byte(path):
-                yield from file  # Faster than a look at each line.
+            is_text = is_short and not _has_zero_byte(path)  # Faster than a look at each line.
+            if is_text and not on_replaced:
+                yield from file
                 return
             lines: Iterable[str] = file if is_short else _limited(file, path)
             for line in lines:
-                if "\0" in line:
+                if not is_text and "\0" in line:
                     raise _ZeroByte
                 if on_replaced and not line.isascii():
                     line, replaced = without_escapes(line)
@@ -93,8 +94,8 @@ def _has_short_lines(path: Path) -> bool:
 
 
 def _has_zero_byte(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return any(b"\0" in chunk for chunk in iter(functools.partial(file.read, 1 << 20), b""))
+    with open(path, "rb", buffering=0) as file:
+        return any(b"\0" in chunk for chunk in iter(functools.partial(file.read, _CHUNK), b""))
 
 
 def _limited(file: IO[str], path: Path) -> Iterator[str]:
