@@ -81,6 +81,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="processes, each of which loads the model; the answers are the same (default: 1)",
     )
     parser.add_argument(
+        "--runner",
+        help="run on Apache Beam with this runner: DirectRunner, FlinkRunner, SparkRunner or "
+        "DataflowRunner; the answers are the same. All its workers must see the model and the "
+        "folder of --output at the same paths, as on a shared disk",
+    )
+    parser.add_argument(
+        "pipeline_options",
+        nargs="*",
+        help="options for Apache Beam after --, for example: -- --direct_num_workers 2",
+    )
+    parser.add_argument(
         "--top_k", type=int, help="number of predictions for each [MASK] (default: 5)"
     )
 
@@ -95,6 +106,7 @@ def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
     from albert_tf import files
+    from albert_tf.data.beam_map import BeamMap, new_pipeline
     from albert_tf.errors import InputError
     from albert_tf.tasks.answer_files import PartialFile, Stream
     from albert_tf.tasks.predictor import Predictor
@@ -102,6 +114,16 @@ def run(args: argparse.Namespace) -> None:
     if args.workers < 1:
         raise InputError(
             f"--workers must be at least 1. Received {args.workers}. Leave it out for one process."
+        )
+    is_file = args.output != "-" and (
+        os.path.isfile(args.output) or not os.path.exists(args.output)
+    )
+    pipeline = new_pipeline(args.runner, args.pipeline_options)
+    if pipeline and (args.workers > 1 or not is_file):
+        raise InputError(
+            "--runner writes to an --output file, without --workers. Received --output "
+            f"{args.output} and --workers {args.workers}. Name a file, and pass the number of "
+            "workers to the runner after --."
         )
     if args.output != "-":
         files.check_writable(Path(args.output).absolute().parent, "The folder of --output")
@@ -122,9 +144,10 @@ def run(args: argparse.Namespace) -> None:
         output: PartialFile | Stream
         if args.output == "-":
             output = Stream(sys.stdout, answers)
-        elif os.path.exists(args.output) and not os.path.isfile(args.output):
+        elif not is_file:
             stream = stack.enter_context(open(args.output, "w", encoding="utf-8"))
             output = Stream(stream, answers)
         else:
             output = PartialFile(Path(args.output), answers, predictor.command(params))
-        predictor.write(params, output, args.workers)
+        beam_map = BeamMap(pipeline, Path(f"{args.output}.partial.beam")) if pipeline else None
+        predictor.write(params, output, args.workers, beam_map)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import contextlib
+import functools
 import hashlib
 import itertools
 import json
@@ -18,6 +19,7 @@ import tensorflow as tf
 import tqdm
 
 from albert_tf import task_types
+from albert_tf.data.beam_map import BeamMap
 from albert_tf.data.row_report import RowReport
 from albert_tf.data.workers import ordered_map
 from albert_tf.errors import InputError
@@ -151,11 +153,15 @@ class Predictor:
         return params
 
     def write(
-        self, params: FineTuningDataConfig, output: PartialFile | Stream, workers: int = 1
+        self,
+        params: FineTuningDataConfig,
+        output: PartialFile | Stream,
+        workers: int = 1,
+        beam_map: BeamMap | None = None,
     ) -> None:
         """Writes the answers to the rows that an output does not have yet; see `windows`."""
         with output.writing():
-            for window in self.windows(params, output.rows, output.remarks, workers):
+            for window in self.windows(params, output.rows, output.remarks, workers, beam_map):
                 output.add(*window)
 
     def windows(
@@ -164,6 +170,7 @@ class Predictor:
         start: int = 0,
         remarks: Mapping[str, Any] | None = None,
         workers: int = 1,
+        beam_map: BeamMap | None = None,
     ) -> Iterator[Window]:
         """Yields the answers to `batching.POOL` batches of rows at a time.
 
@@ -175,6 +182,7 @@ class Predictor:
           start: the number of rows to skip; a multiple of the size of a window.
           remarks: the remarks of the last of these rows.
           workers: the number of processes; each loads the model.
+          beam_map: takes the windows to the workers of Apache Beam instead.
 
         Raises:
           InputError: see `__call__`.
@@ -189,10 +197,11 @@ class Predictor:
         report.show()
         size = batching.POOL * params.global_batch_size
         windows = answer_files.windows(itertools.islice(rows, start, None), size)
-        if workers > 1:
+        if workers > 1 or beam_map:
             config = {n: v for n, v in self.settings.items() if n != "keep_columns"}
-            model = os.fspath(self.source.path), self.task.keep_columns, config
-            answered = ordered_map(_answerer, (*model, params), windows, workers)
+            model = os.path.abspath(self.source.path), self.task.keep_columns, config
+            ordered = beam_map or functools.partial(ordered_map, workers=workers)
+            answered = ordered(_answerer, (*model, params), windows)
         else:
             answered = self._answered(windows, params)
         report = self.task.new_report(labelled=False)

@@ -8,6 +8,7 @@ import pandas
 import pytest
 from pyarrow import parquet
 
+from albert_tf.data import beam_map
 from albert_tf.errors import InputError
 from albert_tf.tasks import batching
 from albert_tf.tasks.answer_files import PartialFile
@@ -274,6 +275,46 @@ def test_workers_write_the_same_bytes(folder, small_windows, tmp_path):
         call(*words, "--output", tmp_path / f"{count}.csv", "--workers", count)
     assert len((tmp_path / "1.csv").read_text().splitlines()) == COUNT + 1
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
+
+
+def test_beam_writes_the_same_bytes_and_goes_on_after_an_error(
+    models, small_windows, tmp_path, monkeypatch
+):
+    predictor, path = models("classification")
+    words = ("predict", "--model", predictor.source.path, "--input", path, "--batch_size", 2)
+    call(*words, "--output", tmp_path / "wanted.csv")
+    output, on_beam = tmp_path / "a.csv", ("--runner", "DirectRunner")
+
+    def failing(number, work, folder):
+        if number == 2:
+            raise OSError("the disk is gone")
+        return make_result(number, work, folder)
+
+    make_result = beam_map._make_result
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="the disk is gone.*same"):
+        patch.setattr(beam_map, "_make_result", failing)
+        call(*words, "--output", output, *on_beam)
+    assert not output.exists()
+    call(*words, "--output", output, *on_beam)
+    assert output.read_bytes() == (tmp_path / "wanted.csv").read_bytes()
+    assert {p.name for p in tmp_path.iterdir()} == {"a.csv", "wanted.csv"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--runner", "DirectRunner"), "--output file, without --workers. Received --output -"),
+        (("--runner", "DirectRunner", "--output", "/dev/null"), "Received --output /dev/null"),
+        (
+            ("--runner", "NoRunner", "--output", "a.csv"),
+            "a runner of Apache Beam. Received 'NoRunner'",
+        ),
+        (("--output", "a.csv", "--", "--region", "x"), "Received --region x without --runner"),
+    ],
+)
+def test_wrong_settings_of_beam_are_errors(folder, words, message):
+    with pytest.raises(InputError, match=message):
+        call("predict", "--model", folder[0], "--input", folder[1], *words)
 
 
 def test_the_first_rows_are_answered_before_the_last_are_read(models, small_windows, monkeypatch):

@@ -13,38 +13,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from albert_tf.data.storage import replacing
-from albert_tf.errors import InputError
 from albert_tf.pretraining.records import manifest as manifests
 from albert_tf.pretraining.records.beam_progress import Tally, Watch
 from albert_tf.pretraining.records.blocks import Block
 from albert_tf.pretraining.records.build_job import COUNTS_FILES, Job, open_records
 from albert_tf.pretraining.records.instances import InstanceMaker
-
-
-def new_pipeline(runner: str, options: Sequence[str]) -> beam.Pipeline:
-    """Returns an empty pipeline.
-
-    Args:
-      runner: the name of a Beam runner, such as "DirectRunner" or "FlinkRunner".
-      options: the pipeline options, as flags.
-
-    Raises:
-      InputError: Beam does not know the runner.
-    """
-    try:
-        return beam.Pipeline(runner, PipelineOptions(list(options)))
-    except ValueError as error:
-        raise InputError(
-            f"--runner must be a runner of Apache Beam. Received {runner!r}: {error}"
-        ) from error
 
 
 def run(
@@ -54,7 +34,7 @@ def run(
 
     Args:
       job: the build.
-      pipeline: a pipeline from `new_pipeline`.
+      pipeline: a pipeline from `beam_map.new_pipeline`.
       report: called every few seconds with the counts added since the last call.
     """
     before = dict(_finished(job))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from albert_tf.data import storage
+from albert_tf.data.beam_map import new_pipeline
 from albert_tf.data.documents import FileCounts, scan
 from albert_tf.data.row_report import RowReport
 from albert_tf.data.workers import ordered_map
@@ -79,12 +80,7 @@ def build(
     settings = settings or BuildSettings()
     if workers < 1:
         raise InputError(f"workers must be at least 1. Received {workers}.")
-    if pipeline_options and not runner:
-        raise InputError(
-            f"Pipeline options need a runner. Received {' '.join(pipeline_options)} without "
-            "--runner. Pass --runner with a name such as DirectRunner."
-        )
-    run_beam = _beam(runner, pipeline_options) if runner else None
+    pipeline = new_pipeline(runner, pipeline_options)
     paths = storage.expand(input_files)
     output_dir = storage.location(output_dir)
     storage.check_output(output_dir)
@@ -108,7 +104,12 @@ def build(
         job = job._replace(finished=keep_intact(job, manifest, workers, on_verify))
     if manifest["complete"]:
         return manifest
-    run = run_beam or functools.partial(_run_local, workers=workers)
+    run: Callable[..., Iterable[tuple[int, dict[str, Any]]]]
+    run = functools.partial(_run_local, workers=workers)
+    if pipeline:
+        from albert_tf.pretraining.records import beam_build  # It needs Apache Beam.
+
+        run = functools.partial(beam_build.run, pipeline=pipeline)
     entries = run(job, report=_reporter(manifest["shards"], files, progress))
     with explained(output_dir):
         _collect(manifest, output_dir, entries)
@@ -153,20 +154,6 @@ def _reporter(
             progress(done, text_bytes)
 
     return report
-
-
-def _beam(
-    runner: str, options: Sequence[str]
-) -> Callable[..., Iterable[tuple[int, dict[str, Any]]]]:
-    """Returns the build function for an Apache Beam runner, after checking the runner."""
-    try:
-        from albert_tf.pretraining.records import beam_build
-    except ImportError as error:
-        raise InputError(
-            f"--runner needs Apache Beam, which is not installed: {error}. Run "
-            "pip install 'albert-tf[beam]'."
-        ) from error
-    return functools.partial(beam_build.run, pipeline=beam_build.new_pipeline(runner, options))
 
 
 def _check_corpus(

@@ -61,9 +61,3 @@ def test_progress_is_reported_from_start_to_end(tmp_path, ten_shards, monkeypatc
     assert reports[0] == (0, 0) and reports[-1] == (manifest["counts"]["instances"], total)
     assert reports == sorted(reports)
     assert any(0 < text_bytes < total for _, text_bytes in reports)
-
-
-def test_an_unknown_runner_is_an_error(tmp_path):
-    with pytest.raises(InputError, match="a runner of Apache Beam. Received 'NoRunner'.*Valid"):
-        build(str(CORPUS), VOCAB, tmp_path / "out", runner="NoRunner")
-    assert not (tmp_path / "out").exists()
