@@ -36,6 +36,7 @@ from albert_tf.errors import InputError, closest
 from albert_tf.files import existing, read_json, replacing
 
 FILE = "task.json"
+EMBEDDING = "embedding"  # The task whose model has no head but a pooling.
 ENTRY_POINTS = "albert_tf.tasks"  # Modules of installed packages that call `register`.
 
 
@@ -229,6 +230,12 @@ _TYPES: dict[str, TaskType] = {
             "fill_mask",
             "AlbertMaskedLM FillMaskTask ServedFillMask",
             hugging_face="AlbertForMaskedLM",
+            uses_pooler=False,
+        ),
+        _builtin(
+            EMBEDDING,
+            "embedding",
+            "AlbertEmbedder EmbeddingTask ServedEmbedding",
             uses_pooler=False,
         ),
     )

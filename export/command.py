@@ -117,7 +117,11 @@ def _add_task_arguments(task: argparse.ArgumentParser) -> None:
     task.add_argument(
         "--pooling",
         default="",
-        help="export embeddings instead of the model's task: mean, pooled or cls",
+        help="export embeddings instead of the model's task: cls, max, mean, mean_sqrt_len, "
+        "weighted_mean, last or pooled, or several of them, separated by commas",
+    )
+    task.add_argument(
+        "--normalize", action="store_true", help="divide each embedding by its length"
     )
     task.add_argument(
         "--pairs", action="store_true", help="let a classifier take two texts instead of one"
@@ -146,7 +150,11 @@ def _add_lite_arguments(lite: argparse.ArgumentParser) -> None:
     lite.add_argument(
         "--pooling",
         default="",
-        help="export embeddings instead of the model's task: mean, pooled or cls",
+        help="export embeddings instead of the model's task: cls, max, mean, mean_sqrt_len, "
+        "weighted_mean, last or pooled, or several of them, separated by commas",
+    )
+    lite.add_argument(
+        "--normalize", action="store_true", help="divide each embedding by its length"
     )
     lite.add_argument(
         "--top_k",
@@ -177,7 +185,9 @@ def run(args: argparse.Namespace) -> None:
 
         if args.text:
             raise InputError(lite_model.NO_TEXT)
-        settings = lite_model.Settings(pooling=args.pooling, top_k=args.top_k)
+        settings = lite_model.Settings(
+            pooling=args.pooling, normalize=args.normalize, top_k=args.top_k
+        )
         path = lite_model.export(
             args.source, args.dest, args.precision, args.seq_length, settings, license
         )
@@ -193,6 +203,7 @@ def run(args: argparse.Namespace) -> None:
 
         settings = task_model.Settings(
             pooling=args.pooling,
+            normalize=args.normalize,
             seq_length=args.seq_length,
             pairs=args.pairs,
             top_k=args.top_k,

@@ -17,13 +17,11 @@ from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.files import check_new_directory
 from albert_tf.formats.source import Source
-from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.serving.limits import Limits
 from albert_tf.serving.served_task import ServedTask
 from albert_tf.serving.signatures import TF1_HUB
-from albert_tf.tasks import starting_point
-from albert_tf.tasks.embedding.served import ServedEmbedding
-from albert_tf.tasks.predictor import LONGEST, Predictor, task_type
+from albert_tf.tasks.embedding.model import as_embedding
+from albert_tf.tasks.predictor import Predictor, task_type
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 from . import manifest, model_card, warmup, writer
@@ -37,8 +35,9 @@ class Settings:
     """Settings of an exported task model.
 
     Attributes:
-      pooling: how to compute embeddings (see `ServedEmbedding`), which are exported instead of the
-        model's own task; "" exports the model's task.
+      pooling: how to compute embeddings (see `AlbertEmbedder`), which are exported instead of the
+        model's own task, as mode names separated by commas; "" exports the model's task.
+      normalize: whether embeddings are divided by their length.
       seq_length: the maximum sequence length; 0 for the length used in training, at most 512.
       pairs: whether a classifier takes two texts, if its training settings do not say so. Models
         of transformers never do.
@@ -47,6 +46,7 @@ class Settings:
     """
 
     pooling: str = ""
+    normalize: bool = False
     seq_length: int = 0
     pairs: bool = False
     top_k: int | None = None
@@ -70,19 +70,18 @@ class TaskSource:
       tokenizer: the tokenizer whose model file is stored in the artefact.
       config: the config of the encoder.
       labels: the labels of the task, if it has any.
-      predictor: the predictor that `albert-tf predict` uses; None for embeddings.
+      predictor: the predictor that `albert-tf predict` uses.
     """
 
     task: ServedTask
     tokenizer: AlbertTokenizer
     config: AlbertConfig
-    labels: tuple[str, ...] = ()
-    predictor: Predictor | None = None
+    labels: tuple[str, ...]
+    predictor: Predictor
 
     def cases(self) -> Iterator[Case]:
         """Yields calls of all signatures with their expected outputs."""
-        config = self.predictor.task.task_config if self.predictor else None
-        inputs, expected = self.task.expected(self._answers, config)
+        inputs, expected = self.task.expected(self._answers, self.predictor.task.task_config)
         yield Case("signatures/serving_default", inputs, expected)
         # An object array, as dtype S drops the zero byte of a record whose last text is "".
         yield Case("signatures/examples", {"examples": warmup.records(inputs)}, expected)
@@ -125,14 +124,9 @@ def read(path: str | os.PathLike | Source, settings: Settings = DEFAULTS) -> Tas
       InputError: the model cannot be read, it has no vocabulary, or the settings do not apply to
         its task.
     """
-    exported = _embedding(path, settings) if settings.pooling else _task(path, settings)
-    settings.limits.check(exported.task.seq_length)
-    exported.task.limits = settings.limits
-    return exported
-
-
-def _task(path: str | os.PathLike | Source, settings: Settings) -> TaskSource:
     source = writer.read(path)
+    if settings.pooling or settings.normalize:
+        source = as_embedding(source, settings.pooling, settings.normalize)
     row = task_type(source)
     served = row.served_class
     for name in settings.options:
@@ -145,20 +139,10 @@ def _task(path: str | os.PathLike | Source, settings: Settings) -> TaskSource:
     _check_length(settings, source.config)
     config = served.config_of(settings.options)
     predictor = Predictor(source, settings.seq_length or None, **config)
-    task, labels = predictor.task, predictor.task.describe().labels
-    return TaskSource(
-        served.from_predictor(predictor), task.tokenizer, source.config, labels, predictor
-    )
-
-
-def _embedding(path: str | os.PathLike | Source, settings: Settings) -> TaskSource:
-    source = writer.read(path)
-    _check_length(settings, source.config)
-    tokenizer = starting_point.tokenizer_of(source)
-    length = settings.seq_length or min(LONGEST, source.config.max_position_embeddings)
-    encoder = AlbertEncoder.from_pretrained(source)
-    task = ServedEmbedding(encoder, tokenizer, length, settings.pooling)
-    return TaskSource(task, tokenizer, source.config)
+    task, labels = served.from_predictor(predictor), predictor.task.describe().labels
+    settings.limits.check(task.seq_length)
+    task.limits = settings.limits
+    return TaskSource(task, predictor.task.tokenizer, source.config, labels, predictor)
 
 
 def _check_length(settings: Settings, config: AlbertConfig) -> None:

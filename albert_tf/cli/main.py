@@ -39,6 +39,7 @@ COMMANDS = {
     "data": Command("albert_tf.cli.data", "build and inspect pretraining data"),
     "train": Command("albert_tf.cli.train", "pretrain, fine-tune or evaluate a model"),
     "predict": Command("albert_tf.cli.predict", "run a fine-tuned model on files or lines"),
+    "embed": Command("albert_tf.cli.embed", "compute vectors for files or lines of text"),
     "convert": Command("albert_tf.cli.convert", "convert a model to another format"),
     "inspect": Command("albert_tf.cli.inspect", "show the contents of a model"),
     "export": Command("albert_tf.export.command", "export TF-Hub SavedModels and LiteRT models"),

@@ -29,17 +29,30 @@ to its end first; it must be passed again.
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `albert-tf predict`."""
+    add_file_arguments(parser, "name, folder, checkpoint or handle of a model with a task head")
+    parser.add_argument(
+        "--top_k", type=int, help="number of predictions for each [MASK] (default: 5)"
+    )
+
+
+def add_file_arguments(parser: argparse.ArgumentParser, model: str) -> None:
+    """Adds the arguments of commands that answer the rows of files.
+
+    Args:
+      parser: the parser of the command.
+      model: what the model may be, for its help.
+    """
     parser.add_argument(
         *("--model", "--model_dir"),
         dest="model_dir",
         required=True,
         metavar="MODEL",
-        help="name, folder, checkpoint or handle of a model with a task head; a run means its "
-        "best checkpoint",
+        help=f"{model}; a run means its best checkpoint",
     )
     parser.add_argument(
         "--input",
@@ -91,13 +104,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         help="options for Apache Beam after --, for example: -- --direct_num_workers 2",
     )
-    parser.add_argument(
-        "--top_k", type=int, help="number of predictions for each [MASK] (default: 5)"
-    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Writes the predictions."""
+    write(args, args.model_dir, **({} if args.top_k is None else {"top_k": args.top_k}))
+
+
+def write(args: argparse.Namespace, model: Any, **config: Any) -> None:
+    """Writes the answers of a model to the rows of files.
+
+    Args:
+      args: the values of `add_file_arguments`.
+      model: what `Predictor` takes.
+      **config: fields of the task's config to change.
+    """
     import contextlib
     import os
     import shutil
@@ -108,7 +129,7 @@ def run(args: argparse.Namespace) -> None:
     from albert_tf import files
     from albert_tf.data.beam_map import BeamMap, new_pipeline
     from albert_tf.errors import InputError
-    from albert_tf.tasks.answer_files import PartialFile, Stream
+    from albert_tf.tasks.partial_file import PartialFile, Stream
     from albert_tf.tasks.predictor import Predictor
 
     if args.workers < 1:
@@ -128,8 +149,7 @@ def run(args: argparse.Namespace) -> None:
     if args.output != "-":
         files.check_writable(Path(args.output).absolute().parent, "The folder of --output")
     keep = [name.strip() for name in args.keep_columns.split(",") if name.strip()]
-    settings = {} if args.top_k is None else {"top_k": args.top_k}
-    predictor = Predictor(args.model_dir, keep_columns=keep, **settings)
+    predictor = Predictor(model, keep_columns=keep, **config)
     print(f"model: {predictor.source}, {predictor.task.describe().task}", file=sys.stderr)
     ending = ".jsonl" if args.output == "-" else Path(args.output).suffix
     answers = predictor.task.answer_file(ending, predictor.kept)

@@ -20,11 +20,17 @@ import numpy as np
 from albert_tf.config import LAYER_NORM_EPSILON, AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.files import read_json
-from albert_tf.formats import differences, hdf5, hugging_face_config, mapping
+from albert_tf.formats import (
+    differences,
+    hdf5,
+    hugging_face_config,
+    mapping,
+    sentence_transformers,
+)
 from albert_tf.formats.differences import check_epsilon, check_groups
 from albert_tf.formats.source import Source, Stored
+from albert_tf.task_types import EMBEDDING, TaskDescription
 from albert_tf.task_types import FILE as TASK
-from albert_tf.task_types import TaskDescription
 from albert_tf.tokenization import added_tokens
 from albert_tf.tokenization.model_files import (
     TOKENIZER_CONFIG,
@@ -58,6 +64,8 @@ _SPECIAL |= dict(bos_token="[CLS]", eos_token="[SEP]", mask_token="[MASK]")
 
 def matches(path: Path) -> bool:
     """Whether `path` is a Hugging Face folder of any kind."""
+    if sentence_transformers.is_folder(path):
+        path = sentence_transformers.transformer(path)
     return (path / "config.json").is_file() and find_weights(path) is not None
 
 
@@ -71,6 +79,13 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
     Raises:
       InputError: the config is invalid, a shape does not match it, or a file is damaged.
     """
+    if not sentence_transformers.is_folder(path):
+        return _read_model(path, config)
+    source = _read_model(sentence_transformers.transformer(path), config)
+    return sentence_transformers.described(source, path)
+
+
+def _read_model(path: Path, config: AlbertConfig | None) -> Source:
     stored, skipped, architecture = read_arrays(path)
     theirs = hugging_face_config.read(path / "config.json", architecture)
     config = config or theirs.config
@@ -126,7 +141,12 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
     )
     arrays = dict(differences.identity_projection(NAME, source.config))
     arrays.update(mapping.to_theirs(NAME, source))
-    if source.task is not None:
+    embeds = source.task is not None and source.task.task == EMBEDDING
+    if embeds:
+        arrays = {name: array for name, array in arrays.items() if not name.startswith(_HEADS)}
+        sizes = source.config.hidden_size, source.config.max_position_embeddings
+        notes += sentence_transformers.write(source.task, *sizes, folder)
+    elif source.task is not None:
         arrays = _only_task(arrays, source.task)
     if architecture == "AlbertModel":
         arrays = {name.removeprefix(_ENCODER): array for name, array in arrays.items()}

@@ -12,7 +12,7 @@ from albert_tf.config import LAYER_NORM_EPSILON, UNUSED_KEYS, AlbertConfig
 from albert_tf.errors import InputError, closest
 from albert_tf.files import read_json
 from albert_tf.formats.source import Source
-from albert_tf.task_types import TaskDescription
+from albert_tf.task_types import EMBEDDING, TaskDescription
 
 # In transformers, "gelu" is the exact form; in the original, it is the tanh form.
 _ACTIVATIONS = {
@@ -156,6 +156,8 @@ def architecture(task: TaskDescription | None) -> str | None:
     """
     if task is None:
         return None
+    if task.task == EMBEDDING:
+        return "AlbertModel"
     if not task.type.hugging_face:
         supported = ", ".join(row.name for row in task_types.all_types() if row.hugging_face)
         raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import itertools
@@ -26,12 +27,13 @@ from albert_tf.errors import InputError
 from albert_tf.formats.load import load
 from albert_tf.formats.source import Source
 from albert_tf.modeling.task_model import TaskModel
-from albert_tf.task_types import TaskType
+from albert_tf.task_types import TaskDescription, TaskType
 from albert_tf.tasks import answer_files, batching
-from albert_tf.tasks.answer_files import PartialFile, Stream, kept_names
+from albert_tf.tasks.answer_files import kept_names
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
+from albert_tf.tasks.partial_file import PartialFile, Stream
 from albert_tf.version import __version__
 
 _SLOW = 3  # Progress of reading is shown after these seconds.
@@ -44,16 +46,16 @@ def task_type(source: Source) -> TaskType:
     Raises:
       InputError: the model is only an encoder.
     """
-    name = source.task.task if source.task is not None else "fill_mask"
-    row = task_types.get(name)
-    if not row.head and "masked_lm" not in source.heads:
+    if source.task is not None and source.task.task != "fill_mask":
+        return source.task.type
+    if "masked_lm" not in source.heads:
         raise InputError(
             "Prediction needs a model with a head for a task or for masked words. Received "
             f"'{source.path}' ({source.format}) with "
             f"{', '.join(source.heads) or 'only an encoder'}. Fine-tune it first: "
-            "`albert-tf train --gin_file finetune_table --help`."
+            "`albert-tf train --gin_file finetune_table --help`. `albert-tf embed` needs no head."
         )
-    return row
+    return task_types.get("fill_mask")
 
 
 class Window(NamedTuple):
@@ -199,7 +201,8 @@ class Predictor:
         windows = answer_files.windows(itertools.islice(rows, start, None), size)
         if workers > 1 or beam_map:
             config = {n: v for n, v in self.settings.items() if n != "keep_columns"}
-            model = os.path.abspath(self.source.path), self.task.keep_columns, config
+            model = os.path.abspath(self.source.path), self.source.task, self.task.keep_columns
+            model = (*model, config)
             ordered = beam_map or functools.partial(ordered_map, workers=workers)
             answered = ordered(_answerer, (*model, params), windows)
         else:
@@ -283,12 +286,14 @@ class Predictor:
 
 def _answerer(
     model: str,
+    task: TaskDescription | None,
     keep_columns: Sequence[str],
     config: Mapping[str, Any],
     params: FineTuningDataConfig,
 ) -> Callable[[list[Any]], Window]:
     """Returns the function of a worker: the answers to a window."""
-    predictor = Predictor(model, None, keep_columns, **config)
+    source = dataclasses.replace(load(model), task=task)
+    predictor = Predictor(source, None, keep_columns, **config)
     return lambda rows: next(predictor._answered([rows], params))
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from albert_tf.errors import InputError
 from albert_tf.tasks import answer_files
-from albert_tf.tasks.answer_files import AnswerFile, Csv, Parquet, PartialFile, Stream, Tsv
+from albert_tf.tasks.answer_files import AnswerFile, Csv, Parquet, Tsv
+from albert_tf.tasks.partial_file import PartialFile, Stream
 
 COLUMNS = {"label": str, "score": float, "shares.a": float, "shares.b": float, "rank": int}
 HARD = ['say "hi"', "a,b", "two\nlines", "\rreturn", "", " ", "tab\there", "ﬁ\u0301", "'", "=1+1"]
@@ -76,7 +77,8 @@ def test_parquet_has_the_types_of_the_columns(tmp_path, monkeypatch):
     monkeypatch.setattr(answer_files, "_GROUP", 3)
     file = Parquet({**COLUMNS, "labels": list[str]}, rows_of, ["id"])
     answers = [{**answer, "labels": ["x"] * (i % 3)} for i, answer in enumerate(ANSWERS)]
-    (tmp_path / "text").write_text(file.text(answers), encoding="utf-8")
+    parts = [file.add(answers[begin : begin + 2]) for begin in range(0, len(answers), 2)]
+    (tmp_path / "text").write_bytes(b"".join(parts))
     file.put(tmp_path / "text", tmp_path / "a.parquet")
     read = parquet.read_table(tmp_path / "a.parquet")
     assert [str(t) for t in read.schema.types] == [

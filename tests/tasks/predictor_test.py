@@ -6,15 +6,17 @@ import json
 import numpy as np
 import pandas
 import pytest
+import tensorflow as tf
 from pyarrow import parquet
 
 from albert_tf.data import beam_map
 from albert_tf.errors import InputError
 from albert_tf.tasks import batching
-from albert_tf.tasks.answer_files import PartialFile
 from albert_tf.tasks.classification.task import ClassificationTask
+from albert_tf.tasks.embedding.task import EmbeddingTask
 from albert_tf.tasks.fill_mask.task import FillMaskTask
 from albert_tf.tasks.multiple_choice.task import MultipleChoiceTask
+from albert_tf.tasks.partial_file import PartialFile
 from albert_tf.tasks.predictor import Predictor
 from albert_tf.tasks.question_answering.joint_task import JointQuestionAnsweringTask
 from albert_tf.tasks.question_answering.task import QuestionAnsweringTask
@@ -62,6 +64,11 @@ def masks(folder):
     return tiny_task.task(FillMaskTask, seq_length=32), texts(folder)
 
 
+def embedding(folder):
+    config = dict(pooling=["mean", "max"], normalize=True)
+    return tiny_task.task(EmbeddingTask, seq_length=32, **config), texts(folder)
+
+
 MAKERS = {
     "classification": lambda f: table(f, lambda i: ["neg", "pos", "so, so"][i % 3]),
     "regression": lambda f: table(f, lambda i: i / 7),
@@ -72,6 +79,7 @@ MAKERS = {
     "race": lambda f: choices(choice_file.race, "race", f),
     "swag": lambda f: choices(choice_file.swag, "swag.csv", f),
     "fill_mask": masks,
+    "embedding": embedding,
 }
 TABLES = ("classification", "regression", "multi_label", "swag", "fill_mask")
 
@@ -107,9 +115,9 @@ def near(a, b):
     if isinstance(a, dict):
         keys = [key for key in a if key not in ("index", "letter")]
         return list(a) == list(b) and all(near(a[key], b[key]) for key in keys)
-    if isinstance(a, list):
+    if isinstance(a, (list, np.ndarray)):
         return len(a) == len(b) and all(map(near, a, b))
-    return abs(a - b) < 1e-5 if isinstance(a, float) else a == b
+    return abs(a - b) < 1e-5 if isinstance(a, (float, np.floating)) else a == b
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -171,6 +179,16 @@ def test_a_resumed_prediction_has_the_same_bytes(name, models, small_windows, tm
     keys = ["label", "value", "filled", "id", "answer"]
     for key in [key for key in keys if key in rows[0] and name != "tagging"]:
         assert [row[key] for row in rows] == [answer[key] for answer in answers]
+    if name == "embedding":
+        vectors = np.array([answer["embedding"] for answer in answers], np.float32)
+        assert np.array_equal(np.load(tmp_path / "a.npy", mmap_mode="r"), vectors)
+        assert np.array_equal(np.stack([row["embedding"] for row in rows]), vectors)
+        records = tf.data.TFRecordDataset(str(tmp_path / "a.tfrecord"))
+        parse = lambda r: tf.io.parse_single_example(  # noqa: E731
+            r, {"embedding": tf.io.FixedLenFeature([vectors.shape[1]], tf.float32)}
+        )
+        read = [parse(record)["embedding"].numpy() for record in records]
+        assert np.array_equal(np.stack(read), vectors)
     if name == "tagging":
         assert [row["word"] for row in rows] == [w for answer in answers for w in answer["words"]]
         assert [row["label"] for row in rows] == [w for answer in answers for w in answer["labels"]]

@@ -1,0 +1,43 @@
+"""Compute a vector for each text of files or of standard input.
+
+    albert-tf embed --model albert_base_v2 --input texts.csv --output vectors.npy
+    albert-tf embed --model mine --input 'text/*.txt' --output v.parquet --keep_columns id
+    echo 'a fine film' | albert-tf embed --model albert_base_v2 --normalize
+
+MODEL is a model for embeddings, such as a folder of sentence-transformers, which says how the
+vectors of tokens become one; or any other model, of which --pooling chooses it.
+
+Input files are tables with the column text, JSON Lines, or files with a text on each line. The
+order of the vectors is that of the texts. The extension of --output selects the format: .npy, an
+array float32 [texts, size] that numpy.load also reads piece by piece; .parquet, .tfrecord (records
+of tf.train.Example), .csv, .tsv and .jsonl, which take the columns --keep_columns of the input too.
+
+Texts may be any number: memory does not depend on it, and the same command goes on after a stop,
+as `albert-tf predict` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from albert_tf.cli import predict
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `albert-tf embed`."""
+    predict.add_file_arguments(parser, "name, folder, checkpoint or handle of any model")
+    parser.add_argument(
+        "--pooling",
+        default="",
+        help="cls, max, mean, mean_sqrt_len, weighted_mean, last or pooled, or several of them, "
+        "separated by commas, whose vectors are joined (default: that of the model, or mean)",
+    )
+    parser.add_argument("--normalize", action="store_true", help="divide each vector by its length")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Writes the vectors."""
+    from albert_tf.tasks.embedding.model import as_embedding
+
+    source = as_embedding(args.model_dir, args.pooling, args.normalize)
+    predict.write(args, source)
