@@ -11,6 +11,7 @@ from albert_tf.version import __version__
 
 _PUBLIC = {
     "AlbertClassifier": "albert_tf.tasks.classification.model",
+    "AlbertEmbedder": "albert_tf.tasks.embedding.model",
     "AlbertConfig": "albert_tf.config",
     "AlbertEncoder": "albert_tf.modeling.encoder",
     "AlbertJointSpanLabeler": "albert_tf.tasks.question_answering.joint_model",

@@ -196,7 +196,9 @@ def _pooling(folder: Path) -> tuple[str, ...]:
     chosen = {_MODES[name] for name in listed}
     chosen |= {mode for mode, key in _KEYS.items() if values.get(key)}
     if not chosen:
-        raise InputError(f"A pooling needs a mode. Received none that is true in '{file}'.")
+        raise InputError(
+            f"A pooling must have a mode. Received no mode in '{file}'. Download it again."
+        )
     return tuple(mode for mode in _KEYS if mode in chosen)
 
 

@@ -1,0 +1,184 @@
+"""Folders of sentence-transformers: the vectors that it computed, and what is refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from albert_tf.convert.conversion import convert
+from albert_tf.errors import InputError
+from albert_tf.formats.load import load
+from albert_tf.tasks.predictor import Predictor
+from tests.support.goldens import TOLERANCE
+from tests.support.paths import TESTDATA
+
+SAVED = TESTDATA / "sentence_transformers"  # As version 6.2 saved it.
+# The modes of the poolings whose vectors sentence-transformers computed, and the keys for them.
+CLS_MAX = {"pooling_mode_cls_token": True, "pooling_mode_max_tokens": True}
+ALL = ("cls", "max", "mean", "mean_sqrt_len", "weighted_mean", "last")
+ALL_LISTED = ["lasttoken", "cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean"]
+ALL_KEYS = ("cls_token", "max_tokens", "mean_tokens", "mean_sqrt_len_tokens", "lasttoken")
+ALL_KEYS = {f"pooling_mode_{name}": True for name in (*ALL_KEYS, "weightedmean_tokens")}
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return dict(np.load(SAVED / "vectors.npz"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    shutil.copytree(SAVED, tmp_path / "model")
+    shutil.copy(TESTDATA / "tokenization/spm.model", tmp_path / "model/spiece.model")
+    return tmp_path / "model"
+
+
+def change(path, **values):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def pool(folder, values, normalize=False):
+    (folder / "1_Pooling/config.json").write_text(json.dumps(values))
+    if not normalize:
+        modules = json.loads((folder / "modules.json").read_text())
+        (folder / "modules.json").write_text(json.dumps(modules[:2]))
+
+
+def vectors(source, texts):
+    path = source.parent / "texts.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    return np.stack([answer["embedding"] for answer in Predictor(source)(path, 2)])
+
+
+@pytest.mark.parametrize(
+    ("name", "pooling", "normalize", "modes"),
+    [
+        ("clsmax", None, True, ("cls", "max")),
+        ("clsmax", {"word_embedding_dimension": 24, **CLS_MAX}, True, ("cls", "max")),
+        ("mean", {"embedding_dimension": 24, "pooling_mode": "mean"}, False, ("mean",)),
+        ("mean", {"pooling_mode_mean_tokens": True, "include_prompt": True}, False, ("mean",)),
+        ("all", {"embedding_dimension": 24, "pooling_mode": ALL_LISTED}, False, ALL),
+        ("all", ALL_KEYS, False, ALL),
+    ],
+)
+def test_vectors_are_those_of_sentence_transformers(
+    folder, golden, name, pooling, normalize, modes
+):
+    if pooling:
+        pool(folder, pooling, normalize)
+    source = load(folder)
+    assert source.task.settings == {
+        "pooling": list(modes), "normalize": normalize, "seq_length": 36
+    }  # fmt: skip
+    found = vectors(folder, golden["texts"])
+    assert found.shape == (5, 24 * len(modes)) and found.dtype == np.float32
+    assert np.max(np.abs(found - golden[name])) < TOLERANCE
+
+
+def test_a_converted_folder_has_the_same_vectors_and_files(folder, golden, tmp_path):
+    convert(folder, "checkpoint", tmp_path / "run")
+    assert load(tmp_path / "run").task == load(folder).task
+    notes = convert(tmp_path / "run", "hugging_face", tmp_path / "back")["notes"]
+    assert any("sentence-transformers loads the folder" in note for note in notes)
+    back = tmp_path / "back"
+    assert np.max(np.abs(vectors(back, golden["texts"]) - golden["clsmax"])) < TOLERANCE
+    modules = json.loads((back / "modules.json").read_text())
+    # The names of all versions, which newer ones still read.
+    assert [(m["idx"], m["path"], m["type"]) for m in modules] == [
+        (0, "", "sentence_transformers.models.Transformer"),
+        (1, "1_Pooling", "sentence_transformers.models.Pooling"),
+        (2, "2_Normalize", "sentence_transformers.models.Normalize"),
+    ]
+    pooling = json.loads((back / "1_Pooling/config.json").read_text())
+    assert pooling.pop("word_embedding_dimension") == 24
+    assert {name for name, value in pooling.items() if value} == set(CLS_MAX)
+    lengths = json.loads((back / "sentence_bert_config.json").read_text())
+    assert lengths == {"max_seq_length": 36, "do_lower_case": False}
+    config = json.loads((back / "config.json").read_text())
+    assert config["architectures"] == ["AlbertModel"]
+
+
+def test_the_model_may_be_in_a_folder_of_its_own(folder, golden):
+    inner = folder / "0_Transformer"
+    inner.mkdir()
+    for name in ("config.json", "model.safetensors", "spiece.model", "tokenizer_config.json"):
+        shutil.move(folder / name, inner / name)
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[0]["path"] = "0_Transformer"
+    (folder / "modules.json").write_text(json.dumps(modules))
+    assert np.max(np.abs(vectors(folder, golden["texts"]) - golden["clsmax"])) < TOLERANCE
+
+
+@pytest.mark.parametrize(("length", "used"), [(7, 7), (None, 36)])
+def test_the_maximum_length_is_that_of_the_folder(folder, length, used):
+    change(folder / "sentence_bert_config.json", max_seq_length=length)
+    assert Predictor(folder).seq_length == used
+
+
+def test_texts_are_lower_cased_as_the_folder_says(folder):
+    change(folder / "tokenizer_config.json", do_lower_case=False)
+    assert not load(folder).preprocessing.lower_case
+    change(folder / "sentence_bert_config.json", do_lower_case=True)
+    assert load(folder).preprocessing.lower_case
+
+
+POOLING, LENGTHS = "1_Pooling/config.json", "sentence_bert_config.json"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "modules.json",
+            "[",
+            "must be a list of modules.*json': JSONDecodeError",
+        ),
+        ("modules.json", "[]", "a path and a type for each module. Received \\[\\]"),
+        ("modules.json", "{}", "Received"),
+        ("modules.json", "7", "must be a list of modules"),
+        ("modules.json", '[{"idx": "x", "path": "", "type": "a"}]', "must be a list of modules"),
+        ("modules.json", '[{"idx": 0, "path": 5, "type": "a"}]', "a path and a type"),
+        (
+            "modules.json",
+            '[{"idx": 0, "path": "", "type": "m.Transformer"}]',
+            "Received Transformer",
+        ),
+        ("modules.json", '[{"idx": 0, "path": "../a", "type": "m.T"}]', "must be in the folder"),
+        ("modules.json", '[{"idx": 0, "path": "..", "type": "m.T"}]', "must be in the folder"),
+        (POOLING, '{"pooling_mode": "sum"}', "pooling_mode must name known modes. Received"),
+        (POOLING, '{"pooling_mode": {"mean": 1}}', "pooling_mode must name known modes"),
+        (POOLING, '{"pooling_mode_mean_tokens": false}', "must have a mode. Received no mode"),
+        (POOLING, '{"pooling_mode_mode_tokens": true}', "only known keys.*'pooling_mode_mode_tok"),
+        (POOLING, "[1]", "A pooling must be a JSON object"),
+        (LENGTHS, '{"max_seq_length": "long"}', "at least 3 tokens. Received 'long'"),
+        (LENGTHS, '{"max_seq_length": 2}', "at least 3 tokens. Received 2"),
+        (LENGTHS, '{"max_seq_length": 40}', "exceed max_position_embeddings, 36. Received 40"),
+        (
+            "config_sentence_transformers.json",
+            '{"default_prompt_name": "query", "prompts": {"query": "q: "}}',
+            "must be null, as prompts are not added to texts. Received 'query'",
+        ),
+    ],
+)
+def test_a_wrong_file_is_one_error(folder, name, content, message):
+    (folder / name).write_text(content)
+    with pytest.raises(InputError, match=message) as error:
+        load(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_a_dense_module_is_refused_by_name(folder):
+    modules = json.loads((folder / "modules.json").read_text())
+    modules.insert(2, {"idx": 1.5, "name": "d", "path": "2_Dense", "type": "a.models.Dense"})
+    (folder / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(InputError, match="Received Transformer, Pooling, Dense, Normalize"):
+        load(folder)
+
+
+def test_the_pooled_output_has_no_name_there(folder, tmp_path):
+    from albert_tf.tasks.embedding.model import as_embedding
+
+    with pytest.raises(InputError, match="one of sentence-transformers: cls.*Received 'pooled'"):
+        convert(as_embedding(folder, "pooled"), "hugging_face", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
