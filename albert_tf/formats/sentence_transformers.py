@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from albert_tf.errors import InputError, closest
-from albert_tf.files import read_json
+from albert_tf.files import parse_json, read_json
 from albert_tf.formats.source import Source
 from albert_tf.task_types import EMBEDDING, TaskDescription
 from albert_tf.tokenization.model_files import TOKENIZER_CONFIG
@@ -151,10 +151,10 @@ def _modules(path: Path) -> list[dict[str, str]]:
     """Returns the modules in order, with a `path` and a `type` each."""
     file = path / MODULES
     try:
-        modules = json.loads(file.read_text(encoding="utf-8-sig"))
+        modules = parse_json(file.read_text(encoding="utf-8-sig"))
         modules = sorted(modules, key=lambda module: int(module["idx"]))
         plain = all(isinstance(module[key], str) for module in modules for key in ("path", "type"))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, ArithmeticError) as error:
         raise InputError(
             "modules.json must be a list of modules with idx, path and type. Received "
             f"'{file}': {type(error).__name__} {str(error)[:80]}. Download it again."

@@ -132,12 +132,14 @@ POOLING, LENGTHS = "1_Pooling/config.json", "sentence_bert_config.json"
         (
             "modules.json",
             "[",
-            "must be a list of modules.*json': JSONDecodeError",
+            "must be a list of modules.*json': ",
         ),
         ("modules.json", "[]", "a path and a type for each module. Received \\[\\]"),
         ("modules.json", "{}", "Received"),
         ("modules.json", "7", "must be a list of modules"),
         ("modules.json", '[{"idx": "x", "path": "", "type": "a"}]', "must be a list of modules"),
+        ("modules.json", '[{"idx": 1e999, "path": "", "type": "a"}]', "must be a list of modules"),
+        ("modules.json", "[" * 5000, "must be a list of modules"),
         ("modules.json", '[{"idx": 0, "path": 5, "type": "a"}]', "a path and a type"),
         (
             "modules.json",

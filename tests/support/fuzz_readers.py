@@ -236,6 +236,7 @@ def _models() -> Iterator[Reader]:
     for name in (
         *("tf1_tiny", "tfhub1_tiny", "hf_tiny", "hf_tasks/classification", "kerashub_tiny_mlm"),
         *("modelgarden_tiny", "hf_tensorflow/TFAlbertForTokenClassification"),
+        "sentence_transformers",
     ):
         folder = TESTDATA / name
         for path in sorted(folder.rglob("*")):
