@@ -52,7 +52,10 @@ EXTRAS = {
         *("jax", "keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"),
         *("accelerate", "onnx", "onnxruntime", "openvino"),  # accelerate runs transformers' Trainer
     ],
-    "peers": ["keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"],  # make test-peers
+    "peers": [  # make test-peers
+        *("keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"),
+        "sentence-transformers==6.2.0",
+    ],
     # The documentation site (make docs). MkDocs 2 has no plugins.
     "docs": ["mkdocs>=1.6.1,<2", "mkdocs-material>=9.7.7", "mkdocstrings[python]>=1.0.6"],
     # ipython and nbformat run the notebooks in examples/. compose-spec and kubernetes-validate

@@ -1,6 +1,7 @@
 """Loads converted models with the libraries they are meant for, installed by the extra `peers`."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -11,8 +12,13 @@ import numpy as np
 import pytest
 import sentencepiece
 
+from albert_tf.config import AlbertConfig
 from albert_tf.convert.conversion import convert
 from albert_tf.modeling.encoder import AlbertEncoder
+from albert_tf.tasks.embedding.model import AlbertEmbedder
+from albert_tf.tasks.predictor import Predictor
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from tests.support import tiny_task
 from tests.support.goldens import TESTDATA, TOLERANCE, difference, io, run
 from tests.support.paths import ROOT
 
@@ -175,3 +181,25 @@ def test_the_comparison_in_the_readme_is_true():
     assert exporters.exists() and not list(exporters.glob("*albert*"))
     assert rows["runs on"][2] == "PyTorch"
     assert not list(file("transformers", "models/albert").glob("*_tf_*"))
+
+
+@pytest.mark.clean_process
+@pytest.mark.parametrize(
+    ("pooling", "normalize"), [("mean", True), ("cls,max,mean_sqrt_len,weighted_mean,last", False)]
+)
+def test_sentence_transformers_computes_the_same_vectors(pooling, normalize, tmp_path):
+    needs("torch", "sentence_transformers")
+    config = AlbertConfig(**{**tiny_task.MODEL, "max_position_embeddings": 24})
+    tokenizer = AlbertTokenizer.from_pretrained(tiny_task.VOCAB)
+    model = AlbertEmbedder(config, pooling, normalize)
+    model.save_pretrained(tmp_path / "model", tokenizer)
+    convert(tmp_path / "model", "hugging_face", tmp_path / "converted")
+    texts = ["a fine film", "", "another one, which is longer than the first " * 4, "x"]
+    (tmp_path / "texts.json").write_text(json.dumps(texts))
+    (tmp_path / "texts.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+    script = ROOT / "tests/support/sentence_transformers_vectors.py"
+    out = tmp_path / "out.npy"
+    run_in_clean_process([str(script)], tmp_path / "converted", tmp_path / "texts.json", out)
+    answers = Predictor(tmp_path / "model")(tmp_path / "texts.jsonl")
+    ours = np.stack([answer["embedding"] for answer in answers])
+    assert difference(ours, np.load(out)) < TOLERANCE
