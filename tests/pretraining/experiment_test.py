@@ -70,7 +70,7 @@ def commands_of(page, heading):
     section = (ROOT / page).read_text(encoding="utf-8").split(f"\n## {heading}\n")[1]
     section = section.split("\n## ")[0]
     blocks = "\n".join(re.findall(r"```shell\n(.*?)```", section, re.DOTALL))
-    return [shlex.split(line)[1:] for line in blocks.splitlines()]
+    return [shlex.split(line)[1:] for line in blocks.splitlines() if line]
 
 
 def test_the_guide_continues_from_a_released_model(released, monkeypatch, capsys):
@@ -81,7 +81,7 @@ def test_the_guide_continues_from_a_released_model(released, monkeypatch, capsys
         documents = file.read().split("\n\n")
     for name, part in (("train", documents[:-20]), ("heldout", documents[-20:])):
         (released / f"field/{name}.txt").write_text("\n\n".join(part))
-    rows = [f"the {word} of a list,{word}" for word in ("length", "sum") for _ in range(12)]
+    rows = [f"{n} is the {word},{word}" for word in ("length", "sum") for n in range(12)]
     (released / "field/reviews.csv").write_text("\n".join(["text,label", *rows]))
     smaller = {
         "continue_pretraining": dict(

@@ -169,7 +169,8 @@ def test_lengths_that_are_not_set_are_those_of_static_records(
         data = PretrainingDataConfig(input_path=f"{tmp_path}/*.tfrecord", global_batch_size=5)
         the_task = task_on(data, copy.deepcopy(data))
         the_task.check()
-        assert (data.seq_length, data.max_predictions_per_seq) == (24, predictions), has_manifest
+        read = the_task.task_config.train_data
+        assert (read.seq_length, read.max_predictions_per_seq) == (24, predictions), has_manifest
         batch = next(iter(the_task.build_inputs(data)))
         assert batch["masked_lm_ids"].shape == (5, predictions)
         (tmp_path / "manifest.json").unlink(missing_ok=True)
@@ -196,8 +197,9 @@ def test_dynamic_records_without_a_manifest_need_a_length(tmp_path):
     with pytest.raises(InputError, match=message):
         task_on(data, data).check()
     data.seq_length = 32
-    task_on(data, data).check()
-    assert data.max_predictions_per_seq == 5
+    the_task = task_on(data, data)
+    the_task.check()
+    assert the_task.task_config.validation_data.max_predictions_per_seq == 5
 
 
 @pytest.mark.parametrize("rows", [1016, 2000])

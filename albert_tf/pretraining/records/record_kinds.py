@@ -110,8 +110,8 @@ def sizes(
     folder = location(path).parent
     if (folder / manifest.NAME).is_file():
         stored["S"] = manifest.read(folder)["settings"]["max_seq_length"]
-    length = stored.get("S", 0) if max_seq_length is None else max_seq_length
-    if not length:
+    length = stored.get("S") if max_seq_length is None else max_seq_length
+    if length is None:
         raise InputError(
             f"The length of sequences must be in {manifest.NAME} beside the records, or be set. "
             f"Received '{path}' with {kind} and no {manifest.NAME}. Set SEQ_LENGTH to the "
@@ -142,6 +142,7 @@ def check(
         id is not in the vocabulary, the kinds of records are mixed, no file has a record, or mask
         settings are given for static records.
     """
+    _check_manifests(paths, max_seq_length)
     kinds: dict[Kind, str] = {}
     checked = []
     for path, record in _records(paths, skip_broken_records, CHECKED):
@@ -159,7 +160,6 @@ def check(
             "one kind only."
         )
     (kind,) = kinds
-    _check_manifests(paths, max_seq_length)
     for path, present in checked if vocab_size is not None else ():
         _check_ids(path, present, kind, vocab_size)
     if not kind.dynamic and masking != Masking(max_predictions=masking.max_predictions):
@@ -239,7 +239,10 @@ def _check_ids(
 
 
 def _check_manifests(paths: Sequence[str], max_seq_length: int) -> None:
-    """Checks max_seq_length, which records of variable length do not store."""
+    """Checks max_seq_length, which records of variable length do not store.
+
+    Before the records, whose lengths only show that another one is meant.
+    """
     for folder in sorted({location(path).parent for path in paths}, key=str):
         if not (folder / manifest.NAME).is_file():
             continue
