@@ -141,6 +141,17 @@ def test_a_notebook_becomes_a_page_with_its_stored_outputs():
     assert "![output](name_1.png)" in text and pictures == {"name_1.png": b"hello"}
 
 
+def test_a_script_becomes_a_page_and_every_script_is_shown():
+    notebooks = hook("notebooks")
+    text = "#!/usr/bin/env bash\n# What it shows.\n# More.\nls\n"
+    page = notebooks.script_page(text, "show.sh")
+    assert page == f"# show.sh\n\nWhat it shows.\n\n```shell\n{text}```\n"
+    assert notebooks.script_summary('"""A day: all of it.\n\nMore."""\n') == "A day: all of it."
+    table = (ROOT / "examples/README.md").read_text(encoding="utf-8")
+    linked = re.findall(r"^\| \[(\w+\.(?:py|sh))\]", table, re.MULTILINE)
+    assert [path.name for path in notebooks.scripts()] == linked
+
+
 @pytest.mark.parametrize(
     "page", ["docs/index.md", "docs/hub.md", "docs/converting.md", "docs/embeddings.md"]
 )

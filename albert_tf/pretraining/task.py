@@ -36,8 +36,10 @@ class PretrainingDataConfig(config_definitions.DataConfig):
     `masked_lm_prob`, `ngram` and `favor_longer_ngram` apply to dynamic records only.
 
     Attributes:
-      seq_length: the number of tokens in a record, including [CLS] and [SEP].
-      max_predictions_per_seq: the maximum number of masked positions per sequence.
+      seq_length: the number of tokens in a record, including [CLS] and [SEP]; None for that of the
+        records.
+      max_predictions_per_seq: the maximum number of masked positions per sequence; None for that of
+        the records, or the share `masked_lm_prob` of `seq_length` if they have no masks.
       masked_lm_prob: the share of tokens to predict.
       ngram: the maximum number of words that are masked together.
       favor_longer_ngram: whether longer n-grams are more frequent than shorter ones.
@@ -46,8 +48,8 @@ class PretrainingDataConfig(config_definitions.DataConfig):
       start_step: the step whose batch comes first; set when a run resumes.
     """
 
-    seq_length: int = 512
-    max_predictions_per_seq: int = 77
+    seq_length: int | None = None
+    max_predictions_per_seq: int | None = None
     masked_lm_prob: float = 0.15
     ngram: int = 3
     favor_longer_ngram: bool = False
@@ -56,11 +58,23 @@ class PretrainingDataConfig(config_definitions.DataConfig):
     start_step: int = 0
 
     @property
+    def paths(self) -> list[str]:
+        """The record files."""
+        return [str(path) for path in expand(self.input_path)]
+
+    @property
+    def sizes(self) -> record_kinds.Sizes:
+        """The lengths of the features; reads a record if they are not set."""
+        set_here = self.seq_length, self.max_predictions_per_seq
+        skips = self.skip_broken_records
+        return record_kinds.sizes(self.paths, *set_here, self.masked_lm_prob, skips)
+
+    @property
     def masking(self) -> Masking:
         """The settings for drawing masks when the records have none."""
         return Masking(
             rate=self.masked_lm_prob,
-            max_predictions=self.max_predictions_per_seq,
+            max_predictions=self.sizes.max_predictions,
             max_ngram=self.ngram,
             favor_longer=self.favor_longer_ngram,
         )
@@ -117,10 +131,9 @@ class PretrainingTask(AlbertTask):
         return self.tokenizer.vocab_size if config.vocab_file else config.model.vocab_size
 
     def _kind(self, data: PretrainingDataConfig) -> record_kinds.Kind:
-        paths = [str(path) for path in expand(data.input_path)]
         size = self.task_config.model.vocab_size
-        skips = data.skip_broken_records
-        return record_kinds.check(paths, data.seq_length, data.masking, skips, size)
+        length, skips = data.sizes.max_seq_length, data.skip_broken_records
+        return record_kinds.check(data.paths, length, data.masking, skips, size)
 
     def build_model(self) -> tf_keras.Model:
         """Returns a pretrainer with new weights."""
@@ -143,7 +156,7 @@ class PretrainingTask(AlbertTask):
         """Returns batches with the features of `records.features`."""
         return pretraining_input.dataset(
             params.input_path,
-            max_seq_length=params.seq_length,
+            max_seq_length=params.sizes.max_seq_length,
             masking=params.masking,
             vocab_size=self.pieces,
             global_batch_size=params.global_batch_size,
@@ -158,15 +171,13 @@ class PretrainingTask(AlbertTask):
     def reading(self) -> contextlib.AbstractContextManager[None]:
         """Returns a context for reading data; within it, broken-record errors name the file."""
         config = self.task_config
-        paths = [
-            str(path)
-            for data in (config.train_data, config.validation_data)
-            for path in expand(data.input_path)
-        ]
+        paths = [*config.train_data.paths, *config.validation_data.paths]
         return record_files.naming_broken(paths)
 
     def check(self) -> None:
         """Checks that config, vocabulary and records match, before a run writes anything.
+
+        Sets the lengths in the config that are not set to those of the records.
 
         Raises:
           InputError: they do not match.
@@ -178,14 +189,17 @@ class PretrainingTask(AlbertTask):
         if config.init_checkpoint:
             starting_point.check_weights(config.init_checkpoint, model, tokenizer)
         for data in (config.train_data, config.validation_data):
+            data.seq_length, data.max_predictions_per_seq = data.sizes
+            manifest.check_vocabulary(data.input_path, tokenizer)
+            kind = self._kind(data)
             if data.seq_length > model.max_position_embeddings:
                 raise InputError(
-                    "Records must not be longer than the position table. Received seq_length="
-                    f"{data.seq_length}, max_position_embeddings={model.max_position_embeddings}. "
-                    "Lower seq_length, or raise max_position_embeddings."
+                    "Records must not be longer than the position table. Received records of "
+                    f"{data.seq_length} tokens in '{data.input_path}' for a model with "
+                    f"max_position_embeddings={model.max_position_embeddings}. Build records with "
+                    f"--max_seq_length {model.max_position_embeddings} or less."
                 )
-            manifest.check_vocabulary(data.input_path, tokenizer)
-            if self._kind(data).sentence_order != self.sentence_order:
+            if kind.sentence_order != self.sentence_order:
                 raise InputError(
                     "Training and evaluation records must either both have sentence order or both "
                     f"lack it. Received {self._kind(config.train_data)} in "

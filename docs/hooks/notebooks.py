@@ -1,4 +1,4 @@
-"""Shows the notebooks of examples/ with the outputs stored in them; nothing is executed."""
+"""Shows notebooks of examples/ with their stored outputs, and scripts; nothing is executed."""
 
 from __future__ import annotations
 
@@ -20,20 +20,28 @@ MARK = "<!-- notebooks -->"
 # The order of the navigation; other notebooks follow by name.
 FIRST = ("classify_with_keras", "finetune_and_serve", "question_answering", "convert_weights")
 
+# The scripts, in the order of the navigation, behind the notebooks.
+SCRIPTS = ("train_with_keras.py", "train_and_predict.sh", "serve_and_roll_out.sh")
+LANGUAGES = {".py": "python", ".sh": "shell"}
+
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Adds the notebooks to the navigation, behind the page that lists them."""
+    """Adds notebooks and scripts to the navigation, behind the page that lists them."""
+    paths = [*notebooks(), *scripts()]
     for entry in config.nav or []:
         for title, pages in entry.items():
             if isinstance(pages, list) and INDEX in pages:
-                entry[title] = [INDEX, *(f"examples/{path.stem}.md" for path in notebooks())]
+                entry[title] = [INDEX, *(f"examples/{path.stem}.md" for path in paths)]
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds a page for each notebook, and the pictures that it shows."""
+    """Adds a page for each script, and for each notebook with the pictures that it shows."""
+    for path in scripts():
+        text = script_page(path.read_text(encoding="utf-8"), path.name)
+        files.append(File.generated(config, f"examples/{path.stem}.md", content=text))
     for path in notebooks():
         text, pictures = page(json.loads(path.read_text(encoding="utf-8")), path.stem)
         files.append(File.generated(config, f"examples/{path.stem}.md", content=text))
@@ -43,13 +51,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lists the notebooks on the page of examples."""
+    """Lists notebooks and scripts on the page of examples."""
     if page.file.src_uri != INDEX:
         return markdown
-    rows = ["| notebook | contents |", "|---|---|"]
+    rows = ["| example | contents |", "|---|---|"]
     for path in notebooks():
         title, summary = heading(json.loads(path.read_text(encoding="utf-8")), path.stem)
         rows.append(f"| [{title}](examples/{path.stem}.md) | {summary} |")
+    for path in scripts():
+        summary = script_summary(path.read_text(encoding="utf-8"))
+        rows.append(f"| [{path.name}](examples/{path.stem}.md) | {summary} |")
     return markdown.replace(MARK, "\n".join(rows) if len(rows) > 2 else "")
 
 
@@ -57,6 +68,22 @@ def notebooks() -> list[Path]:
     """Returns the notebooks in the order of the navigation."""
     rank = {name: i for i, name in enumerate(FIRST)}
     return sorted(FOLDER.glob("*.ipynb"), key=lambda p: (rank.get(p.stem, len(rank)), p.stem))
+
+
+def scripts() -> list[Path]:
+    """Returns the scripts in the order of the navigation."""
+    return [FOLDER / name for name in SCRIPTS]
+
+
+def script_summary(text: str) -> str:
+    """Returns the first sentence of a script's docstring or comment."""
+    return re.search(r'^(?:"""|# )(.+)$', text, re.MULTILINE)[1]
+
+
+def script_page(text: str, name: str) -> str:
+    """Returns the Markdown of a script."""
+    language = LANGUAGES[Path(name).suffix]
+    return f"# {name}\n\n{script_summary(text)}\n\n```{language}\n{text.rstrip()}\n```\n"
 
 
 def heading(notebook: Mapping[str, Any], name: str) -> tuple[str, str]:

@@ -143,7 +143,7 @@ def test_both_deployments_start_the_server_the_same_way(services, containers):
         assert services[name]["image"] == image
         assert re.fullmatch(r"[\w/.-]+:\d+\.\d+\.\d+(@sha256:[0-9a-f]{64})?", image)
     arguments = set(containers["serving"]["args"])
-    assert arguments <= set(services["serving"]["command"])
+    assert arguments == set(services["serving"]["command"])
     assert services["nginx"]["command"] == containers["nginx"]["command"]
     text = compose_text() + (FILES / "kubernetes.yaml").read_text()
     names = set(re.findall(r"/config/([\w.]+)", text))
@@ -168,5 +168,7 @@ def test_probes_ask_for_the_status_of_the_model(services, containers):
     assert services["nginx"]["depends_on"]["serving"] == {"condition": "service_healthy"}
     for probe in ("startupProbe", "readinessProbe"):
         assert containers["serving"][probe]["exec"]["command"] == status
-    for name, probe in (("serving", "livenessProbe"), ("nginx", "readinessProbe")):
-        assert containers[name][probe]["httpGet"]["path"] == "/v1/models/reviews"
+    assert containers["nginx"]["readinessProbe"]["exec"]["command"] == [*status, "8080"]
+    # The server is restarted if it gives no status at all, and nginx if its port is closed.
+    assert containers["serving"]["livenessProbe"]["httpGet"]["path"] == "/v1/models/reviews"
+    assert containers["nginx"]["livenessProbe"]["tcpSocket"] == {"port": "rest"}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -18,6 +19,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 import albert_tf.export
 from albert_tf.export import task_model
 from albert_tf.export.task_model import Settings
+from tests.support.paths import ROOT
 
 BINARY = os.environ.get("TENSORFLOW_MODEL_SERVER", "")
 FILES = Path(albert_tf.export.__file__).with_name("serving")
@@ -45,7 +47,9 @@ def server(source, tmp_path_factory):
         settings = Settings(pooling=pooling, seq_length=20)
         task_model.export(source, base, settings=settings, check=False)
     config = base.parent / "models.config"
-    config.write_text((FILES / "models.config").read_text().replace("/models/reviews", str(base)))
+    guide = (ROOT / "docs/serving.md").read_text(encoding="utf-8")
+    canary = re.findall(r"```textproto\n([\s\S]*?)```", guide)[1]
+    config.write_text(canary.replace("/models/reviews", str(base)))
     rest, rpc = free_port(), free_port()
     command = [
         BINARY,

@@ -22,31 +22,27 @@ FILES = Path(albert_tf.export.__file__).with_name("serving")
 Field = descriptor_pb2.FieldDescriptorProto
 
 
-def test_models_have_two_versions_with_labels():
-    config = text_format.Parse(
-        (FILES / "models.config").read_text(), model_server_config_pb2.ModelServerConfig()
-    )
-    (model,) = config.model_config_list.config
+def read_models(text):
+    return text_format.Parse(text, model_server_config_pb2.ModelServerConfig()).model_config_list
+
+
+def test_the_supplied_file_works_with_any_versions():
+    """A version or label that does not exist would keep the model from being served."""
+    (model,) = read_models((FILES / "models.config").read_text()).config
     assert (model.name, model.base_path) == ("reviews", "/models/reviews")
-    assert list(model.model_version_policy.specific.versions) == [1, 2]
-    assert dict(model.version_labels) == {"stable": 1, "canary": 2}
+    assert model.model_version_policy.latest.num_versions == 1 and not model.version_labels
 
 
 def test_the_guide_has_valid_files_for_each_step_of_a_roll_out():
     text = (ROOT / "docs/serving.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```textproto\n([\s\S]*?)```", text)
-    newest, canary, rolled_out, several = (
-        text_format.Parse(block, model_server_config_pb2.ModelServerConfig()).model_config_list
-        for block in blocks
-    )
-    assert newest.config[0].model_version_policy.latest.num_versions == 1
-    supplied = text_format.Parse(
-        (FILES / "models.config").read_text(), model_server_config_pb2.ModelServerConfig()
-    )
-    assert canary == supplied.model_config_list
-    (model,) = rolled_out.config
-    assert dict(model.version_labels) == {"stable": 2}
-    assert list(model.model_version_policy.specific.versions) == [1, 2]
+    newest, canary, rolled_out, several = map(read_models, blocks)
+    assert newest == read_models((FILES / "models.config").read_text())
+    for models, labels in ((canary, {"stable": 1, "canary": 2}), (rolled_out, {"stable": 2})):
+        (model,) = models.config
+        assert (model.name, model.base_path) == ("reviews", "/models/reviews")
+        assert dict(model.version_labels) == labels
+        assert list(model.model_version_policy.specific.versions) == [1, 2]
     names = {(model.name, model.base_path) for model in several.config}
     assert names == {("reviews", "/models/reviews"), ("sentences", "/models/sentences")}
 

@@ -1,5 +1,7 @@
 """Compares loss, metrics and baselines of the pretraining task with NumPy."""
 
+import copy
+import dataclasses
 import math
 import shutil
 
@@ -17,6 +19,7 @@ from albert_tf.tasks import model_config
 from tests.support.paths import TESTDATA
 
 B, P, V = 3, 4, 7
+UNSET = dict(seq_length=None, max_predictions_per_seq=None)
 CORPUS = TESTDATA / "pretraining_data/corpus.txt.gz"
 VOCAB = TESTDATA / "tokenization/spm.model"
 
@@ -128,6 +131,75 @@ def test_records_without_sentence_order_have_no_sop_loss_or_metrics(tmp_path):
     sop = cross_entropy(outputs["sop_logits"], order[:, 0]).mean()
     assert float(with_order - mlm) == pytest.approx(sop, rel=1e-5)
     assert "sop" not in the_task.report(results)
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({}, (32, 5)),
+        ({"max_predictions_per_seq": 7}, (32, 7)),
+        ({"masked_lm_prob": 0.25}, (32, 8)),  # 32 * 0.25
+        ({"seq_length": 32, "masked_lm_prob": 0.5}, (32, 16)),
+    ],
+)
+def test_lengths_that_are_not_set_are_those_of_dynamic_records(settings, wanted, tmp_path):
+    data = dataclasses.replace(
+        records(tmp_path, True), **{**UNSET, **settings}, is_training=False, drop_remainder=True
+    )
+    the_task = task_on(data, copy.deepcopy(data))
+    the_task.check()
+    for part in (the_task.task_config.train_data, the_task.task_config.validation_data):
+        assert (part.seq_length, part.max_predictions_per_seq) == wanted
+    batch = next(iter(the_task.build_inputs(data)))
+    assert batch["input_word_ids"].shape == (5, wanted[0])
+    assert batch["masked_lm_positions"].shape == (5, wanted[1])
+
+
+@pytest.mark.parametrize(("permutes", "predictions"), [(False, 9), (True, 18)])
+@pytest.mark.parametrize("form", ["original", "model_garden"])
+def test_lengths_that_are_not_set_are_those_of_static_records(
+    form, permutes, predictions, tmp_path
+):
+    settings = BuildSettings(
+        max_seq_length=24, max_predictions_per_seq=9, record_format=form, do_permutation=permutes,
+        dupe_factor=1,
+    )  # fmt: skip
+    build(str(CORPUS), VOCAB, tmp_path, settings)
+    for has_manifest in (True, False):
+        data = PretrainingDataConfig(input_path=f"{tmp_path}/*.tfrecord", global_batch_size=5)
+        the_task = task_on(data, copy.deepcopy(data))
+        the_task.check()
+        read = the_task.task_config.train_data
+        assert (read.seq_length, read.max_predictions_per_seq) == (24, predictions), has_manifest
+        batch = next(iter(the_task.build_inputs(data)))
+        assert batch["masked_lm_ids"].shape == (5, predictions)
+        (tmp_path / "manifest.json").unlink(missing_ok=True)
+
+
+def test_lengths_that_contradict_the_records_are_refused(tmp_path):
+    data = dataclasses.replace(records(tmp_path, True), seq_length=31)
+    with pytest.raises(InputError, match="max_seq_length=31. Received '.*', built for 32. Set"):
+        task_on(data, data).check()
+    data = dataclasses.replace(data, **UNSET)
+    the_task = task_on(data, copy.deepcopy(data))
+    the_task.task_config.model.max_position_embeddings = 20
+    message = (
+        r"records of 32 tokens in '.*' for .*max_position_embeddings=20. .*--max_seq_length 20"
+    )
+    with pytest.raises(InputError, match=message):
+        the_task.check()
+
+
+def test_dynamic_records_without_a_manifest_need_a_length(tmp_path):
+    data = dataclasses.replace(records(tmp_path, True), **UNSET)
+    (tmp_path / "True/manifest.json").unlink()
+    message = r"must be in manifest.json .* Received '.*\.tfrecord' with dynamic records and no"
+    with pytest.raises(InputError, match=message):
+        task_on(data, data).check()
+    data.seq_length = 32
+    the_task = task_on(data, data)
+    the_task.check()
+    assert the_task.task_config.validation_data.max_predictions_per_seq == 5
 
 
 @pytest.mark.parametrize("rows", [1016, 2000])

@@ -1,8 +1,11 @@
 """A fake TensorFlow Serving server, which serves loaded models over REST and gRPC.
 
-It imitates only what clients see: paths, row and column format, names of outputs, and errors.
+It imitates what clients see: paths, row and column format, base64, names of outputs, and errors.
+`models` has loaded models by name, and where there are versions also by "NAME/versions/1" and
+"NAME/labels/stable". `model_server.py` makes such a dict from a models.config.
 """
 
+import base64
 import contextlib
 import http.server
 import json
@@ -15,7 +18,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-PATH = re.compile(r"/v1/models/(?P<model>\w+)(/versions/\d+|/labels/\w+)?(?P<verb>:\w+|/\w+)?$")
+PATH = re.compile(
+    r"/v1/models/(?P<name>[\w.-]+)(?P<which>/versions/\d+|/labels/[\w.-]+)?(?P<verb>:\w+|/\w+)?$"
+)
 
 
 class Refused(Exception):
@@ -43,14 +48,28 @@ def of_json(request):
     """Returns a function that reads the inputs of a request in row or column format."""
 
     def inputs(specs):
-        columns = request.get("inputs")
+        if not specs:
+            message = f"Failed to get input map for signature: {request.get('signature_name')}"
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
+        columns = _decoded(request.get("inputs"))
         if columns is None:
-            rows = request["instances"]
+            rows = _decoded(request["instances"])
             rows = [row if isinstance(row, dict) else dict.fromkeys(specs, row) for row in rows]
             columns = {name: [row[name] for row in rows] for name in rows[0]}
         return columns if isinstance(columns, dict) else dict.fromkeys(specs, columns)
 
     return inputs
+
+
+def _decoded(value):
+    """Returns a JSON value with bytes in place of each {"b64": TEXT}."""
+    if isinstance(value, list):
+        return [_decoded(entry) for entry in value]
+    if isinstance(value, dict):
+        if set(value) == {"b64"}:
+            return base64.b64decode(value["b64"], validate=True)
+        return {name: _decoded(entry) for name, entry in value.items()}
+    return value
 
 
 def to_json(outputs, in_rows):
@@ -61,6 +80,9 @@ def to_json(outputs, in_rows):
     columns = {name: value.tolist() for name, value in texts.items()}
     if not in_rows:
         return {"outputs": columns if len(columns) > 1 else next(iter(columns.values()))}
+    if len({len(column) for column in columns.values()}) > 1:
+        message = f"Tensors {sorted(columns)} have inconsistent batch sizes"
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
     rows = [dict(zip(columns, row)) for row in zip(*columns.values())]
     return {"predictions": rows if len(columns) > 1 else next(iter(columns.values()))}
 
@@ -70,17 +92,30 @@ class Rest(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         match = PATH.match(self.path)
-        state = [{"version": "1", "state": "AVAILABLE"}]
-        signatures = {"signature_def": list(self.models[match["model"]].signatures)}
-        metadata = {"model_spec": {"name": match["model"]}, "metadata": signatures}
-        self._send(200, metadata if match["verb"] else {"model_version_status": state})
+        model = self.models.get(match["name"] + (match["which"] or ""))
+        if model is None:
+            self._send(404, {"error": f"Could not find any versions of model {match['name']}"})
+            return
+        prefix = f"{match['name']}/versions/"
+        versions = [
+            key.removeprefix(prefix)
+            for key, loaded in self.models.items()
+            if key.startswith(prefix) and (match["which"] is None or loaded is model)
+        ]
+        states = [{"version": version, "state": "AVAILABLE"} for version in versions or ["1"]]
+        signatures = {"signature_def": list(model.signatures)}
+        metadata = {"model_spec": {"name": match["name"]}, "metadata": signatures}
+        self._send(200, metadata if match["verb"] else {"model_version_status": states})
 
     def do_POST(self):
         match = PATH.match(self.path)
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         try:
             outputs = answer(
-                self.models, match["model"], request.get("signature_name"), of_json(request)
+                self.models,
+                match["name"] + (match["which"] or ""),
+                request.get("signature_name"),
+                of_json(request),
             )
             self._send(200, to_json(outputs, "instances" in request))
         except Refused as error:
@@ -102,14 +137,13 @@ class Rpc(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def Predict(self, request, context):
         inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
-        spec = request.model_spec
+        spec, model = request.model_spec, request.model_spec.name
+        if spec.WhichOneof("version_choice") == "version":
+            model += f"/versions/{spec.version.value}"
+        elif spec.version_label:
+            model += f"/labels/{spec.version_label}"
         try:
-            outputs = answer(
-                self._models,
-                spec.name,
-                spec.signature_name,
-                lambda _: inputs,
-            )
+            outputs = answer(self._models, model, spec.signature_name, lambda _: inputs)
         except Refused as error:
             context.abort(*error.args)
         protos = {name: tf.make_tensor_proto(value) for name, value in outputs.items()}
@@ -117,14 +151,14 @@ class Rpc(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 @contextlib.contextmanager
-def serving(models):
-    """Serves models by name and yields the REST and gRPC addresses."""
+def serving(models, rest_port=0, grpc_port=0):
+    """Serves models by name, on any free port by default; yields the REST and gRPC addresses."""
     server = grpc.server(futures.ThreadPoolExecutor(2))
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Rpc(models), server)
-    port = server.add_insecure_port("localhost:0")
+    port = server.add_insecure_port(f"localhost:{grpc_port}")
     server.start()
     handler = type("Handler", (Rest,), {"models": models})
-    with http.server.ThreadingHTTPServer(("localhost", 0), handler) as rest:
+    with http.server.ThreadingHTTPServer(("localhost", rest_port), handler) as rest:
         threading.Thread(target=rest.serve_forever, daemon=True).start()
         yield f"localhost:{rest.server_port}", f"localhost:{port}"
         rest.shutdown()

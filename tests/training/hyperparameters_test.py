@@ -11,7 +11,7 @@ from albert_tf.training import hyperparameters, optimization
 
 def experiment():
     task = PretrainingConfig(vocab_file="/home/me/my.model", model=ModelConfig(hidden_size=36))
-    task.train_data.global_batch_size = 24
+    task.train_data.global_batch_size, task.train_data.seq_length = 24, 56
     optimizer = optimization.config("adamw", learning_rate=0.5, train_steps=70, warmup_steps=3)
     trainer = config_definitions.TrainerConfig(train_steps=70, optimizer_config=optimizer)
     return config_definitions.ExperimentConfig(task=task, trainer=trainer)
@@ -23,7 +23,7 @@ def test_hyperparameters_are_collected_without_paths_and_unused_optimizers():
         "task.model.hidden_size": 36,
         "task.accumulation_steps": 1,
         "train_data.global_batch_size": 24,
-        "train_data.seq_length": 512,
+        "train_data.seq_length": 56,
         "train_steps": 70,
         "optimizer.type": "albert_adamw",
         "optimizer.weight_decay_rate": 0.01,

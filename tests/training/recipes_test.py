@@ -32,8 +32,6 @@ def dry_run(name, released, capsys):
         VOCAB=TESTDATA / "tokenization/spm.model",
         TRAIN_DATA=TESTDATA / "pretraining_data/*.tfrecord",
         EVAL_DATA=TESTDATA / "pretraining_data/*.tfrecord",
-        SEQ_LENGTH=64,
-        MAX_PREDICTIONS=10,
         **{"INIT_FROM": released} if name == "continue_pretraining" else {"VOCAB_SIZE": 1000},
     )
     gin_files.parse([name], [f"{macro}={value}" for macro, value in macros.items()])

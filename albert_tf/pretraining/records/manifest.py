@@ -97,9 +97,9 @@ def read(directory: str | os.PathLike, *needed: str) -> dict[str, Any]:
     return values
 
 
-# The types of values, with the keys that objects must have; "*" is for all keys.
+# The types or ranges of values, with the keys that objects must have; "*" is for all keys.
 _FORM: dict[str, Any] = {
-    "settings": {"max_seq_length": int},
+    "settings": {"max_seq_length": range(1, 2**31)},
     "vocabulary": {"size": int, "sha256": str},
     "preprocessing": {},
     "complete": bool,
@@ -109,6 +109,8 @@ _FORM: dict[str, Any] = {
 
 
 def _has_form(value: Any, form: Any) -> bool:
+    if isinstance(form, range):
+        return type(value) is int and value in form
     if not isinstance(form, dict):
         return type(value) is form
     if not isinstance(value, dict):

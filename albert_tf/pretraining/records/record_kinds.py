@@ -5,7 +5,7 @@ Reads the first records of each file, and the manifest if there is one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,6 +62,65 @@ class Kind(NamedTuple):
         }
 
 
+class Sizes(NamedTuple):
+    """The lengths of the features that a run reads.
+
+    Attributes:
+      max_seq_length: S.
+      max_predictions: P.
+    """
+
+    max_seq_length: int
+    max_predictions: int
+
+
+def sizes(
+    paths: Sequence[str],
+    max_seq_length: int | None,
+    max_predictions: int | None,
+    rate: float,
+    skip_broken_records: bool = False,
+) -> Sizes:
+    """Returns S and P of a run; None stands for that of the records.
+
+    Only records of variable length do not store S; their manifest does. They get their masks when
+    they are read, so their P is the share `rate` of S, as `albert-tf data build` has it for others.
+
+    Args:
+      paths: the record files.
+      max_seq_length: S of the run, or None.
+      max_predictions: P of the run, or None.
+      rate: the share of tokens to predict.
+      skip_broken_records: whether to accept files whose first record is broken.
+
+    Raises:
+      InputError: no file has a record, or S is None and is not stored.
+    """
+    if max_seq_length is not None and max_predictions is not None:
+        return Sizes(max_seq_length, max_predictions)
+    path, record = next(_records(paths, skip_broken_records, 1), (None, None))
+    if record is None:
+        raise _without_records(paths)
+    kind, present = Kind.of(record.features.feature), record.features.feature
+    stored = {
+        feature.axis: len(present[name].int64_list.value)
+        for name, feature in kind.features().items()
+        if name in present and not kind.dynamic and feature.dtype != "float32"
+    }
+    folder = location(path).parent
+    if (folder / manifest.NAME).is_file():
+        stored["S"] = manifest.read(folder)["settings"]["max_seq_length"]
+    length = stored.get("S") if max_seq_length is None else max_seq_length
+    if length is None:
+        raise InputError(
+            f"The length of sequences must be in {manifest.NAME} beside the records, or be set. "
+            f"Received '{path}' with {kind} and no {manifest.NAME}. Set SEQ_LENGTH to the "
+            "max_seq_length of the build."
+        )
+    drawn = max(1, round(length * rate))
+    return Sizes(length, stored.get("P", drawn) if max_predictions is None else max_predictions)
+
+
 def check(
     paths: Sequence[str],
     max_seq_length: int,
@@ -83,26 +142,17 @@ def check(
         id is not in the vocabulary, the kinds of records are mixed, no file has a record, or mask
         settings are given for static records.
     """
+    _check_manifests(paths, max_seq_length)
     kinds: dict[Kind, str] = {}
     checked = []
-    for path in paths:
-        try:
-            records = first_records(path, CHECKED)
-        except InputError:
-            if not skip_broken_records:
-                raise
-            continue
-        for record in records:
-            present = record.features.feature
-            kind = Kind.of(present)
-            kinds.setdefault(kind, path)
-            _check_record(path, present, kind, max_seq_length, masking.max_predictions)
-            checked.append((path, present))
+    for path, record in _records(paths, skip_broken_records, CHECKED):
+        present = record.features.feature
+        kind = Kind.of(present)
+        kinds.setdefault(kind, path)
+        _check_record(path, present, kind, max_seq_length, masking.max_predictions)
+        checked.append((path, present))
     if not kinds:
-        raise InputError(
-            f"Record files must contain records. Received {len(paths)} files without records, the "
-            f"first of which is '{paths[0]}'. Rebuild the data."
-        )
+        raise _without_records(paths)
     if len(kinds) > 1:
         mixed = " and ".join(f"{kind} ('{Path(path).name}')" for kind, path in kinds.items())
         raise InputError(
@@ -110,7 +160,6 @@ def check(
             "one kind only."
         )
     (kind,) = kinds
-    _check_manifests(paths, max_seq_length)
     for path, present in checked if vocab_size is not None else ():
         _check_ids(path, present, kind, vocab_size)
     if not kind.dynamic and masking != Masking(max_predictions=masking.max_predictions):
@@ -120,6 +169,27 @@ def check(
             "with --record_format dynamic."
         )
     return kind
+
+
+def _records(
+    paths: Sequence[str], skip_broken_records: bool, count: int
+) -> Iterator[tuple[str, tf.train.Example]]:
+    """Yields the first records of each file with its path."""
+    for path in paths:
+        try:
+            records = first_records(path, count)
+        except InputError:
+            if not skip_broken_records:
+                raise
+            continue
+        yield from ((path, record) for record in records)
+
+
+def _without_records(paths: Sequence[str]) -> InputError:
+    return InputError(
+        f"Record files must contain records. Received {len(paths)} files without records, the "
+        f"first of which is '{paths[0]}'. Rebuild the data."
+    )
 
 
 def _check_record(
@@ -169,7 +239,10 @@ def _check_ids(
 
 
 def _check_manifests(paths: Sequence[str], max_seq_length: int) -> None:
-    """Checks max_seq_length, which records of variable length do not store."""
+    """Checks max_seq_length, which records of variable length do not store.
+
+    Before the records, whose lengths only show that another one is meant.
+    """
     for folder in sorted({location(path).parent for path in paths}, key=str):
         if not (folder / manifest.NAME).is_file():
             continue

@@ -63,3 +63,11 @@ def test_missing_empty_and_foreign_files_are_refused(tmp_path):
     check(tmp_path, r"must contain records. Received 1 files without records.*empty")
     (tmp_path / "text.tfrecord").write_text("This is text and not a record file at all.")
     check(tmp_path, r"must contain tf\.train\.Example records.*text\.tfrecord")
+
+
+@pytest.mark.parametrize("length", [0, -5, 2**31, 10**400, True, 7.0])
+def test_a_manifest_with_an_impossible_length_is_refused(length, tmp_path):
+    write(tmp_path / "a.tfrecord", 0, 2, DYNAMIC)
+    manifest = {"settings": {"max_seq_length": length}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    check(tmp_path, r"A manifest must be as .*Received '.*' with .* for 'settings'. Restore")
