@@ -12,19 +12,20 @@ from albert_tf.tasks.tagging import schemes
 Tags = Sequence[Sequence[str]]
 
 
-def of_tags(wanted: Tags, predicted: Tags) -> dict[str, float]:
+def of_tags(wanted: Tags, predicted: Tags, scheme: str = "") -> dict[str, float]:
     """Returns f1, precision and recall of entities, accuracy of words, and distinct_answers.
 
     An entity is correct if its type and all its words are correct. Tags may be of any scheme.
-    `strict_f1` counts only entities that keep the rules of the scheme, as seqeval's strict mode;
-    see its `scheme`. Tags without a prefix, such as parts of speech, have no entities; use accuracy
-    for them.
+    `strict_f1` counts only entities that keep the rules of the scheme, as seqeval's strict mode.
+    Tags without a prefix, such as parts of speech, have no entities; use accuracy for them.
 
     Args:
       wanted: the correct tags of the words of each sentence.
       predicted: the predicted tags of the words of each sentence.
+      scheme: their scheme; that of the tags by default.
     """
-    from seqeval import metrics, scheme
+    from seqeval import metrics
+    from seqeval import scheme as strict_schemes
 
     sides = _without_twins(wanted), _without_twins(predicted)
     labels = {tag for tags in (*wanted, *predicted) for tag in tags}
@@ -35,9 +36,10 @@ def of_tags(wanted: Tags, predicted: Tags) -> dict[str, float]:
         "accuracy": float(metrics.accuracy_score(wanted, predicted)),
         "distinct_answers": float(len({tag for tags in predicted for tag in tags})),
     }
-    name = schemes.of_labels(labels)
-    if name and all(tag == schemes.OUTSIDE or schemes.split(tag)[1] for tag in labels):
-        strict = dict(mode="strict", scheme=getattr(scheme, name), zero_division=0)
+    name = scheme or schemes.of_labels(labels)
+    known = set(map(schemes.split, schemes.all_labels({schemes.split(t)[1] for t in labels}, name)))
+    if name and all(tag == schemes.OUTSIDE or schemes.split(tag) in known for tag in labels):
+        strict = dict(mode="strict", scheme=getattr(strict_schemes, name), zero_division=0)
         answers["strict_f1"] = float(metrics.f1_score(wanted, predicted, **strict))
     return answers
 

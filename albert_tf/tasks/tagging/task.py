@@ -235,7 +235,8 @@ class TaggingTask(FineTuningTask):
 
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
         """Returns the metrics of entities."""
-        return tagging_metrics.of_tags(*self._tags(examples, outputs))
+        scheme = self.describe().settings["scheme"]
+        return tagging_metrics.of_tags(*self._tags(examples, outputs), scheme)
 
     def baseline(self, examples: EncodedExamples) -> dict[str, float]:
         """Returns the metrics of the most frequent label for every word."""
