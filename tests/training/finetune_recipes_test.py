@@ -7,9 +7,10 @@ import pytest
 
 from albert_tf import train_lib
 from albert_tf.training import gin_files
-from tests.support import conll_file, glue_file, squad_file, tiny_task
+from tests.support import conll_file, glue_file, span_file, squad_file, tiny_task
 
-TABLES = ("finetune_table", "finetune_multi_label")  # Their steps depend on the data.
+# Their steps depend on the data.
+TABLES = ("finetune_table", "finetune_multi_label", "finetune_tagging")
 RECIPES = {name: path for name, path in gin_files.recipes().items() if name.startswith("finetune_")}
 # Lan et al. 2020, table 14: batch size, learning rate, encoder dropout, steps, warm-up steps.
 GLUE = {
@@ -89,6 +90,9 @@ TASKS = {
     "swag": (lambda path: path.write_text(SWAG), "a.csv", "AlbertMultipleChoice", "4, 40"),
     "conll2003": (
         lambda path: conll_file.write(path, 4, 1), "a.txt", "AlbertTokenClassifier", "40"
+    ),
+    "tagging": (
+        lambda path: span_file.write(path, 4, 1), "a.json", "AlbertTokenClassifier", "40"
     ),
     "table": (
         lambda path: path.write_text("text,label\na file,good\na list,bad\n"), "a.csv",

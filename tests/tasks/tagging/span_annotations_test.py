@@ -203,9 +203,8 @@ def test_offsets_that_cut_a_character_are_an_error(read):
 
 
 def test_texts_with_a_broken_span_can_be_left_out(read, tmp_path):
-    rows = [
-        row for row in BROKEN if "surrogate" not in BROKEN[row] and "JSON list" not in BROKEN[row]
-    ]
+    no_json = ("surrogate", "JSON value", "JSON list")
+    rows = [row for row in BROKEN if not any(part in BROKEN[row] for part in no_json)]
     report = RowReport("text", skip_broken=True)
     text = "\n".join(["\n", *rows, json.dumps({"text": "a", "label": [[0, 1, "A"]]})])
     assert [s.labels for s in read(text, report=report)] == [("B-A",)]
