@@ -9,10 +9,10 @@ for questions, entities in texts or labels for words, or the chosen option. A pr
 in each [MASK].
 
 Input files have the format of the training data, and labels are not needed: tables with the same
-columns, SQuAD files, RACE files, texts in JSON Lines, or CoNLL files. Standard input has one text per
-line (with a tab between the two texts of a pair), for tagging with a model that was trained on words
-one word per line, for multiple choice a RACE passage, and for question answering a SQuAD file. Use
---input_as for other formats.
+columns, SQuAD files, RACE files, texts in JSON Lines, or CoNLL files. Standard input has one text
+per line (with a tab between the two texts of a pair), for tagging with a model that was trained on
+words one word per line, for multiple choice a RACE passage, and for question answering a SQuAD
+file. Use --input_as for other formats.
 
 The output has one JSON object per line, in the order of the input. In tables and lines of text, a
 blank line gets an answer too. The extension of --output selects another format: .csv, .tsv or
