@@ -176,7 +176,7 @@ def test_a_copy_for_transformers_keeps_labels_and_answers(learned, answer, tmp_p
     call("convert", learned[2], "--to", "hugging_face", tmp_path / "copy")
     texts = random_texts(20, 30)
     for part in ("task.json", "none"):
-        copy = albert_tf.Predictor(tmp_path / "copy")
+        copy = albert_tf.Predictor(tmp_path / "copy", 16)
         assert copy.task.describe().labels == learned[0].describe().labels
         for ours, theirs in zip(answer(texts), answer(texts, copy), strict=True):
             np.testing.assert_allclose(ours.pop("scores"), theirs.pop("scores"), atol=1e-5)
