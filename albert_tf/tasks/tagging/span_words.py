@@ -88,10 +88,11 @@ def labels(
         says, or overlaps with another one.
     """
     found: dict[Entity, Span] = {}
-    characters = _characters(text, settings.offsets)
+    characters, length = _characters(text, settings.offsets)
+    starts = [start for start, _ in places]
     for span in spans:
-        span = _in_characters(text, span, characters, settings.offsets, where)
-        entity = _entity(text, places, span, settings.offsets, where)
+        span = _in_characters(text, span, characters, length, settings.offsets, where)
+        entity = _entity(text, places, starts, span, settings.offsets, where)
         if entity in found:
             remark("have a span twice")
         found[entity] = span
@@ -102,13 +103,14 @@ def labels(
     return schemes.tags(kept, len(places), "IOB2")
 
 
-def _characters(text: str, unit: str) -> Mapping[int, int]:
-    """Returns the number of characters before each place between characters, counted in units."""
+def _characters(text: str, unit: str) -> tuple[Mapping[int, int], int]:
+    """Returns the number of characters before each place, counted in units, and the last place."""
     if unit == "characters" or text.isascii():
-        return _Same()
+        return _Same(), len(text)
     encoding, size = _ENCODINGS[unit]
     lengths = (len(character.encode(encoding)) // size for character in text)
-    return {place: index for index, place in enumerate(itertools.accumulate(lengths, initial=0))}
+    places = list(itertools.accumulate(lengths, initial=0))
+    return {place: index for index, place in enumerate(places)}, places[-1]
 
 
 class _Same(dict):
@@ -117,10 +119,9 @@ class _Same(dict):
 
 
 def _in_characters(
-    text: str, span: Span, characters: Mapping[int, int], unit: str, where: str
+    text: str, span: Span, characters: Mapping[int, int], length: int, unit: str, where: str
 ) -> Span:
     """Returns a span with offsets in characters, after checking that it is inside the text."""
-    length = max(characters, default=len(text))
     if not 0 <= span.start < span.end <= length:
         raise Broken(
             "a span is not inside its text",
@@ -148,10 +149,14 @@ def _in_characters(
 
 
 def _entity(
-    text: str, places: Sequence[tuple[int, int]], span: Span, unit: str, where: str
+    text: str,
+    places: Sequence[tuple[int, int]],
+    starts: Sequence[int],
+    span: Span,
+    unit: str,
+    where: str,
 ) -> Entity:
     """Returns the words of a span as an entity."""
-    starts = [start for start, _ in places]
     first, last = (bisect.bisect_left(starts, offset) for offset in span[:2])
     cut_words = [
         text[slice(*places[index - 1])]
