@@ -112,9 +112,11 @@ class TaggingTask(FineTuningTask):
         is_text = is_json or not has_words
         if self._ending != ".jsonl" and is_text != (self.reads_text and self._ending != ".txt"):
             what = "texts" if is_text else "words"
+            other = " or a table" * self.reads_text if is_text else " or .txt"
             raise InputError(
-                f"The answers of this model about {what} are no {self._ending} file. Received "
-                f"'{path}', which has {what}. Write them to a .jsonl."
+                f"The answers of this model to {what} must be written as .jsonl{other}. Received "
+                f"'{path}', which has {what}, and an --output that ends in '{self._ending}'. "
+                "Choose another --output."
             )
         if is_json:
             return span_annotations.read(path, Settings(self._words()), False, report)

@@ -164,11 +164,15 @@ def test_tables_have_a_row_for_each_entity(learned, tmp_path):
         ["3", "Python", "5", "11", "ORG"],
         ["3", "Mouse", "13", "18", "PER"],
     ]
-    message = r"about texts are no .txt file. Received '.*a.txt', which has texts. Write them to a"
+    message = (
+        r"to texts must be written as .jsonl or a table. Received '.*a.txt', which has texts, "
+    )
     with pytest.raises(InputError, match=message):
         call("predict", *paths, tmp_path / "a.out.txt")
     texts.rename(tmp_path / "a.conll")
-    with pytest.raises(InputError, match="about words are no .csv file. Received '.*a.conll'"):
+    with pytest.raises(
+        InputError, match="words must be written as .jsonl or .txt. Received '.*a.conll'"
+    ):
         call("predict", *paths[:3], tmp_path / "a.conll", "--output", tmp_path / "b.csv")
 
 
