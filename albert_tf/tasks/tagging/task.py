@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ class TaggingTask(FineTuningTask):
         """Returns the sentences of a file to train or evaluate on, and the scheme of its labels."""
         config = self.task_config
         if span_annotations.matches(path):
-            settings = Settings(self._words(), config.overlaps, config.offsets)
+            settings = Settings(self._words, config.overlaps, config.offsets)
             return list(span_annotations.read(path, settings, True, report)), "IOB2"
         columns = config.word_column, config.label_column
         sentences = list(conll.read(path, *columns, True, report))
@@ -119,9 +120,9 @@ class TaggingTask(FineTuningTask):
                 "Choose another --output."
             )
         if is_json:
-            return span_annotations.read(path, Settings(self._words()), False, report)
+            return span_annotations.read(path, Settings(self._words), False, report)
         if is_text:
-            return span_annotations.read_lines_of_text(path, self._words(), report)
+            return span_annotations.read_lines_of_text(path, self._words, report)
         columns = self.task_config.word_column, self.task_config.label_column
         return conll.read(path, *columns, False, report)
 
@@ -161,7 +162,7 @@ class TaggingTask(FineTuningTask):
                     f"{config.scheme!r:.80}. {closest(str(config.scheme)[:80], schemes.SCHEMES)}"
                 )
             labels, scheme = self._labels()
-            settings = {**self.settings(), "words": self._words(), "scheme": scheme}
+            settings = {**self.settings(), "words": self._words, "scheme": scheme}
             self._description = TaskDescription("tagging", labels, settings)
         return self._description
 
@@ -170,14 +171,15 @@ class TaggingTask(FineTuningTask):
     def _trains_anew(self) -> bool:
         return bool(self.task_config.train_data.input_path) and not self.start.resumes
 
+    @functools.cached_property
     def _words(self) -> str:
-        """Returns the rule that cuts raw text into words."""
+        """The rule that cuts raw text into words."""
+        trains, saved = self._trains_anew(), self.start.task  # A resumed run fills the config.
         if self.task_config.words:
             return self.task_config.words
-        if self._trains_anew():
+        if trains:
             paths = self.paths(self.task_config.train_data)
             return "unicode" if any(map(span_annotations.matches, paths)) else "white_space"
-        saved = self.start.task
         # Models of earlier versions and of other libraries do not say it.
         return "white_space" if saved is not None and saved.settings else "unicode"
 
