@@ -133,7 +133,7 @@ def _words(path: Path) -> None:
 
 def _spans(path: Path, labelled: bool = True) -> None:
     report = RowReport("text", skip_broken=len(path.parts) % 2 == 0)
-    settings = span_words.Settings("unicode", "longest", span_words.OFFSETS[len(str(path)) % 3])
+    settings = span_words.Settings("unicode", "longest")
     if span_annotations.matches(path, labelled):
         sentences = list(span_annotations.read(path, settings, labelled, report))
         tagging.encode(sentences, tokenizer(), tagging.labels_of(sentences), 16, report)
