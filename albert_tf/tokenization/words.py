@@ -75,7 +75,7 @@ _FOLLOWING = f"""
 
 
 class Pattern(NamedTuple):
-    """The regular expressions of a rule: for the next word, and for what lies between words."""
+    """The regular expressions of a rule: for the next word, and for what is between words."""
 
     word: str
     blank: str

@@ -1,6 +1,6 @@
 """The rules of words.py as TensorFlow operations, with the same words.
 
-Shapes: B texts; P pieces of all texts, which are words and what lies between them; W words.
+Shapes: B texts; P pieces of all texts, which are words and what is between them; W words.
 """
 
 from __future__ import annotations
