@@ -116,9 +116,9 @@ answers = model.signatures["serving_default"](
 $signatures
 
 Shapes: B is the batch size, S the sequence length, C the number of classes or choices, P of masks,
-K of candidates for each mask, W of words, and H the hidden size. `lengths` is the number of valid
-entries in each row; the rest is padding. `assets.extra/` contains warmup requests for the server,
-`assets/labels.txt` the labels.
+K of candidates for each mask, W of words, E of entities, and H the hidden size. `lengths` is the
+number of valid entries in each row; the rest is padding. `assets.extra/` contains warmup requests
+for the server, `assets/labels.txt` the labels.
 """)
 
 

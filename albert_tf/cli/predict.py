@@ -5,12 +5,14 @@
     echo 'It is a [MASK] film.' | albert-tf predict --model albert_base_v2
 
 The task of the model determines the predictions: classes, labels or numbers for texts, answer spans
-for questions, labels for words, or the chosen option. A pretrained model fills in each [MASK].
+for questions, entities in texts or labels for words, or the chosen option. A pretrained model fills
+in each [MASK].
 
 Input files have the format of the training data, and labels are not needed: tables with the same
-columns, SQuAD files, RACE files or CoNLL files. Standard input has one text per line (with a tab
-between the two texts of a pair), for tagging one word per line, for multiple choice a RACE passage,
-and for question answering a SQuAD file. Use --input_as for other formats.
+columns, SQuAD files, RACE files, texts in JSON Lines, or CoNLL files. Standard input has one text
+per line (with a tab between the two texts of a pair), for tagging with a model that was trained on
+words one word per line, for multiple choice a RACE passage, and for question answering a SQuAD
+file. Use --input_as for other formats.
 
 The output has one JSON object per line, in the order of the input. In tables and lines of text, a
 blank line gets an answer too. The extension of --output selects another format: .csv, .tsv or

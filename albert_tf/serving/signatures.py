@@ -8,7 +8,7 @@ encoders for TF2, `TF1_HUB` those of the released TF1 modules, which clients of 
 
 Letters: B batch, S sequence, P predictions in a sequence, H hidden size, V vocabulary, N sequence
 length of a preprocessor, C classes or choices, K fillings, answers or starts, L ends of a start,
-W words of a text or tokens of a row.
+W words of a text or tokens of a row, E entities of a text.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def padded(rows: Sequence[Any], spec: Spec) -> np.ndarray:
     """
     is_text = spec.dtype.name == "string"
     arrays = [np.asarray(_encoded(row) if is_text else row) for row in rows]
-    dtype = np.result_type(*arrays) if is_text else spec.dtype.as_numpy_dtype
+    dtype = np.result_type("S1", *arrays) if is_text else spec.dtype.as_numpy_dtype
     sizes = np.max([array.shape for array in arrays], axis=0, initial=0)
     result = np.zeros([len(rows), *sizes.astype(int)], dtype)
     for index, array in enumerate(arrays):

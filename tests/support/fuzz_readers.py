@@ -31,7 +31,7 @@ from albert_tf.tasks.multiple_choice import data as multiple_choice
 from albert_tf.tasks.question_answering import data as question_answering
 from albert_tf.tasks.question_answering import squad
 from albert_tf.tasks.question_answering.span_windows import WindowSettings
-from albert_tf.tasks.tagging import conll
+from albert_tf.tasks.tagging import conll, span_annotations, span_words
 from albert_tf.tasks.tagging import data as tagging
 from albert_tf.tokenization.settings import Preprocessing
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
@@ -129,6 +129,18 @@ def _conll(path: Path, labelled: bool = True) -> None:
 
 def _words(path: Path) -> None:
     _conll(path, labelled=False)
+
+
+def _spans(path: Path, labelled: bool = True) -> None:
+    report = RowReport("text", skip_broken=len(path.parts) % 2 == 0)
+    settings = span_words.Settings("unicode", "longest")
+    if span_annotations.matches(path, labelled):
+        sentences = list(span_annotations.read(path, settings, labelled, report))
+        tagging.encode(sentences, tokenizer(), tagging.labels_of(sentences), 16, report)
+
+
+def _texts_of_spans(path: Path) -> None:
+    _spans(path, labelled=False)
 
 
 def _corpus(path: Path) -> None:
@@ -314,6 +326,13 @@ _HUGGING_FACE = {
     "pruned_heads": {},
     "num_labels": 2,
 }
+_DOCCANO = """{"text": "Zo\u00eb runs", "label": [[0, 3, "PER"], [4, 8, "X"]]}
+{"text": "a b", "spans": [{"start": 2, "end": 3, "label": "O", "text": "b"}], "answer": "accept"}
+["a b", {"entities": [[0, 1, "A"]]}]
+""".encode()
+_LABEL_STUDIO = b"""[{"data": {"text": "a b"}, "annotations": [{"result": [{"value":
+{"start": 2, "end": 3, "text": "b", "labels": ["B"]}}, {"type": "relation"}]}]}, {"text": "c",
+"label": [{"start_offset": 0, "end_offset": 1, "label": "C"}]}]"""
 _MANIFEST = {
     "format": 1,
     "settings": {"max_seq_length": 128, "seed": 3},
@@ -390,6 +409,9 @@ READERS = [
     ),
     Reader("race", "high/1.txt", _lines(_RACE, {**_RACE, "id": "high2.txt"}), _race),
     Reader("swag", "a.csv", _SWAG, _swag),
+    Reader("doccano", "a.jsonl", _DOCCANO, _spans),
+    Reader("label studio", "a.json", _LABEL_STUDIO, _spans),
+    Reader("texts with spans", "a.jsonl", _DOCCANO, _texts_of_spans),
     Reader("conll", "a.txt", b"-DOCSTART- O\n\n# a = b\nEU B\n# O\n\nZo\xc3\xab O\n", _conll),
     Reader("conll with tabs", "a.txt", b"#\tx\n1\tEU\tB\n2\t\tO\n\t\n1\ta\tO\n", _conll),
     Reader("words", "a.txt", b"EU\nsays\n\n#no\n", _words),

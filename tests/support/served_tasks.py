@@ -31,6 +31,7 @@ FINE_TUNED = {
         {**WINDOWS, "start_n_top": 4, "end_n_top": 3},
     ),
     "tagging": (TaggingTask, ("O", "B-A", "I-A"), {}),
+    "entities": (TaggingTask, ("O", "B-A", "I-A", "B-B", "I-B"), {"words": "unicode"}),
     "multiple_choice": (MultipleChoiceTask, (), {"max_qa_length": 9}),
 }
 PRETRAINED = {
@@ -71,7 +72,7 @@ def export(kind, pretrained, folder, limits=LIMITS, length=LENGTH, sizes=tiny_ta
 def _saved(folder, kind, length, sizes):
     """Saves a run of the task with random weights."""
     cls, labels, settings = FINE_TUNED[kind]
-    name = kind.removeprefix("pair_")
+    name = "tagging" if kind == "entities" else kind.removeprefix("pair_")
     description = TaskDescription(name, labels, {**settings, "seq_length": length})
     task = tiny_task.task(cls, seq_length=length, model=sizes)
     task.describe = lambda: description

@@ -13,7 +13,7 @@ from seqeval.metrics import f1_score
 
 from albert_tf.tasks.multiple_choice import race
 from albert_tf.tasks.tagging import conll
-from tests.support import choice_file, conll_file, glue_file, squad_file, tiny_task
+from tests.support import choice_file, conll_file, glue_file, span_file, squad_file, tiny_task
 from tests.support.commands import call
 
 MODEL = {**tiny_task.MODEL, "num_hidden_layers": 1}  # One layer, so that tracing is fast.
@@ -179,6 +179,30 @@ class Tags(Kind):
         return {name: [word.encode() for word in answer[name]] for name in ("words", "labels")}
 
 
+class Entities(Kind):
+    ENDING = ".jsonl"
+
+    def write(self, path, count, seed):
+        return span_file.write(path, count, seed)
+
+    def asked(self, path):
+        return dict(text=[json.loads(line)["text"] for line in path.read_text().splitlines()])
+
+    def score(self, answers, path):
+        names = ("starts", "ends", "labels")
+        found = [set(zip(*(answer[name] for name in names))) for answer in answers]
+        rows = [json.loads(line)["label"] for line in path.read_text().splitlines()]
+        wanted = [set(map(tuple, spans)) for spans in rows]
+        hits = sum(len(a & b) for a, b in zip(found, wanted, strict=True))
+        return 2 * hits / sum(map(len, found + wanted))
+
+    def outputs(self, answer):
+        texts = {name: [text.encode() for text in answer[name]] for name in ("entities", "labels")}
+        # Lists without an entity have no type.
+        places = {name: answer[name] for name in ("starts", "ends", "scores")}
+        return {**places, **texts} if answer["entities"] else {}
+
+
 class Masks(Kind):
     """A pretrained model that fills masks; it is not fine-tuned. See whole_run_test.py."""
 
@@ -201,6 +225,7 @@ KINDS = {
     "race": Race("finetune_race_v1", MAX_QA_LENGTH=12),
     "swag": Swag("finetune_swag", MAX_QA_LENGTH=12),
     "tagging": Tags("finetune_conll2003", "f1"),
+    "entities": Entities("finetune_tagging", "f1", TRAIN_STEPS=60, EVAL_INTERVAL=30),
 }
 
 

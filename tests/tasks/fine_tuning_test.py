@@ -209,7 +209,7 @@ def _table(folder, *rows):
             lambda f: conll_file.write(f / "a.txt", 4, 1),
             {},
             "recal",
-            "recall. All: accuracy, distinct_answers, f1, precision, recall, validation_loss",
+            "recall. All: accuracy, distinct_answers, f1, precision, recall, strict_f1, validati",
         ),
         (
             QuestionAnsweringTask,

@@ -7,7 +7,7 @@ import pytest
 
 from albert_tf import train_lib
 from albert_tf.training import gin_files
-from tests.support import conll_file, glue_file, squad_file, tiny_task
+from tests.support import conll_file, glue_file, span_file, squad_file, tiny_task
 
 TABLES = ("finetune_table", "finetune_multi_label")  # Their steps depend on the data.
 RECIPES = {name: path for name, path in gin_files.recipes().items() if name.startswith("finetune_")}
@@ -24,7 +24,7 @@ GLUE = {
     "wnli": (16, 2e-5, 0.1, 2000, 250),
 }
 # The same columns and the sequence length. Rates and dropout of version 2 models are those in the
-# original's README. The values for SWAG and CoNLL are our own.
+# original's README. The values for SWAG and tagging are our own.
 OTHERS = {
     "squad1": (48, 5e-5, 0.0, 3649, 365, 384),
     "squad2": (48, 3e-5, 0.0, 8144, 814, 512),
@@ -32,6 +32,7 @@ OTHERS = {
     "race_v2": (32, 1e-5, 0.0, 12000, 1000, 512),
     "swag": (16, 1e-5, None, 13800, 1380, 128),
     "conll2003": (32, 3e-5, None, 2200, 220, 128),
+    "tagging": (32, 3e-5, None, 1000, 100, 128),
 }
 
 
@@ -89,6 +90,9 @@ TASKS = {
     "swag": (lambda path: path.write_text(SWAG), "a.csv", "AlbertMultipleChoice", "4, 40"),
     "conll2003": (
         lambda path: conll_file.write(path, 4, 1), "a.txt", "AlbertTokenClassifier", "40"
+    ),
+    "tagging": (
+        lambda path: span_file.write(path, 4, 1), "a.json", "AlbertTokenClassifier", "40"
     ),
     "table": (
         lambda path: path.write_text("text,label\na file,good\na list,bad\n"), "a.csv",

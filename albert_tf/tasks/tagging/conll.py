@@ -8,7 +8,6 @@ a word.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import re
 from collections.abc import Iterable, Iterator
@@ -17,32 +16,12 @@ from pathlib import Path
 from albert_tf.data.row_report import RowReport
 from albert_tf.data.text_lines import read_lines
 from albert_tf.errors import InputError
+from albert_tf.tasks.tagging.sentence import Sentence
 
 DOCUMENT = "-DOCSTART-"
 COMMENT = "follow a comment"
 _KEY = re.compile(r"#\s*[\w.:-]+\s+=\s")
 _SHOWN = 10  # Columns of a row to show in an error.
-
-
-@dataclasses.dataclass(frozen=True)
-class Sentence:
-    """Words and their labels.
-
-    Attributes:
-      words: the words of the sentence, at least one.
-      labels: one label for each word; empty if unknown.
-      line: the line number of the first word.
-      name: the name of the file.
-    """
-
-    words: tuple[str, ...]
-    labels: tuple[str, ...] = ()
-    line: int = 1
-    name: str = ""
-
-    def place(self, index: int) -> str:
-        """Returns the file and line of a word."""
-        return f"'{self.name}' line {self.line + index}"
 
 
 def read(

@@ -16,7 +16,7 @@ import numpy as np
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError, closest
 from albert_tf.tasks.encoded_examples import EncodedExamples, Ragged
-from albert_tf.tasks.tagging.conll import Sentence
+from albert_tf.tasks.tagging.sentence import Sentence
 from albert_tf.tokenization.packing import special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -56,7 +56,11 @@ def of_words(rows: Mapping[int, Sequence], sources: Sequence[Row]) -> dict[int, 
 
 def labels_of(sentences: Iterable[Sentence]) -> tuple[str, ...]:
     """Returns the sorted labels, starting with "O", which is the most frequent and no entity."""
-    labels = {label for sentence in sentences for label in sentence.labels}
+    return in_order({label for sentence in sentences for label in sentence.labels})
+
+
+def in_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """Returns labels as above."""
     return tuple(sorted(labels, key=lambda label: (label != "O", label)))
 
 

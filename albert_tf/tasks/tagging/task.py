@@ -1,8 +1,9 @@
-"""`TaggingTask`: a label for each word, such as named entities in CoNLL 2003."""
+"""`TaggingTask`: a label for each word, such as named entities, and the entities in raw text."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,21 @@ import tensorflow as tf
 from official.core import task_factory
 
 from albert_tf.data.row_report import RowReport
-from albert_tf.errors import InputError
+from albert_tf.errors import InputError, closest
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
-from albert_tf.tasks.tagging import conll
+from albert_tf.tasks.tagging import conll, schemes, span_annotations
 from albert_tf.tasks.tagging import data as tagging
 from albert_tf.tasks.tagging import metrics as tagging_metrics
-from albert_tf.tasks.tagging.conll import Sentence
 from albert_tf.tasks.tagging.model import AlbertTokenClassifier
+from albert_tf.tasks.tagging.sentence import Sentence
+from albert_tf.tasks.tagging.span_words import Settings
+
+WORDS = ".conll"  # The extension of files that have words for every model.
 
 
 @dataclasses.dataclass
@@ -34,13 +38,23 @@ class TaggingConfig(FineTuningConfig):
       word_column: the column of the words, counted from 0; negative numbers count from the end.
       label_column: the column of the labels, counted in the same way.
       labels: all labels in order; collected from the training data if empty.
+      words: how raw text is cut into words: "unicode" or "white_space" (see `tokenization.words`).
+        With None, as in earlier training, or by the training data: "unicode" if it has raw texts.
+      scheme: the scheme of the labels (see `schemes`), to which those of files are converted. With
+        None, that of the weights, or of the training data; IOB1 becomes IOB2.
+      overlaps: what to do about spans that overlap: "error", or "longest" to keep the longest.
+      offsets: what the offsets of spans count: "characters", "utf-16" or "bytes".
       skip_broken_rows: whether to leave out sentences with a word that has no label, or too few or
-        too many columns, instead of stopping with an error.
+        too many columns, and texts with a broken span, instead of stopping with an error.
     """
 
     word_column: int = 0
     label_column: int = -1
     labels: list[str] = dataclasses.field(default_factory=list)
+    words: str | None = None
+    scheme: str | None = None
+    overlaps: str = "error"
+    offsets: str = "characters"
     skip_broken_rows: bool = False
 
 
@@ -52,7 +66,7 @@ class TaggingTask(FineTuningTask):
     """
 
     MODEL = AlbertTokenClassifier
-    SETTINGS = ("word_column", "label_column")
+    SETTINGS = ("word_column", "label_column", "words", "scheme")
     OUTPUTS = (".txt",)
     UNIT = "sentence"
 
@@ -65,14 +79,63 @@ class TaggingTask(FineTuningTask):
     def rows(
         self, params: FineTuningDataConfig, labelled: bool, report: RowReport
     ) -> Iterator[Sentence]:
-        """Yields sentences; see `TaskFiles.rows`."""
-        columns = self.task_config.word_column, self.task_config.label_column
+        """Yields sentences, which may be texts cut into words; see `TaskFiles.rows`."""
+        scheme = self.describe().settings["scheme"]
         for path in self.paths(params):
-            yield from conll.read(path, *columns, labelled, report)
+            if not labelled:
+                yield from self._unlabelled(path, report)
+                continue
+            sentences, theirs = self._labelled(path, report)
+            for sentence in sentences:
+                if scheme and theirs and theirs != scheme:
+                    if sentence.text is None:
+                        report.remark(
+                            f"have labels in {theirs}, read as {scheme}", sentence.place(0)
+                        )
+                    labels = schemes.converted(sentence.labels, scheme)
+                    sentence = dataclasses.replace(sentence, labels=labels)
+                yield sentence
+
+    def _labelled(self, path: Path, report: RowReport) -> tuple[list[Sentence], str]:
+        """Returns the sentences of a file to train or evaluate on, and the scheme of its labels."""
+        config = self.task_config
+        if span_annotations.matches(path):
+            settings = Settings(self._words, config.overlaps, config.offsets)
+            return list(span_annotations.read(path, settings, True, report)), "IOB2"
+        columns = config.word_column, config.label_column
+        sentences = list(conll.read(path, *columns, True, report))
+        return sentences, schemes.of_sentences([sentence.labels for sentence in sentences])
+
+    def _unlabelled(self, path: Path, report: RowReport) -> Iterator[Sentence]:
+        """Yields the sentences of a file to predict: words, or texts in JSON or on each line."""
+        is_json = span_annotations.matches(path, labelled=False)
+        has_words = path.name.removesuffix(".gz").endswith(WORDS) or not self.reads_text
+        is_text = is_json or not has_words
+        if self._ending != ".jsonl" and is_text != (self.reads_text and self._ending != ".txt"):
+            what = "texts" if is_text else "words"
+            other = " or a table" * self.reads_text if is_text else " or .txt"
+            raise InputError(
+                f"The answers of this model to {what} must be written as .jsonl{other}. Received "
+                f"'{path}', which has {what}, and an --output that ends in '{self._ending}'. "
+                "Choose another --output."
+            )
+        if is_json:
+            return span_annotations.read(path, Settings(self._words), False, report)
+        if is_text:
+            return span_annotations.read_lines_of_text(path, self._words, report)
+        columns = self.task_config.word_column, self.task_config.label_column
+        return conll.read(path, *columns, False, report)
+
+    _ending = ".jsonl"  # The extension of the answers that will be written.
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether files without a format are texts to cut into words, and answers have entities."""
+        return self.task_config.words == "unicode"
 
     def key(self, row: Sentence) -> tuple[Hashable, Hashable]:
-        """Returns the words."""
-        return row.words, ""
+        """Returns the text or the words."""
+        return row.text or row.words, ""
 
     def encode(
         self,
@@ -89,31 +152,73 @@ class TaggingTask(FineTuningTask):
         return examples
 
     def describe(self) -> TaskDescription:
-        """Returns the task with its labels and columns."""
+        """Returns the task with its labels, their scheme, columns, and how text is cut."""
         if self._description is None:
-            self._description = TaskDescription("tagging", self._labels(), self.settings())
+            config = self.task_config
+            Settings(config.words or "unicode", config.overlaps, config.offsets).check()
+            if config.scheme not in (None, "", *schemes.SCHEMES):
+                raise InputError(
+                    f"SCHEME must be one of {', '.join(schemes.SCHEMES)}. Received "
+                    f"{config.scheme!r:.80}. {closest(str(config.scheme)[:80], schemes.SCHEMES)}"
+                )
+            labels, scheme = self._labels()
+            settings = {**self.settings(), "words": self._words, "scheme": scheme}
+            self._description = TaskDescription("tagging", labels, settings)
         return self._description
 
     _description: TaskDescription | None = None
 
-    def _labels(self) -> tuple[str, ...]:
-        """Returns the labels of the config, the weights or the training data."""
+    def _trains_anew(self) -> bool:
+        return bool(self.task_config.train_data.input_path) and not self.start.resumes
+
+    @functools.cached_property
+    def _words(self) -> str:
+        """The rule that cuts raw text into words."""
+        trains, saved = self._trains_anew(), self.start.task  # A resumed run fills the config.
+        if self.task_config.words:
+            return self.task_config.words
+        if trains:
+            paths = self.paths(self.task_config.train_data)
+            return "unicode" if any(map(span_annotations.matches, paths)) else "white_space"
+        # Models of earlier versions and of other libraries do not say it.
+        return "white_space" if saved is not None and saved.settings else "unicode"
+
+    def _labels(self) -> tuple[tuple[str, ...], str]:
+        """Returns the labels of the config, the weights or the training data, and their scheme."""
         config, saved = self.task_config, self.start.task
-        if config.labels:
-            return tuple(config.labels)
         of_weights = saved.labels if saved and saved.task == "tagging" else ()
-        if self.start.resumes or not config.train_data.input_path:
+        scheme = config.scheme
+        if config.labels:
+            labels = tuple(config.labels)
+            return labels, schemes.of_labels(labels) if scheme is None else scheme
+        if not self._trains_anew():
             if not of_weights:
                 raise InputError(
                     "Labels must come from training data or from fine-tuned weights. Received an "
                     f"empty TRAIN_DATA and weights for {saved.task if saved else 'no task'}. Set "
                     "TRAIN_DATA."
                 )
-            return of_weights
+            if scheme is None:  # Earlier versions learned the labels of files as they were.
+                scheme = "" if saved.settings else schemes.of_labels(of_weights)
+            return of_weights, scheme
         report = self.new_report(labelled=True)  # `read` makes it again.
-        labels = tagging.labels_of(self.rows(config.train_data, True, report))
+        files = [self._labelled(path, report) for path in self.paths(config.train_data)]
+        found = [tagging.labels_of(sentences) for sentences, _ in files]
+        kinds = [set(schemes.table(labels).kinds) for labels in found]
+        if scheme is None and set().union(*kinds) <= set(schemes.table(of_weights).kinds):
+            scheme = schemes.of_labels(of_weights) or None
+        if scheme is None:
+            scheme = next((theirs for _, theirs in files if theirs), "")
+            scheme = "IOB2" if scheme == "IOB1" else scheme
+        names: set[str] = set()
+        for (sentences, theirs), labels, types in zip(files, found, kinds):
+            is_text = any(sentence.text is not None for sentence in sentences)
+            is_changed = scheme and theirs and (is_text or theirs != scheme)
+            # Which of a type's labels occur is chance then.
+            names.update(schemes.all_labels(types, scheme) if is_changed else labels)
         # The order of the weights is kept, so that their head can be loaded.
-        return of_weights if set(labels) <= set(of_weights) else labels
+        labels = of_weights if names <= set(of_weights) else tagging.in_order(names)
+        return labels, scheme
 
     # === Training ===
     def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:
@@ -134,7 +239,8 @@ class TaggingTask(FineTuningTask):
 
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
         """Returns the metrics of entities."""
-        return tagging_metrics.of_tags(*self._tags(examples, outputs))
+        scheme = self.describe().settings["scheme"]
+        return tagging_metrics.of_tags(*self._tags(examples, outputs), scheme)
 
     def baseline(self, examples: EncodedExamples) -> dict[str, float]:
         """Returns the metrics of the most frequent label for every word."""
@@ -155,23 +261,53 @@ class TaggingTask(FineTuningTask):
         return tagging_metrics.draw(*tags, self.describe().labels, folder)
 
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:
-        """Yields the `line` where each sentence begins, its `words` and their `labels`."""
-        for sentence, labels in self._predicted(examples, outputs):
-            words = list(sentence.words)
-            yield {"line": sentence.line, "words": words, "labels": list(labels)}
+        """Yields the `line` where each sentence begins, its `words` and their `labels`.
+
+        For a text, yields its `entities`, their `starts` and `ends` in characters, `labels` and
+        `scores`, which are the mean probability of their words' labels.
+        """
+        scores = {
+            int(example): 1 / np.exp(logits - logits.max(-1, keepdims=True)).sum(-1)
+            for example, logits in zip(outputs.examples, outputs["logits"])
+        }
+        of_words = tagging.of_words(scores, examples.sources)
+        predicted = self._predicted(examples, outputs)
+        for (sentence, labels), probabilities in zip(predicted, of_words.values()):
+            if sentence.text is None:
+                words = list(sentence.words)
+                yield {"line": sentence.line, "words": words, "labels": list(labels)}
+                continue
+            found = schemes.entities(labels)
+            starts = [sentence.spans[entity.first][0] for entity in found]
+            ends = [sentence.spans[entity.last - 1][1] for entity in found]
+            yield {
+                "line": sentence.line,
+                "entities": [sentence.text[start:end] for start, end in zip(starts, ends)],
+                "starts": starts,
+                "ends": ends,
+                "labels": [entity.kind for entity in found],
+                "scores": [float(np.mean(probabilities[e.first : e.last])) for e in found],
+            }
 
     def columns(self) -> dict[str, Any]:
-        """Returns the columns of words."""
+        """Returns the columns of entities if files have texts, and else those of words."""
+        if self.reads_text:
+            places = {"start": int, "end": int}
+            return {"line": int, "entity": str, **places, "label": str, "score": float}
         return {"line": int, "word": str, "label": str}
 
     def table_rows(self, answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Yields each word with its label, and the line where its sentence begins."""
-        for word, label in zip(answer["words"], answer["labels"]):
-            yield {"line": answer["line"], "word": word, "label": label}
+        """Yields each entity or word with its label, and the line where its sentence begins."""
+        names = [name for name in self.columns() if name != "line"]
+        plurals = {"entity": "entities"}
+        for row in zip(*(answer[plurals.get(name, f"{name}s")] for name in names)):
+            yield {"line": answer["line"], **dict(zip(names, row))}
 
     def answer_file(self, ending: str, keep: Sequence[str] = ()) -> AnswerFile:
         """Returns a file of answers; .txt has a word and its label on each line."""
-        return WordLines(keep) if ending == ".txt" else super().answer_file(ending, keep)
+        file = WordLines(keep) if ending == ".txt" else super().answer_file(ending, keep)
+        self._ending = ending
+        return file
 
     def _tags(
         self, examples: EncodedExamples, outputs: Outputs

@@ -3,8 +3,11 @@
 import random
 
 import pytest
+from seqeval import metrics, scheme
+from seqeval.metrics.sequence_labeling import get_entities
 
 from albert_tf.tasks.tagging import metrics as tagging_metrics
+from albert_tf.tasks.tagging import schemes
 
 LABELS = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG"]
 
@@ -56,3 +59,34 @@ def test_tags_without_entities_have_an_accuracy():
 def test_draw_writes_a_png_of_the_confusion_matrix(tagged, tmp_path):
     (path,) = tagging_metrics.draw(*tagged, LABELS, tmp_path)
     assert path.read_bytes()[:4] == b"\x89PNG" and path.name == "confusion.png"
+
+
+PREFIXES = {"IOB1": "BI", "IOB2": "BI", "IOBES": "BIES", "BILOU": "BILU"}
+
+
+@pytest.mark.parametrize("name", PREFIXES)
+def test_metrics_of_each_scheme_equal_both_modes_of_seqeval(name):
+    rng = random.Random(len(name))
+    labels = ["O", *(f"{prefix}-{kind}" for prefix in PREFIXES[name] for kind in ("A", "B-C"))]
+    wanted, predicted = [], []
+    for count in [rng.randint(1, 9) for _ in range(200)]:
+        found = schemes.entities(rng.choices(labels, k=count))
+        wanted.append(list(schemes.tags(found, count, name)))
+        kept = [t if rng.random() < 0.7 else rng.choice(labels) for t in wanted[-1]]
+        predicted.append(kept)
+    ours = tagging_metrics.of_tags(wanted, predicted, "IOB1" if name == "IOB1" else "")
+    strict = dict(mode="strict", scheme=getattr(scheme, name))
+    assert ours["strict_f1"] == pytest.approx(metrics.f1_score(wanted, predicted, **strict))
+    if name == "BILOU":  # The default mode knows IOBES only.
+        twins = str.maketrans("UL", "SE")
+        wanted, predicted = (
+            [[tag[0].translate(twins) + tag[1:] for tag in tags] for tags in side]
+            for side in (wanted, predicted)
+        )
+    assert 0.2 < ours["f1"] < 0.9
+    for key in ("f1", "precision", "recall"):
+        theirs = getattr(metrics, f"{key}_score")(wanted, predicted)
+        assert ours[key] == pytest.approx(theirs), key
+    for tags in predicted:
+        found = [(e.kind, e.first, e.last - 1) for e in schemes.entities(tags)]
+        assert found == get_entities(tags)
