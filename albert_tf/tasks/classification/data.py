@@ -1,4 +1,4 @@
-"""Converts table rows, which have one or two texts with labels or a number, to ids."""
+"""Reads the texts and labels of table rows, and converts labels to numbers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ import numpy as np
 from albert_tf.data.row_report import RowReport
 from albert_tf.data.tables import Row, distinct
 from albert_tf.errors import InputError, closest
-from albert_tf.tasks.encoded_examples import EncodedExamples
-from albert_tf.tokenization.packing import special_count, truncate
-from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 # The check for too many labels needs more rows than this; in fewer, all labels may well differ.
 _MANY = 50
@@ -185,32 +182,6 @@ def find_label_sets(rows: Sequence[LabelledText], column: str, separator: str) -
     return tuple(labels)
 
 
-def encode(
-    rows: Sequence[LabelledText], tokenizer: AlbertTokenizer, seq_length: int
-) -> tuple[list[list[int]], list[int]]:
-    """Returns ids with special tokens, and the start of the second segment of each row.
-
-    Raises:
-      InputError: a row has no room for one token of each text.
-    """
-    segments = len(rows[0].texts) if rows else 1
-    budget = seq_length - special_count(segments)
-    if budget < segments:
-        raise InputError(
-            f"A row must have room for one token of each of its {segments} text(s) and "
-            f"{special_count(segments)} special tokens. Received seq_length={seq_length}. Set "
-            f"SEQ_LENGTH to {segments + special_count(segments)} or more."
-        )
-    encoded = [tokenizer.encode_batch(row.texts[i] for row in rows) for i in range(segments)]
-    ids, second_starts = [], []
-    for parts in zip(*encoded):
-        first, *second = truncate(parts, budget)
-        row = [tokenizer.cls_id, *first, tokenizer.sep_id]
-        second_starts.append(len(row))
-        ids.append([*row, *second[0], tokenizer.sep_id] if second else row)
-    return ids, second_starts
-
-
 def classes(rows: Sequence[LabelledText], labels: Sequence[str]) -> np.ndarray:
     """Returns the index of each row's label, int32 [N].
 
@@ -301,15 +272,3 @@ def numbers(rows: Sequence[LabelledText]) -> np.ndarray:
                 f"{row.label!r} in {row.where}. Correct it, or set PROBLEM=classification."
             )
     return np.array([float(row.label) for row in rows], np.float32)
-
-
-def examples(
-    rows: Sequence[LabelledText],
-    tokenizer: AlbertTokenizer,
-    seq_length: int,
-    labels: Mapping[str, np.ndarray],
-    report: RowReport | None = None,
-) -> EncodedExamples:
-    """Returns the tokenised rows with their labels, one of each name for each row."""
-    ids, second_starts = encode(rows, tokenizer, seq_length)
-    return EncodedExamples(ids, second_starts, labels, sources=rows, report=report)

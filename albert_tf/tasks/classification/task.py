@@ -23,16 +23,18 @@ from albert_tf.tasks import results
 from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.classification import data as classification
-from albert_tf.tasks.classification import glue, problems
+from albert_tf.tasks.classification import encoding, glue, problems
 from albert_tf.tasks.classification.data import LabelledText
 from albert_tf.tasks.classification.model import AlbertClassifier
+from albert_tf.tasks.classification.windows import FIRST, MAX_WINDOWS, WindowSettings
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
 
 PROBLEMS = ("auto", "classification", "regression", "multi_label")
-# The settings in task.json that only models for several labels have.
+# The settings in task.json that only models for several labels, or for windows, have.
 _OF_LABEL_SETS = ("label_separator", "threshold")
+_OF_WINDOWS = ("windows", "doc_stride")
 
 
 @dataclasses.dataclass
@@ -55,6 +57,12 @@ class ClassificationConfig(FineTuningConfig):
         one with the best micro F1 on the evaluation data, which task.json stores.
       class_weights: "balanced" or a weight by label: factors of the losses in training, not in
         evaluation; "" for none. See `data.class_weights`.
+      windows: what is read of texts that are longer than `seq_length`: "first", what fits into one
+        row; or all windows of their tokens, whose logits are pooled by "mean" or "max".
+      doc_stride: the number of tokens from the start of one window to the next; None for half of
+        `seq_length`.
+      max_windows: the number of windows of a text that training computes; evaluation and prediction
+        compute all.
       header: the names of the columns, for files without a header line.
       skip_labels: labels whose rows are left out, as a list or separated by commas.
       skip_broken_rows: whether to leave out rows with too few or too many fields, or without a
@@ -70,6 +78,9 @@ class ClassificationConfig(FineTuningConfig):
     label_separator: str = ""
     threshold: float | None = problems.THRESHOLD
     class_weights: Any = ""
+    windows: str = FIRST
+    doc_stride: int | None = None
+    max_windows: int = MAX_WINDOWS
     header: list[str] = dataclasses.field(default_factory=list)
     skip_labels: list[str] = dataclasses.field(default_factory=list)
     skip_broken_rows: bool = False
@@ -83,7 +94,7 @@ class ClassificationTask(FineTuningTask):
     """
 
     MODEL = AlbertClassifier
-    SETTINGS = ("glue", "text", "second_text", "label", "header", *_OF_LABEL_SETS)
+    SETTINGS = ("glue", "text", "second_text", "label", "header", *_OF_LABEL_SETS, *_OF_WINDOWS)
     KEEPS_COLUMNS = True
 
     def __init__(self, params: ClassificationConfig, *args: Any, **kwargs: Any) -> None:
@@ -138,7 +149,24 @@ class ClassificationTask(FineTuningTask):
                 if isinstance(setting, params_dict.ParamsDict):  # What configs make of mappings.
                     setting = type(setting).as_dict(setting)
                 labels["weight"] = problem.weights(setting, labels["label"])
-        return classification.examples(rows, self.tokenizer, params.seq_length, labels, report)
+        settings = self.window_settings(params)
+        return encoding.examples(rows, self.tokenizer, settings, labels, report, params.is_training)
+
+    def window_settings(self, params: FineTuningDataConfig) -> WindowSettings:
+        """Returns how texts that are too long are cut.
+
+        Raises:
+          InputError: a setting is invalid, or batches must have a fixed shape.
+        """
+        config = self.task_config
+        if config.windows != FIRST and not params.bucketed:
+            raise InputError(
+                "WINDOWS makes batches of different shapes. Received BUCKETED=False with "
+                f"WINDOWS={config.windows!r:.80}. Leave one of them out."
+            )
+        return WindowSettings(
+            config.windows, params.seq_length, config.doc_stride, config.max_windows
+        )
 
     def describe(self) -> TaskDescription:
         """Returns the task with its labels and columns."""
@@ -151,6 +179,7 @@ class ClassificationTask(FineTuningTask):
 
     def _settings_of(self, task: str) -> dict[str, Any]:
         others = () if task == "multi_label" else _OF_LABEL_SETS
+        others += _OF_WINDOWS if self.task_config.windows == FIRST else ()
         return {name: value for name, value in self.settings().items() if name not in others}
 
     @functools.cached_property
