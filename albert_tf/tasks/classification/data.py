@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -195,45 +195,6 @@ def classes(rows: Sequence[LabelledText], labels: Sequence[str]) -> np.ndarray:
     return np.array([index[row.label] for row in rows], np.int32)
 
 
-def class_weights(
-    setting: str | Mapping[Any, Any], labels: Sequence[str], targets: np.ndarray
-) -> np.ndarray:
-    """Returns the weight of each class, float32 [C].
-
-    Args:
-      setting: "balanced", N / (C * examples of the class) as in scikit-learn; or weights by label,
-        where others have weight 1.
-      labels: the names of the classes.
-      targets: the class of each training example, int [N].
-
-    Raises:
-      InputError: the setting is neither, names an unknown label, or has a weight that is not a
-        positive number.
-    """
-    if setting == "balanced":
-        counts = np.bincount(targets, minlength=len(labels))
-        return (len(targets) / (len(labels) * np.maximum(counts, 1))).astype(np.float32)
-    if not isinstance(setting, Mapping):
-        raise InputError(
-            "CLASS_WEIGHTS must be 'balanced' or weights by label. Received "
-            f"{setting!r:.80}. Set it to such as {{'{labels[0]}': 2.0}}."
-        )
-    weights = np.ones(len(labels), np.float32)
-    for label, weight in setting.items():
-        if str(label) not in labels:
-            raise InputError(
-                "CLASS_WEIGHTS must name labels of the model. Received "
-                f"{str(label)!r:.80}. {closest(str(label)[:80], labels)}"
-            )
-        if type(weight) not in (int, float) or not 0 < weight <= _LARGEST:
-            raise InputError(
-                "CLASS_WEIGHTS must be positive numbers. Received "
-                f"{weight!r:.80} for {str(label)!r:.80}. Correct it."
-            )
-        weights[labels.index(str(label))] = weight
-    return weights
-
-
 def _unknown(label: str, where: str, labels: Sequence[str]) -> InputError:
     return InputError(
         "A label must be one of the model's labels, which come from its weights, LABELS or "
@@ -259,16 +220,46 @@ def label_sets(
     return targets
 
 
-def numbers(rows: Sequence[LabelledText]) -> np.ndarray:
-    """Returns each row's label as a number, float32 [N].
+def numbers(
+    rows: Sequence[LabelledText], names: Sequence[str] = (), separator: str = ""
+) -> np.ndarray:
+    """Returns each row's label as a number, float32 [N], or as several numbers, [N, C].
+
+    Args:
+      rows: the rows.
+      names: the names of the numbers of a row, if there are several.
+      separator: what separates several numbers; "" if cells are JSON lists.
 
     Raises:
-      InputError: a label is not a number.
+      InputError: a label is not a number, or a row has not as many numbers as there are names.
     """
-    for row in rows:
-        if not is_number(row.label):
+    cells = [numbers_in(row.label, separator) for row in rows]
+    count = max(len(names), 1)
+    for row, cell in zip(rows, cells):
+        for value in cell:
+            if not is_number(value):
+                raise InputError(
+                    "A label for regression must be a number. Received "
+                    f"{value!r} in {row.where}. Correct it, or set PROBLEM=classification."
+                )
+        if len(cell) != count:
             raise InputError(
-                "A label for regression must be a number. Received "
-                f"{row.label!r} in {row.where}. Correct it, or set PROBLEM=classification."
+                f"Each row must have {count} number(s), as the model has. Received {len(cell)} in "
+                f"{row.where}: {row.label!r:.80}. Correct it, or set LABEL_SEPARATOR."
             )
-    return np.array([float(row.label) for row in rows], np.float32)
+    values = np.array([[float(value) for value in cell] for cell in cells], np.float32)
+    return values.reshape(len(rows), count) if names else values.reshape(len(rows))
+
+
+def numbers_in(cell: str, separator: str = "") -> list[str]:
+    """Returns the numbers of a cell as text: of a JSON list, or between separators."""
+    values = _json_list(cell)
+    if values is not None:
+        return [json.dumps(value) for value in values]
+    return [part.strip() for part in cell.split(separator)] if separator else [cell]
+
+
+def names_of_numbers(rows: Sequence[LabelledText], separator: str = "") -> tuple[str, ...]:
+    """Returns a name for each number of the first row, as transformers names them."""
+    count = len(numbers_in(rows[0].label, separator)) if rows else 1
+    return tuple(f"LABEL_{index}" for index in range(count))

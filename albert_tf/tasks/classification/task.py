@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 from official.core import task_factory
-from official.modeling.hyperparams import params_dict
 
 from albert_tf.data import tables
 from albert_tf.data.row_report import RowReport
@@ -32,7 +31,7 @@ from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
 
 PROBLEMS = ("auto", "classification", "regression", "multi_label")
-# The settings in task.json that only models for several labels, or for windows, have.
+# Settings in task.json that models for several labels, or for windows, have.
 _OF_LABEL_SETS = ("label_separator", "threshold")
 _OF_WINDOWS = ("windows", "doc_stride")
 
@@ -51,12 +50,14 @@ class ClassificationConfig(FineTuningConfig):
       problem: "classification", "regression", "multi_label" (any number of labels for each text) or
         "auto", which means multi_label with a separator, and otherwise regression if all labels
         are numbers and some are not whole.
-      label_separator: what separates the labels of a text in a cell, such as ";"; not needed if
-        cells are JSON lists.
+      label_separator: what separates the labels or numbers of a text in a cell, such as ";"; not
+        needed if cells are JSON lists.
       threshold: the probability above which one of several labels is predicted; None determines the
         one with the best micro F1 on the evaluation data, which task.json stores.
       class_weights: "balanced" or a weight by label: factors of the losses in training, not in
-        evaluation; "" for none. See `data.class_weights`.
+        evaluation; "" for none. See `losses.class_weights`.
+      label_smoothing: the share of the target in training that is spread evenly over all labels;
+        see `losses.cross_entropy`.
       windows: what is read of texts that are longer than `seq_length`: "first", what fits into one
         row; or all windows of their tokens, whose logits are pooled by "mean" or "max".
       doc_stride: the number of tokens from the start of one window to the next; None for half of
@@ -78,6 +79,7 @@ class ClassificationConfig(FineTuningConfig):
     label_separator: str = ""
     threshold: float | None = problems.THRESHOLD
     class_weights: Any = ""
+    label_smoothing: float = 0.0
     windows: str = FIRST
     doc_stride: int | None = None
     max_windows: int = MAX_WINDOWS
@@ -142,31 +144,22 @@ class ClassificationTask(FineTuningTask):
         report: RowReport,
     ) -> EncodedExamples:
         """Tokenises rows; see `TaskFiles.encode`."""
-        labels, problem = {}, self.problem if rows else None  # Checks settings in any case.
+        config, labels = self.task_config, {}
+        problem = self.problem if rows else None  # Checks settings in any case.
         if labelled and rows:
             labels["label"] = problem.targets(rows)
-            if params.is_training and (setting := self.task_config.class_weights):
-                if isinstance(setting, params_dict.ParamsDict):  # What configs make of mappings.
-                    setting = type(setting).as_dict(setting)
-                labels["weight"] = problem.weights(setting, labels["label"])
-        settings = self.window_settings(params)
-        return encoding.examples(rows, self.tokenizer, settings, labels, report, params.is_training)
-
-    def window_settings(self, params: FineTuningDataConfig) -> WindowSettings:
-        """Returns how texts that are too long are cut.
-
-        Raises:
-          InputError: a setting is invalid, or batches must have a fixed shape.
-        """
-        config = self.task_config
-        if config.windows != FIRST and not params.bucketed:
-            raise InputError(
-                "WINDOWS makes batches of different shapes. Received BUCKETED=False with "
-                f"WINDOWS={config.windows!r:.80}. Leave one of them out."
-            )
-        return WindowSettings(
-            config.windows, params.seq_length, config.doc_stride, config.max_windows
+            if params.is_training and config.class_weights:
+                labels["weight"] = problem.weights(config.class_weights, labels["label"])
+            if params.is_training and config.label_smoothing:
+                labels["smoothing"] = problem.smoothing(config.label_smoothing, len(rows))
+        settings = WindowSettings(
+            config.windows,
+            params.seq_length,
+            config.doc_stride,
+            config.max_windows,
+            params.bucketed,
         )
+        return encoding.examples(rows, self.tokenizer, settings, labels, report, params.is_training)
 
     def describe(self) -> TaskDescription:
         """Returns the task with its labels and columns."""
@@ -178,8 +171,11 @@ class ClassificationTask(FineTuningTask):
     _description: TaskDescription | None = None
 
     def _settings_of(self, task: str) -> dict[str, Any]:
-        others = () if task == "multi_label" else _OF_LABEL_SETS
-        others += _OF_WINDOWS if self.task_config.windows == FIRST else ()
+        config = self.task_config
+        others = () if task == "multi_label" else ("threshold",)
+        if task != "multi_label" and not config.label_separator:
+            others += ("label_separator",)
+        others += _OF_WINDOWS if config.windows == FIRST else ()
         return {name: value for name, value in self.settings().items() if name not in others}
 
     @functools.cached_property
@@ -187,7 +183,7 @@ class ClassificationTask(FineTuningTask):
         """What the labels of the task mean."""
         config, description = self.task_config, self.describe()
         if description.task == "regression":
-            return problems.Numbers(description.labels)
+            return problems.Numbers(description.labels, config.label_separator)
         if not description.labels:
             raise InputError(
                 f"A model for {description.task} must have labels. Received '{config.init_from}' "
@@ -207,11 +203,11 @@ class ClassificationTask(FineTuningTask):
                 f"Unknown PROBLEM. Received {config.problem!r}. "
                 f"{closest(str(config.problem), PROBLEMS)}"
             )
-        if config.label_separator and config.problem not in ("auto", "multi_label"):
+        if config.label_separator and config.problem == "classification":
             raise InputError(
-                "LABEL_SEPARATOR is for several labels of a text. Received "
+                "LABEL_SEPARATOR is for several labels or numbers of a text. Received "
                 f"{config.label_separator!r} with PROBLEM={config.problem}. Set "
-                "PROBLEM=multi_label, or leave LABEL_SEPARATOR out."
+                "PROBLEM=multi_label or regression, or leave LABEL_SEPARATOR out."
             )
         if config.glue:
             labels = glue.layout(config.glue).labels
@@ -224,7 +220,12 @@ class ClassificationTask(FineTuningTask):
         numbers = config.problem == "auto" and not config.labels and task == "classification"
         values = [row.label for row in rows]
         if config.problem == "regression" or (numbers and classification.are_numbers(values)):
-            return "regression", ()
+            names = tuple(map(str, config.labels)) or classification.names_of_numbers(
+                rows, config.label_separator
+            )
+            if saved is not None and saved.task == "regression" and not config.labels:
+                names = saved.labels if len(saved.labels) == len(names) else names
+            return "regression", names if len(names) > 1 else ()
         if config.labels:
             return task, tuple(map(str, config.labels))
         if task == "multi_label":
@@ -243,7 +244,9 @@ class ClassificationTask(FineTuningTask):
             return False
         if self.start.resumes or not (config.train_data.input_path or config.train_data.tfds_name):
             return self.start.task is not None and self.start.task.task == "multi_label"
-        return config.problem == "multi_label" or bool(config.label_separator)
+        return config.problem == "multi_label" or (
+            config.problem == "auto" and bool(config.label_separator)
+        )
 
     def _problem_of_weights(self) -> tuple[str, tuple[str, ...]]:
         saved = self.start.task
@@ -293,7 +296,7 @@ class ClassificationTask(FineTuningTask):
     # === Training ===
     def losses(self, labels: Tensors, outputs: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each example; see the class."""
-        losses = self.problem.losses(labels["label"], outputs)  # [B]
+        losses = self.problem.losses(labels["label"], outputs, labels.get("smoothing"))  # [B]
         return losses * labels["weight"] if "weight" in labels else losses
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:

@@ -56,12 +56,14 @@ class WindowSettings:
       doc_stride: the number of tokens from the start of one window to the next; None for half of
         `seq_length`.
       max_windows: the number of windows of a document that training computes.
+      bucketed: see `FineTuningDataConfig`; windows make batches of different shapes.
     """
 
     windows: str
     seq_length: int
     doc_stride: int | None = None
     max_windows: int = MAX_WINDOWS
+    bucketed: bool = True
 
     def __post_init__(self) -> None:
         """Raises `InputError` for the first broken rule."""
@@ -77,6 +79,11 @@ class WindowSettings:
             raise InputError(
                 "DOC_STRIDE must be a number of tokens below SEQ_LENGTH, or None for half of it. "
                 f"Received DOC_STRIDE={stride!r:.80} with SEQ_LENGTH={self.seq_length}. Lower it."
+            )
+        if not self.bucketed:
+            raise InputError(
+                "WINDOWS makes batches of different shapes. Received BUCKETED=False with "
+                f"WINDOWS={self.windows!r}. Leave one of them out."
             )
         if type(most) is not int or most < 1:
             raise InputError(
