@@ -177,7 +177,9 @@ def test_a_predictor_gives_several_numbers(saved, tmp_path, spm):
     path = tmp_path / "dev.csv"
     path.write_text("text,label\nx,1\n")
     task = Predictor(folder).task
-    with pytest.raises(InputError, match=r"Each row must have 3 number\(s\).* Received 1 in line 2"):
+    with pytest.raises(
+        InputError, match=r"Each row must have 3 number\(s\).* Received 1 in line 2"
+    ):
         task.read(FineTuningDataConfig(input_path=str(path), is_training=False))
 
 
