@@ -155,6 +155,22 @@ def find_labels(rows: Sequence[LabelledText], column: str) -> tuple[str, ...]:
     return tuple(labels)
 
 
+def given_labels(labels: Sequence[str], separator: str = "") -> tuple[str, ...]:
+    """Returns the labels of the config.
+
+    Raises:
+      InputError: one of them has the separator, so that no cell could have it.
+    """
+    for label in map(str, labels):
+        if separator and separator in label:
+            raise InputError(
+                "LABEL_SEPARATOR must not occur in a label. Received "
+                f"LABEL_SEPARATOR={separator!r} and the label {label!r:.80}. Choose another one, "
+                "or write cells as JSON lists."
+            )
+    return tuple(map(str, labels))
+
+
 def find_label_sets(rows: Sequence[LabelledText], column: str, separator: str) -> tuple[str, ...]:
     """Returns the distinct labels of training rows that have several labels or none, in order.
 

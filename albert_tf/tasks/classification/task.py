@@ -227,7 +227,7 @@ class ClassificationTask(FineTuningTask):
                 names = saved.labels if len(saved.labels) == len(names) else names
             return "regression", names if len(names) > 1 else ()
         if config.labels:
-            return task, tuple(map(str, config.labels))
+            return task, classification.given_labels(config.labels, config.label_separator)
         if task == "multi_label":
             labels = classification.find_label_sets(rows, config.label, config.label_separator)
         else:

@@ -281,6 +281,10 @@ def test_cells_are_lists_or_names_with_separators(cell, separator, labels):
             'text,label\nx,"[""a"", [2]]"\n', dict(label_separator=";"),
             r'must contain names only. Received \["a", \[2\]\] in line 2 of',
         ),
+        (
+            "text,label\nx,a\n", dict(label_separator="-", labels=["sci-fi", "news"]),
+            "not occur in a label. Received LABEL_SEPARATOR='-' and the label 'sci-fi'. Choose",
+        ),
         ("text,label\nx,a\n", dict(label_separator=";", threshold=1.5), "0 and 1.* Received 1.5"),
     ],
 )  # fmt: skip

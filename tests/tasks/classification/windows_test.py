@@ -116,20 +116,25 @@ def test_gradients_do_not_depend_on_padding_and_parts_add_up(tmp_path):
 
 def test_documents_of_one_window_have_the_logits_of_a_model_without_windows(tmp_path):
     path = table(tmp_path / "data.jsonl", [3, 11, 14, 9, 0])
-    batches, logits = {}, {}
+    logits = {}
     for windows in ("first", "mean", "max"):
         stride = None if windows == "first" else 5
         task = task_of(path, windows=windows, doc_stride=stride)
         model = moved(task)
         model.encoder.remove_padding = True
-        batches[windows] = task.examples(task.task_config.train_data).batch(np.arange(5))
-        step = tf.function(lambda batch, model=model: [model(batch, training=t) for t in (0, 1)])
-        logits[windows] = step(batches[windows])
-    assert batches["mean"]["input_word_ids"].shape == (5, 1, 16)
+        batch = task.examples(task.task_config.train_data).batch(np.arange(5))
+        specs = {n: tf.TensorSpec([None] * x.ndim, tf.as_dtype(x.dtype)) for n, x in batch.items()}
+        for training in (True, False):
+            step = tf.function(
+                lambda batch, model=model, training=training: model(batch, training=training),
+                input_signature=[specs],
+            )
+            logits[windows, training] = step(batch).numpy()
+    assert batch["input_word_ids"].shape == (5, 1, 16)
     for windows in ("mean", "max"):
-        # The loop over parts in prediction is compiled otherwise, and rounds otherwise.
-        np.testing.assert_allclose(logits[windows][0], logits["first"][0], atol=1e-6)
-        np.testing.assert_array_equal(logits[windows][1], logits["first"][1])
+        np.testing.assert_array_equal(logits[windows, True], logits["first", True])
+        # The loop over parts in prediction may be compiled otherwise, and round otherwise.
+        np.testing.assert_allclose(logits[windows, False], logits["first", False], atol=1e-6)
 
 
 @pytest.mark.parametrize(
