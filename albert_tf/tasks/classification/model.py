@@ -80,9 +80,9 @@ class AlbertClassifier(LabelModel):
     def describe(self) -> TaskDescription:
         """Returns the task of the model; a single number has no name."""
         is_number = self.problem == "regression" and len(self.labels) == 1
-        settings = self._settings()
-        if self.windows != FIRST:
-            settings["windows"] = self.windows
+        settings = {**self._settings(), "windows": self.windows}
+        if self.windows == FIRST:
+            settings = {n: v for n, v in settings.items() if n not in ("windows", "doc_stride")}
         return TaskDescription(self.problem, () if is_number else self.labels, settings)
 
     def with_preprocessing(self, tokenizer: AlbertTokenizer, seq_length: int = 128) -> TextModel:

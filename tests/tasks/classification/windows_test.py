@@ -281,6 +281,8 @@ def test_a_model_keeps_its_windows(tmp_path, spm):
     again = AlbertClassifier.from_pretrained(tmp_path / "saved")
     assert (model.windows, again.windows, again.settings["doc_stride"]) == ("mean", "mean", 5)
     assert AlbertClassifier.from_config(again.get_config()).windows == "mean"
+    first = AlbertClassifier.from_pretrained(run, windows="first").describe()
+    assert set(first.settings).isdisjoint({"windows", "doc_stride"})
     with pytest.raises(InputError, match="one row of each text. Received .* WINDOWS='mean'"):
         model.with_preprocessing(spm)
     with pytest.raises(InputError, match="must have two axes, batch and sequence"):
