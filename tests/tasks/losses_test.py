@@ -10,6 +10,7 @@ from albert_tf.tasks.classification.task import ClassificationTask
 from albert_tf.tasks.encoded_examples import Outputs
 from albert_tf.tasks.multiple_choice.task import MultipleChoiceTask
 from albert_tf.tasks.tagging.task import TaggingTask
+from albert_tf.training import gin_files
 from tests.support import choice_file, tiny_task
 
 RNG = np.random.default_rng(3)
@@ -146,3 +147,17 @@ def test_labels_that_were_never_found_are_said(tmp_path):
     text = task.details(examples, Outputs(np.arange(3), {"logits": list(rows)}))
     assert "the recall of 'z' is 0: none of 1 example(s) was found. Lower THRESHOLD" in text
     assert text.count("WARNING") == 1
+
+
+@pytest.mark.parametrize(
+    ("recipe", "macro"),
+    [
+        ("finetune_swag", "CLASS_WEIGHTS=balanced"),
+        ("finetune_squad1", "LABEL_SMOOTHING=0.1"),
+        ("finetune_conll2003", "WINDOWS=mean"),
+    ],
+)
+def test_tasks_refuse_what_has_no_meaning_for_them(recipe, macro):
+    data = ["FROM_SCRATCH=True", "TRAIN_DATA=x", "EVAL_DATA=y"]
+    with pytest.raises(InputError, match=f"Received .*{macro.split('=')[0]}"):
+        gin_files.parse([recipe], [*data, macro])

@@ -298,3 +298,6 @@ def test_a_conversion_says_that_others_do_not_read_windows(to, tmp_path):
         "the model was trained with WINDOWS='mean', which other libraries do not know: they read "
         "the first tokens of a text only"
     )
+    notes = convert(run, "checkpoint", tmp_path / "ours")["notes"]
+    assert not any("WINDOWS" in note for note in notes)
+    assert AlbertClassifier.from_pretrained(tmp_path / "ours").windows == "mean"
