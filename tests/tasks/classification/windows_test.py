@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from albert_tf import Predictor
 from albert_tf.convert.conversion import convert
@@ -48,7 +49,7 @@ def task_of(path, **config):
 
 def moved(task):
     """Returns a model whose weights are not those of a new one, which could hide errors."""
-    tf.keras.utils.set_random_seed(4)
+    tf_keras.utils.set_random_seed(4)
     model = task.build_model()
     for variable in model.trainable_variables:
         variable.assign_add(tf.random.normal(variable.shape, stddev=0.2))
