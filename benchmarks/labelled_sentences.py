@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from albert_tf.quickstart import package_sentences
-from albert_tf.tasks.classification.data import LabelledText, encode
+from albert_tf.tasks.classification import encoding
+from albert_tf.tasks.classification.data import LabelledText
+from albert_tf.tasks.classification.windows import FIRST, WindowSettings
 from albert_tf.tokenization import vocabulary
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -37,10 +39,11 @@ def read(examples: int, length: int, batch_size: int) -> dict[str, np.ndarray]:
         tokenizer = AlbertTokenizer.from_pretrained(model)
     chosen = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))[:examples]]
     labels = sorted({row["label"] for row in chosen})
-    ids, _ = encode([LabelledText("", (row["text"],)) for row in chosen], tokenizer, length)
+    texts = [LabelledText("", (row["text"],)) for row in chosen]
+    ids = encoding.examples(texts, tokenizer, WindowSettings(FIRST, length)).ids
     return dict(
-        ids=np.concatenate(ids).astype(np.int32),
-        splits=np.cumsum([0, *map(len, ids)]),
+        ids=ids.values,
+        splits=ids.splits,
         labels=np.array([labels.index(row["label"]) for row in chosen], np.int32),
         width=np.array(length),
         batch_size=np.array(batch_size),

@@ -62,6 +62,7 @@ def convert(
     with files.new_directory(dest, size=source.weights.size) as folder:
         notes = [*source.notes, *module.write(source, folder)]
         notes += getattr(module, "write_vocabulary", _copy_vocabulary)(source, folder)
+        notes += _notes_on_windows(source, to)
         gc.collect()  # Keras layers form cycles: this frees a model that the writer built.
         result = load.load(folder)
         report = _report(source, result, left, notes)
@@ -76,6 +77,16 @@ def _copy_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
         return ("the source has no SentencePiece model, so none is written",)
     model_files.copy(source.model_file, source.preprocessing, folder)
     return ()
+
+
+def _notes_on_windows(source: Source, to: str) -> tuple[str, ...]:
+    windows = source.task.settings.get("windows", "first") if source.task else "first"
+    if windows == "first" or to == "checkpoint":
+        return ()
+    return (
+        f"the model was trained with WINDOWS={windows!r}, which other libraries do not know: they "
+        "read the first tokens of a text only",
+    )
 
 
 def _check_complete(source: Source, to: str, allow_partial: bool) -> tuple[str, ...]:

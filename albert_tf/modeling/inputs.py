@@ -134,6 +134,16 @@ def standardize(inputs: Any, keras_mask: Any = None) -> dict[str, tf.Tensor]:
     return inputs
 
 
+def joined(features: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    """Returns the inputs of rows, [B, C, S, ...] each, as [B*C, S, ...], without other entries.
+
+    `features` has the names that `named` returns. `head_mask` has no rows and is left out.
+    """
+    names = [name for name in (*NAMES, *OPTIONAL_NAMES) if name != "head_mask"]
+    rows = {name: tf.convert_to_tensor(features[name]) for name in names if name in features}
+    return {n: tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], 0)) for n, x in rows.items()}
+
+
 def refuse_texts(inputs: Any) -> None:
     """Raises `InputError` if encoder inputs, or the elements of a data set of them, are texts."""
     if hasattr(inputs, "element_spec"):

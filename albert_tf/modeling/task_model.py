@@ -140,7 +140,9 @@ class TaskModel(EncoderModel):
         return TaskDescription(self.TASKS[0], settings=self._settings())
 
     def _settings(self) -> dict[str, Any]:
-        return {**self.settings, "dropout_rate": self.dropout_rate}
+        # Keras wraps the lists of its attributes, and JSON cannot store what it makes of them.
+        settings = {n: list(v) if isinstance(v, list) else v for n, v in self.settings.items()}
+        return {**settings, "dropout_rate": self.dropout_rate}
 
     def save_pretrained(
         self, folder: str | os.PathLike, tokenizer: AlbertTokenizer | None = None

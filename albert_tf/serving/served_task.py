@@ -19,6 +19,7 @@ import tf_keras
 
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.inputs import checked
+from albert_tf.modeling.parts import in_parts, rows_at_once
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.serving import encoder_inputs, signatures
 from albert_tf.serving.limits import Limits
@@ -27,10 +28,6 @@ from albert_tf.tokenization.graph import packing as graph_packing
 from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 from albert_tf.tokenization.packing import check_seq_length, special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
-
-# The number of positions that run together, in rows padded to the longest one. More would not be
-# faster, and it limits the memory that a request of any size needs.
-_POSITIONS = 8192
 
 Texts = Mapping[str, tf.Tensor]
 Tensors = dict[str, tf.Tensor]
@@ -152,7 +149,7 @@ class ServedTask(abc.ABC):
 
     def answer_rows(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         """Returns the outputs of `tokens`, computed for a few rows at a time."""
-        rows = self.rows_at_once(tf.shape(ids)[-1])
+        rows = rows_at_once(tf.shape(ids)[-1])
         return in_parts(self.answer, (ids, mask, types), self.answer_specs(), rows)
 
     def answer_segments(
@@ -185,16 +182,12 @@ class ServedTask(abc.ABC):
             return answer(*self.pack(tensors[:count], longest), *tensors[count:])
 
         outputs = outputs or self.answer_specs()
-        rows = self.rows_at_once(tf.maximum(longest, positions))
+        rows = rows_at_once(tf.maximum(longest, positions))
         return in_parts(of_some, [*segments, *others], outputs, rows)
 
     def answer_specs(self) -> Mapping[str, tf.TensorSpec]:
         """Returns the specs of the results of `answer`."""
         return self.answer.get_concrete_function().structured_outputs
-
-    def rows_at_once(self, longest: tf.Tensor) -> tf.Tensor:
-        """Returns the number of rows to compute together, given the length of the longest."""
-        return tf.maximum(_POSITIONS // tf.maximum(longest, 1), 1)
 
     def module(self, assets: Mapping[str, str | os.PathLike]) -> Any:
         """Returns the object to save with `tf.saved_model.save`.
@@ -260,46 +253,6 @@ class ServedTask(abc.ABC):
 def _values(answer: Any) -> Any:
     """Returns the values of an entry if it is a mapping, otherwise the entry itself."""
     return list(answer.values()) if isinstance(answer, Mapping) else answer
-
-
-def in_parts(
-    function: Callable[..., Tensors],
-    tensors: Sequence[tf.Tensor | tf.RaggedTensor],
-    outputs: Mapping[str, tf.TensorSpec],
-    size: tf.Tensor,
-) -> Tensors:
-    """Applies a function to a few rows of all tensors at a time, and joins the results.
-
-    Args:
-      function: takes and returns tensors whose first axis may have any size.
-      tensors: [R, ...] each.
-      outputs: the specs of the tensors that the function returns, for any number of rows.
-      size: the number of rows at a time, int32 scalar.
-    """
-    first = tensors[0]
-    rows = first.nrows(tf.int32) if isinstance(first, tf.RaggedTensor) else tf.shape(first)[0]
-    arrays = {
-        name: tf.TensorArray(spec.dtype, 1, True, infer_shape=False, element_shape=spec.shape)
-        for name, spec in outputs.items()
-    }
-
-    def step(part: tf.Tensor, arrays: dict[str, Any]) -> tuple[tf.Tensor, dict[str, Any]]:
-        results = function(*(_rows(x, part * size, (part + 1) * size) for x in tensors))
-        return part + 1, {name: arrays[name].write(part, results[name]) for name in arrays}
-
-    # At least one part runs, even without rows, because the result needs its shapes.
-    has_rows = lambda part, _: (part == 0) | (part * size < rows)  # noqa: E731
-    _, arrays = tf.while_loop(has_rows, step, (0, arrays), parallel_iterations=1)
-    return {name: array.concat() for name, array in arrays.items()}
-
-
-def _rows(x: tf.Tensor | tf.RaggedTensor, begin: tf.Tensor, end: tf.Tensor) -> Any:
-    """Returns `x[begin:end]`; slicing a ragged tensor itself takes many more operations."""
-    if not isinstance(x, tf.RaggedTensor):
-        return x[begin:end]
-    splits = x.row_splits[begin : end + 1]
-    values = x.values[splits[0] : splits[-1]]
-    return tf.RaggedTensor.from_row_splits(values, splits - splits[0], validate=False)
 
 
 def _of_one_batch(names: Sequence[str], texts: Sequence[tf.Tensor]) -> Sequence[tf.Tensor]:

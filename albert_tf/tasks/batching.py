@@ -126,7 +126,7 @@ def dataset(
 def _signature(
     examples: EncodedExamples, size: int | None, width: int | None
 ) -> dict[str, tf.TensorSpec]:
-    rows = [size, examples.choices, width] if examples.choices else [size, width]
+    rows = [size, *examples.row_axes, width]
     names = ("input_word_ids", "input_mask", "input_type_ids")
     specs = {name: tf.TensorSpec(rows, tf.int32) for name in names}
     specs["example"] = tf.TensorSpec([size], tf.int32)

@@ -1,6 +1,6 @@
 """`EncodedExamples`, labelled texts as ids in memory, and `Outputs`, what a model makes of them.
 
-Axes: N examples, B batch, C rows of an example (choices), S the longest row of a batch.
+Axes: N examples, B batch, C rows of an example (choices or windows), S the longest row of a batch.
 """
 
 from __future__ import annotations
@@ -51,14 +51,15 @@ class EncodedExamples:
     """The tokenised examples of a task.
 
     Args:
-      ids: the ids of each row, including special tokens. There are N x C rows, and the rows of an
-        example are adjacent.
+      ids: the ids of each row, including special tokens. The rows of an example are adjacent.
       second_starts: where the second segment of each row begins; None if rows have one segment.
       labels: arrays by name, with one entry for each example [N, ...], or a `Ragged` with one entry
         for each token (padded with -1).
       choices: C, the number of rows of an example; None for one row, and batches without this axis.
       sources: what each example was made from, for answers and messages: one for each, or none.
       report: what became of the rows that were read; None if the task does not say.
+      windows: the number of rows of each example, if that differs; C is then the largest number in
+        a batch, and the rows that an example lacks are padding.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class EncodedExamples:
         choices: int | None = None,
         sources: Sequence[Any] = (),
         report: RowReport | None = None,
+        windows: Sequence[int] | None = None,
     ) -> None:
         self.ids = Ragged.from_rows(ids)
         self.second_starts = self.ids.lengths
@@ -78,10 +80,23 @@ class EncodedExamples:
         self.choices = choices
         self.sources = sources
         self.report = report
-        self.lengths = self.ids.lengths.reshape(-1, choices or 1).max(axis=1, initial=0)
+        self.windows = None if windows is None else np.asarray(windows, np.int64)
+        if self.windows is None:
+            self.lengths = self.ids.lengths.reshape(-1, choices or 1).max(axis=1, initial=0)
+        else:
+            self._starts = np.cumsum(self.windows) - self.windows
+            ends = self.ids.splits[self._starts + self.windows]
+            self.lengths = ends - self.ids.splits[self._starts]
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def row_axes(self) -> tuple[int | None, ...]:
+        """The axes of a batch between B and S: C, which windows leave open, or none."""
+        if self.windows is not None:
+            return (None,)
+        return (self.choices,) if self.choices else ()
 
     def batch(self, examples: np.ndarray, width: int | None = None) -> dict[str, np.ndarray]:
         """Returns the encoder inputs and the labels of some examples.
@@ -93,11 +108,18 @@ class EncodedExamples:
 
         Returns:
           "input_word_ids", "input_mask" and "input_type_ids", int32 [B, S], or [B, C, S] with
-          choices; "example", the indices, int32 [B]; and the labels.
+          choices or windows; "example", the indices, int32 [B]; and the labels.
         """
-        rows = examples
+        rows, exists = examples, None
         if self.choices:
             rows = (examples[:, np.newaxis] * self.choices + np.arange(self.choices)).ravel()
+        if self.windows is not None:
+            counts = self.windows[examples, np.newaxis]
+            number = np.arange(counts.max(initial=1))
+            exists = (number < counts).reshape(-1, 1)
+            # A row that does not exist stands for one that does until it is cleared.
+            number = np.minimum(number, counts - 1)
+            rows = (self._starts[examples, np.newaxis] + number).ravel()
         lengths = self.ids.lengths[rows, np.newaxis]
         if width is None:
             width = -(-int(lengths.max(initial=1)) // WIDTH_STEP) * WIDTH_STEP
@@ -109,8 +131,11 @@ class EncodedExamples:
             "input_mask": mask.astype(np.int32),
             "input_type_ids": types.astype(np.int32),
         }
-        if self.choices:
-            batch = {n: value.reshape(-1, self.choices, width) for n, value in batch.items()}
+        if exists is not None:
+            batch = {name: np.where(exists, value, 0) for name, value in batch.items()}
+        if self.row_axes:
+            shape = (len(examples), -1, width)
+            batch = {name: value.reshape(shape) for name, value in batch.items()}
         batch["example"] = examples.astype(np.int32)
         for name, values in self.labels.items():
             ragged = isinstance(values, Ragged)

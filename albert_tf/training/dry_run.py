@@ -35,11 +35,12 @@ def describe(
         count = sum(v.shape.num_elements() for v in model.trainable_variables)
         result = _shapes(outputs) if isinstance(outputs, Mapping) else []
     trainer, inputs = experiment.trainer, batch[0] if isinstance(batch, tuple) else batch
-    *_, choices, _ = (1, *inputs["input_word_ids"].shape[1:])  # [B, S] or [B, C, S]
+    *_, rows, _ = (1, *inputs["input_word_ids"].shape[1:])  # [B, S] or [B, C, S]
+    rows = rows or experiment.task.max_windows  # The number of windows differs between batches.
     optimizer, schedule = trainer.optimizer_config.optimizer, trainer.optimizer_config.learning_rate
     lines = [
         f"model        {type(model).__name__}, {count:,} trainable parameters",
-        *_costs(experiment, count, distribution.num_replicas_in_sync, choices),
+        *_costs(experiment, count, distribution.num_replicas_in_sync, rows),
         f"data         {data.input_path or data.tfds_name}",
         f"steps        {trainer.train_steps:,}, evaluation every {trainer.validation_interval:,}, "
         f"checkpoint every {trainer.checkpoint_interval:,}",
@@ -53,7 +54,7 @@ def describe(
 
 
 def _costs(
-    experiment: config_definitions.ExperimentConfig, parameters: int, replicas: int, choices: int
+    experiment: config_definitions.ExperimentConfig, parameters: int, replicas: int, rows: int
 ) -> list[str]:
     """Returns lines on batch, memory and compute; without a fixed length, on the batch only."""
     task, data = experiment.task, experiment.task.train_data
@@ -69,9 +70,9 @@ def _costs(
     predictions = getattr(data, "max_predictions_per_seq", 0)
     half = experiment.runtime.mixed_precision_dtype in ("float16", "bfloat16")
     activations = activation_bytes(
-        config, micro_batch * choices, length, predictions, task.recompute, width=2 if half else 4
+        config, micro_batch * rows, length, predictions, task.recompute, width=2 if half else 4
     )
-    flops = training_flops(config, size * choices, length, predictions, task.recompute)
+    flops = training_flops(config, size * rows, length, predictions, task.recompute)
     return [
         *lines,
         f"memory       {state_bytes(parameters) / 2**20:,.0f} MiB for weights, gradients and "

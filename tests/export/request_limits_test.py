@@ -13,10 +13,10 @@ from albert_tf.errors import InputError
 from albert_tf.export import hub_encoder, manifest, task_model
 from albert_tf.export import preprocessor as preprocessor_export
 from albert_tf.export.task_model import Settings
+from albert_tf.modeling.parts import in_parts
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.serving.hub_encoder import HubEncoder
 from albert_tf.serving.limits import Limits
-from albert_tf.serving.served_task import in_parts
 from albert_tf.serving.shared_model import SharedModel
 from albert_tf.serving.signatures import TEXT_ENCODER, TF1_HUB
 from albert_tf.tasks.question_answering import context_windows

@@ -23,7 +23,11 @@ WINDOWS = dict(doc_stride=5, max_query_length=6, n_best=4, max_answer_length=3)
 FINE_TUNED = {
     "classification": (ClassificationTask, ("bad", "fair", "good"), {}),
     "pair_regression": (ClassificationTask, (), {"second_text": "b"}),
-    "pair_multi_label": (ClassificationTask, ("a", "b", "c"), {"second_text": "b"}),
+    "pair_multi_label": (
+        ClassificationTask,
+        ("a", "b", "c"),
+        {"second_text": "b", "windows": "max", "doc_stride": 7},
+    ),
     "question_answering": (QuestionAnsweringTask, (), WINDOWS),
     "joint_question_answering": (
         JointQuestionAnsweringTask,

@@ -33,10 +33,10 @@ SETTINGS = {
 DROPOUT = dict(DROPOUT=0.1, CLASSIFIER_DROPOUT=0.1)
 
 
-def run(folder, name, actions=(), **changes):
+def run(folder, name, actions=(), recipe="finetune_conll2003", **changes):
     """Trains, writes the final weights, and returns the final metrics."""
     bound = [f"{key}={value}" for key, value in {**SETTINGS, **changes}.items()]
-    gin_files.parse(["finetune_conll2003"], bound)
+    gin_files.parse([recipe], bound)
     metrics = gin_files.configured(train_lib.run)(
         mode="train_and_eval", model_dir=folder / name, train_actions=actions
     )
@@ -48,6 +48,15 @@ def run(folder, name, actions=(), **changes):
     }
     np.savez(folder / f"{name}.npz", **{key.replace("/", "|"): v for key, v in weights.items()})
     return metrics
+
+
+def documents(folder):
+    """Writes tables of documents with different numbers of windows, and returns the settings."""
+    for name, count in (("long_train", 26), ("long_dev", 7)):
+        rows = [f"{' the file' * (7 * i % 31)} list,{'ab'[i % 2]}" for i in range(count)]
+        (folder / f"{name}.csv").write_text("\n".join(["text,label", *rows]))
+    files = dict(TRAIN_DATA=folder / "long_train.csv", EVAL_DATA=folder / "long_dev.csv")
+    return dict(files, WINDOWS="mean", DOC_STRIDE=9, MAX_WINDOWS=5)
 
 
 def main(folder, *kill):
@@ -67,6 +76,8 @@ def main(folder, *kill):
         "killed": DROPOUT,
     }
     metrics = {name: run(folder, name, **files, **changes) for name, changes in names.items()}
+    for name, split in (("windows", {}), ("windows_spread", names["spread"])):
+        metrics[name] = run(folder, name, recipe="finetune_table", **documents(folder), **split)
     print(json.dumps(metrics))
 
 

@@ -37,3 +37,18 @@ def test_batches_have_an_axis_for_choices():
     assert batch["input_word_ids"].shape == (1, 2, 12)
     np.testing.assert_array_equal(batch["input_mask"].sum(-1), [[2, 11]])
     np.testing.assert_array_equal(batch["label"], [1])
+
+
+def test_batches_have_an_axis_for_windows():
+    labels = {"label": np.array([4, 7])}
+    examples = EncodedExamples(IDS, [3, 4, 2, 11], labels, windows=[3, 1])
+    np.testing.assert_array_equal(examples.lengths, [11, 11])  # The tokens of all windows.
+    batch = examples.batch(np.array([1, 0]))
+    assert batch["input_word_ids"].shape == (2, 3, 12)
+    np.testing.assert_array_equal(batch["input_mask"].sum(-1), [[11, 0, 0], [3, 6, 2]])
+    np.testing.assert_array_equal(batch["input_word_ids"][1, 1], [2, 8, 9, 3, 5, 3, *[0] * 6])
+    np.testing.assert_array_equal(batch["input_word_ids"][0, 1:], np.zeros([2, 12]))
+    np.testing.assert_array_equal(batch["input_type_ids"].sum(-1), [[0, 0, 0], [0, 2, 0]])
+    np.testing.assert_array_equal(batch["label"], [7, 4])
+    assert examples.batch(np.array([1]))["input_word_ids"].shape == (1, 1, 12)
+    assert all(value.dtype == np.int32 for name, value in batch.items() if name != "label")

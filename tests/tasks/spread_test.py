@@ -36,13 +36,14 @@ def runs(tmp_path_factory):
 
 
 @pytest.mark.clean_process
-def test_two_devices_with_micro_batches_give_the_weights_of_one_device(runs):
-    expected = runs.weights["alone"]
-    assert len(expected) > 20 and runs.weights["spread"].keys() == expected.keys()
-    for name, value in runs.weights["spread"].items():
+@pytest.mark.parametrize(("alone", "spread"), [("alone", "spread"), ("windows", "windows_spread")])
+def test_two_devices_with_micro_batches_give_the_weights_of_one_device(alone, spread, runs):
+    expected = runs.weights[alone]
+    assert len(expected) > 20 and runs.weights[spread].keys() == expected.keys()
+    for name, value in runs.weights[spread].items():
         np.testing.assert_allclose(value, expected[name], atol=1e-5, err_msg=name)
-    for name, value in runs.metrics["spread"].items():
-        assert value == pytest.approx(runs.metrics["alone"][name], abs=1e-4), name
+    for name, value in runs.metrics[spread].items():
+        assert value == pytest.approx(runs.metrics[alone][name], abs=1e-4), name
 
 
 @pytest.mark.clean_process

@@ -129,26 +129,31 @@ def test_every_recipe_builds_its_model_and_a_batch_of_data(recipe, tmp_path, cap
     assert all(part in text for part in expected), text
 
 
-@pytest.mark.parametrize("name", TASKS)
-def test_a_dry_run_describes_batches_of_any_length(name, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("name", "macros"),
+    [*((name, {}) for name in TASKS), ("table", dict(WINDOWS="mean", MAX_WINDOWS=3))],
+)
+def test_a_dry_run_describes_batches_of_any_length(name, macros, tmp_path, capsys):
     write, file, model, axes = TASKS[name]
     write(tmp_path / file)
     changes = dict(FROM_SCRATCH=True, VOCAB=tiny_task.VOCAB, SEQ_LENGTH=40, BATCH_SIZE=6000)
     changes |= {f"model_config.ModelConfig.{field}": v for field, v in tiny_task.MODEL.items()}
     changes |= dict(TRAIN_DATA=tmp_path / file, EVAL_DATA=tmp_path / file)
     changes |= dict(TRAIN_STEPS=9, WARMUP_STEPS=1, EVAL_INTERVAL=3, ACCUMULATION_STEPS=1)
+    changes |= macros
     capped = {"AlbertMultipleChoice": "MAX_QA_LENGTH", "Labeler": "MAX_QUERY_LENGTH"}
     changes |= {macro: 16 for part, macro in capped.items() if part in model}
     gin_files.parse([f"finetune_{name}"], [f"{field}={value}" for field, value in changes.items()])
     gin_files.configured(train_lib.run)(mode="train_and_eval", model_dir="none", only_describe=True)
     text = capsys.readouterr().out
-    choices = "4, " if model == "AlbertMultipleChoice" else ""
-    assert f"model        {model}, " in text and f"(6000, {choices}None)" in text
+    axis, count = ("4, ", 4) if model == "AlbertMultipleChoice" else ("", 1)
+    if macros:
+        axis, count = "None, ", macros["MAX_WINDOWS"]
+    assert f"model        {model}, " in text and f"(6000, {axis}None)" in text
     flops = float(re.search(r"compute +([\d.]+) TFLOP", text)[1])
     h, inner, e = (
         tiny_task.MODEL[f"{field}_size"] for field in ("hidden", "intermediate", "embedding")
     )
     layers = tiny_task.MODEL["num_hidden_layers"]
     products = layers * (4 * h * h + 2 * 40 * h + 2 * h * inner) + e * h
-    rows = 6000 * (4 if choices else 1)
-    assert flops == pytest.approx(6 * rows * 40 * products / 1e12, abs=6e-4)
+    assert flops == pytest.approx(6 * 6000 * count * 40 * products / 1e12, abs=6e-4)

@@ -1,19 +1,16 @@
-"""Converts table rows, which have one or two texts with labels or a number, to ids."""
+"""Reads the texts and labels of table rows, and converts labels to numbers."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from albert_tf.data.row_report import RowReport
 from albert_tf.data.tables import Row, distinct
 from albert_tf.errors import InputError, closest
-from albert_tf.tasks.encoded_examples import EncodedExamples
-from albert_tf.tokenization.packing import special_count, truncate
-from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 # The check for too many labels needs more rows than this; in fewer, all labels may well differ.
 _MANY = 50
@@ -158,6 +155,22 @@ def find_labels(rows: Sequence[LabelledText], column: str) -> tuple[str, ...]:
     return tuple(labels)
 
 
+def given_labels(labels: Sequence[str], separator: str = "") -> tuple[str, ...]:
+    """Returns the labels of the config.
+
+    Raises:
+      InputError: one of them has the separator, so that no cell could have it.
+    """
+    for label in map(str, labels):
+        if separator and separator in label:
+            raise InputError(
+                "LABEL_SEPARATOR must not occur in a label. Received "
+                f"LABEL_SEPARATOR={separator!r} and the label {label!r:.80}. Choose another one, "
+                "or write cells as JSON lists."
+            )
+    return tuple(map(str, labels))
+
+
 def find_label_sets(rows: Sequence[LabelledText], column: str, separator: str) -> tuple[str, ...]:
     """Returns the distinct labels of training rows that have several labels or none, in order.
 
@@ -185,32 +198,6 @@ def find_label_sets(rows: Sequence[LabelledText], column: str, separator: str) -
     return tuple(labels)
 
 
-def encode(
-    rows: Sequence[LabelledText], tokenizer: AlbertTokenizer, seq_length: int
-) -> tuple[list[list[int]], list[int]]:
-    """Returns ids with special tokens, and the start of the second segment of each row.
-
-    Raises:
-      InputError: a row has no room for one token of each text.
-    """
-    segments = len(rows[0].texts) if rows else 1
-    budget = seq_length - special_count(segments)
-    if budget < segments:
-        raise InputError(
-            f"A row must have room for one token of each of its {segments} text(s) and "
-            f"{special_count(segments)} special tokens. Received seq_length={seq_length}. Set "
-            f"SEQ_LENGTH to {segments + special_count(segments)} or more."
-        )
-    encoded = [tokenizer.encode_batch(row.texts[i] for row in rows) for i in range(segments)]
-    ids, second_starts = [], []
-    for parts in zip(*encoded):
-        first, *second = truncate(parts, budget)
-        row = [tokenizer.cls_id, *first, tokenizer.sep_id]
-        second_starts.append(len(row))
-        ids.append([*row, *second[0], tokenizer.sep_id] if second else row)
-    return ids, second_starts
-
-
 def classes(rows: Sequence[LabelledText], labels: Sequence[str]) -> np.ndarray:
     """Returns the index of each row's label, int32 [N].
 
@@ -222,45 +209,6 @@ def classes(rows: Sequence[LabelledText], labels: Sequence[str]) -> np.ndarray:
         if row.label not in index:
             raise _unknown(row.label, row.where, labels)
     return np.array([index[row.label] for row in rows], np.int32)
-
-
-def class_weights(
-    setting: str | Mapping[Any, Any], labels: Sequence[str], targets: np.ndarray
-) -> np.ndarray:
-    """Returns the weight of each class, float32 [C].
-
-    Args:
-      setting: "balanced", N / (C * examples of the class) as in scikit-learn; or weights by label,
-        where others have weight 1.
-      labels: the names of the classes.
-      targets: the class of each training example, int [N].
-
-    Raises:
-      InputError: the setting is neither, names an unknown label, or has a weight that is not a
-        positive number.
-    """
-    if setting == "balanced":
-        counts = np.bincount(targets, minlength=len(labels))
-        return (len(targets) / (len(labels) * np.maximum(counts, 1))).astype(np.float32)
-    if not isinstance(setting, Mapping):
-        raise InputError(
-            "CLASS_WEIGHTS must be 'balanced' or weights by label. Received "
-            f"{setting!r:.80}. Set it to such as {{'{labels[0]}': 2.0}}."
-        )
-    weights = np.ones(len(labels), np.float32)
-    for label, weight in setting.items():
-        if str(label) not in labels:
-            raise InputError(
-                "CLASS_WEIGHTS must name labels of the model. Received "
-                f"{str(label)!r:.80}. {closest(str(label)[:80], labels)}"
-            )
-        if type(weight) not in (int, float) or not 0 < weight <= _LARGEST:
-            raise InputError(
-                "CLASS_WEIGHTS must be positive numbers. Received "
-                f"{weight!r:.80} for {str(label)!r:.80}. Correct it."
-            )
-        weights[labels.index(str(label))] = weight
-    return weights
 
 
 def _unknown(label: str, where: str, labels: Sequence[str]) -> InputError:
@@ -288,28 +236,46 @@ def label_sets(
     return targets
 
 
-def numbers(rows: Sequence[LabelledText]) -> np.ndarray:
-    """Returns each row's label as a number, float32 [N].
+def numbers(
+    rows: Sequence[LabelledText], names: Sequence[str] = (), separator: str = ""
+) -> np.ndarray:
+    """Returns each row's label as a number, float32 [N], or as several numbers, [N, C].
+
+    Args:
+      rows: the rows.
+      names: the names of the numbers of a row, if there are several.
+      separator: what separates several numbers; "" if cells are JSON lists.
 
     Raises:
-      InputError: a label is not a number.
+      InputError: a label is not a number, or a row has not as many numbers as there are names.
     """
-    for row in rows:
-        if not is_number(row.label):
+    cells = [numbers_in(row.label, separator) for row in rows]
+    count = max(len(names), 1)
+    for row, cell in zip(rows, cells):
+        for value in cell:
+            if not is_number(value):
+                raise InputError(
+                    "A label for regression must be a number. Received "
+                    f"{value!r} in {row.where}. Correct it, or set PROBLEM=classification."
+                )
+        if len(cell) != count:
             raise InputError(
-                "A label for regression must be a number. Received "
-                f"{row.label!r} in {row.where}. Correct it, or set PROBLEM=classification."
+                f"Each row must have {count} number(s), as the model has. Received {len(cell)} in "
+                f"{row.where}: {row.label!r:.80}. Correct it, or set LABEL_SEPARATOR."
             )
-    return np.array([float(row.label) for row in rows], np.float32)
+    values = np.array([[float(value) for value in cell] for cell in cells], np.float32)
+    return values.reshape(len(rows), count) if names else values.reshape(len(rows))
 
 
-def examples(
-    rows: Sequence[LabelledText],
-    tokenizer: AlbertTokenizer,
-    seq_length: int,
-    labels: Mapping[str, np.ndarray],
-    report: RowReport | None = None,
-) -> EncodedExamples:
-    """Returns the tokenised rows with their labels, one of each name for each row."""
-    ids, second_starts = encode(rows, tokenizer, seq_length)
-    return EncodedExamples(ids, second_starts, labels, sources=rows, report=report)
+def numbers_in(cell: str, separator: str = "") -> list[str]:
+    """Returns the numbers of a cell as text: of a JSON list, or between separators."""
+    values = _json_list(cell)
+    if values is not None:
+        return [json.dumps(value) for value in values]
+    return [part.strip() for part in cell.split(separator)] if separator else [cell]
+
+
+def names_of_numbers(rows: Sequence[LabelledText], separator: str = "") -> tuple[str, ...]:
+    """Returns a name for each number of the first row, as transformers names them."""
+    count = len(numbers_in(rows[0].label, separator)) if rows else 1
+    return tuple(f"LABEL_{index}" for index in range(count))

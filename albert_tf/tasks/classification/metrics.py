@@ -52,6 +52,20 @@ def of_numbers(wanted: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     }
 
 
+def of_several_numbers(
+    wanted: np.ndarray, predicted: np.ndarray, names: Sequence[str]
+) -> dict[str, float]:
+    """Returns the metrics of several numbers for each example, [N, C] each.
+
+    These are the means of those of each number, see `of_numbers`; distinct_answers; and
+    pearson_NAME for each.
+    """
+    of_each = [of_numbers(*columns) for columns in zip(wanted.T, predicted.T)]
+    scores = {name: float(np.mean([each[name] for each in of_each])) for name in of_each[0]}
+    scores["distinct_answers"] = float(len(np.unique(predicted, axis=0)))
+    return scores | {f"pearson_{name}": each["pearson"] for name, each in zip(names, of_each)}
+
+
 def of_label_sets(
     wanted: np.ndarray, shares: np.ndarray, predicted: np.ndarray, labels: Sequence[str]
 ) -> dict[str, float]:
@@ -119,6 +133,27 @@ def label_table(wanted: np.ndarray, predicted: np.ndarray, labels: Sequence[str]
         wanted, predicted, average=None, zero_division=0.0
     )
     return "\n".join(_score_lines(labels, scores))
+
+
+def warnings_of_recall(
+    wanted: np.ndarray, predicted: np.ndarray, labels: Sequence[str], remedy: str
+) -> str:
+    """Returns lines on the labels of which no example was found, "" for none.
+
+    Args:
+      wanted: 0 and 1, [N, C].
+      predicted: 0 and 1, [N, C].
+      labels: the names of the labels.
+      remedy: what to do about it.
+    """
+    counts, found = wanted.sum(axis=0), (wanted * predicted).sum(axis=0)
+    lines = [
+        f"WARNING: the recall of {label!r} is 0: none of {int(count):,} example(s) was found. "
+        f"{remedy}"
+        for label, count, hits in zip(labels, counts, found)
+        if count and not hits
+    ]
+    return "\n\n" + "\n".join(lines) if lines else ""
 
 
 def _score_lines(labels: Sequence[str], scores: Sequence[np.ndarray]) -> list[str]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
+from albert_tf.modeling.inputs import joined, named
+from albert_tf.modeling.parts import in_parts, rows_at_once
 from albert_tf.modeling.task_model import DROPOUT, LabelModel
 from albert_tf.task_types import TaskDescription
+from albert_tf.tasks.classification.windows import FIRST, checked, pool
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 if TYPE_CHECKING:
@@ -29,7 +33,8 @@ class AlbertClassifier(LabelModel):
 
     Inputs: the encoder's dict; other entries, such as labels, are ignored. The result of
     `with_preprocessing` takes texts instead. Output: logits, float32 [B, C]. In regression, the
-    outputs are the numbers themselves.
+    outputs are the numbers themselves. With `windows`, inputs may also be int32 [B, W, S], the
+    windows of each document, whose logits are pooled; a window that a document lacks is padding.
 
     Args:
       config: the encoder's config.
@@ -38,6 +43,8 @@ class AlbertClassifier(LabelModel):
       dropout_rate: the rate for the input of the head.
       problem: "classification" (a softmax over all labels), "multi_label" (a sigmoid for each) or
         "regression". By default, a model with one output is for regression.
+      windows: how the logits of the windows of a document are pooled: "mean" or "max"; "first" for
+        a model that reads one row of each text.
       **kwargs: see `TaskModel`.
     """
 
@@ -50,6 +57,7 @@ class AlbertClassifier(LabelModel):
         labels: Sequence[str] | None = None,
         dropout_rate: float = DROPOUT,
         problem: str | None = None,
+        windows: str = FIRST,
         **kwargs: Any,
     ) -> None:
         if problem is not None and problem not in self.TASKS:
@@ -59,18 +67,23 @@ class AlbertClassifier(LabelModel):
             )
         super().__init__(config, num_classes, labels, dropout_rate, **kwargs)
         self.problem = problem or TaskDescription.of_classifier(self.labels).task
+        self.windows = checked(windows)
 
     @classmethod
     def from_description(
         cls, config: AlbertConfig, description: TaskDescription, **kwargs: Any
     ) -> AlbertClassifier:
         """Returns a new model with one output for each label, or one output without labels."""
+        kwargs = {"windows": description.settings.get("windows", FIRST), **kwargs}
         return super().from_description(config, description, problem=description.task, **kwargs)
 
     def describe(self) -> TaskDescription:
         """Returns the task of the model; a single number has no name."""
         is_number = self.problem == "regression" and len(self.labels) == 1
-        return TaskDescription(self.problem, () if is_number else self.labels, self._settings())
+        settings = {**self._settings(), "windows": self.windows}
+        if self.windows == FIRST:
+            settings = {n: v for n, v in settings.items() if n not in ("windows", "doc_stride")}
+        return TaskDescription(self.problem, () if is_number else self.labels, settings)
 
     def with_preprocessing(self, tokenizer: AlbertTokenizer, seq_length: int = 128) -> TextModel:
         """Returns a Keras model that fits, evaluates and predicts on strings with these weights.
@@ -84,11 +97,47 @@ class AlbertClassifier(LabelModel):
         """
         from albert_tf.modeling.text_model import TextModel  # tf.text is needed for it only.
 
+        if self.windows != FIRST:
+            raise InputError(
+                "A Keras model of texts reads one row of each text. Received a model that was "
+                f"trained with WINDOWS='{self.windows}'. Use albert_tf.Predictor or `albert-tf "
+                "export task`, which read all windows."
+            )
         return TextModel(self, tokenizer, seq_length)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "problem": self.problem}
+        return {**super().get_config(), "problem": self.problem, "windows": self.windows}
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:
+        features = named(features)
+        words = features.get("input_word_ids")
+        if self.windows == FIRST or words is None or len(np.shape(words)) != 3:
+            return self._logits(features, training)
+        count, longest = tf.unstack(tf.shape(words)[:2])  # B, W
+        rows = joined(features)  # each [B*W, S]
+        document = tf.repeat(tf.range(count), longest)  # [B*W]
+        if "input_mask" in rows:
+            document = tf.where(rows["input_mask"][:, 0] > 0, document, -1)
+        if self.encoder.remove_padding:
+            exists = tf.where(document >= 0)[:, 0]
+            document = tf.gather(document, exists)  # [W of all documents]
+            rows = {name: tf.gather(x, exists) for name, x in rows.items()}
+        if training:
+            logits = self._logits({**features, **rows}, training)
+        else:
+            logits = self._logits_in_parts(features, rows)
+        return pool(self.windows, logits, document, count)  # [B, C]
+
+    def _logits(self, features: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
         pooled = self.encode(features, training)  # [B, H]
         return self.head(self.dropout(pooled, training=training))  # [B, C]
+
+    def _logits_in_parts(
+        self, features: Mapping[str, tf.Tensor], rows: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        def of_some(*some: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"logits": self._logits({**features, **dict(zip(rows, some))}, False)}
+
+        outputs = {"logits": tf.TensorSpec([None, self.head.units], tf.float32)}
+        at_once = rows_at_once(tf.shape(rows["input_word_ids"])[1])
+        return in_parts(of_some, list(rows.values()), outputs, at_once)["logits"]

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from albert_tf.errors import InputError
+from albert_tf.tasks import losses
 from albert_tf.tasks.classification import data, metrics
 from albert_tf.tasks.classification.data import LabelledText
 
@@ -39,8 +40,24 @@ class Problem(abc.ABC):
         """
 
     @abc.abstractmethod
-    def losses(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of each example, float32 [B]."""
+    def losses(
+        self, targets: tf.Tensor, logits: tf.Tensor, smoothing: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Returns the loss of each example, float32 [B].
+
+        Args:
+          targets: the labels of a batch, [B, ...].
+          logits: the outputs, float32 [B, C].
+          smoothing: see `losses.cross_entropy`, float32 [B]; None for none.
+        """
+
+    def smoothing(self, setting: Any, count: int) -> np.ndarray:
+        """Returns the smoothing of each training example, float32 [N]; see `losses.smoothing`.
+
+        Raises:
+          InputError: the labels are numbers, or the setting is invalid.
+        """
+        return losses.smoothing(setting, count)
 
     def tuned(self, wanted: np.ndarray, logits: np.ndarray) -> Problem:
         """Returns the problem with the settings that fit an evaluation best; by default itself."""
@@ -55,7 +72,7 @@ class Problem(abc.ABC):
         """Returns the outputs, float32 [C], that suit targets best if all texts have the same."""
 
     def weights(self, setting: Any, targets: np.ndarray) -> np.ndarray:
-        """Returns the weight of each training example, float32 [N]; see `data.class_weights`.
+        """Returns the weight of each training example, float32 [N]; see `losses.class_weights`.
 
         Raises:
           InputError: the examples are not of one class each, or the setting is invalid.
@@ -93,20 +110,28 @@ class Classes(Problem):
     def targets(self, rows: Sequence[LabelledText]) -> np.ndarray:
         return data.classes(rows, self.labels)
 
-    def losses(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)  # [B]
+    def losses(
+        self, targets: tf.Tensor, logits: tf.Tensor, smoothing: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        return losses.cross_entropy(targets, logits, smoothing)  # [B]
 
     def constant(self, wanted: np.ndarray) -> np.ndarray:
         return np.bincount(wanted, minlength=len(self.labels)).astype(np.float32)
 
     def weights(self, setting: Any, targets: np.ndarray) -> np.ndarray:
-        return data.class_weights(setting, self.labels, targets)[targets]
+        return losses.class_weights(setting, self.labels, targets)[targets]
 
     def scores(self, wanted: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         return metrics.of_classes(wanted, logits)
 
     def table(self, wanted: np.ndarray, logits: np.ndarray) -> str:
-        return metrics.confusion_table(wanted, logits.argmax(axis=-1), self.labels)
+        predicted = logits.argmax(axis=-1)
+        table = metrics.confusion_table(wanted, predicted, self.labels)
+        each = np.eye(len(self.labels), dtype=int)
+        remedy = "Set CLASS_WEIGHTS='balanced', or train for more steps."
+        return table + metrics.warnings_of_recall(
+            each[wanted], each[predicted], self.labels, remedy
+        )
 
     def draw(self, wanted: np.ndarray, logits: np.ndarray, folder: Path) -> list[Path]:
         return metrics.draw_classes(wanted, logits, self.labels, folder)
@@ -125,37 +150,54 @@ class Classes(Problem):
 
 
 class Numbers(Problem):
-    """A number for each example, or several. The loss is the squared error."""
+    """A number for each example, or several. The loss is the mean squared error.
+
+    Args:
+      labels: the names of the numbers if there are several.
+      separator: what separates the numbers in a cell; "" if cells are JSON lists.
+    """
 
     metric = "pearson"
 
-    def targets(self, rows: Sequence[LabelledText]) -> np.ndarray:
-        if len(self.labels) > 1:
-            raise InputError(
-                "A regression model can be trained and evaluated only if it predicts one number. "
-                f"Received a model for {len(self.labels)} numbers. Use `albert-tf predict`."
-            )
-        return data.numbers(rows)
+    def __init__(self, labels: Sequence[str] = (), separator: str = "") -> None:
+        super().__init__(labels)
+        self.separator = separator
 
-    def losses(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        return tf.square(logits[:, 0] - targets)  # [B]
+    def targets(self, rows: Sequence[LabelledText]) -> np.ndarray:
+        return data.numbers(rows, self.labels, self.separator)
+
+    def losses(
+        self, targets: tf.Tensor, logits: tf.Tensor, smoothing: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        if not self.labels:
+            return tf.square(logits[:, 0] - targets)  # [B]
+        return tf.reduce_mean(tf.square(logits - targets), axis=-1)  # [B]
+
+    def smoothing(self, setting: Any, count: int) -> np.ndarray:
+        raise InputError(
+            "LABEL_SMOOTHING needs classes or labels. Received "
+            f"{setting!r:.80} for numbers. Leave it out."
+        )
 
     def scores(self, wanted: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-        return metrics.of_numbers(wanted, logits[:, 0])
+        if not self.labels:
+            return metrics.of_numbers(wanted, logits[:, 0])
+        return metrics.of_several_numbers(wanted, logits, self.labels)
 
     def constant(self, wanted: np.ndarray) -> np.ndarray:
-        return np.mean(wanted, keepdims=True, dtype=np.float64).astype(np.float32)
+        mean = np.mean(wanted, axis=0, dtype=np.float64).astype(np.float32)
+        return mean if self.labels else mean[np.newaxis]
 
     def draw(self, wanted: np.ndarray, logits: np.ndarray, folder: Path) -> list[Path]:
-        return metrics.draw_numbers(wanted, logits[:, 0], folder)
+        return metrics.draw_numbers(wanted, logits if self.labels else logits[:, 0], folder)
 
     def answer(self, logits: np.ndarray) -> dict[str, Any]:
-        if len(logits) > 1:
+        if self.labels:
             return {"values": [float(value) for value in logits]}
         return {"value": float(logits[0])}
 
     def columns(self) -> dict[str, Any]:
-        return {"values": list[float]} if len(self.labels) > 1 else {"value": float}
+        return {"values": list[float]} if self.labels else {"value": float}
 
 
 class LabelSets(Problem):
@@ -192,9 +234,14 @@ class LabelSets(Problem):
     def targets(self, rows: Sequence[LabelledText]) -> np.ndarray:
         return data.label_sets(rows, self.labels, self.separator)
 
-    def losses(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        losses = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(targets, tf.float32), logits)
-        return tf.reduce_mean(losses, axis=-1)  # [B]
+    def losses(
+        self, targets: tf.Tensor, logits: tf.Tensor, smoothing: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        targets = tf.cast(targets, tf.float32)
+        if smoothing is not None:  # Each label is a question with two answers.
+            targets += smoothing[:, tf.newaxis] * (0.5 - targets)
+        of_each = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)  # [B, C]
+        return tf.reduce_mean(of_each, axis=-1)  # [B]
 
     def tuned(self, wanted: np.ndarray, logits: np.ndarray) -> Problem:
         if not self.tunes:
@@ -213,7 +260,10 @@ class LabelSets(Problem):
         return np.log(shares / (1 - shares)).astype(np.float32)
 
     def table(self, wanted: np.ndarray, logits: np.ndarray) -> str:
-        return metrics.label_table(wanted, sigmoid(logits) > self.threshold, self.labels)
+        predicted = sigmoid(logits) > self.threshold
+        table = metrics.label_table(wanted, predicted, self.labels)
+        remedy = "Lower THRESHOLD, or set it to None."
+        return table + metrics.warnings_of_recall(wanted, predicted, self.labels, remedy)
 
     def draw(self, wanted: np.ndarray, logits: np.ndarray, folder: Path) -> list[Path]:
         return metrics.draw_label_sets(wanted, sigmoid(logits), folder)

@@ -9,10 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from albert_tf.serving import signatures
-from albert_tf.serving.served_task import AnswerFile, Arrays, ServedTask, Tensors, Trained
+from albert_tf.serving.served_task import AnswerFile, Arrays, ServedTask, Tensors, Texts, Trained
 from albert_tf.serving.signatures import SAMPLES, SECOND_SAMPLES, TEXTS, Spec, padded
 from albert_tf.tasks.classification import glue, problems
 from albert_tf.tasks.classification.model import AlbertClassifier
+from albert_tf.tasks.classification.windows import FIRST, WindowSettings, pool
+from albert_tf.tokenization.graph import windows
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 _PAIRS = {"text": TEXTS, "text_b": TEXTS}
@@ -27,6 +29,7 @@ _LABEL_SETS = {
     "probabilities": Spec(tf.float32, ("B", "C")),
     "lengths": Spec(tf.int32, ("B",)),
 }
+_LOGITS = {"logits": tf.TensorSpec([None, None], tf.float32)}
 _OUTPUTS = {
     "classification": _CLASSES,
     "regression": {"value": Spec(tf.float32, ("B",))},
@@ -39,7 +42,8 @@ class ServedClassifier(ServedTask):
     """Returns a class, labels or numbers, as the model's problem is.
 
     A class comes with the probabilities of all classes. Labels are those whose probability exceeds
-    the threshold, in the order of the model, and "" after the last.
+    the threshold, in the order of the model, and "" after the last. If the model pools windows, all
+    of a text are computed; a row of `tokens` is one window.
 
     Args:
       model: the model with its weights.
@@ -47,6 +51,7 @@ class ServedClassifier(ServedTask):
       seq_length: the maximum sequence length.
       pairs: whether the model reads two texts.
       threshold: the probability above which one of several labels is returned.
+      doc_stride: see `WindowSettings`.
     """
 
     SIGNATURES = {
@@ -63,14 +68,18 @@ class ServedClassifier(ServedTask):
         seq_length: int,
         pairs: bool = False,
         threshold: float = problems.THRESHOLD,
+        doc_stride: int | None = None,
     ) -> None:
         self._threshold = threshold
+        self._stride = WindowSettings(model.windows, seq_length, doc_stride).stride
         several = model.problem == "regression" and len(model.labels) > 1
         self._problem = "multi_regression" if several else model.problem
         kind = f"pair_{self._problem}" if pairs else self._problem
         super().__init__(kind, model, tokenizer, seq_length)
         if self._problem == "multi_label":
             self.facts["threshold"] = threshold
+        if model.windows != FIRST:
+            self.facts |= {"windows": model.windows, "doc_stride": self._stride}
 
     @classmethod
     def config_of(cls, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,7 +95,7 @@ class ServedClassifier(ServedTask):
         )
         task, length = predictor.task, predictor.seq_length
         threshold = getattr(task.problem, "threshold", problems.THRESHOLD)
-        return cls(predictor.model, task.tokenizer, length, pairs, threshold)
+        return cls(predictor.model, task.tokenizer, length, pairs, threshold, config.doc_stride)
 
     def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
         """Returns texts or pairs of texts, and the expected labels or numbers."""
@@ -105,14 +114,31 @@ class ServedClassifier(ServedTask):
             arrays |= {"labels": padded(rows, _LABEL_SETS["labels"]), "lengths": lengths}
         return arrays
 
+    def answer_texts(self, texts: Texts) -> Tensors:
+        """Returns the answers to texts; those of several windows have pooled logits."""
+        segments = [self.tokenize(text) for text in texts.values()]
+        if self.model.windows == FIRST:
+            return self.answer_segments(segments)
+        plan = windows.plan(segments, self.seq_length, self._stride)
+        # Checked before the windows exist.
+        segments, plan = self.limits.admit(
+            "tokens", tf.reduce_sum(plan.positions), (segments, plan)
+        )
+        rows, document = windows.cut(segments, plan, self._stride)
+        logits = self.answer_segments(rows, outputs=_LOGITS)["logits"]  # [W, C]
+        return self._answers(pool(self.model.windows, logits, document, tf.size(plan.counts)))
+
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
-        logits = self.model(self.features(ids, mask, types))  # [B, C]
+        return self._answers(self.model(self.features(ids, mask, types)))
+
+    def _answers(self, logits: tf.Tensor) -> Tensors:
+        """Returns the answers for logits, [B, C], and the logits."""
         if self._problem == "regression":
-            return {"value": logits[:, 0]}
+            return {"value": logits[:, 0], "logits": logits}
         if self._problem == "multi_regression":
-            return {"values": logits}
+            return {"values": logits, "logits": logits}
         if self._problem == "multi_label":
-            return self._label_sets(tf.sigmoid(logits))
+            return {**self._label_sets(tf.sigmoid(logits)), "logits": logits}
         best = tf.argmax(logits, axis=-1, output_type=tf.int32)  # [B]
         return {
             "label": tf.gather(tf.constant(self.model.labels), best),

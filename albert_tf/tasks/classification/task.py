@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 from official.core import task_factory
-from official.modeling.hyperparams import params_dict
 
 from albert_tf.data import tables
 from albert_tf.data.row_report import RowReport
@@ -23,16 +22,18 @@ from albert_tf.tasks import results
 from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.classification import data as classification
-from albert_tf.tasks.classification import glue, problems
+from albert_tf.tasks.classification import encoding, glue, problems
 from albert_tf.tasks.classification.data import LabelledText
 from albert_tf.tasks.classification.model import AlbertClassifier
+from albert_tf.tasks.classification.windows import FIRST, MAX_WINDOWS, WindowSettings
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
 
 PROBLEMS = ("auto", "classification", "regression", "multi_label")
-# The settings in task.json that only models for several labels have.
+# Settings in task.json that models for several labels, or for windows, have.
 _OF_LABEL_SETS = ("label_separator", "threshold")
+_OF_WINDOWS = ("windows", "doc_stride")
 
 
 @dataclasses.dataclass
@@ -49,12 +50,20 @@ class ClassificationConfig(FineTuningConfig):
       problem: "classification", "regression", "multi_label" (any number of labels for each text) or
         "auto", which means multi_label with a separator, and otherwise regression if all labels
         are numbers and some are not whole.
-      label_separator: what separates the labels of a text in a cell, such as ";"; not needed if
-        cells are JSON lists.
+      label_separator: what separates the labels or numbers of a text in a cell, such as ";"; not
+        needed if cells are JSON lists.
       threshold: the probability above which one of several labels is predicted; None determines the
         one with the best micro F1 on the evaluation data, which task.json stores.
       class_weights: "balanced" or a weight by label: factors of the losses in training, not in
-        evaluation; "" for none. See `data.class_weights`.
+        evaluation; "" for none. See `losses.class_weights`.
+      label_smoothing: the share of the target in training that is spread evenly over all labels;
+        see `losses.cross_entropy`.
+      windows: what is read of texts that are longer than `seq_length`: "first", what fits into one
+        row; or all windows of their tokens, whose logits are pooled by "mean" or "max".
+      doc_stride: the number of tokens from the start of one window to the next; None for half of
+        `seq_length`.
+      max_windows: the number of windows of a text that training computes; evaluation and prediction
+        compute all.
       header: the names of the columns, for files without a header line.
       skip_labels: labels whose rows are left out, as a list or separated by commas.
       skip_broken_rows: whether to leave out rows with too few or too many fields, or without a
@@ -70,6 +79,10 @@ class ClassificationConfig(FineTuningConfig):
     label_separator: str = ""
     threshold: float | None = problems.THRESHOLD
     class_weights: Any = ""
+    label_smoothing: float = 0.0
+    windows: str = FIRST
+    doc_stride: int | None = None
+    max_windows: int = MAX_WINDOWS
     header: list[str] = dataclasses.field(default_factory=list)
     skip_labels: list[str] = dataclasses.field(default_factory=list)
     skip_broken_rows: bool = False
@@ -83,7 +96,7 @@ class ClassificationTask(FineTuningTask):
     """
 
     MODEL = AlbertClassifier
-    SETTINGS = ("glue", "text", "second_text", "label", "header", *_OF_LABEL_SETS)
+    SETTINGS = ("glue", "text", "second_text", "label", "header", *_OF_LABEL_SETS, *_OF_WINDOWS)
     KEEPS_COLUMNS = True
 
     def __init__(self, params: ClassificationConfig, *args: Any, **kwargs: Any) -> None:
@@ -131,14 +144,22 @@ class ClassificationTask(FineTuningTask):
         report: RowReport,
     ) -> EncodedExamples:
         """Tokenises rows; see `TaskFiles.encode`."""
-        labels, problem = {}, self.problem if rows else None  # Checks settings in any case.
+        config, labels = self.task_config, {}
+        problem = self.problem if rows else None  # Checks settings in any case.
         if labelled and rows:
             labels["label"] = problem.targets(rows)
-            if params.is_training and (setting := self.task_config.class_weights):
-                if isinstance(setting, params_dict.ParamsDict):  # What configs make of mappings.
-                    setting = type(setting).as_dict(setting)
-                labels["weight"] = problem.weights(setting, labels["label"])
-        return classification.examples(rows, self.tokenizer, params.seq_length, labels, report)
+            if params.is_training and config.class_weights:
+                labels["weight"] = problem.weights(config.class_weights, labels["label"])
+            if params.is_training and config.label_smoothing:
+                labels["smoothing"] = problem.smoothing(config.label_smoothing, len(rows))
+        settings = WindowSettings(
+            config.windows,
+            params.seq_length,
+            config.doc_stride,
+            config.max_windows,
+            params.bucketed,
+        )
+        return encoding.examples(rows, self.tokenizer, settings, labels, report, params.is_training)
 
     def describe(self) -> TaskDescription:
         """Returns the task with its labels and columns."""
@@ -150,7 +171,11 @@ class ClassificationTask(FineTuningTask):
     _description: TaskDescription | None = None
 
     def _settings_of(self, task: str) -> dict[str, Any]:
-        others = () if task == "multi_label" else _OF_LABEL_SETS
+        config = self.task_config
+        others = () if task == "multi_label" else ("threshold",)
+        if task != "multi_label" and not config.label_separator:
+            others += ("label_separator",)
+        others += _OF_WINDOWS if config.windows == FIRST else ()
         return {name: value for name, value in self.settings().items() if name not in others}
 
     @functools.cached_property
@@ -158,7 +183,7 @@ class ClassificationTask(FineTuningTask):
         """What the labels of the task mean."""
         config, description = self.task_config, self.describe()
         if description.task == "regression":
-            return problems.Numbers(description.labels)
+            return problems.Numbers(description.labels, config.label_separator)
         if not description.labels:
             raise InputError(
                 f"A model for {description.task} must have labels. Received '{config.init_from}' "
@@ -178,11 +203,11 @@ class ClassificationTask(FineTuningTask):
                 f"Unknown PROBLEM. Received {config.problem!r}. "
                 f"{closest(str(config.problem), PROBLEMS)}"
             )
-        if config.label_separator and config.problem not in ("auto", "multi_label"):
+        if config.label_separator and config.problem == "classification":
             raise InputError(
-                "LABEL_SEPARATOR is for several labels of a text. Received "
+                "LABEL_SEPARATOR is for several labels or numbers of a text. Received "
                 f"{config.label_separator!r} with PROBLEM={config.problem}. Set "
-                "PROBLEM=multi_label, or leave LABEL_SEPARATOR out."
+                "PROBLEM=multi_label or regression, or leave LABEL_SEPARATOR out."
             )
         if config.glue:
             labels = glue.layout(config.glue).labels
@@ -195,9 +220,14 @@ class ClassificationTask(FineTuningTask):
         numbers = config.problem == "auto" and not config.labels and task == "classification"
         values = [row.label for row in rows]
         if config.problem == "regression" or (numbers and classification.are_numbers(values)):
-            return "regression", ()
+            names = tuple(map(str, config.labels)) or classification.names_of_numbers(
+                rows, config.label_separator
+            )
+            if saved is not None and saved.task == "regression" and not config.labels:
+                names = saved.labels if len(saved.labels) == len(names) else names
+            return "regression", names if len(names) > 1 else ()
         if config.labels:
-            return task, tuple(map(str, config.labels))
+            return task, classification.given_labels(config.labels, config.label_separator)
         if task == "multi_label":
             labels = classification.find_label_sets(rows, config.label, config.label_separator)
         else:
@@ -214,7 +244,9 @@ class ClassificationTask(FineTuningTask):
             return False
         if self.start.resumes or not (config.train_data.input_path or config.train_data.tfds_name):
             return self.start.task is not None and self.start.task.task == "multi_label"
-        return config.problem == "multi_label" or bool(config.label_separator)
+        return config.problem == "multi_label" or (
+            config.problem == "auto" and bool(config.label_separator)
+        )
 
     def _problem_of_weights(self) -> tuple[str, tuple[str, ...]]:
         saved = self.start.task
@@ -264,7 +296,7 @@ class ClassificationTask(FineTuningTask):
     # === Training ===
     def losses(self, labels: Tensors, outputs: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each example; see the class."""
-        losses = self.problem.losses(labels["label"], outputs)  # [B]
+        losses = self.problem.losses(labels["label"], outputs, labels.get("smoothing"))  # [B]
         return losses * labels["weight"] if "weight" in labels else losses
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:

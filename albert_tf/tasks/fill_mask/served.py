@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from albert_tf.modeling.parts import in_parts, rows_at_once
 from albert_tf.serving import signatures
 from albert_tf.serving.limits import PIECES
 from albert_tf.serving.served_task import (
@@ -16,7 +17,6 @@ from albert_tf.serving.served_task import (
     Tensors,
     Texts,
     Trained,
-    in_parts,
 )
 from albert_tf.serving.signatures import POSITIONS, TEXTS, Spec
 from albert_tf.tasks.fill_mask.model import AlbertMaskedLM
@@ -95,7 +95,7 @@ class ServedFillMask(ServedTask):
     def answer_rows(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         masks = tf.reduce_sum(tf.cast(self._masked(ids, mask), tf.int32), axis=1)  # [B]
         positions, inputs = self._admitted_masks(masks, [ids, mask, types])
-        rows = self.rows_at_once(tf.maximum(tf.shape(ids)[1], positions))
+        rows = rows_at_once(tf.maximum(tf.shape(ids)[1], positions))
         return self._joined(in_parts(self._of_masks, inputs, self._specs_of_masks(), rows))
 
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from albert_tf.config import AlbertConfig
-from albert_tf.modeling.inputs import NAMES, OPTIONAL_NAMES, named
+from albert_tf.modeling.inputs import joined, named
 from albert_tf.modeling.task_model import DROPOUT, TaskModel, dense
 
 
@@ -38,14 +38,8 @@ class AlbertMultipleChoice(TaskModel):
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:
         features = named(features)
-        choices = [n for n in (*NAMES, *OPTIONAL_NAMES) if n in features and n != "head_mask"]
-        shape = tf.shape(features[choices[0]])  # [B, C, S, ...]
-        rows = {n: _joined(features[n]) for n in choices}  # each [B*C, S, ...]
+        rows = joined(features)  # each [B*C, S, ...]
+        shape = tf.shape(features[next(iter(rows))])  # [B, C, S, ...]
         pooled = self.encode({**features, **rows}, training)  # [B*C, H]
         scores = self.head(self.dropout(pooled, training=training))  # [B*C, 1]
         return tf.reshape(scores, shape[:2])  # [B, C]
-
-
-def _joined(x: tf.Tensor) -> tf.Tensor:
-    """Returns `x` with its first two axes joined."""
-    return tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], 0))

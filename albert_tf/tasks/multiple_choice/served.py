@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from albert_tf.modeling.parts import in_parts, rows_at_once
 from albert_tf.serving import signatures
 from albert_tf.serving.served_task import (
     AnswerFile,
@@ -16,7 +17,6 @@ from albert_tf.serving.served_task import (
     Tensors,
     Texts,
     Trained,
-    in_parts,
 )
 from albert_tf.serving.signatures import SECOND_SAMPLES, TEXTS, Spec
 from albert_tf.tasks.multiple_choice.model import AlbertMultipleChoice
@@ -116,7 +116,7 @@ class ServedMultipleChoice(ServedTask):
     def answer_rows(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         shape = tf.shape(ids)
         flat = [tf.reshape(x, [shape[0] * shape[1], shape[2]]) for x in (ids, mask, types)]
-        scores = in_parts(self._scores, flat, _SCORES, self.rows_at_once(shape[2]))
+        scores = in_parts(self._scores, flat, _SCORES, rows_at_once(shape[2]))
         return self._chosen(*(tf.reshape(scores[name], shape[:2]) for name in _SCORES))
 
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:

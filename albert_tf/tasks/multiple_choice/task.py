@@ -18,6 +18,7 @@ from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.files import folder_at
 from albert_tf.task_types import TaskDescription
+from albert_tf.tasks import losses
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.classification import metrics as classification_metrics
 from albert_tf.tasks.classification.problems import softmax
@@ -50,6 +51,7 @@ class MultipleChoiceConfig(FineTuningConfig):
         none.
       choices: the columns of the endings.
       label: the column of the index of the correct ending, counted from 0.
+      label_smoothing: the share of the target in training that is spread evenly over all choices.
       skip_broken_rows: whether to leave out items without a label or with too many or too few
         choices, instead of stopping with an error.
     """
@@ -60,6 +62,7 @@ class MultipleChoiceConfig(FineTuningConfig):
     question: str = _SWAG.question
     choices: list[str] = dataclasses.field(default_factory=lambda: list(_SWAG.choices))
     label: str = _SWAG.label
+    label_smoothing: float = 0.0
     skip_broken_rows: bool = False
 
 
@@ -119,6 +122,9 @@ class MultipleChoiceTask(FineTuningTask):
             report.remark("cut to max_qa_length", place)
         if not labelled:  # RACE's files may have them, for all rows or for some.
             examples.labels.pop("label", None)
+        if params.is_training and config.label_smoothing:
+            shares = losses.smoothing(config.label_smoothing, len(examples))
+            examples.labels["smoothing"] = shares
         return examples
 
     def _items(self, paths: list[Path], labelled: bool, report: RowReport) -> Iterator[Item]:
@@ -148,8 +154,8 @@ class MultipleChoiceTask(FineTuningTask):
     # === Training ===
     def losses(self, labels: Tensors, outputs: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each item; padded choices are excluded."""
-        scores = tf.where(labels["choices"] > 0, outputs, -1e9)  # [B, C]
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels["label"], scores)  # [B]
+        smoothing, exists = labels.get("smoothing"), labels["choices"] > 0
+        return losses.cross_entropy(labels["label"], outputs, smoothing, exists)  # [B]
 
     # === Evaluation ===
     @property

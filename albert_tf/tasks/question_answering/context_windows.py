@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from albert_tf.serving.served_task import in_parts
+from albert_tf.modeling.parts import in_parts
+from albert_tf.tokenization.graph import windows as text_windows
 from albert_tf.tokenization.packing import special_count
 from albert_tf.tokenization.special_ids import SpecialIds
 
@@ -45,9 +46,8 @@ def cut(count: tf.Tensor, query: tf.Tensor, seq_length: int, doc_stride: int) ->
       doc_stride: the number of tokens from the start of one window to the next.
     """
     capacity = seq_length - tf.size(query) - special_count(2)
-    step = tf.minimum(doc_stride, capacity)
-    more = tf.maximum(count - capacity, 0)
-    firsts = tf.range(1 + (more + step - 1) // step) * step  # [W]
+    step = text_windows.steps(capacity, doc_stride)
+    firsts = tf.range(text_windows.counts(count, capacity, doc_stride)) * step  # [W]
     lengths = tf.minimum(firsts + capacity, count) - firsts
     places = tf.range(tf.reduce_max(lengths))  # [C]
     exists = places < lengths[:, tf.newaxis]  # [W, C]
@@ -65,10 +65,8 @@ def positions(count: tf.Tensor, query: tf.Tensor, seq_length: int, doc_stride: i
       seq_length: see `cut`.
       doc_stride: see `cut`.
     """
-    capacity = seq_length - query - special_count(2)
-    step = tf.minimum(tf.cast(doc_stride, tf.int64), capacity)
-    full = (tf.maximum(count - capacity, 0) + step - 1) // step  # All windows except the last.
-    return full * (seq_length - step) + query + special_count(2) + count
+    repeated = query + special_count(2)
+    return text_windows.positions(count, seq_length - repeated, doc_stride, repeated)
 
 
 def rows(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from albert_tf.modeling.parts import in_parts, rows_at_once
 from albert_tf.serving import signatures
 from albert_tf.serving.served_task import (
     AnswerFile,
@@ -17,7 +18,6 @@ from albert_tf.serving.served_task import (
     Tensors,
     Texts,
     Trained,
-    in_parts,
 )
 from albert_tf.serving.signatures import SECOND_SAMPLES, TEXTS, Spec, padded
 from albert_tf.tasks.question_answering import context_windows
@@ -222,7 +222,7 @@ class ServedQuestionAnswering(ServedTask):
             return {**best, "windows": tf.gather(number, window), "nulls": spans.null[tf.newaxis]}
 
         number = tf.range(tf.shape(windows.index)[0])
-        some = self.rows_at_once(tf.shape(rows[0])[1])
+        some = rows_at_once(tf.shape(rows[0])[1])
         best = in_parts(of_some, [number, *rows, *windows[1:]], _BEST, some)
         kept, nulls = self._top(best["scores"]), best.pop("nulls")
         return {**{name: tf.gather(x, kept) for name, x in best.items()}, "nulls": nulls}

@@ -10,11 +10,12 @@ tokens of a window.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from albert_tf.errors import InputError
+from albert_tf.tokenization import windows as text_windows
 from albert_tf.tokenization.offsets import TokenSpans
 from albert_tf.tokenization.packing import special_count
 from albert_tf.tokenization.special_ids import SpecialIds
@@ -102,7 +103,7 @@ def windows(
     """
     front = [special.cls, *query, special.sep]
     capacity = settings.seq_length - len(front) - 1
-    parts = list(_parts(len(context.ids), capacity, settings.doc_stride))
+    parts = list(text_windows.parts(len(context.ids), capacity, settings.doc_stride))
     widest = _widest(parts, len(context.ids))
     starts, ends = np.asarray(context.starts, np.int32), np.asarray(context.ends, np.int32)
     result = []
@@ -132,17 +133,6 @@ def token_span(context: TokenSpans, begin: int, end: int) -> tuple[int, int] | N
     starts, ends = np.asarray(context.starts), np.asarray(context.ends)
     inside = np.flatnonzero((starts < end) & (ends > begin) & (starts < ends))
     return (int(inside[0]), int(inside[-1])) if len(inside) else None
-
-
-def _parts(length: int, capacity: int, stride: int) -> Iterator[tuple[int, int]]:
-    """Yields the first token of each window and the token after its last one."""
-    first = 0
-    while True:
-        last = min(first + capacity, length)
-        yield first, last
-        if last == length:
-            return
-        first += min(stride, capacity)
 
 
 def _widest(parts: Sequence[tuple[int, int]], length: int) -> np.ndarray:

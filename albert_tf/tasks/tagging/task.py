@@ -15,9 +15,10 @@ from official.core import task_factory
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError, closest
 from albert_tf.task_types import TaskDescription
+from albert_tf.tasks import losses
 from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors
-from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
+from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs, Ragged
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
 from albert_tf.tasks.tagging import conll, schemes, span_annotations
@@ -44,6 +45,9 @@ class TaggingConfig(FineTuningConfig):
         None, that of the weights, or of the training data; IOB1 becomes IOB2.
       overlaps: what to do about spans that overlap: "error", or "longest" to keep the longest.
       offsets: what the offsets of spans count: "characters", "utf-16" or "bytes".
+      class_weights: "balanced" or a weight by label: factors of the losses of words in training;
+        "" for none. See `losses.class_weights`.
+      label_smoothing: the share of the target in training that is spread evenly over all labels.
       skip_broken_rows: whether to leave out sentences with a word that has no label, or too few or
         too many columns, and texts with a broken span, instead of stopping with an error.
     """
@@ -55,6 +59,8 @@ class TaggingConfig(FineTuningConfig):
     scheme: str | None = None
     overlaps: str = "error"
     offsets: str = "characters"
+    class_weights: Any = ""
+    label_smoothing: float = 0.0
     skip_broken_rows: bool = False
 
 
@@ -149,6 +155,15 @@ class TaggingTask(FineTuningTask):
         examples, cut = tagging.encode(rows, self.tokenizer, labels, params.seq_length, report)
         for word in cut:
             report.remark("have a word cut to seq_length", word)
+        config = self.task_config
+        if params.is_training and config.class_weights:
+            tags = examples.labels["label"]
+            words = tags.values[tags.values != tagging.NO_LABEL]
+            weights = losses.class_weights(config.class_weights, labels, words)
+            examples.labels["weight"] = Ragged(weights[tags.values], tags.splits)
+        if params.is_training and config.label_smoothing:
+            shares = losses.smoothing(config.label_smoothing, len(examples))
+            examples.labels["smoothing"] = shares
         return examples
 
     def describe(self) -> TaskDescription:
@@ -228,8 +243,9 @@ class TaggingTask(FineTuningTask):
     def losses(self, labels: Tensors, outputs: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each word at its first token, 0 elsewhere."""
         wanted = labels["label"]
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(wanted, 0), outputs)
-        return losses * _is_word(wanted)  # [B, S]
+        smoothing = labels["smoothing"][:, tf.newaxis] if "smoothing" in labels else None
+        of_each = losses.cross_entropy(tf.maximum(wanted, 0), outputs, smoothing)  # [B, S]
+        return of_each * labels.get("weight", 1.0) * _is_word(wanted)
 
     # === Evaluation ===
     @property

@@ -177,7 +177,9 @@ def test_a_predictor_gives_several_numbers(saved, tmp_path, spm):
     path = tmp_path / "dev.csv"
     path.write_text("text,label\nx,1\n")
     task = Predictor(folder).task
-    with pytest.raises(InputError, match="Received a model for 3 numbers. Use `albert-tf predict`"):
+    with pytest.raises(
+        InputError, match=r"Each row must have 3 number\(s\).* Received 1 in line 2"
+    ):
         task.read(FineTuningDataConfig(input_path=str(path), is_training=False))
 
 
@@ -278,6 +280,10 @@ def test_cells_are_lists_or_names_with_separators(cell, separator, labels):
         (
             'text,label\nx,"[""a"", [2]]"\n', dict(label_separator=";"),
             r'must contain names only. Received \["a", \[2\]\] in line 2 of',
+        ),
+        (
+            "text,label\nx,a\n", dict(label_separator="-", labels=["sci-fi", "news"]),
+            "not occur in a label. Received LABEL_SEPARATOR='-' and the label 'sci-fi'. Choose",
         ),
         ("text,label\nx,a\n", dict(label_separator=";", threshold=1.5), "0 and 1.* Received 1.5"),
     ],
