@@ -24,6 +24,7 @@ from albert_tf.tasks.tagging import data as tagging
 from albert_tf.tasks.tagging import metrics as tagging_metrics
 from albert_tf.tasks.tagging.conll import Sentence
 from albert_tf.tasks.tagging.model import AlbertTokenClassifier
+from albert_tf.tasks.task_files import Facts
 
 
 @dataclasses.dataclass
@@ -55,6 +56,7 @@ class TaggingTask(FineTuningTask):
     SETTINGS = ("word_column", "label_column")
     OUTPUTS = (".txt",)
     UNIT = "sentence"
+    LONGER = "continue in another row"
 
     @classmethod
     def config_class(cls) -> type[TaggingConfig]:
@@ -69,6 +71,11 @@ class TaggingTask(FineTuningTask):
         columns = self.task_config.word_column, self.task_config.label_column
         for path in self.paths(params):
             yield from conll.read(path, *columns, labelled, report)
+
+    def facts(self, row: Sentence) -> Facts:
+        """Returns the words as a text, their labels, and the types of the entities."""
+        entities = tagging_metrics.entity_types(row.labels)
+        return Facts(row.place(0), ((" ".join(row.words),),), row.labels, entities)
 
     def key(self, row: Sentence) -> tuple[Hashable, Hashable]:
         """Returns the words."""
