@@ -19,6 +19,9 @@ numbers, .tsv has the columns index and prediction, as GLUE requires. .json for 
 has a text for each question id, as SQuAD's evaluation requires, and .txt for tagging has a word and
 its label per line, as in the input.
 
+--labels ranks labels of your own, which the model has not seen in training. --explain adds how much
+each word raised or lowered the score of an answer, to .jsonl or to a page, .html.
+
 All input is checked first. Then answers are written as they come, and memory does not depend on the
 number of rows. Until all are there, they are in a partial file beside the output, such as
 answers.csv.partial. The same command goes on with this file after a stop, and the output has the
@@ -29,6 +32,7 @@ to its end first; it must be passed again.
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +87,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top_k", type=int, help="number of predictions for each [MASK] (default: 5)"
     )
+    parser.add_argument(
+        "--explain",
+        nargs="?",
+        const=True,
+        metavar="LABEL",
+        help="add to each answer how much each word raised or lowered the score of the most "
+        "probable label, or of LABEL; --output may also end in .html, a page with coloured words",
+    )
+    labels = parser.add_argument_group(
+        "labels of your own",
+        "With --labels, a model for natural language inference, such as one fine-tuned on MNLI, "
+        "ranks labels that it need not have seen. Input has one text per line, or in the column "
+        "text of a table.",
+    )
+    labels.add_argument(
+        "--labels",
+        metavar="NAMES",
+        help="labels to rank, separated by commas, or @FILE with one label per line",
+    )
+    labels.add_argument(
+        "--template",
+        help='sentence with {} in place of the label (default: "This text is about {}.")',
+    )
+    labels.add_argument(
+        "--multi_label",
+        action="store_true",
+        help="decide about each label alone, as any number may fit (default: exactly one fits)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -96,6 +128,7 @@ def run(args: argparse.Namespace) -> None:
 
     from albert_tf import files
     from albert_tf.errors import InputError
+    from albert_tf.tasks import explanation_page
     from albert_tf.tasks.answer_files import PartialFile, Stream
     from albert_tf.tasks.predictor import Predictor
 
@@ -106,11 +139,15 @@ def run(args: argparse.Namespace) -> None:
     if args.output != "-":
         files.check_writable(Path(args.output).absolute().parent, "The folder of --output")
     keep = [name.strip() for name in args.keep_columns.split(",") if name.strip()]
-    settings = {} if args.top_k is None else {"top_k": args.top_k}
+    settings = _settings(args)
     predictor = Predictor(args.model_dir, keep_columns=keep, **settings)
     print(f"model: {predictor.source}, {predictor.task.describe().task}", file=sys.stderr)
     ending = ".jsonl" if args.output == "-" else Path(args.output).suffix
-    answers = predictor.task.answer_file(ending, predictor.kept)
+    if args.explain is not None:
+        predictor = predictor.explaining(None if args.explain is True else args.explain)
+        answers = explanation_page.answer_file(ending, predictor.kept)
+    else:
+        answers = predictor.task.answer_file(ending, predictor.kept)
     with contextlib.ExitStack() as stack:
         path = args.input
         if path == "-":
@@ -128,3 +165,28 @@ def run(args: argparse.Namespace) -> None:
         else:
             output = PartialFile(Path(args.output), answers, predictor.command(params))
         predictor.write(params, output, args.workers)
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Returns the fields of the task's config that flags set."""
+    from pathlib import Path
+
+    from albert_tf.data.text_lines import read_lines
+    from albert_tf.errors import InputError
+    from albert_tf.files import existing
+
+    settings = {"top_k": args.top_k, "template": args.template}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    if args.multi_label:
+        settings["several"] = True
+    if args.labels is not None:
+        if args.labels.startswith("@"):
+            lines = read_lines(existing(Path(args.labels[1:]), "A file of labels"))
+            labels = [line.strip() for line in lines if line.strip()]
+        else:
+            labels = [label.strip() for label in args.labels.split(",")]
+        return {**settings, "candidates": labels}
+    if args.template is not None or args.multi_label:
+        flag = "--multi_label" if args.template is None else "--template"
+        raise InputError(f"{flag} is for labels of your own. Received no --labels. Add them.")
+    return settings

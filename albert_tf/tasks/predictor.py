@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import contextlib
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -20,18 +21,21 @@ import tqdm
 from albert_tf import task_types
 from albert_tf.data.row_report import RowReport
 from albert_tf.data.workers import ordered_map
-from albert_tf.errors import InputError
+from albert_tf.errors import InputError, closest
 from albert_tf.formats.load import load
 from albert_tf.formats.source import Source
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.task_types import TaskType
 from albert_tf.tasks import answer_files, batching
 from albert_tf.tasks.answer_files import PartialFile, Stream, kept_names
+from albert_tf.tasks.classification.zero_shot import ZeroShotTask
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
+from albert_tf.tasks.text_answers import TextAnswers
 from albert_tf.version import __version__
 
+_OF_PREDICTOR = ("keep_columns", "explain")  # Settings that are not those of the task's config.
 _SLOW = 3  # Progress of reading is shown after these seconds.
 LONGEST = 512  # The sequence length for models that do not specify the one used in training.
 
@@ -54,6 +58,20 @@ def task_type(source: Source) -> TaskType:
     return row
 
 
+def _task(source: Source, config: Mapping[str, Any]) -> FineTuningTask:
+    """Returns the task of a model; with labels to rank, this is ranking them."""
+    row = task_type(source)
+    task_class = ZeroShotTask if "candidates" in config else row.task_class
+    known = [field.name for field in dataclasses.fields(task_class.config_class())]
+    for name in config:
+        if name not in known:
+            raise InputError(
+                f"A setting must be one of {row.name}, the task of the model. Received {name!r}. "
+                f"{closest(name, known)}"
+            )
+    return task_class.from_source(source, **config)
+
+
 class Window(NamedTuple):
     """The answers to rows that follow each other, and the remarks on all rows until them."""
 
@@ -62,7 +80,7 @@ class Window(NamedTuple):
     remarks: Mapping[str, Any]
 
 
-class Predictor:
+class Predictor(TextAnswers):
     """A model with its task and vocabulary, ready to answer the examples in files.
 
     ```python
@@ -77,7 +95,8 @@ class Predictor:
       seq_length: the maximum sequence length in tokens; the one used in training by default.
       keep_columns: the columns of tables to put before each answer, as text. One that answers have
         too is named "input.NAME".
-      **config: fields of the task's config to change, such as `top_k`.
+      **config: fields of the task's config to change, such as `top_k`; with `candidates`, those of
+        `ZeroShotConfig`, and answers rank these labels.
 
     Attributes:
       source: what the model was read from.
@@ -100,7 +119,7 @@ class Predictor:
     ) -> None:
         source = load(path_or_handle)
         self.source = source
-        self.task: FineTuningTask = task_type(source).task_class.from_source(source, **config)
+        self.task = _task(source, config)
         self.model: TaskModel = self.task.MODEL.from_source(source, allow_partial=False)
         self.model.encoder.remove_padding = True
         settings = source.task.settings if source.task else {}
@@ -190,8 +209,9 @@ class Predictor:
         size = batching.POOL * params.global_batch_size
         windows = answer_files.windows(itertools.islice(rows, start, None), size)
         if workers > 1:
-            config = {n: v for n, v in self.settings.items() if n != "keep_columns"}
-            model = os.fspath(self.source.path), self.task.keep_columns, config
+            config = {n: v for n, v in self.settings.items() if n not in _OF_PREDICTOR}
+            explain = self.settings.get("explain")
+            model = os.fspath(self.source.path), self.task.keep_columns, explain, config
             answered = ordered_map(_answerer, (*model, params), windows, workers)
         else:
             answered = self._answered(windows, params)
@@ -227,7 +247,14 @@ class Predictor:
     ) -> Window:
         batches = batching.evaluation_batches(examples.lengths, batch_size)
         steps = (self._run(examples.batch(batch), examples.choices) for batch in batches)
-        answers = list(self.task.answers(examples, Outputs.gather(steps)))
+        outputs = Outputs.gather(steps)
+        answers = list(self.task.answers(examples, outputs))
+        if self._explainer is not None:
+            explained = self._explainer.explain(rows, examples, outputs, batch_size, report)
+            answers = [
+                {**answer, "explanation": explanation}
+                for answer, explanation in zip(answers, explained)
+            ]
         if self.kept:
             answers = [
                 {**dict(zip(self.kept, row.kept)), **answer} for row, answer in zip(rows, answers)
@@ -275,11 +302,14 @@ class Predictor:
 def _answerer(
     model: str,
     keep_columns: Sequence[str],
+    explain: Sequence[Any] | None,
     config: Mapping[str, Any],
     params: FineTuningDataConfig,
 ) -> Callable[[list[Any]], Window]:
     """Returns the function of a worker: the answers to a window."""
     predictor = Predictor(model, None, keep_columns, **config)
+    if explain is not None:
+        predictor = predictor.explaining(*explain)
     return lambda rows: next(predictor._answered([rows], params))
 
 

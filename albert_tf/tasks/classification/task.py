@@ -249,6 +249,11 @@ class ClassificationTask(FineTuningTask):
         texts = (config.text, config.second_text) if config.second_text else (config.text,)
         return texts, config.label, config.header
 
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns of the texts of a row."""
+        return self._columns()[0]
+
     def _tables(
         self,
         params: FineTuningDataConfig,
