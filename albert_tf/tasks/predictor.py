@@ -184,7 +184,7 @@ class Predictor(TextAnswers):
         remarks: Mapping[str, Any] | None = None,
         workers: int = 1,
     ) -> Iterator[Window]:
-        """Yields the answers to `batching.POOL` batches of rows at a time.
+        """Yields the answers to `batching.POOL` batches at a time.
 
         All rows are read and checked first, and then read again for each window, unless files of
         their format have to be read as a whole. Memory does not depend on their number.
@@ -206,7 +206,7 @@ class Predictor(TextAnswers):
             total = sum(1 for _ in _progress(rows, "read", delay=_SLOW, leave=False))
             rows = self.task.rows(params, False, self.task.new_report(labelled=False))
         report.show()
-        size = batching.POOL * params.global_batch_size
+        size = self._window_size(params.global_batch_size)
         windows = answer_files.windows(itertools.islice(rows, start, None), size)
         if workers > 1:
             config = {n: v for n, v in self.settings.items() if n not in _OF_PREDICTOR}

@@ -138,10 +138,19 @@ class TextAnswers:
     def _gradients(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
         return gradients(self.model, self.task)
 
+    def _window_size(self, batch_size: int) -> int:
+        """Returns the number of rows in a window, fewer if each is computed many times."""
+        times = 1
+        if isinstance(self.task, ZeroShotTask):
+            times = len(self.task.task_config.candidates)
+        elif self._explainer is not None:
+            times = self._explainer.steps
+        return max(1, batching.POOL * batch_size // times)
+
     def _answers_to(self, rows: Iterable[LabelledText], batch_size: int) -> list[dict[str, Any]]:
         report = self.task.new_report(labelled=False)
         answers = []
-        windows = answer_files.windows(rows, batching.POOL * batch_size)
+        windows = answer_files.windows(rows, self._window_size(batch_size))
         for window in self._answered(windows, self.params("", batch_size)):
             answers += window.answers
             report.add_remarks(window.remarks)

@@ -144,7 +144,7 @@ def files(predictors, tmp_path):
 
 
 def test_the_command_writes_every_format(files, predictors, tmp_path, monkeypatch):
-    monkeypatch.setattr(batching, "POOL", 2)  # windows of four rows
+    monkeypatch.setattr(batching, "POOL", 6)  # windows of four rows
     model, path = files
     (tmp_path / "labels.txt").write_text("\n".join(LABELS) + "\n\n")
     words = ("predict", "--model", model, "--input", path, "--batch_size", 2, "--seq_length", 24)
@@ -170,6 +170,14 @@ def test_the_command_writes_every_format(files, predictors, tmp_path, monkeypatc
     assert lines[1:] == [f"{i}\t{answer['label']}" for i, answer in enumerate(answers)]
 
 
+def test_windows_have_as_many_pairs_as_other_tasks_have_rows(files, monkeypatch):
+    monkeypatch.setattr(batching, "POOL", 3)
+    model, path = files
+    predictor = Predictor(model, SEQ_LENGTH, candidates=LABELS)
+    windows = predictor.windows(predictor.params(path, 4))
+    assert [window.rows for window in windows] == [4] * 5
+
+
 def test_a_stopped_ranking_goes_on_with_the_same_labels_only(files, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(batching, "POOL", 2)
     model, path = files
@@ -191,7 +199,7 @@ def test_a_stopped_ranking_goes_on_with_the_same_labels_only(files, tmp_path, mo
     assert status(*words, "--labels", "a,c", "--output", tmp_path / "a.jsonl") == 2
     assert 'of another one: candidates "a", "b", now "a", "c". Del' in capsys.readouterr().err
     assert status(*words, "--labels", "a, b", "--output", tmp_path / "a.jsonl") == 0
-    assert "resuming after 8 rows" in capsys.readouterr().err
+    assert "resuming after 4 rows" in capsys.readouterr().err
     assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
 
