@@ -304,6 +304,20 @@ def test_the_command_writes_json_lines_and_a_page(predictors, table, tmp_path, m
     assert "default-src 'none'" in page and "color-scheme: light dark" in page
 
 
+def test_workers_explain_too(predictors, table, monkeypatch):
+    def in_this_process(make, arguments, windows, workers):
+        yield from map(make(*arguments), windows)
+
+    monkeypatch.setattr("albert_tf.tasks.predictor.ordered_map", in_this_process)
+    predictor = predictors["classification"].explaining("bad", 16)
+    (window,) = predictor.windows(predictor.params(table), workers=2)
+    wanted = predictor.explain(TEXTS * 2, "bad", 16)
+    for answer, other in zip(window.answers, wanted, strict=True):
+        found, same = answer["explanation"], other["explanation"]
+        assert (found["label"], found["steps"]) == ("bad", same["steps"])
+        assert found["score"] == pytest.approx(same["score"], abs=1e-4)
+
+
 def test_a_stopped_page_goes_on(predictors, table, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(batching, "POOL", 1)
     model = predictors["classification"].source.path
