@@ -1,4 +1,4 @@
-"""Build pretraining data from text, print statistics of record files, or show examples.
+"""Build pretraining data from text, inspect record files, or check labelled files.
 
 `albert-tf data ACTION --help` explains an action.
 
@@ -6,6 +6,7 @@ examples:
   albert-tf data build --input 'text/*.txt' --vocab my.model --output_dir data --max_seq_length 128
   albert-tf data stats --input 'data/*.tfrecord' --vocab my.model --plot data.png
   albert-tf data show --input 'data/*.tfrecord' --vocab my.model --count 2
+  albert-tf data check --gin_file finetune_table --gin.TRAIN_DATA=train.csv --gin.EVAL_DATA=dev.csv
 """
 
 from __future__ import annotations
@@ -16,16 +17,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from albert_tf.cli import data_build
+from albert_tf.cli.train import add_gin_arguments
 from albert_tf.errors import InputError
 from albert_tf.files import check_writable
 
 if TYPE_CHECKING:
     from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
+_CHECK = """Check labelled files before fine-tuning on them.
+
+The recipe and its macros name the files and their columns, as for `albert-tf train`. The report has
+the numbers of rows and examples, the rows that training leaves out, with reason, file and line,
+the labels with their shares, the rows that repeat the text of others or contradict their label, and
+the lengths. With evaluation data, it also has the texts that are in both, and the labels that
+training lacks. Lengths are in tokens if INIT_FROM or VOCAB is set. No weights are read, and nothing
+is written.
+
+example:
+  albert-tf data check --gin_file finetune_table --gin.INIT_FROM=albert_base_v2 \\
+      --gin.TRAIN_DATA=train.csv --gin.EVAL_DATA=dev.csv
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares `build`, `stats` and `show` with their flags."""
-    actions = parser.add_subparsers(dest="action", metavar="build|stats|show", required=True)
+    """Declares the actions with their flags."""
+    actions = parser.add_subparsers(dest="action", metavar="build|stats|show|check", required=True)
     shared = {"inherited_absl_flags": None, "formatter_class": parser.formatter_class}
     build = actions.add_parser(
         "build",
@@ -46,6 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         description="Print the first training examples in record files as text.",
         **shared,
     )
+    check = actions.add_parser(
+        "check",
+        help="check labelled files before fine-tuning",
+        description=_CHECK,
+        **shared,
+    )
+    add_gin_arguments(check)
     for action, what in ((build, "text files"), (stats, "record files"), (show, "record files")):
         action.add_argument(
             "--input", required=True, metavar="GLOB", help=f"{what}; separate globs by commas"
@@ -72,7 +95,7 @@ def run(args: argparse.Namespace) -> None:
     """Runs the selected action."""
     if getattr(args, "plot", None):
         check_writable(Path(args.plot).absolute().parent, "The folder of --plot")
-    {"build": _build, "stats": _stats, "show": _show}[args.action](args)
+    {"build": _build, "stats": _stats, "show": _show, "check": _check}[args.action](args)
 
 
 def _build(args: argparse.Namespace) -> None:
@@ -109,6 +132,20 @@ def _show(args: argparse.Namespace) -> None:
             break
         if left < 1:
             break
+
+
+def _check(args: argparse.Namespace) -> None:
+    from albert_tf.tasks import data_check, fine_tuning_config
+    from albert_tf.training import gin_files
+
+    gin_files.parse(args.gin_file, args.gin)
+    if "TASK" not in gin_files.macros():
+        raise InputError(
+            "A check of data needs a recipe for fine-tuning. Received --gin_file "
+            f"{' '.join(args.gin_file)}. Name another, or use `albert-tf data stats` for records."
+        )
+    config = gin_files.configured(fine_tuning_config.with_fields, scope="run")()
+    print(data_check.check(config))
 
 
 def _records(args: argparse.Namespace) -> tuple[list[Path], AlbertTokenizer]:

@@ -36,7 +36,7 @@ COMMANDS = {
     ),
     "vocab": Command("albert_tf.cli.vocab", "train a SentencePiece vocabulary"),
     "tokenize": Command("albert_tf.cli.tokenize", "show the tokens and ids of lines of text"),
-    "data": Command("albert_tf.cli.data", "build and inspect pretraining data"),
+    "data": Command("albert_tf.cli.data", "build pretraining data, check labelled files"),
     "train": Command("albert_tf.cli.train", "pretrain, fine-tune or evaluate a model"),
     "predict": Command("albert_tf.cli.predict", "run a fine-tuned model on files or lines"),
     "embed": Command("albert_tf.cli.embed", "compute vectors for files or lines of text"),

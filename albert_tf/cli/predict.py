@@ -21,6 +21,9 @@ numbers, .tsv has the columns index and prediction, as GLUE requires. .json for 
 has a text for each question id, as SQuAD's evaluation requires, and .txt for tagging has a word and
 its label per line, as in the input.
 
+--labels ranks labels of your own, which the model has not seen in training. --explain adds how much
+each word raised or lowered the score of an answer, to .jsonl or to a page, .html.
+
 All input is checked first. Then answers are written as they come, and memory does not depend on the
 number of rows. Until all are there, they are in a partial file beside the output, such as
 answers.csv.partial. The same command goes on with this file after a stop, and the output has the
@@ -39,6 +42,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file_arguments(parser, "name, folder, checkpoint or handle of a model with a task head")
     parser.add_argument(
         "--top_k", type=int, help="number of predictions for each [MASK] (default: 5)"
+    )
+    parser.add_argument(
+        "--explain",
+        nargs="?",
+        const=True,
+        metavar="LABEL",
+        help="add to each answer how much each word raised or lowered the score of the most "
+        "probable label, or of LABEL; --output may also end in .html, a page with coloured words",
+    )
+    labels = parser.add_argument_group(
+        "labels of your own",
+        "With --labels, a model for natural language inference, such as one fine-tuned on MNLI, "
+        "ranks labels that it need not have seen. Input has one text per line, or in the column "
+        "text of a table.",
+    )
+    labels.add_argument(
+        "--labels",
+        metavar="NAMES",
+        help="labels to rank, separated by commas, or @FILE with one label per line",
+    )
+    labels.add_argument(
+        "--template",
+        help='sentence with {} in place of the label (default: "This text is about {}.")',
+    )
+    labels.add_argument(
+        "--multi_label",
+        action="store_true",
+        help="decide about each label alone, as any number may fit (default: exactly one fits)",
     )
 
 
@@ -110,15 +141,18 @@ def add_file_arguments(parser: argparse.ArgumentParser, model: str) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Writes the predictions."""
-    write(args, args.model_dir, **({} if args.top_k is None else {"top_k": args.top_k}))
+    write(args, args.model_dir, args.explain, **_settings(args))
 
 
-def write(args: argparse.Namespace, model: Any, **config: Any) -> None:
+def write(
+    args: argparse.Namespace, model: Any, explain: str | bool | None = None, **config: Any
+) -> None:
     """Writes the answers of a model to the rows of files.
 
     Args:
       args: the values of `add_file_arguments`.
       model: what `Predictor` takes.
+      explain: a label to explain, or True for the most probable one; None for no explanations.
       **config: fields of the task's config to change.
     """
     import contextlib
@@ -131,6 +165,7 @@ def write(args: argparse.Namespace, model: Any, **config: Any) -> None:
     from albert_tf import files
     from albert_tf.data.beam_map import BeamMap, new_pipeline
     from albert_tf.errors import InputError
+    from albert_tf.tasks import explanation_page
     from albert_tf.tasks.partial_file import PartialFile, Stream
     from albert_tf.tasks.predictor import Predictor
 
@@ -154,7 +189,11 @@ def write(args: argparse.Namespace, model: Any, **config: Any) -> None:
     predictor = Predictor(model, keep_columns=keep, **config)
     print(f"model: {predictor.source}, {predictor.task.describe().task}", file=sys.stderr)
     ending = ".jsonl" if args.output == "-" else Path(args.output).suffix
-    answers = predictor.task.answer_file(ending, predictor.kept)
+    if explain is not None:
+        predictor = predictor.explaining(None if explain is True else explain)
+        answers = explanation_page.answer_file(ending, predictor.kept)
+    else:
+        answers = predictor.task.answer_file(ending, predictor.kept)
     with contextlib.ExitStack() as stack:
         path = args.input
         if path == "-":
@@ -173,3 +212,28 @@ def write(args: argparse.Namespace, model: Any, **config: Any) -> None:
             output = PartialFile(Path(args.output), answers, predictor.command(params))
         beam_map = BeamMap(pipeline, Path(f"{args.output}.partial.beam")) if pipeline else None
         predictor.write(params, output, args.workers, beam_map)
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Returns the fields of the task's config that flags set."""
+    from pathlib import Path
+
+    from albert_tf.data.text_lines import read_lines
+    from albert_tf.errors import InputError
+    from albert_tf.files import existing
+
+    settings = {"top_k": args.top_k, "template": args.template}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    if args.multi_label:
+        settings["several"] = True
+    if args.labels is not None:
+        if args.labels.startswith("@"):
+            lines = read_lines(existing(Path(args.labels[1:]), "A file of labels"))
+            labels = [line.strip() for line in lines if line.strip()]
+        else:
+            labels = [label.strip() for label in args.labels.split(",")]
+        return {**settings, "candidates": labels}
+    if args.template is not None or args.multi_label:
+        flag = "--multi_label" if args.template is None else "--template"
+        raise InputError(f"{flag} is for labels of your own. Received no --labels. Add them.")
+    return settings

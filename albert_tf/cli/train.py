@@ -32,13 +32,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `albert-tf train`."""
-    parser.add_argument(
-        "--gin_file",
-        action="append",
-        required=True,
-        metavar="FILE",
-        help="gin file or name of a recipe; may be repeated, and later files take precedence",
-    )
+    add_gin_arguments(parser)
     parser.add_argument(
         "--mode",
         choices=MODES,
@@ -50,14 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model_dir",
         metavar="DIR",
         help="folder of the run: a new one, or that of a run to resume or evaluate",
-    )
-    parser.add_argument(
-        "--gin",
-        action="append",
-        default=[],
-        metavar="MACRO=VALUE",
-        help="set a macro or a binding, written as --gin.MACRO=VALUE; takes precedence over the "
-        "gin files and may be repeated",
     )
     parser.add_argument(
         "--macros",
@@ -86,6 +72,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="MACRO=VALUE,...",
         help="train once with each of these values, and compare; may be repeated",
+    )
+
+
+def add_gin_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that name gin files and set macros."""
+    parser.add_argument(
+        "--gin_file",
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="gin file or name of a recipe; may be repeated, and later files take precedence",
+    )
+    parser.add_argument(
+        "--gin",
+        action="append",
+        default=[],
+        metavar="MACRO=VALUE",
+        help="set a macro or a binding, written as --gin.MACRO=VALUE; takes precedence over the "
+        "gin files and may be repeated",
     )
 
 

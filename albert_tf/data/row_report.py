@@ -13,6 +13,8 @@ import numpy as np
 from albert_tf.errors import InputError
 
 SHOWN = 10  # Places named for each reason; the others are counted.
+_LONGEST = 40  # Characters of a label in a remark.
+REPEATED = "repeat the text of an earlier one"
 
 
 @dataclasses.dataclass
@@ -110,14 +112,17 @@ class RowReport:
         rows, self._texts = self._texts, []
         keys = np.fromiter((key for key, _, _ in rows), np.int64, len(rows))
         _, index, counts = np.unique(keys, return_inverse=True, return_counts=True)
-        labels: dict[int, Any] = {}
+        first: dict[int, tuple[Any, str]] = {}
         for number in np.flatnonzero(counts[index] > 1).tolist():
             key, label, place = rows[number]
-            if key in labels:
-                more = "" if labels[key] == label else " with another label"
-                self.remark(f"repeat the text of an earlier one{more}", place)
+            if key not in first:
+                first[key] = label, place
+            elif first[key][0] == label:
+                self.remark(REPEATED, place)
             else:
-                labels[key] = label
+                earlier, there = first[key]
+                conflict = f"{place} ({_shown(label)}, but {_shown(earlier)} at {there})"
+                self.remark(f"{REPEATED} with another label", conflict)
 
     def is_repeated(
         self, name: str, values: Iterable[Hashable], place: str, unique: bool = False
@@ -187,3 +192,8 @@ class RowReport:
         """Prints the reasons and remarks to standard error."""
         if text := str(self):
             print(text, file=sys.stderr)
+
+
+def _shown(label: Any) -> str:
+    text = str(label)
+    return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")

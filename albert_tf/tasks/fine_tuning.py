@@ -105,6 +105,10 @@ class FineTuningTask(TaskFiles, AlbertTask):
             config.model = ModelConfig(**self._config().to_dict())
         return self._start
 
+    def start_from(self, start: starting_point.StartingPoint) -> None:
+        """Sets the starting point, so that the config and the folder of the run do not."""
+        self._start = start
+
     @classmethod
     def from_source(cls, source: Source, **config: Any) -> FineTuningTask:
         """Returns the task of a fine-tuned model, for prediction.
@@ -118,7 +122,8 @@ class FineTuningTask(TaskFiles, AlbertTask):
         values = {**cls.limits(source.config), **kept, **config}
         task = cls(cls.config_class()(init_from=str(source.path), **values))
         tokenizer = starting_point.tokenizer_of(source)
-        task._start = starting_point.StartingPoint(source.config, tokenizer, source, source.task)
+        start = starting_point.StartingPoint(source.config, tokenizer, source, source.task)
+        task.start_from(start)
         return task
 
     @classmethod

@@ -23,19 +23,22 @@ from albert_tf import task_types
 from albert_tf.data.beam_map import BeamMap
 from albert_tf.data.row_report import RowReport
 from albert_tf.data.workers import ordered_map
-from albert_tf.errors import InputError
+from albert_tf.errors import InputError, closest
 from albert_tf.formats.load import load
 from albert_tf.formats.source import Source
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.task_types import TaskDescription, TaskType
 from albert_tf.tasks import answer_files, batching
 from albert_tf.tasks.answer_files import kept_names
+from albert_tf.tasks.classification.zero_shot import ZeroShotTask
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
 from albert_tf.tasks.partial_file import PartialFile, Stream
+from albert_tf.tasks.text_answers import TextAnswers
 from albert_tf.version import __version__
 
+_OF_PREDICTOR = ("keep_columns", "explain")  # Settings that are not those of the task's config.
 _SLOW = 3  # Progress of reading is shown after these seconds.
 LONGEST = 512  # The sequence length for models that do not specify the one used in training.
 
@@ -58,6 +61,20 @@ def task_type(source: Source) -> TaskType:
     return task_types.get("fill_mask")
 
 
+def _task(source: Source, config: Mapping[str, Any]) -> FineTuningTask:
+    """Returns the task of a model; with labels to rank, this is ranking them."""
+    row = task_type(source)
+    task_class = ZeroShotTask if "candidates" in config else row.task_class
+    known = [field.name for field in dataclasses.fields(task_class.config_class())]
+    for name in config:
+        if name not in known:
+            raise InputError(
+                f"A setting must be one of {row.name}, the task of the model. Received {name!r}. "
+                f"{closest(name, known)}"
+            )
+    return task_class.from_source(source, **config)
+
+
 class Window(NamedTuple):
     """The answers to rows that follow each other, and the remarks on all rows until them."""
 
@@ -66,7 +83,7 @@ class Window(NamedTuple):
     remarks: Mapping[str, Any]
 
 
-class Predictor:
+class Predictor(TextAnswers):
     """A model with its task and vocabulary, ready to answer the examples in files.
 
     ```python
@@ -81,7 +98,8 @@ class Predictor:
       seq_length: the maximum sequence length in tokens; the one used in training by default.
       keep_columns: the columns of tables to put before each answer, as text. One that answers have
         too is named "input.NAME".
-      **config: fields of the task's config to change, such as `top_k`.
+      **config: fields of the task's config to change, such as `top_k`; with `candidates`, those of
+        `ZeroShotConfig`, and answers rank these labels.
 
     Attributes:
       source: what the model was read from.
@@ -104,7 +122,7 @@ class Predictor:
     ) -> None:
         source = load(path_or_handle)
         self.source = source
-        self.task: FineTuningTask = task_type(source).task_class.from_source(source, **config)
+        self.task = _task(source, config)
         self.model: TaskModel = self.task.MODEL.from_source(source, allow_partial=False)
         self.model.encoder.remove_padding = True
         settings = source.task.settings if source.task else {}
@@ -174,7 +192,7 @@ class Predictor:
         workers: int = 1,
         beam_map: BeamMap | None = None,
     ) -> Iterator[Window]:
-        """Yields the answers to `batching.POOL` batches of rows at a time.
+        """Yields the answers to `batching.POOL` batches at a time.
 
         All rows are read and checked first, and then read again for each window, unless files of
         their format have to be read as a whole. Memory does not depend on their number.
@@ -197,12 +215,12 @@ class Predictor:
             total = sum(1 for _ in _progress(rows, "read", delay=_SLOW, leave=False))
             rows = self.task.rows(params, False, self.task.new_report(labelled=False))
         report.show()
-        size = batching.POOL * params.global_batch_size
+        size = self._window_size(params.global_batch_size)
         windows = answer_files.windows(itertools.islice(rows, start, None), size)
         if workers > 1 or beam_map:
-            config = {n: v for n, v in self.settings.items() if n != "keep_columns"}
+            config = {n: v for n, v in self.settings.items() if n not in _OF_PREDICTOR}
             model = os.path.abspath(self.source.path), self.source.task, self.task.keep_columns
-            model = (*model, config)
+            model = (*model, self.settings.get("explain"), config)
             ordered = beam_map or functools.partial(ordered_map, workers=workers)
             answered = ordered(_answerer, (*model, params), windows)
         else:
@@ -239,7 +257,14 @@ class Predictor:
     ) -> Window:
         batches = batching.evaluation_batches(examples.lengths, batch_size)
         steps = (self._run(examples.batch(batch), examples.choices) for batch in batches)
-        answers = list(self.task.answers(examples, Outputs.gather(steps)))
+        outputs = Outputs.gather(steps)
+        answers = list(self.task.answers(examples, outputs))
+        if self._explainer is not None:
+            explained = self._explainer.explain(rows, examples, outputs, batch_size, report)
+            answers = [
+                {**answer, "explanation": explanation}
+                for answer, explanation in zip(answers, explained)
+            ]
         if self.kept:
             answers = [
                 {**dict(zip(self.kept, row.kept)), **answer} for row, answer in zip(rows, answers)
@@ -288,12 +313,15 @@ def _answerer(
     model: str,
     task: TaskDescription | None,
     keep_columns: Sequence[str],
+    explain: Sequence[Any] | None,
     config: Mapping[str, Any],
     params: FineTuningDataConfig,
 ) -> Callable[[list[Any]], Window]:
     """Returns the function of a worker: the answers to a window."""
     source = dataclasses.replace(load(model), task=task)
     predictor = Predictor(source, None, keep_columns, **config)
+    if explain is not None:
+        predictor = predictor.explaining(*explain)
     return lambda rows: next(predictor._answered([rows], params))
 
 

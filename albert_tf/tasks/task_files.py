@@ -8,7 +8,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
@@ -53,6 +53,25 @@ def _digest(key: Hashable) -> str:
     return hashlib.sha256(repr(key).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+class Facts(NamedTuple):
+    """What `data_check` counts of a labelled row.
+
+    Attributes:
+      where: the place of the row.
+      sequences: the texts of each sequence that the row gives.
+      labels: the names that the model has to know for this row, none if it has several labels or
+        none; or its number.
+      entities: the types of the entities of a sentence.
+      shared: the text that several rows are about, such as a passage; "" for none.
+    """
+
+    where: str
+    sequences: tuple[tuple[str, ...], ...] = ()
+    labels: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
+    shared: str = ""
+
+
 class TaskFiles(abc.ABC):
     """Reads rows, encodes them as examples, and writes answers. Tasks implement the methods.
 
@@ -61,6 +80,8 @@ class TaskFiles(abc.ABC):
       OUTPUTS: the extensions of answer files that only this task writes; see `answer_file`.
       INPUT: the extension of the format that the task reads from standard input.
       UNIT: what a row of its files is.
+      SKIPS: the field of the config that leaves broken rows out.
+      LONGER: what happens to rows that are longer than the maximum sequence length.
       KEEPS_COLUMNS: whether its files are tables, whose columns can be kept.
       keep_columns: the columns that rows to predict keep beside the answers.
     """
@@ -69,6 +90,8 @@ class TaskFiles(abc.ABC):
     OUTPUTS: ClassVar[tuple[str, ...]] = ()
     INPUT: ClassVar[str] = ".txt"
     UNIT: ClassVar[str] = "row"
+    SKIPS: ClassVar[str] = "skip_broken_rows"
+    LONGER: ClassVar[str] = "are cut"
     KEEPS_COLUMNS: ClassVar[bool] = False
     keep_columns: tuple[str, ...] = ()
 
@@ -115,6 +138,14 @@ class TaskFiles(abc.ABC):
         about one passage, and the same fraction of the rows of each label.
         """
         return repr(row), ""
+
+    def facts(self, row: Any) -> Facts:
+        """Returns what `albert-tf data check` counts of a labelled row; by default nothing."""
+        return Facts("")
+
+    def has_numbers(self, labels: Sequence[str]) -> bool:
+        """Returns whether labels are numbers to predict rather than names."""
+        return False
 
     def columns(self) -> Mapping[str, Any]:
         """Returns the columns of answers in tables and their types: str, int, float or list[...].
@@ -170,7 +201,7 @@ class TaskFiles(abc.ABC):
 
         Each row to predict needs an answer.
         """
-        skip = labelled and getattr(self.task_config, "skip_broken_rows", False)
+        skip = labelled and getattr(self.task_config, self.SKIPS, False)
         return RowReport(self.UNIT, skip)
 
     def paths(self, params: FineTuningDataConfig) -> list[Path]:

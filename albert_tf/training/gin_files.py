@@ -122,8 +122,8 @@ def parsing(files: Sequence[object], overrides: Sequence[str] = ()) -> Iterator[
         ) from error
 
 
-def configured(function: Callable) -> Callable:
-    """Returns `function` with the arguments that are bound in the parsed files.
+def configured(function: Callable, scope: str = "") -> Callable:
+    """Returns `function` with the arguments that are bound in the parsed files, in a gin scope.
 
     Raises:
       InputError: the files do not configure the function.
@@ -141,7 +141,8 @@ def configured(function: Callable) -> Callable:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
-            return configurable(*args, **kwargs)
+            with gin.config_scope(scope or None):
+                return configurable(*args, **kwargs)
         except InputError as error:  # drop the lines that gin appends to the message
             raise InputError(_without_location(error)) from error
 

@@ -110,7 +110,7 @@ def test_show_needs_a_positive_count(capsys):
     assert "--count must be at least 1. Received 0" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("action", [[], ["build"], ["stats"], ["show"]])
+@pytest.mark.parametrize("action", [[], ["build"], ["stats"], ["show"], ["check"]])
 def test_help_does_not_import_tensorflow(action):
     code = (
         "import sys; from albert_tf.cli import main\n"
@@ -119,4 +119,4 @@ def test_help_does_not_import_tensorflow(action):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0
-    assert "--input" in done.stdout
+    assert ("--gin_file" if action == ["check"] else "--input") in done.stdout

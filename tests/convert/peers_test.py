@@ -15,7 +15,9 @@ import sentencepiece
 from albert_tf.config import AlbertConfig
 from albert_tf.convert.conversion import convert
 from albert_tf.modeling.encoder import AlbertEncoder
+from albert_tf.tasks.classification.model import AlbertClassifier
 from albert_tf.tasks.embedding.model import AlbertEmbedder
+from albert_tf.tasks.encoded_examples import Outputs
 from albert_tf.tasks.predictor import Predictor
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from tests.support import tiny_task
@@ -203,3 +205,40 @@ def test_sentence_transformers_computes_the_same_vectors(pooling, normalize, tmp
     answers = Predictor(tmp_path / "model")(tmp_path / "texts.jsonl")
     ours = np.stack([answer["embedding"] for answer in answers])
     assert difference(ours, np.load(out)) < TOLERANCE
+
+
+@pytest.mark.clean_process
+def test_labels_are_ranked_as_transformers_ranks_them(tmp_path):
+    """For the orders of labels that transformers knows; in others it takes neutral as opposite."""
+    needs("torch", "transformers")
+    rng, labels, cases, found = np.random.default_rng(2), ["a", "b", "c", "d"], [], []
+    for names in (
+        ("entailment", "neutral", "contradiction"),
+        ("CONTRADICTION", "neutral", "ENTAILMENT"),
+        ("contradiction", "entailment", "neutral"),
+        ("entailment", "not_entailment"),
+        ("not_entailment", "entailment"),
+    ):
+        folder = tmp_path / "-".join(names)
+        model = AlbertClassifier(AlbertConfig(**tiny_task.MODEL), labels=names)
+        model.save_pretrained(folder, AlbertTokenizer.from_pretrained(tiny_task.VOCAB))
+        for multi_label in (False, True):
+            logits = rng.normal(size=[len(labels), len(names)]).astype(np.float32)
+            task = Predictor(folder, candidates=labels, several=multi_label).task
+            outputs = Outputs(np.arange(len(labels)), {"logits": list(logits)})
+            (answer,) = task.answers(None, outputs)
+            found.append(answer["probabilities"])
+            label2id = {name: index for index, name in enumerate(names)}
+            cases.append(
+                dict(
+                    label2id=label2id,
+                    labels=labels,
+                    logits=logits.tolist(),
+                    multi_label=multi_label,
+                )
+            )
+    (tmp_path / "in.json").write_text(json.dumps(cases))
+    script = ROOT / "tests/support/transformers_zero_shot.py"
+    run_in_clean_process([str(script)], tmp_path / "in.json", tmp_path / "out.json")
+    for ours, theirs in zip(found, json.loads((tmp_path / "out.json").read_text()), strict=True):
+        assert list(ours) == list(theirs) and ours == pytest.approx(theirs, abs=1e-6)

@@ -136,11 +136,11 @@ QUESTION = st.fixed_dictionaries(
 def test_every_question_is_an_example_or_left_out(tmp_path, spm, rows, is_training):
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    report = RowReport("question")
+    report = RowReport("question", skip_broken=True)
     questions = squad.read([path], report)
     assert [question.text for question in questions] == [row["question"] for row in rows]
     if is_training:
-        questions = question_answering.well_placed(questions, True, report)
+        questions = question_answering.well_placed(questions, report)
     prepared = list(
         question_answering.prepare(questions, spm, WindowSettings(24, 4, 8), report, is_training)
     )
@@ -311,12 +311,12 @@ def test_every_question_of_squad_is_an_example_or_left_out(tmp_path, contexts):
         for i, questions in enumerate(contexts)
     ]
     path.write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
-    report = RowReport("question")
+    report = RowReport("question", skip_broken=True)
     if not rows:
         with pytest.raises(InputError, match="must not be empty"):
             squad.read([path], report)
         return
-    questions = question_answering.well_placed(squad.read([path], report), True, report)
+    questions = question_answering.well_placed(squad.read([path], report), report)
     assert sum(counted(report, len(questions))) == rows
     assert all(q.impossible or squad.misplaced(q) is None for q in questions)
 

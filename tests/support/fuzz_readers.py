@@ -95,10 +95,10 @@ def _glue(path: Path) -> None:
 
 
 def _squad(path: Path, is_training: bool = True) -> None:
-    report = RowReport("question")
+    report = RowReport("question", skip_broken=True)
     questions = squad.read([path], report)
     if is_training:
-        questions = question_answering.well_placed(questions, True, report)
+        questions = question_answering.well_placed(questions, report)
     settings = WindowSettings(24, 4, 8)
     list(question_answering.prepare(questions, tokenizer(), settings, report, is_training))
 

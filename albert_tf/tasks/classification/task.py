@@ -29,6 +29,7 @@ from albert_tf.tasks.classification.windows import FIRST, MAX_WINDOWS, WindowSet
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
+from albert_tf.tasks.task_files import Facts
 
 PROBLEMS = ("auto", "classification", "regression", "multi_label")
 # Settings in task.json that models for several labels, or for windows, have.
@@ -132,6 +133,22 @@ class ClassificationTask(FineTuningTask):
                 self.keep_columns,
             )
 
+    def facts(self, row: LabelledText) -> Facts:
+        """Returns the texts and the label, or all labels."""
+        labels: Sequence[str] = (row.label,)
+        if self._has_label_sets:
+            separator = self.task_config.label_separator
+            labels = classification.labels_in(row.label, separator, row.where)
+        return Facts(row.where, (row.texts,), tuple(labels))
+
+    def has_numbers(self, labels: Sequence[str]) -> bool:
+        """Returns whether the problem is regression, by its name or by the labels."""
+        config = self.task_config
+        if config.glue:
+            return not glue.layout(config.glue).labels
+        is_open = config.problem == "auto" and not config.labels and not self._has_label_sets
+        return config.problem == "regression" or (is_open and classification.are_numbers(labels))
+
     def key(self, row: LabelledText) -> tuple[Hashable, Hashable]:
         """Returns the texts, and the label if it is a class."""
         return row.texts, row.label if self.describe().task == "classification" else ""
@@ -217,9 +234,7 @@ class ClassificationTask(FineTuningTask):
         report = self.new_report(labelled=True)  # Shown when `read` makes it again.
         rows = list(self.rows(config.train_data, True, report))
         task = "multi_label" if self._has_label_sets else "classification"
-        numbers = config.problem == "auto" and not config.labels and task == "classification"
-        values = [row.label for row in rows]
-        if config.problem == "regression" or (numbers and classification.are_numbers(values)):
+        if self.has_numbers([row.label for row in rows]):
             names = tuple(map(str, config.labels)) or classification.names_of_numbers(
                 rows, config.label_separator
             )
@@ -265,6 +280,11 @@ class ClassificationTask(FineTuningTask):
             return layout.texts, layout.label, layout.header
         texts = (config.text, config.second_text) if config.second_text else (config.text,)
         return texts, config.label, config.header
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns of the texts of a row."""
+        return self._columns()[0]
 
     def _tables(
         self,

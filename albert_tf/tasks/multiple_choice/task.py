@@ -29,6 +29,7 @@ from albert_tf.tasks.multiple_choice import choice_tables, race
 from albert_tf.tasks.multiple_choice import data as multiple_choice
 from albert_tf.tasks.multiple_choice.data import Item
 from albert_tf.tasks.multiple_choice.model import AlbertMultipleChoice
+from albert_tf.tasks.task_files import Facts
 from albert_tf.tokenization.packing import special_count
 
 _LETTERS = "ABCDEFGH"
@@ -76,6 +77,7 @@ class MultipleChoiceTask(FineTuningTask):
 
     MODEL = AlbertMultipleChoice
     UNIT = "item"
+    LONGER = "have their passage cut"
     KEEPS_COLUMNS = True
     SETTINGS = ("num_choices", "max_qa_length", "passage", "question", "choices", "label")
 
@@ -100,6 +102,12 @@ class MultipleChoiceTask(FineTuningTask):
             raise InputError(f"num_choices must be in [2, {len(_LETTERS)}]. Received {count}.")
         items = self._items(self.paths(params), labelled, report)
         yield from multiple_choice.checked(items, count, labelled, report)
+
+    def facts(self, row: Item) -> Facts:
+        """Returns the passage with each choice, and the letter of the correct one."""
+        sequences = tuple((row.passage, text) for text in row.choices if text.strip())
+        label = () if row.label is None else (_LETTERS[row.label],)
+        return Facts(row.origin, sequences, label, shared=row.passage)
 
     def key(self, row: Item) -> tuple[Hashable, Hashable]:
         """Returns the passage, or the choices if there is none."""

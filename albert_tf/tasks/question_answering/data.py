@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from albert_tf.data.row_report import RowReport
-from albert_tf.errors import InputError
 from albert_tf.tasks.question_answering import squad
 from albert_tf.tasks.question_answering.span_windows import (
     Window,
@@ -35,31 +34,29 @@ class Prepared(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def well_placed(
-    questions: Sequence[Question], skip_invalid: bool, report: RowReport
-) -> list[Question]:
+def well_placed(questions: Sequence[Question], report: RowReport) -> list[Question]:
     """Returns the questions that are unanswerable or whose answer is at its `answer_start`.
 
     Args:
       questions: the questions of a file.
-      skip_invalid: whether to skip all other questions, instead of raising an error.
       report: takes the questions that are left out.
 
     Raises:
-      InputError: an answer is not at its `answer_start`; the error names the file, id and place.
+      InputError: an answer is not at its `answer_start`, and the report does not leave broken rows
+        out. The error names the file, id and place.
     """
     reasons = {question.id: squad.misplaced(question) for question in questions}
     wrong = [question for question in questions if reasons[question.id]]
-    if wrong and not skip_invalid:
+    if wrong:
         ids = ", ".join(question.id for question in wrong[:10])
-        raise InputError(
+        problem = (
             "An answer must be in its context at answer_start, counted in characters. Received "
             f"{wrong[0].origin}: {reasons[wrong[0].id]}. {len(wrong)} of {len(questions)} "
             f"questions are wrong: {ids}{', ...' if len(wrong) > 10 else ''}. Correct them, or set "
             "skip_invalid to skip them."
         )
-    for question in wrong:
-        report.leave_out(MISPLACED, question.origin)
+        for question in wrong:
+            report.broken(MISPLACED, question.origin, problem)
     return [question for question in questions if not reasons[question.id]]
 
 

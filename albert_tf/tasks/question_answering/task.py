@@ -42,6 +42,7 @@ from albert_tf.tasks.question_answering.span_windows import (
     WindowSettings,
 )
 from albert_tf.tasks.question_answering.squad import Question
+from albert_tf.tasks.task_files import Facts
 
 _SLOW = 3  # Progress is shown of what takes longer than these seconds.
 _ROUNDING = 1e-3  # Odds differ by less than this between devices, batches and exports.
@@ -91,6 +92,8 @@ class QuestionAnsweringTask(FineTuningTask):
     OUTPUTS = (".json",)
     INPUT = ".json"
     UNIT = "question"
+    SKIPS = "skip_invalid"
+    LONGER = "are read in several windows"
     # Fields of the config that must be at least 1.
     COUNTS: ClassVar[tuple[str, ...]] = ("n_best", "max_answer_length")
 
@@ -109,20 +112,23 @@ class QuestionAnsweringTask(FineTuningTask):
         self, params: FineTuningDataConfig, labelled: bool, report: RowReport
     ) -> list[Question]:
         """Returns questions; see `TaskFiles.rows`."""
-        config = self.task_config
         for name in self.COUNTS:
-            if getattr(config, name) < 1:
+            if (count := getattr(self.task_config, name)) < 1:
                 raise InputError(
-                    f"{name} must be at least 1. Received {getattr(config, name)}. Set "
-                    f"{name.upper()}."
+                    f"{name} must be at least 1. Received {count}. Set {name.upper()}."
                 )
         self._settings(params)
         questions = squad.read(self.paths(params), report)
         if labelled and params.is_training:
-            return question_data.well_placed(questions, config.skip_invalid, report)
+            return question_data.well_placed(questions, report)
         if labelled:
             _check_answered(questions)
         return questions
+
+    def facts(self, row: Question) -> Facts:
+        """Returns the question with its context, and whether it has an answer."""
+        label = "unanswerable" if row.impossible else "answerable"
+        return Facts(row.origin, ((row.text, row.context),), (label,), shared=row.context)
 
     def key(self, row: Question) -> tuple[Hashable, Hashable]:
         """Returns the context, so that no context is in both parts."""

@@ -44,6 +44,15 @@ def of_tags(wanted: Tags, predicted: Tags, scheme: str = "") -> dict[str, float]
     return answers
 
 
+def entity_types(tags: Sequence[str]) -> tuple[str, ...]:
+    """Returns the type of each entity in a sentence; none for tags without a prefix."""
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    if not any("-" in tag for tag in tags):
+        return ()
+    return tuple(kind for kind, _, _ in get_entities(list(tags)))
+
+
 def table(wanted: Tags, predicted: Tags) -> str:
     """Returns a table of precision, recall, F1 and number of entities for each type."""
     from seqeval import metrics

@@ -27,6 +27,7 @@ from albert_tf.tasks.tagging import metrics as tagging_metrics
 from albert_tf.tasks.tagging.model import AlbertTokenClassifier
 from albert_tf.tasks.tagging.sentence import Sentence
 from albert_tf.tasks.tagging.span_words import Settings
+from albert_tf.tasks.task_files import Facts
 
 WORDS = ".conll"  # The extension of files that have words for every model.
 
@@ -75,6 +76,7 @@ class TaggingTask(FineTuningTask):
     SETTINGS = ("word_column", "label_column", "words", "scheme")
     OUTPUTS = (".txt",)
     UNIT = "sentence"
+    LONGER = "continue in another row"
 
     @classmethod
     def config_class(cls) -> type[TaggingConfig]:
@@ -138,6 +140,11 @@ class TaggingTask(FineTuningTask):
     def reads_text(self) -> bool:
         """Whether files without a format are texts to cut into words, and answers have entities."""
         return self.task_config.words == "unicode"
+
+    def facts(self, row: Sentence) -> Facts:
+        """Returns the words as a text, their labels, and the types of the entities."""
+        entities = tagging_metrics.entity_types(row.labels)
+        return Facts(row.place(0), ((" ".join(row.words),),), row.labels, entities)
 
     def key(self, row: Sentence) -> tuple[Hashable, Hashable]:
         """Returns the text or the words."""

@@ -134,8 +134,9 @@ def test_misplaced_answers_are_an_error_or_are_skipped():
         match=r"'f.json' b: the answer 'cafe' does not begin at 22.*2 of 3 questions are wrong: "
         r"b, c\. Correct them, or set skip_invalid",
     ):
-        well_placed(questions, False, report)
-    assert well_placed(questions, True, report) == questions[:1]
+        well_placed(questions, report)
+    report = RowReport("question", skip_broken=True)
+    assert well_placed(questions, report) == questions[:1]
     assert str(report) == (
         "2 question(s) left out: the answer is not at its answer_start: 'f.json' b, 'f.json' c"
     )

@@ -1,0 +1,158 @@
+"""`TextAnswers`: methods of `Predictor` that take texts, to rank labels and to explain answers."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from albert_tf.errors import InputError
+from albert_tf.formats.source import Source
+from albert_tf.modeling.task_model import TaskModel
+from albert_tf.tasks import answer_files, batching
+from albert_tf.tasks.classification.data import LabelledText
+from albert_tf.tasks.classification.zero_shot import TEMPLATE, ZeroShotTask
+from albert_tf.tasks.explanations import STEPS, Explainer, gradients
+from albert_tf.tasks.fine_tuning import FineTuningTask
+
+
+class TextAnswers:
+    """Answers to texts in memory; `Predictor` has the other methods and the attributes."""
+
+    source: Source
+    task: FineTuningTask
+    model: TaskModel
+    kept: list[str]
+    settings: dict[str, Any]
+    _step: Any
+    _ranking: TextAnswers | None = None
+    _explainer: Explainer | None = None
+
+    def zero_shot(
+        self,
+        texts: Iterable[str],
+        labels: Sequence[str],
+        template: str = TEMPLATE,
+        multi_label: bool = False,
+        batch_size: int = 32,
+    ) -> list[dict[str, Any]]:
+        """Returns how well labels fit each text, for a model of natural language inference.
+
+        ```python
+        predictor = Predictor("runs/mnli")
+        (answer,) = predictor.zero_shot(["The match ended in a draw."], ["sports", "politics"])
+        ```
+
+        Args:
+          texts: the texts.
+          labels: the labels, which the model need not have seen.
+          template: the sentence whose "{}" is replaced by each label.
+          multi_label: whether any number of labels may fit a text; otherwise exactly one does.
+          batch_size: the number of pairs of a text and a label in a batch.
+
+        Returns:
+          For each text, its `label` and `probability`, and all `probabilities`, the most probable
+          first; with `multi_label`, `labels` and `probabilities`. See `ZeroShotTask`.
+
+        Raises:
+          InputError: the model has other labels than those of inference, or an argument breaks a
+            rule.
+        """
+        labels = [labels] if isinstance(labels, str) else list(labels)
+        settings = {"candidates": labels, "template": template, "several": multi_label}
+        task = ZeroShotTask.from_source(self.source, **settings)
+        if self._ranking is None:  # Its graph serves all labels.
+            self._ranking = copy.copy(self)
+            self._ranking.kept, self._ranking._step = [], None
+        self._ranking.task = task
+        texts = [texts] if isinstance(texts, str) else texts
+        rows = (LabelledText(f"text {number}", (text,)) for number, text in enumerate(texts, 1))
+        return self._ranking._answers_to(rows, batch_size)
+
+    def explaining(self, label: str | None = None, steps: int = STEPS) -> TextAnswers:
+        """Returns this predictor with an `explanation` in each answer; see `explain`."""
+        if isinstance(self.task, ZeroShotTask):
+            raise InputError(
+                "Explanations are of the model's own labels. Received labels to rank. Leave one of "
+                "the two out."
+            )
+        explainer = Explainer(self._gradients, self.task, label, steps)
+        other = copy.copy(self)
+        other._explainer = explainer
+        other.settings = {**self.settings, "explain": [label, steps]}
+        return other
+
+    def explain(
+        self,
+        texts: Iterable[str | Sequence[str]],
+        label: str | None = None,
+        steps: int = STEPS,
+        batch_size: int = 32,
+    ) -> list[dict[str, Any]]:
+        """Returns answers with the words that made the model give them, by integrated gradients.
+
+        ```python
+        predictor = Predictor("runs/reviews")
+        (answer,) = predictor.explain(["a fine film"])
+        for word in answer["explanation"]["words"]:
+            print(word["word"], word["attribution"])
+        ```
+
+        Args:
+          texts: the texts, or pairs of texts.
+          label: the label whose probability is explained; the most probable one by default.
+          steps: the number of points of the numerical integral, which is doubled, up to 512, until
+            the residual is at most 1 % of the change of the score.
+          batch_size: the number of points to compute at once.
+
+        Returns:
+          For each text, its answer with an `explanation`: the `label`; its `score`, which is the
+          probability or the number; the `baseline_score`, that of the same row with zeros for the
+          word embeddings; `words`, each with `text` (the index of the text in a pair), `word`,
+          `start` and `end` in characters, and its `attribution` to the score; and `residual`, the
+          sum of the attributions minus the change of the score.
+
+        Raises:
+          InputError: the model is for another task than classification, multi_label and regression,
+            the label is unknown, or a text should be a pair.
+        """
+        other = self.explaining(label, steps)
+        count = len(self.task.text_columns)
+        rows = []
+        for number, text in enumerate([texts] if isinstance(texts, str) else texts, 1):
+            row = (text,) if isinstance(text, str) else tuple(text)
+            if len(row) != count:
+                raise InputError(
+                    f"A row must have the texts of the columns {list(self.task.text_columns)}. "
+                    f"Received {len(row)} text(s) in row {number}. Pass {count} of them."
+                )
+            rows.append(LabelledText(f"text {number}", row))
+        answers = other._answers_to(rows, batch_size)
+        self._step = other._step  # The next call needs no new graph.
+        return answers
+
+    @functools.cached_property
+    def _gradients(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+        return gradients(self.model, self.task)
+
+    def _window_size(self, batch_size: int) -> int:
+        """Returns the number of rows in a window, fewer if each is computed many times."""
+        times = 1
+        if isinstance(self.task, ZeroShotTask):
+            times = len(self.task.task_config.candidates)
+        elif self._explainer is not None:
+            times = self._explainer.steps
+        return max(1, batching.POOL * batch_size // times)
+
+    def _answers_to(self, rows: Iterable[LabelledText], batch_size: int) -> list[dict[str, Any]]:
+        report = self.task.new_report(labelled=False)
+        answers = []
+        windows = answer_files.windows(rows, self._window_size(batch_size))
+        for window in self._answered(windows, self.params("", batch_size)):
+            answers += window.answers
+            report.add_remarks(window.remarks)
+        report.show()
+        return answers
