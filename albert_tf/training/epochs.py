@@ -11,8 +11,8 @@ from albert_tf.data import tables
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.files import expand
+from albert_tf.tasks.classification.config import ClassificationConfig, skipped_labels
 from albert_tf.tasks.classification.data import labelled_texts
-from albert_tf.tasks.classification.task import ClassificationConfig, skipped_labels
 
 
 def steps(

@@ -11,7 +11,8 @@ from albert_tf.convert.conversion import convert
 from albert_tf.export import preprocessor, task_model
 from albert_tf.export.task_model import Settings
 from albert_tf.formats import load
-from albert_tf.tasks.classification.task import ClassificationConfig, ClassificationTask
+from albert_tf.tasks.classification.config import ClassificationConfig
+from albert_tf.tasks.classification.task import ClassificationTask
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from tests.support import tiny_task
 from tests.support.added_tokens import FOLDERS, SIZE, write_folder

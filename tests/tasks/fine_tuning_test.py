@@ -11,7 +11,8 @@ import tensorflow as tf
 import albert_tf
 from albert_tf.errors import InputError
 from albert_tf.task_types import TaskDescription
-from albert_tf.tasks.classification.task import ClassificationConfig, ClassificationTask
+from albert_tf.tasks.classification.config import ClassificationConfig
+from albert_tf.tasks.classification.task import ClassificationTask
 from albert_tf.tasks.encoded_examples import Outputs
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tasks.multiple_choice.task import MultipleChoiceTask

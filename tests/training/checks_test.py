@@ -7,7 +7,7 @@ from official.core import config_definitions
 
 from albert_tf.errors import InputError
 from albert_tf.pretraining.task import PretrainingConfig
-from albert_tf.tasks.classification.task import ClassificationConfig
+from albert_tf.tasks.classification.config import ClassificationConfig
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.training import checks, optimization
 

@@ -2,7 +2,8 @@ import pytest
 
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
-from albert_tf.tasks.classification.task import ClassificationConfig, ClassificationTask
+from albert_tf.tasks.classification.config import ClassificationConfig
+from albert_tf.tasks.classification.task import ClassificationTask
 from albert_tf.training import epochs
 from tests.support import tiny_task
 

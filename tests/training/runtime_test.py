@@ -6,7 +6,7 @@ import tf_keras
 from official.core import config_definitions
 
 from albert_tf.errors import InputError
-from albert_tf.tasks.classification.task import ClassificationConfig
+from albert_tf.tasks.classification.config import ClassificationConfig
 from albert_tf.training import runtime
 from tests.support.pretraining_step import pretraining, train
 

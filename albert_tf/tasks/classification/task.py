@@ -23,70 +23,22 @@ from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.classification import data as classification
 from albert_tf.tasks.classification import encoding, glue, problems
+from albert_tf.tasks.classification.config import (
+    PROBLEMS,
+    ClassificationConfig,
+    skipped_labels,
+)
 from albert_tf.tasks.classification.data import LabelledText
 from albert_tf.tasks.classification.model import AlbertClassifier
-from albert_tf.tasks.classification.windows import FIRST, MAX_WINDOWS, WindowSettings
+from albert_tf.tasks.classification.windows import FIRST, WindowSettings
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
-from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
+from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
 from albert_tf.tasks.task_files import Facts
 
-PROBLEMS = ("auto", "classification", "regression", "multi_label")
 # Settings in task.json that models for several labels, or for windows, have.
 _OF_LABEL_SETS = ("label_separator", "threshold")
 _OF_WINDOWS = ("windows", "doc_stride")
-
-
-@dataclasses.dataclass
-class ClassificationConfig(FineTuningConfig):
-    """The config of `ClassificationTask`.
-
-    Attributes:
-      glue: a GLUE task, which defines the layout of its files; "" for tables. `input_path` is then
-        the folder of the task, and the columns, labels, problem and header below are not used.
-      text: the column of the text.
-      second_text: the column of the second text of a pair; "" for single texts.
-      label: the column of the label.
-      labels: all labels in order; collected from the training data if empty.
-      problem: "classification", "regression", "multi_label" (any number of labels for each text) or
-        "auto", which means multi_label with a separator, and otherwise regression if all labels
-        are numbers and some are not whole.
-      label_separator: what separates the labels or numbers of a text in a cell, such as ";"; not
-        needed if cells are JSON lists.
-      threshold: the probability above which one of several labels is predicted; None determines the
-        one with the best micro F1 on the evaluation data, which task.json stores.
-      class_weights: "balanced" or a weight by label: factors of the losses in training, not in
-        evaluation; "" for none. See `losses.class_weights`.
-      label_smoothing: the share of the target in training that is spread evenly over all labels;
-        see `losses.cross_entropy`.
-      windows: what is read of texts that are longer than `seq_length`: "first", what fits into one
-        row; or all windows of their tokens, whose logits are pooled by "mean" or "max".
-      doc_stride: the number of tokens from the start of one window to the next; None for half of
-        `seq_length`.
-      max_windows: the number of windows of a text that training computes; evaluation and prediction
-        compute all.
-      header: the names of the columns, for files without a header line.
-      skip_labels: labels whose rows are left out, as a list or separated by commas.
-      skip_broken_rows: whether to leave out rows with too few or too many fields, or without a
-        label, instead of stopping with an error.
-    """
-
-    glue: str = ""
-    text: str = "text"
-    second_text: str = ""
-    label: str = "label"
-    labels: list[str] = dataclasses.field(default_factory=list)
-    problem: str = "auto"
-    label_separator: str = ""
-    threshold: float | None = problems.THRESHOLD
-    class_weights: Any = ""
-    label_smoothing: float = 0.0
-    windows: str = FIRST
-    doc_stride: int | None = None
-    max_windows: int = MAX_WINDOWS
-    header: list[str] = dataclasses.field(default_factory=list)
-    skip_labels: list[str] = dataclasses.field(default_factory=list)
-    skip_broken_rows: bool = False
 
 
 @task_factory.register_task_cls(ClassificationConfig)
@@ -401,11 +353,3 @@ class ClassificationTask(FineTuningTask):
         if ending == ".tsv":  # The scores of STS-B are in [0, 5].
             return glue.Submission(keep, clip=5.0 if self.task_config.glue == "stsb" else None)
         return super().answer_file(ending, keep)
-
-
-def skipped_labels(config: ClassificationConfig) -> set[str]:
-    """Returns the labels whose rows are left out."""
-    labels = config.skip_labels
-    if isinstance(labels, (list, tuple)):
-        return set(map(str, labels))
-    return {name.strip() for name in str(labels).split(",")} - {""}

@@ -18,8 +18,9 @@ from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.formats.source import Source
 from albert_tf.tasks.classification import problems
+from albert_tf.tasks.classification.config import ClassificationConfig
 from albert_tf.tasks.classification.data import LabelledText
-from albert_tf.tasks.classification.task import ClassificationConfig, ClassificationTask
+from albert_tf.tasks.classification.task import ClassificationTask
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
 from albert_tf.tokenization.packing import special_count

@@ -18,9 +18,10 @@ from albert_tf.export import lite_model, manifest, task_model
 from albert_tf.formats.load import load
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.classification import data, metrics, problems
+from albert_tf.tasks.classification.config import ClassificationConfig
 from albert_tf.tasks.classification.model import AlbertClassifier
 from albert_tf.tasks.classification.served import ServedClassifier
-from albert_tf.tasks.classification.task import ClassificationConfig, ClassificationTask
+from albert_tf.tasks.classification.task import ClassificationTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
 from albert_tf.tasks.predictor import Predictor
 from tests.support import tiny_task
