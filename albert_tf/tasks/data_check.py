@@ -130,17 +130,28 @@ def _text(
 
 
 def _numbers(part: _Part) -> Iterator[str]:
-    values, others = [], Places()
+    count, others, counts = len(part.facts[0].labels), Places(), Places()
+    columns: list[list[float]] = [[] for _ in range(count)]
     for fact in part.facts:
-        try:
-            values.append(float(fact.labels[0]))
-        except ValueError:
-            others.add(f"{fact.where} ({fact.labels[0]!r:.40})")
-    if values:
-        mean = sum(values) / len(values)
-        yield _line("numbers", f"least {min(values):g}, mean {mean:g}, most {max(values):g}")
+        if len(fact.labels) != count:
+            counts.add(f"{fact.where} ({len(fact.labels)})")
+        for label, values in zip(fact.labels, columns):
+            try:
+                values.append(float(label))
+            except ValueError:
+                others.add(f"{fact.where} ({label!r:.40})")
+    for number, values in enumerate(columns, 1):
+        if values:
+            mean = sum(values) / len(values)
+            name = "numbers" if count == 1 else f"number {number} of {count}"
+            yield _line(name, f"least {min(values):g}, mean {mean:g}, most {max(values):g}")
     if others.count:
         yield f"  {others.count:,} label(s) are not numbers and would stop the training: {others}"
+    if counts.count:
+        yield (
+            f"  {counts.count:,} row(s) do not have {count} number(s) and would stop the training: "
+            f"{counts}"
+        )
 
 
 def _labels(task: FineTuningTask, part: _Part) -> Iterator[str]:
@@ -181,7 +192,7 @@ def _lengths(task: FineTuningTask, part: _Part, tokenizer: AlbertTokenizer | Non
     if longer.count:
         yield (
             f"  {longer.count:,} {part.report.unit}(s) ({longer.count / len(lengths):.1%}) "
-            f"{task.LONGER} because they are longer than SEQ_LENGTH={part.seq_length}: {longer}"
+            f"{task.longer} because they are longer than SEQ_LENGTH={part.seq_length}: {longer}"
         )
 
 

@@ -81,8 +81,8 @@ class TaskFiles(abc.ABC):
       INPUT: the extension of the format that the task reads from standard input.
       UNIT: what a row of its files is.
       SKIPS: the field of the config that leaves broken rows out.
-      LONGER: what happens to rows that are longer than the maximum sequence length.
       KEEPS_COLUMNS: whether its files are tables, whose columns can be kept.
+      longer: what happens to rows that are longer than the maximum sequence length.
       keep_columns: the columns that rows to predict keep beside the answers.
     """
 
@@ -91,8 +91,8 @@ class TaskFiles(abc.ABC):
     INPUT: ClassVar[str] = ".txt"
     UNIT: ClassVar[str] = "row"
     SKIPS: ClassVar[str] = "skip_broken_rows"
-    LONGER: ClassVar[str] = "are cut"
     KEEPS_COLUMNS: ClassVar[bool] = False
+    longer: str = "are cut"
     keep_columns: tuple[str, ...] = ()
 
     # === To implement in a subclass ===

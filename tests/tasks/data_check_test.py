@@ -121,6 +121,8 @@ def test_lengths_are_those_of_the_tokenizer(tmp_path, check, spm):
         f"  {len(longer)} row(s) ({share}) are cut because they are longer than "
         f"SEQ_LENGTH={limit}: {', '.join(longer)}"
     ) in out
+    _, out, _ = check("finetune_table", TOKENS, WINDOWS="mean", **flags)
+    assert f"  {len(longer)} row(s) ({share}) are read in windows because they are longer" in out
 
 
 def test_several_labels_and_numbers_are_told_apart(tmp_path, check):
@@ -137,6 +139,14 @@ def test_several_labels_and_numbers_are_told_apart(tmp_path, check):
     assert "least -2, mean -0.25, most 1.5\n" in out
     assert (
         f"1 label(s) are not numbers and would stop the training: line 4 of '{train}' ('four" in out
+    )
+    write(train, 'text,label\na,1;-2.5\nb,"[3, 4]"\nc,5;6;7\n')
+    _, out, _ = check("finetune_table", TRAIN_DATA=train, PROBLEM="regression", LABEL_SEPARATOR=";")
+    assert "  number 1 of 2         least 1, mean 3, most 5\n" in out
+    assert "  number 2 of 2         least -2.5, mean 2.5, most 6\n" in out
+    assert (
+        f"1 row(s) do not have 2 number(s) and would stop the training: line 4 of '{train}' (3)"
+        in out
     )
     glue_file.write(tmp_path, "stsb", [("the", "file"), ("a", "list")])
     _, out, _ = check("finetune_stsb", DATA=tmp_path)

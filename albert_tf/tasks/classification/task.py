@@ -56,6 +56,8 @@ class ClassificationTask(FineTuningTask):
         # A run that resumes fills in the threshold of the earlier session, and tunes it again.
         self._tunes = params.threshold is None
         super().__init__(params, *args, **kwargs)
+        if params.windows != FIRST:
+            self.longer = "are read in windows"
 
     @classmethod
     def config_class(cls) -> type[ClassificationConfig]:
@@ -86,10 +88,12 @@ class ClassificationTask(FineTuningTask):
             )
 
     def facts(self, row: LabelledText) -> Facts:
-        """Returns the texts and the label, or all labels."""
+        """Returns the texts and the label, or all labels or numbers."""
         labels: Sequence[str] = (row.label,)
-        if self._has_label_sets:
-            separator = self.task_config.label_separator
+        separator = self.task_config.label_separator
+        if self.task_config.problem == "regression":
+            labels = classification.numbers_in(row.label, separator)
+        elif self._has_label_sets:
             labels = classification.labels_in(row.label, separator, row.where)
         return Facts(row.where, (row.texts,), tuple(labels))
 

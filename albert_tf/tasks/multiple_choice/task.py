@@ -77,7 +77,7 @@ class MultipleChoiceTask(FineTuningTask):
 
     MODEL = AlbertMultipleChoice
     UNIT = "item"
-    LONGER = "have their passage cut"
+    longer = "have their passage cut"
     KEEPS_COLUMNS = True
     SETTINGS = ("num_choices", "max_qa_length", "passage", "question", "choices", "label")
 

@@ -93,7 +93,7 @@ class QuestionAnsweringTask(FineTuningTask):
     INPUT = ".json"
     UNIT = "question"
     SKIPS = "skip_invalid"
-    LONGER = "are read in several windows"
+    longer = "are read in several windows"
     # Fields of the config that must be at least 1.
     COUNTS: ClassVar[tuple[str, ...]] = ("n_best", "max_answer_length")
 

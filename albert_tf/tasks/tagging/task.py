@@ -76,7 +76,7 @@ class TaggingTask(FineTuningTask):
     SETTINGS = ("word_column", "label_column", "words", "scheme")
     OUTPUTS = (".txt",)
     UNIT = "sentence"
-    LONGER = "continue in another row"
+    longer = "continue in another row"
 
     @classmethod
     def config_class(cls) -> type[TaggingConfig]:
