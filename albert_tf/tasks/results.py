@@ -15,7 +15,7 @@ from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 
 FILE = "metrics.json"
 # Metrics that describe the answers, and do not say how good they are.
-_OF_ANSWERS = ("distinct_answers", "threshold")
+_OF_ANSWERS = ("distinct_answers", "threshold")  # and threshold_LABEL
 _BEST = "*/info.json"  # what Model Garden writes beside the best checkpoint
 
 
@@ -117,7 +117,7 @@ def text(results: Results, details: str, rates: Sequence[str] = ()) -> str:
         lines.append(f"  {'metric':<26}{'model':>9}{'baseline':>10}")
     for name, value in best.items():
         baseline = results.baseline.get(name)
-        told = "" if baseline is None or name in _OF_ANSWERS else f"{baseline:10.4f}"
+        told = "" if baseline is None or name.startswith(_OF_ANSWERS) else f"{baseline:10.4f}"
         lines.append(f"  {name:<26}{value:>9.4f}{told}")
     if details:
         lines += ["", details]

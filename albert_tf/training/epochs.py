@@ -11,8 +11,13 @@ from albert_tf.data import tables
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.files import expand
-from albert_tf.tasks.classification.config import ClassificationConfig, skipped_labels
-from albert_tf.tasks.classification.data import labelled_texts
+from albert_tf.tasks.classification.config import (
+    ClassificationConfig,
+    label_columns,
+    may_have_several,
+    skipped_labels,
+)
+from albert_tf.tasks.classification.data import joined, labelled_texts
 
 
 def steps(
@@ -67,9 +72,15 @@ def share(steps: int, share: float = 1.0, parts: int = 1) -> int:
 def _arguments(task: ClassificationConfig) -> tuple:
     """Returns the settings that leave rows out, for `_count`."""
     texts = (task.text, task.second_text) if task.second_text else (task.text,)
-    several = task.problem == "multi_label" or bool(task.label_separator)
+    several = may_have_several(task) or bool(task.label_separator)
     return (
-        *(texts, task.label, tuple(task.header), task.skip_broken_rows),
+        *(
+            texts,
+            label_columns(task),
+            task.problem == "regression",
+            tuple(task.header),
+            task.skip_broken_rows,
+        ),
         *(frozenset(skipped_labels(task)), several, task.label_separator),
     )
 
@@ -78,7 +89,8 @@ def _arguments(task: ClassificationConfig) -> tuple:
 def _count(
     input_path: str | tuple[str, ...],
     texts: tuple[str, ...] = (),
-    label: str = "",
+    labels: tuple[str, ...] = (),
+    are_numbers: bool = False,
     header: tuple[str, ...] = (),
     skip_broken: bool = True,
     *of_labels: Any,
@@ -91,8 +103,10 @@ def _count(
         )
     report, count = RowReport(skip_broken=skip_broken), 0
     for path in expand(input_path):
-        columns = (*texts, label) if label else texts
+        columns, label = (*texts, *labels), ",".join(labels)
         rows = tables.without_repeats(tables.read(path, columns, header, report), report, False)
+        if len(labels) > 1:
+            rows = joined(rows, labels, label, are_numbers, report)
         count += sum(1 for _ in labelled_texts(rows, texts, label, report, "", *of_labels))
     if not count:
         raise InputError(

@@ -36,7 +36,7 @@ SECTIONS = {
     "Encoder": "encoder",
     "Preprocessor": "preprocessor",
 }
-CUT = {"H", "V", "N"}  # The page shows the first entries of these axes.
+CUT = {"H", "D", "V", "N"}  # The page shows the first entries of these axes.
 
 
 def table_of(kind):

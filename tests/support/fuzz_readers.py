@@ -25,7 +25,7 @@ from albert_tf.pretraining.records import manifest, record_files, records
 from albert_tf.pretraining.records.examples import DYNAMIC, STATIC
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.classification import data as classification
-from albert_tf.tasks.classification import glue
+from albert_tf.tasks.classification import encoding, glue, windows
 from albert_tf.tasks.multiple_choice import choice_tables, race
 from albert_tf.tasks.multiple_choice import data as multiple_choice
 from albert_tf.tasks.question_answering import data as question_answering
@@ -75,7 +75,16 @@ def _table(path: Path, texts=("text",), header=(), to_predict=False) -> None:
     rows = list(classification.labelled_texts(rows, texts, label, report))
     if rows and not to_predict and classification.are_numbers([row.label for row in rows]):
         classification.numbers(rows)
-    classification.examples(rows, tokenizer(), 16, None, report)
+    settings = windows.WindowSettings("mean" if len(path.parts) % 3 else "first", 16)
+    encoding.examples(rows, tokenizer(), settings, None, report)
+
+
+def _label_columns(path: Path) -> None:
+    report = RowReport(skip_broken=len(path.parts) % 2 == 0)
+    names = ("a", "b")
+    rows = tables.read(path, ("text", *names), (), report)
+    rows = classification.joined(rows, names, "a,b", numbers=False, report=report)
+    list(classification.labelled_texts(rows, ("text",), "a,b", report, several=True))
 
 
 def _predicted(path: Path) -> None:
@@ -383,6 +392,7 @@ _KERAS_HUB = {
 
 READERS = [
     Reader("csv", "a.csv", b'text,label\n"Zo\xc3\xab, ""so""",1\nno,0\n\n"a\nb",1.5\n', _table),
+    Reader("columns of labels", "a.csv", b'text,a,b\nx,0,1\n"y,z",1.0,true\n', _label_columns),
     Reader("csv with ids", "a.csv", b"id,text,label\n7,a,x\n7,a,x\n7,b,y\n,c,x\n", _table),
     Reader("tsv", "a.tsv", b"text\tlabel\nZo\xc3\xab\tyes\n\tno\nc\tno\n", _table),
     Reader("tsv of pairs", "a.tsv", b"first\tsecond\tlabel\na\tb\t0.5\n\tc\t1\n", _pairs),

@@ -21,15 +21,17 @@ class ClassificationConfig(FineTuningConfig):
         the folder of the task, and the columns, labels, problem and header below are not used.
       text: the column of the text.
       second_text: the column of the second text of a pair; "" for single texts.
-      label: the column of the label.
+      label: the column of the label; or several, separated by commas, each of which has 0 or 1 for
+        the label of its name, or a number in regression.
       labels: all labels in order; collected from the training data if empty.
       problem: "classification", "regression", "multi_label" (any number of labels for each text) or
         "auto", which means multi_label with a separator, and otherwise regression if all labels
         are numbers and some are not whole.
       label_separator: what separates the labels or numbers of a text in a cell, such as ";"; not
         needed if cells are JSON lists.
-      threshold: the probability above which one of several labels is predicted; None determines the
-        one with the best micro F1 on the evaluation data, which task.json stores.
+      threshold: the probability above which one of several labels is predicted, or one by label
+        (0.5 for the others); None determines the one for all labels with the best micro F1 on the
+        evaluation data, and "each" that of each label with its best F1. task.json stores them.
       class_weights: "balanced" or a weight by label: factors of the losses in training, not in
         evaluation; "" for none. See `losses.class_weights`.
       label_smoothing: the share of the target in training that is spread evenly over all labels;
@@ -53,7 +55,7 @@ class ClassificationConfig(FineTuningConfig):
     labels: list[str] = dataclasses.field(default_factory=list)
     problem: str = "auto"
     label_separator: str = ""
-    threshold: float | None = problems.THRESHOLD
+    threshold: Any = problems.THRESHOLD
     class_weights: Any = ""
     label_smoothing: float = 0.0
     windows: str = FIRST
@@ -62,6 +64,18 @@ class ClassificationConfig(FineTuningConfig):
     header: list[str] = dataclasses.field(default_factory=list)
     skip_labels: list[str] = dataclasses.field(default_factory=list)
     skip_broken_rows: bool = False
+
+
+def label_columns(config: ClassificationConfig) -> tuple[str, ...]:
+    """Returns the columns of the label; there is one, unless each label or number has its own."""
+    names = tuple([name.strip() for name in config.label.split(",") if name.strip()])
+    return names if len(names) > 1 else (config.label,)
+
+
+def may_have_several(config: ClassificationConfig) -> bool:
+    """Returns whether the config says that a text may have several labels."""
+    several = bool(config.label_separator) or len(label_columns(config)) > 1
+    return config.problem == "multi_label" or (config.problem == "auto" and several)
 
 
 def skipped_labels(config: ClassificationConfig) -> set[str]:

@@ -18,6 +18,11 @@ _MANY = 50
 _LARGEST = float(np.finfo(np.float32).max)
 
 
+# The cells of a column that says whether a text has a label.
+_SWITCH = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
+_SWITCH |= {name.title(): value for name, value in _SWITCH.items()}
+
+
 class LabelledText(NamedTuple):
     """A row: its place in the file, its texts, its label as text ("" for none), and its group.
 
@@ -89,6 +94,41 @@ def labelled_texts(
                 compare(values, where, value)
             kept = tuple([fields[name] for name in keep]) if keep else ()
             yield LabelledText(where, values, value, group, kept)
+
+
+def joined(
+    rows: Iterable[Row], columns: Sequence[str], name: str, numbers: bool, report: RowReport
+) -> Iterator[Row]:
+    """Yields rows whose labels are in several columns with one cell for all, a JSON list.
+
+    Args:
+      rows: the rows of a table.
+      columns: the columns of the labels or numbers.
+      name: the name of the cell.
+      numbers: whether the cells are numbers; otherwise they are 0 or 1 for the label of their name.
+      report: takes the rows that are left out.
+
+    Raises:
+      InputError: a cell is neither 0 nor 1, and the report does not leave broken rows out.
+    """
+    for where, fields in rows:
+        cells = [fields[column].strip() for column in columns]
+        if numbers:
+            values = [float(cell) if is_number(cell) else cell for cell in cells]
+            yield where, {**fields, name: json.dumps(values)}
+            continue
+        wrong = [column for column, cell in zip(columns, cells) if cell not in _SWITCH]
+        if wrong:
+            report.broken(
+                f"the column {wrong[0]!r} is neither 0 nor 1",
+                where,
+                f"A column of a label must have 0 or 1. Received {fields[wrong[0]]!r:.80} in "
+                f"column {wrong[0]!r}, {where}. Correct it, or leave such rows out with "
+                "SKIP_BROKEN_ROWS=True.",
+            )
+            continue
+        names = [column for column, cell in zip(columns, cells) if _SWITCH[cell]]
+        yield where, {**fields, name: json.dumps(names)}
 
 
 def labels_in(cell: str, separator: str = "", where: str = "") -> tuple[str, ...]:

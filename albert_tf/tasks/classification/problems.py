@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
+from official.modeling.hyperparams import params_dict
 
-from albert_tf.errors import InputError
+from albert_tf.errors import InputError, closest
 from albert_tf.tasks import losses
 from albert_tf.tasks.classification import data, metrics
 from albert_tf.tasks.classification.data import LabelledText
@@ -208,8 +209,10 @@ class LabelSets(Problem):
     Args:
       labels: the names of the labels.
       separator: what separates the labels in a cell; "" if cells are JSON lists.
-      threshold: the probability above which a label is predicted; None for `THRESHOLD`.
-      tunes: whether `tuned` determines the threshold with the best micro F1.
+      threshold: the probability above which a label is predicted, or one by label; `THRESHOLD` for
+        the others, and for None and "each".
+      tunes: "all" if `tuned` determines the threshold with the best micro F1, "each" if it
+        determines that of each label with its best F1; "" for neither.
     """
 
     metric = "micro_f1"
@@ -218,18 +221,43 @@ class LabelSets(Problem):
         self,
         labels: Sequence[str],
         separator: str = "",
-        threshold: float | None = None,
-        tunes: bool = False,
+        threshold: Any = None,
+        tunes: str = "",
     ) -> None:
         super().__init__(labels)
-        is_number = type(threshold) in (int, float)
-        if threshold is not None and not (is_number and 0 < threshold < 1):
-            raise InputError(
-                "THRESHOLD must be a probability between 0 and 1, or None to determine it on "
-                f"EVAL_DATA. Received {threshold!r:.80}. Correct it."
-            )
-        self.threshold = THRESHOLD if threshold is None else float(threshold)
+        threshold = THRESHOLD if tuning(threshold) else plain(threshold)
+        by_label = threshold if isinstance(threshold, Mapping) else {}
+        for name in by_label:
+            if name not in labels:
+                raise InputError(
+                    f"THRESHOLD must have labels of the model. Received {name!r:.80}. "
+                    f"{closest(str(name), labels)}"
+                )
+        values = by_label.values() if isinstance(threshold, Mapping) else [threshold]
+        for value in values:
+            if type(value) not in (int, float) or not 0 < value < 1:
+                raise InputError(
+                    "THRESHOLD must be a probability between 0 and 1, one by label, or None or "
+                    f"'each' to determine it on EVAL_DATA. Received {value!r:.80}. Correct it."
+                )
+        # Of each label, float [C], or of all.
+        self.limit: Any = threshold
+        if isinstance(threshold, Mapping):
+            self.limit = np.array([by_label.get(name, THRESHOLD) for name in labels])
         self.separator, self.tunes = separator, tunes
+
+    @property
+    def threshold(self) -> Any:
+        """The threshold of all labels, or of each by its name."""
+        if isinstance(self.limit, np.ndarray):
+            return dict(zip(self.labels, self.limit.tolist()))
+        return float(self.limit)
+
+    def threshold_in(self, scores: Mapping[str, float]) -> Any:
+        """Returns the threshold in the results of `scores`."""
+        if "threshold" in scores:
+            return scores["threshold"]
+        return {name: scores[f"threshold_{name}"] for name in self.labels}
 
     def targets(self, rows: Sequence[LabelledText]) -> np.ndarray:
         return data.label_sets(rows, self.labels, self.separator)
@@ -246,12 +274,18 @@ class LabelSets(Problem):
     def tuned(self, wanted: np.ndarray, logits: np.ndarray) -> Problem:
         if not self.tunes:
             return self
-        threshold = metrics.best_threshold(wanted, sigmoid(logits))
+        shares = sigmoid(logits)
+        threshold: Any = metrics.best_threshold(wanted, shares)
+        if self.tunes == "each":
+            columns = zip(self.labels, wanted.T, shares.T)
+            threshold = {name: metrics.best_threshold(*pair) for name, *pair in columns}
         return LabelSets(self.labels, self.separator, threshold)
 
     def scores(self, wanted: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         shares = sigmoid(logits)
-        scores = metrics.of_label_sets(wanted, shares, shares > self.threshold, self.labels)
+        scores = metrics.of_label_sets(wanted, shares, shares > self.limit, self.labels)
+        if isinstance(self.limit, np.ndarray):
+            return {**scores, **{f"threshold_{n}": v for n, v in self.threshold.items()}}
         return {**scores, "threshold": self.threshold}
 
     def constant(self, wanted: np.ndarray) -> np.ndarray:
@@ -260,7 +294,7 @@ class LabelSets(Problem):
         return np.log(shares / (1 - shares)).astype(np.float32)
 
     def table(self, wanted: np.ndarray, logits: np.ndarray) -> str:
-        predicted = sigmoid(logits) > self.threshold
+        predicted = sigmoid(logits) > self.limit
         table = metrics.label_table(wanted, predicted, self.labels)
         remedy = "Lower THRESHOLD, or set it to None."
         return table + metrics.warnings_of_recall(wanted, predicted, self.labels, remedy)
@@ -271,12 +305,26 @@ class LabelSets(Problem):
     def answer(self, logits: np.ndarray) -> dict[str, Any]:
         shares = sigmoid(logits)
         return {
-            "labels": [self.labels[index] for index in np.flatnonzero(shares > self.threshold)],
+            "labels": [self.labels[index] for index in np.flatnonzero(shares > self.limit)],
             "probabilities": dict(zip(self.labels, map(float, shares))),
         }
 
     def columns(self) -> dict[str, Any]:
         return {"labels": list[str], **self._shares()}
+
+
+def plain(threshold: Any) -> Any:
+    """Returns a threshold of a config as JSON values: a number, or one by label."""
+    if isinstance(threshold, params_dict.ParamsDict):  # What configs make of mappings.
+        return type(threshold).as_dict(threshold)
+    return dict(threshold) if isinstance(threshold, Mapping) else threshold
+
+
+def tuning(threshold: Any) -> str:
+    """Returns what `tuned` determines: "all" for None, "each", or "" for a given threshold."""
+    if threshold is None:
+        return "all"
+    return "each" if isinstance(threshold, str) and threshold == "each" else ""
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

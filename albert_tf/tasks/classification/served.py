@@ -50,7 +50,7 @@ class ServedClassifier(ServedTask):
       tokenizer: the tokenizer of the model.
       seq_length: the maximum sequence length.
       pairs: whether the model reads two texts.
-      threshold: the probability above which one of several labels is returned.
+      threshold: the probability above which one of several labels is returned, or one by label.
       doc_stride: see `WindowSettings`.
     """
 
@@ -67,10 +67,10 @@ class ServedClassifier(ServedTask):
         tokenizer: AlbertTokenizer,
         seq_length: int,
         pairs: bool = False,
-        threshold: float = problems.THRESHOLD,
+        threshold: Any = problems.THRESHOLD,
         doc_stride: int | None = None,
     ) -> None:
-        self._threshold = threshold
+        self._limit = problems.LabelSets(model.labels, threshold=threshold).limit
         self._stride = WindowSettings(model.windows, seq_length, doc_stride).stride
         several = model.problem == "regression" and len(model.labels) > 1
         self._problem = "multi_regression" if several else model.problem
@@ -148,7 +148,7 @@ class ServedClassifier(ServedTask):
         }
 
     def _label_sets(self, shares: tf.Tensor) -> Tensors:
-        chosen = tf.cast(shares > self._threshold, tf.int32)  # [B, C]
+        chosen = tf.cast(shares > tf.constant(self._limit, tf.float32), tf.int32)  # [B, C]
         order = tf.argsort(chosen, axis=-1, direction="DESCENDING", stable=True)  # [B, C]
         names = tf.gather(tf.constant(self.model.labels), order)  # [B, C]
         lengths = tf.reduce_sum(chosen, axis=-1)  # [B]

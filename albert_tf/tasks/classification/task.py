@@ -26,6 +26,8 @@ from albert_tf.tasks.classification import encoding, glue, problems
 from albert_tf.tasks.classification.config import (
     PROBLEMS,
     ClassificationConfig,
+    label_columns,
+    may_have_several,
     skipped_labels,
 )
 from albert_tf.tasks.classification.data import LabelledText
@@ -54,7 +56,7 @@ class ClassificationTask(FineTuningTask):
 
     def __init__(self, params: ClassificationConfig, *args: Any, **kwargs: Any) -> None:
         # A run that resumes fills in the threshold of the earlier session, and tunes it again.
-        self._tunes = params.threshold is None
+        self._tunes = problems.tuning(params.threshold)
         super().__init__(params, *args, **kwargs)
         if params.windows != FIRST:
             self.longer = "are read in windows"
@@ -69,12 +71,17 @@ class ClassificationTask(FineTuningTask):
         self, params: FineTuningDataConfig, labelled: bool, report: RowReport
     ) -> Iterator[LabelledText]:
         """Yields rows of tables; see `TaskFiles.rows`."""
+        config = self.task_config
         texts, label, header = self._columns()
         label = label if labelled else ""
-        columns = tuple(dict.fromkeys((*texts, *([label] if label else ()), *self.keep_columns)))
+        names = () if not label else (label,) if config.glue else label_columns(config)
+        columns = tuple(dict.fromkeys((*texts, *names, *self.keep_columns)))
         for group, rows in self._tables(params, columns, header, report, not labelled):
-            if not self.task_config.glue:  # GLUE is scored on its files as they are.
+            if not config.glue:  # GLUE is scored on its files as they are.
                 rows = tables.without_repeats(rows, report, not labelled)
+            if len(names) > 1:
+                numbers = config.problem == "regression"
+                rows = classification.joined(rows, names, label, numbers, report)
             yield from classification.labelled_texts(
                 rows,
                 texts,
@@ -149,7 +156,10 @@ class ClassificationTask(FineTuningTask):
         if task != "multi_label" and not config.label_separator:
             others += ("label_separator",)
         others += _OF_WINDOWS if config.windows == FIRST else ()
-        return {name: value for name, value in self.settings().items() if name not in others}
+        settings = {n: value for n, value in self.settings().items() if n not in others}
+        if "threshold" in settings:
+            settings["threshold"] = problems.plain(settings["threshold"])
+        return settings
 
     @functools.cached_property
     def problem(self) -> problems.Problem:
@@ -190,16 +200,18 @@ class ClassificationTask(FineTuningTask):
         report = self.new_report(labelled=True)  # Shown when `read` makes it again.
         rows = list(self.rows(config.train_data, True, report))
         task = "multi_label" if self._has_label_sets else "classification"
+        columns = label_columns(config) if len(label_columns(config)) > 1 else ()
         if self.has_numbers([row.label for row in rows]):
-            names = tuple(map(str, config.labels)) or classification.names_of_numbers(
-                rows, config.label_separator
-            )
+            names = tuple(map(str, config.labels)) or columns
+            names = names or classification.names_of_numbers(rows, config.label_separator)
             if saved is not None and saved.task == "regression" and not config.labels:
                 names = saved.labels if len(saved.labels) == len(names) else names
             return "regression", names if len(names) > 1 else ()
         if config.labels:
             return task, classification.given_labels(config.labels, config.label_separator)
-        if task == "multi_label":
+        if columns:
+            labels = columns
+        elif task == "multi_label":
             labels = classification.find_label_sets(rows, config.label, config.label_separator)
         else:
             labels = classification.find_labels(rows, config.label)
@@ -215,9 +227,7 @@ class ClassificationTask(FineTuningTask):
             return False
         if self.start.resumes or not (config.train_data.input_path or config.train_data.tfds_name):
             return self.start.task is not None and self.start.task.task == "multi_label"
-        return config.problem == "multi_label" or (
-            config.problem == "auto" and bool(config.label_separator)
-        )
+        return may_have_several(config)
 
     def _problem_of_weights(self) -> tuple[str, tuple[str, ...]]:
         saved = self.start.task
@@ -330,10 +340,10 @@ class ClassificationTask(FineTuningTask):
     def write_results(self, folder: str | Path) -> list[Path]:
         """Writes metrics, plots and, to task.json, the threshold of the best evaluation."""
         paths = super().write_results(folder)
-        if self._tunes and self.results.best_is_new and "threshold" in self.results.best.metrics:
-            best = self.results.best
+        best = self.results.best if self.results.best_is_new else None
+        if self._tunes and best and isinstance(self.problem, problems.LabelSets):
             for path in results.tuned_folders(Path(folder), best.step):
-                self.task_config.threshold = best.metrics["threshold"]
+                self.task_config.threshold = self.problem.threshold_in(best.metrics)
                 settings = self._settings_of("multi_label")
                 self._description = dataclasses.replace(self.describe(), settings=settings)
                 self._description.to_json_file(path / FILE)

@@ -165,7 +165,7 @@ def test_a_predictor_gives_labels_above_the_threshold(saved, tmp_path, spm):
 
 @pytest.mark.parametrize("threshold", [0, 1, "0.5", True, float("nan"), [0.5]])
 def test_a_threshold_is_a_probability(threshold):
-    with pytest.raises(InputError, match="THRESHOLD must be a probability between 0 and 1, or"):
+    with pytest.raises(InputError, match="THRESHOLD must be a probability between 0 and 1, one by"):
         problems.LabelSets("ab", threshold=threshold)
 
 
@@ -352,7 +352,7 @@ def test_the_tuned_threshold_has_the_best_micro_f1(seed):
     assert f1_score(wanted, shares > threshold, average="micro") == pytest.approx(best)
     assert np.min(abs(shares - threshold)) > 1e-6
     logits = np.log(shares) - np.log(1 - shares)
-    tuned = problems.LabelSets("abc", tunes=True).tuned(wanted, logits)
+    tuned = problems.LabelSets("abc", tunes="all").tuned(wanted, logits)
     assert tuned.threshold == pytest.approx(threshold)
     assert problems.LabelSets("abc").tuned(wanted, logits).threshold == 0.5
 
