@@ -49,7 +49,7 @@ examples: $(INSTALLED)
 	$(BIN)/python -m tests.support.notebooks
 
 test: $(INSTALLED) lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 MINUTES ?= 10
 fuzz: $(INSTALLED)
