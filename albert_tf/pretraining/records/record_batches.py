@@ -64,7 +64,8 @@ def dynamic(
             longest,
         ],
     )
-    with tf.control_dependencies([fits]):
+    agrees = _lengths_agree(segments, parsed["unit_lengths"], longest)
+    with tf.control_dependencies([fits, agrees]):
         ids = tf.pad(ids, [[0, 0], [0, max_seq_length - longest]])
     ids = tf.ensure_shape(ids, [None, max_seq_length])
     masked = dynamic_masking.mask(ids, segments, parsed["unit_lengths"], masking, vocab_size, seed)
@@ -82,6 +83,19 @@ def dynamic(
     if "next_sentence_labels" in parsed:
         batch["next_sentence_labels"] = parsed["next_sentence_labels"]
     return batch
+
+
+def _lengths_agree(segments: tf.Tensor, units: tf.Tensor, longest: tf.Tensor) -> tf.Operation:
+    """Checks that segments and units are not longer than their record, with its special tokens."""
+    in_segments = tf.reduce_sum(tf.cast(segments, tf.int64), 1)  # [B]
+    in_units = tf.reduce_sum(tf.cast(units, tf.int64), 1)  # [B]
+    is_positive = tf.reduce_all(segments >= 0) & tf.reduce_all(units >= 0)
+    begins = tf.reduce_all(segments[:, :1] > 0)
+    within = (in_units + 2 <= in_segments) & (in_segments <= tf.cast(longest, tf.int64))
+    return tf.debugging.Assert(
+        is_positive & begins & tf.reduce_all(within),
+        ["A record must have the lengths of its segments and units. Received segments", segments],
+    )
 
 
 def checked(batch: Batch, vocab_size: int) -> Batch:

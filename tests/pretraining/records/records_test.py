@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from albert_tf.errors import InputError
+from albert_tf.pretraining.records.examples import DYNAMIC, serialize
+from albert_tf.pretraining.records.record_files import naming_broken
 from albert_tf.pretraining.records.records import count, describe, read_arrays
 from albert_tf.pretraining.records.statistics_report import report
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from tests.support import small_records
 from tests.support.paths import TESTDATA
 from tests.support.small_records import write
 
@@ -120,3 +124,31 @@ def test_a_truncated_file_is_an_error(tmp_path):
         InputError, match=r"must be complete.*cut\.tfrecord', whose record 100, counted.*54749"
     ):
         list(read_arrays(path, 1000))
+
+
+@pytest.mark.parametrize(
+    ("segments", "units"),
+    [
+        ([13, 1], [1, 1]),
+        ([4, 2], [1, 1]),
+        ([-3, 8], [1, 1]),
+        ([0, 5], [1, 1]),
+        ([4, 1], [3, 1]),
+        ([4, 1], [5, -3]),
+        ([4, 1], [2**31 - 1, 2]),
+        ([2**31 - 1, 2**31 - 1], [1, 1]),
+    ],
+)
+def test_lengths_that_do_not_fit_a_record_are_an_error(segments, units, tmp_path):
+    path, count = tmp_path / "a.tfrecord", 3
+    lengths = dict(input_ids=[1] * 5, segment_lengths=segments, unit_lengths=units)
+    arrays = {f.name: np.ones([count, 1], f.dtype) for f in DYNAMIC}
+    arrays |= {name: np.array([row] * count) for name, row in lengths.items()}
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in serialize(DYNAMIC, arrays):
+            writer.write(record)
+    with pytest.raises(InputError, match=r"same features. Received '.*one of the records 0 to 7"):
+        list(read_arrays(path, 40, batch_size=8))
+    message = r"Every record must fit the model.*must have the lengths of its segments and units"
+    with pytest.raises(InputError, match=message), naming_broken([str(path)]):
+        list(small_records.read(path))
