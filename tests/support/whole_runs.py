@@ -6,10 +6,12 @@ and the inputs and outputs of an export that correspond to these predictions.
 
 import csv
 import json
+import random
 from pathlib import Path
 
 import numpy as np
 from seqeval.metrics import f1_score
+from sklearn.metrics import f1_score as label_f1_score
 
 from albert_tf.tasks.multiple_choice import race
 from albert_tf.tasks.tagging import conll
@@ -179,6 +181,76 @@ class Tags(Kind):
         return {name: [word.encode() for word in answer[name]] for name in ("words", "labels")}
 
 
+class LabelSets(Kind):
+    """A column with 0 or 1 for each label, and a threshold for each."""
+
+    ENDING = ".csv"
+    WORDS = {"io": "file", "data": "list", "code": "object"}
+
+    def write(self, path, count, seed):
+        rng = random.Random(seed)
+        lines = [",".join(["text", *self.WORDS])]
+        for _ in range(count):
+            chosen = [rng.random() < 0.5 for _ in self.WORDS]
+            words = [
+                "see",
+                "the",
+                *(w for w, is_label in zip(self.WORDS.values(), chosen) if is_label),
+            ]
+            lines.append(",".join([" ".join(words), *(str(int(value)) for value in chosen)]))
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def rows(self, path):
+        with path.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def asked(self, path):
+        return dict(text=[row["text"] for row in self.rows(path)])
+
+    def score(self, answers, path):
+        wanted = [[int(row[name]) for name in self.WORDS] for row in self.rows(path)]
+        found = [[int(name in answer["labels"]) for name in self.WORDS] for answer in answers]
+        return label_f1_score(wanted, found, average="micro", zero_division=0)
+
+    def outputs(self, answer):
+        probabilities = list(answer["probabilities"].values())
+        labels = [name.encode() for name in answer["labels"]]
+        known = {"probabilities": probabilities, "lengths": len(labels)}
+        return {**known, "labels": labels} if labels else known
+
+
+class Documents(Kind):
+    """Documents of several windows, whose label depends on a word at their end."""
+
+    ENDING = ".jsonl"
+
+    def write(self, path, count, seed):
+        rng, lines = random.Random(seed), []
+        for index in range(count):
+            label = ("bad", "good", "fair")[index % 3]
+            text = " ".join([*rng.choices(["see", "the", "file", "from"], k=20 + index), label])
+            lines.append(json.dumps({"text": text, "label": label}))
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def rows(self, path):
+        return list(map(json.loads, path.read_text().splitlines()))
+
+    def asked(self, path):
+        return dict(text=[row["text"] for row in self.rows(path)])
+
+    def labels(self, path):
+        return [row["label"] for row in self.rows(path)]
+
+    def answer(self, answer):
+        return answer["label"]
+
+    def outputs(self, answer):
+        probabilities = list(answer["probabilities"].values())
+        return {"label": answer["label"].encode(), "probabilities": probabilities}
+
+
 class Entities(Kind):
     ENDING = ".jsonl"
 
@@ -225,6 +297,10 @@ KINDS = {
     "race": Race("finetune_race_v1", MAX_QA_LENGTH=12),
     "swag": Swag("finetune_swag", MAX_QA_LENGTH=12),
     "tagging": Tags("finetune_conll2003", "f1"),
+    "multi_label": LabelSets(
+        "finetune_multi_label", "micro_f1", LABEL="io,data,code", THRESHOLD="each"
+    ),
+    "windows": Documents("finetune_table", WINDOWS="mean", DOC_STRIDE=9),
     "entities": Entities("finetune_tagging", "f1", TRAIN_STEPS=60, EVAL_INTERVAL=30),
 }
 

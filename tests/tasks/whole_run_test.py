@@ -60,6 +60,24 @@ def test_predictions_have_the_score_of_the_evaluation_and_equal_the_export(runs,
     assert_export_answers(kind, run.folder, run.labelled, answers, tmp_path / "served")
 
 
+@pytest.mark.parametrize("name", ["multi_label", "windows", "entities"])
+def test_a_run_that_lost_its_last_checkpoint_gets_the_same_weights(runs, name, tmp_path):
+    run, folder = runs(name), tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    last = f"ckpt-{run.macros['TRAIN_STEPS']}"
+    for path in folder.glob(f"{last}.*"):
+        path.unlink()
+    run.train("train_and_eval", folder)
+    one, two = (tf.train.load_checkpoint(str(path / last)) for path in (run.folder, folder))
+    names = set(one.get_variable_to_shape_map()) - {"_CHECKPOINTABLE_OBJECT_GRAPH"}
+    names = {name for name in names if not name.startswith("save_counter/")}
+    assert len(names) > 60
+    for variable in names:
+        np.testing.assert_array_equal(
+            one.get_tensor(variable), two.get_tensor(variable), err_msg=variable
+        )
+
+
 def test_a_pretraining_run_fills_masks(quickstart_folder, answers_of_stdin, tmp_path):
     """The fill_mask task has no training of its own; the quickstart evaluates its pretraining."""
     lines = ["the [MASK] of [MASK] file", "This is a [MASK]."]

@@ -57,6 +57,8 @@ class ClassificationTask(FineTuningTask):
     def __init__(self, params: ClassificationConfig, *args: Any, **kwargs: Any) -> None:
         # A run that resumes fills in the threshold of the earlier session, and tunes it again.
         self._tunes = problems.tuning(params.threshold)
+        if self._tunes:
+            params.threshold = None
         super().__init__(params, *args, **kwargs)
         if params.windows != FIRST:
             self.longer = "are read in windows"
