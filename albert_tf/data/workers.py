@@ -79,7 +79,7 @@ def ordered_map(
             pending.extend(pool.submit(_work, item) for item in itertools.islice(items, 1))
             yield result
     except process.BrokenProcessPool as error:
-        if not hasattr(queue, "_terminate_broken"):  # as in Python 3.10
+        if sys.version_info < (3, 11, 5):  # Later versions do it themselves.
             queue._reader.close()  # Or it waits to send items to workers that are dead.
         for worker in processes:
             worker.join(1.0)

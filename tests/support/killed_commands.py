@@ -114,6 +114,8 @@ def start(words, out):
             main.main([str(word).replace("OUT", str(out)) for word in words])
         except SystemExit as stop:
             status = stop.code
+        except KeyboardInterrupt:  # Before the command has begun.
+            status = STATUS[signal.SIGINT]
         sys.stdout.flush()
     finally:
         os._exit(status if isinstance(status, int) else 1)
