@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -64,6 +65,19 @@ def test_the_pooling_and_the_columns_can_be_chosen(folder, expected, tmp_path):
     mean = mean / np.linalg.norm(mean, axis=1, keepdims=True)
     wanted = expected / np.linalg.norm(expected, axis=1, keepdims=True)
     assert np.max(np.abs(mean - wanted)) < 1e-5
+
+
+@pytest.mark.parametrize("pooling", ["mean", ["mean", "mean"], "mean,mean"])
+def test_a_pooling_written_by_hand_has_vectors_of_its_size(pooling, folder, expected, tmp_path):
+    shutil.copytree(folder / "model", tmp_path / "model")
+    task = json.loads((tmp_path / "model/task.json").read_text())
+    task["settings"]["pooling"] = pooling
+    (tmp_path / "model/task.json").write_text(json.dumps(task))
+    words = ("--model", tmp_path / "model", "--input", folder / "texts.csv")
+    for command_name in ("embed", "predict"):
+        call(command_name, *words, "--output", tmp_path / "v.npy")
+        vectors = np.load(tmp_path / "v.npy")
+        assert vectors.shape == expected.shape and np.max(np.abs(vectors - expected)) < 1e-5
 
 
 def test_standard_input_is_read(folder, monkeypatch, capsys):

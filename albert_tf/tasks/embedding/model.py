@@ -30,6 +30,11 @@ def modes_of(pooling: str | Sequence[str]) -> tuple[str, ...]:
       InputError: there is none, or one is unknown.
     """
     names = pooling.split(",") if isinstance(pooling, str) else pooling
+    if not isinstance(names, (list, tuple)):
+        raise InputError(
+            f"A pooling must be the name of a mode, or a list of names. Received {names!r:.80}. "
+            f"Choose of {', '.join(MODES)}."
+        )
     names = [str(name).strip() for name in names]
     for name in names:
         if name not in MODES:

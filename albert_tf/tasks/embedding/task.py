@@ -15,7 +15,7 @@ from albert_tf.errors import InputError
 from albert_tf.task_types import EMBEDDING, TaskDescription
 from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors
-from albert_tf.tasks.embedding.model import AlbertEmbedder
+from albert_tf.tasks.embedding.model import AlbertEmbedder, modes_of
 from albert_tf.tasks.embedding.vector_files import VECTORS
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
@@ -132,5 +132,6 @@ class EmbeddingTask(FineTuningTask):
         """Returns a file of answers; vectors are also written as .npy and .tfrecord."""
         if ending in VECTORS:
             config = self.start.config
-            return VECTORS[ending](len(self.task_config.pooling) * config.hidden_size, keep)
+            modes = modes_of(self.task_config.pooling)
+            return VECTORS[ending](len(modes) * config.hidden_size, keep)
         return super().answer_file(ending, keep)

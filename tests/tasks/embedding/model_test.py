@@ -96,6 +96,7 @@ def test_keras_trains_it():
         ("sum", "Unknown pooling. Received 'sum'"),
         ("mean,", "Received ''"),
         ([], "Received no mode"),
+        (7, "a list of names. Received 7"),
     ],
 )
 def test_an_unknown_pooling_is_an_error(pooling, message):
