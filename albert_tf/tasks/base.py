@@ -129,6 +129,9 @@ class AlbertTask(base_task.Task):
         """Returns the training outputs that losses and metrics need."""
         return model(features, training=True)
 
+    def after_loop(self, model: tf_keras.Model) -> None:
+        """Called after each train loop, before a checkpoint or an evaluation; does nothing."""
+
     # The step has no Python control flow on tensors, and tracing is faster without conversion.
     @tf.autograph.experimental.do_not_convert
     def train_step(

@@ -52,7 +52,9 @@ class Trainer(base_trainer.Trainer):
         if self._train_iter is None:
             data = self.config.task.train_data.replace(start_step=int(self.global_step.numpy()))
             self.train_dataset = self.distribute_dataset(self.task.build_inputs, data)
-        return super().train(num_steps)
+        outputs = super().train(num_steps)
+        self.task.after_loop(self.model)
+        return outputs
 
     def create_train_loop_fn(self) -> Callable[[Any, tf.Tensor], None]:
         """Returns the train loop, split into chunks of about a second; it can end between them."""

@@ -225,11 +225,17 @@ class Documents(Kind):
 
     ENDING = ".jsonl"
 
+    def words(self, index):
+        """Returns the number of other words of a text."""
+        return 20 + index
+
     def write(self, path, count, seed):
         rng, lines = random.Random(seed), []
         for index in range(count):
             label = ("bad", "good", "fair")[index % 3]
-            text = " ".join([*rng.choices(["see", "the", "file", "from"], k=20 + index), label])
+            text = " ".join(
+                [*rng.choices(["see", "the", "file", "from"], k=self.words(index)), label]
+            )
             lines.append(json.dumps({"text": text, "label": label}))
         path.write_text("\n".join(lines) + "\n")
         return path
@@ -249,6 +255,13 @@ class Documents(Kind):
     def outputs(self, answer):
         probabilities = list(answer["probabilities"].values())
         return {"label": answer["label"].encode(), "probabilities": probabilities}
+
+
+class Sentences(Documents):
+    """Texts of one row."""
+
+    def words(self, index):
+        return 2 + index % 7
 
 
 class Entities(Kind):
@@ -301,6 +314,7 @@ KINDS = {
         "finetune_multi_label", "micro_f1", LABEL="io,data,code", THRESHOLD="each"
     ),
     "windows": Documents("finetune_table", WINDOWS="mean", DOC_STRIDE=9),
+    "few_shot": Sentences("finetune_few_shot", PER_CLASS=6, PAIRS=2),
     "entities": Entities("finetune_tagging", "f1", TRAIN_STEPS=60, EVAL_INTERVAL=30),
 }
 

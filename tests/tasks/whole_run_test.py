@@ -60,7 +60,7 @@ def test_predictions_have_the_score_of_the_evaluation_and_equal_the_export(runs,
     assert_export_answers(kind, run.folder, run.labelled, answers, tmp_path / "served")
 
 
-@pytest.mark.parametrize("name", ["multi_label", "windows", "entities"])
+@pytest.mark.parametrize("name", ["multi_label", "windows", "few_shot", "entities"])
 def test_a_run_that_lost_its_last_checkpoint_gets_the_same_weights(runs, name, tmp_path):
     run, folder = runs(name), tmp_path / "run"
     shutil.copytree(run.folder, folder)

@@ -9,7 +9,11 @@ from albert_tf import train_lib
 from albert_tf.training import gin_files
 from tests.support import conll_file, glue_file, span_file, squad_file, tiny_task
 
-TABLES = ("finetune_table", "finetune_multi_label")  # Their steps depend on the data.
+TABLES = (
+    "finetune_table",
+    "finetune_multi_label",
+    "finetune_few_shot",
+)  # Their steps depend on the data.
 RECIPES = {name: path for name, path in gin_files.recipes().items() if name.startswith("finetune_")}
 # Lan et al. 2020, table 14: batch size, learning rate, encoder dropout, steps, warm-up steps.
 GLUE = {
@@ -101,6 +105,10 @@ TASKS = {
     "multi_label": (
         lambda path: path.write_text('{"text": "a file", "label": ["good", "new"]}\n'),
         "a.jsonl", "AlbertClassifier", "40",
+    ),
+    "few_shot": (
+        lambda path: path.write_text("text,label\na,bad\nb,bad\nc,good\nd,good\n"), "a.csv",
+        "AlbertClassifier", "2, 40",
     ),
 }  # fmt: skip
 
