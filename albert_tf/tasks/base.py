@@ -53,9 +53,14 @@ class AlbertTask(base_task.Task):
 
     Attributes:
       saves_results: whether evaluations are written to the folder of the run.
+      compares_examples: whether the loss compares the examples of a batch with each other, as with
+        in-batch negatives. The outputs of `forward` are then one float32 tensor, [B, ...], and
+        `build_losses` takes those of the other replicas by `gather_over_replicas`. With
+        micro-batches, it takes those of the whole batch (see `_loss_of_outputs`).
     """
 
     saves_results = True
+    compares_examples = False
 
     # Metrics of the step itself, which are not passed to `process_metrics`.
     _STEP_METRICS = ("gradient_norm", "nonfinite_updates", "tokens", "padding_fraction")
@@ -160,10 +165,24 @@ class AlbertTask(base_task.Task):
         gates = _gates(optimizer.inner_optimizer if scales else optimizer, model)
         variables = [variable for variable, _ in gates]
 
-        def part(features: Any, labels: Any, index: tf.Tensor) -> tuple[tf.Tensor, Gradients]:
-            with tf.GradientTape() as tape, seeded(self._dropout_seed(optimizer, index)):
-                outputs = self.forward(model, features)
-                loss = self.build_losses(labels, outputs, counts=counts)
+        def forward(index: tf.Tensor, features: Any) -> Any:
+            with seeded(self._dropout_seed(optimizer, index)):
+                return self.forward(model, features)
+
+        batch = features, labels
+        if self.compares_examples and steps > 1:
+            whole_loss, slopes = self._loss_of_outputs(forward, features, labels, counts)
+            batch = features, labels, slopes
+
+        def part(
+            index: tf.Tensor, features: Any, labels: Any, slopes: tf.Tensor | None = None
+        ) -> tuple[tf.Tensor, Gradients]:
+            with tf.GradientTape() as tape:
+                outputs = forward(index, features)
+                if slopes is None:
+                    loss = self.build_losses(labels, outputs, counts=counts)
+                else:
+                    loss = _with_slopes(whole_loss / steps, outputs, slopes)
                 if model.losses:
                     loss += tf.add_n(model.losses) / (steps * replicas)
                 scaled = optimizer.get_scaled_loss(loss) if scales else loss
@@ -171,7 +190,7 @@ class AlbertTask(base_task.Task):
             self.process_metrics(list(by_name.values()), labels, outputs)
             return loss, [None if g is None else tf.convert_to_tensor(g) for g in gradients]
 
-        loss, gradients = _accumulated(part, (features, labels), steps)
+        loss, gradients = _accumulated(part, batch, steps)
         moving = [
             (gradient if gate is None else gradient * gate, variable)
             for gradient, (variable, gate) in zip(gradients, gates)
@@ -187,6 +206,29 @@ class AlbertTask(base_task.Task):
             experimental_aggregate_gradients=replicas == 1,
         )
         return {self.loss: loss * replicas}  # the trainer takes the mean over replicas
+
+    def _loss_of_outputs(
+        self, forward: Callable[..., tf.Tensor], features: Any, labels: Tensors, counts: Tensors
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns this replica's share of the loss, and its gradient for the outputs, [B, ...].
+
+        This is gradient caching (Gao et al. 2021): the outputs of all micro-batches are computed
+        first, and stored without what led to them. The gradient for the outputs then stands for the
+        loss when each micro-batch is computed again, with the same dropout.
+        """
+        steps = self.task_config.accumulation_steps
+        parts = tf.nest.map_structure(lambda tensor: _split(tensor, steps), features)
+        outputs = tf.map_fn(
+            lambda index: forward(index, tf.nest.map_structure(lambda part: part[index], parts)),
+            tf.range(steps),
+            fn_output_signature=tf.float32,
+            parallel_iterations=1,
+        )  # [steps, B / steps, ...]
+        outputs = tf.reshape(outputs, tf.concat([[-1], tf.shape(outputs)[2:]], 0))  # [B, ...]
+        with tf.GradientTape() as tape:
+            tape.watch(outputs)
+            loss = self.build_losses(labels, outputs, counts=counts)
+        return loss, tape.gradient(loss, outputs)
 
     def validation_step(
         self,
@@ -253,21 +295,21 @@ def _gates(optimizer: Any, model: tf_keras.Model) -> list[tuple[tf.Variable, tf.
 
 
 def _accumulated(
-    part: Callable[[Any, Any, tf.Tensor], tuple[tf.Tensor, Gradients]],
-    batch: tuple[Any, Any],
+    part: Callable[..., tuple[tf.Tensor, Gradients]],
+    batch: tuple[Any, ...],
     steps: int,
 ) -> tuple[tf.Tensor, Gradients]:
     """Returns the sums of loss and gradients over `steps` equal parts of the batch."""
     first_index = tf.constant(0)
     if steps == 1:
-        return part(*batch, first_index)
+        return part(first_index, *batch)
     parts = tf.nest.map_structure(lambda tensor: _split(tensor, steps), batch)
     # The first part runs outside the loop to determine which variables have a gradient.
-    loss, first = part(*tf.nest.map_structure(lambda tensor: tensor[0], parts), first_index)
+    loss, first = part(first_index, *tf.nest.map_structure(lambda tensor: tensor[0], parts))
     moving = [i for i, gradient in enumerate(first) if gradient is not None]
 
     def add(step: tf.Tensor, loss: tf.Tensor, sums: list[tf.Tensor]) -> Any:
-        more, gradients = part(*tf.nest.map_structure(lambda tensor: tensor[step], parts), step)
+        more, gradients = part(step, *tf.nest.map_structure(lambda tensor: tensor[step], parts))
         return step + 1, loss + more, [s + gradients[i] for s, i in zip(sums, moving)]
 
     _, loss, sums = tf.while_loop(
@@ -282,6 +324,16 @@ def _accumulated(
     return loss, gradients
 
 
+def _with_slopes(loss: tf.Tensor, outputs: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+    """Returns `loss`, whose gradient for `outputs` is known to be `slopes`."""
+
+    @tf.custom_gradient
+    def known(outputs: tf.Tensor) -> Any:
+        return tf.identity(loss), lambda upstream: upstream * slopes
+
+    return known(outputs)
+
+
 def _split(tensor: tf.Tensor, steps: int) -> tf.Tensor:
     """Reshapes [B, ...] to [steps, B / steps, ...]."""
     rows = tensor.shape[0]
@@ -294,6 +346,13 @@ def _split(tensor: tf.Tensor, steps: int) -> tf.Tensor:
     split = tf.reshape(tensor, shape)
     split.set_shape([steps, None if rows is None else rows // steps, *tensor.shape[1:]])
     return split
+
+
+def gather_over_replicas(tensors: Any) -> Any:
+    """Returns the rows of the tensors of all replicas, [B, ...] each, in replica context."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return tensors
+    return tf.distribute.get_replica_context().all_gather(tensors, axis=0)
 
 
 def _sum_over_replicas(tensors: Any) -> Any:

@@ -74,6 +74,10 @@ class FineTuningTask(TaskFiles, AlbertTask):
         """Returns all metrics of the best answer that ignores the texts; none by default."""
         return {}
 
+    def references(self, examples: EncodedExamples) -> Mapping[str, dict[str, float]]:
+        """Returns the metrics of other answers to compare with, by name; none by default."""
+        return {}
+
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
         """Returns text to append to the report, such as a table of classes; "" by default."""
         return ""
@@ -306,6 +310,7 @@ class FineTuningTask(TaskFiles, AlbertTask):
         metrics = self.evaluate(examples, outputs)
         step = None if global_step is None else int(tf.convert_to_tensor(global_step))
         self.results.baseline = self.results.baseline or self.baseline(examples)
+        self.results.references = self.results.references or self.references(examples)
         self.results.add(metrics, self._chosen_metric(metrics), step, examples, outputs)
         # Written immediately, so that a killed run loses no evaluation.
         if self.logging_dir and self.saves_results:

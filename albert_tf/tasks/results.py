@@ -39,6 +39,7 @@ class Results:
       collapsed: the number of most recent evaluations in a row that gave the same answer for all
         examples although the labels differ.
       baseline: the metrics of the best answer that ignores the texts.
+      references: the metrics of other answers to compare with, by name.
       data: the counts of the rows of "train" and "eval"; see `RowReport.to_dict`.
     """
 
@@ -48,6 +49,7 @@ class Results:
         self.history: list[dict[str, Any]] = []
         self.collapsed = 0
         self.baseline: dict[str, float] = {}
+        self.references: Mapping[str, dict[str, float]] = {}
         self.data: dict[str, Any] = {}
         path = Path(folder) / FILE
         if folder and path.is_file():
@@ -55,6 +57,7 @@ class Results:
             self.metric, self.collapsed = values["metric"], values["collapsed"]
             self.history = values["history"]
             self.baseline = values.get("baseline", {})
+            self.references = values.get("references", {})
             self.data = values.get("data", {})
 
     def add_data(self, is_training: bool, report: RowReport | None) -> None:
@@ -113,12 +116,17 @@ def text(results: Results, details: str, rates: Sequence[str] = ()) -> str:
     best = dict(results.best_entry)
     step = best.pop("step")
     lines = [f"best evaluation by {results.metric}" + ("" if step is None else f", step {step:,}")]
-    if results.baseline:
-        lines.append(f"  {'metric':<26}{'model':>9}{'baseline':>10}")
+    others = {"baseline": results.baseline, **results.references}
+    others = {title: metrics for title, metrics in others.items() if metrics}
+    if others:
+        titles = "".join(f"{title:>10}" for title in others)
+        lines.append(f"  {'metric':<26}{'model':>9}{titles}")
     for name, value in best.items():
-        baseline = results.baseline.get(name)
-        told = "" if baseline is None or name.startswith(_OF_ANSWERS) else f"{baseline:10.4f}"
-        lines.append(f"  {name:<26}{value:>9.4f}{told}")
+        told = [
+            f"{metrics[name]:10.4f}" if name in metrics else " " * 10 for metrics in others.values()
+        ]
+        told = [] if name.startswith(_OF_ANSWERS) else told
+        lines.append(f"  {name:<26}{value:>9.4f}{''.join(told)}".rstrip())
     if details:
         lines += ["", details]
     baseline = results.baseline.get(results.metric, math.nan)
@@ -175,6 +183,7 @@ def write(results: Results, folder: Path) -> Path:
         "metric": results.metric,
         "best": results.best_entry,
         "baseline": results.baseline,
+        **({"references": results.references} if results.references else {}),
         "collapsed": results.collapsed,
         "history": results.history,
         "data": results.data,

@@ -139,6 +139,10 @@ class TaskFiles(abc.ABC):
         """
         return repr(row), ""
 
+    def keys(self, rows: Sequence[Any]) -> list[tuple[Hashable, Hashable]]:
+        """Returns `key` of each row; a task whose keys depend on all rows overrides it."""
+        return list(map(self.key, rows))
+
     def facts(self, row: Any) -> Facts:
         """Returns what `albert-tf data check` counts of a labelled row; by default nothing."""
         return Facts("")
@@ -190,9 +194,10 @@ class TaskFiles(abc.ABC):
             all_rows = (
                 rows if not params.is_training else self.rows(as_held, True, self.new_report(True))
             )
-            keys = dict(map(self.key, all_rows))
+            keys = dict(self.keys(list(all_rows)))
             self._held = held_out(keys, self.task_config.eval_fraction)
-        return [row for row in rows if (self.key(row)[0] in self._held) != params.is_training]
+        keyed = zip(rows, self.keys(rows))
+        return [row for row, (key, _) in keyed if (key in self._held) != params.is_training]
 
     _held: set[Hashable] | None = None
 

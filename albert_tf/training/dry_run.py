@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import tensorflow as tf
-from official.core import base_task, config_definitions
+from official.core import config_definitions
 
 from albert_tf.config import AlbertConfig
+from albert_tf.tasks.base import AlbertTask
 
 
 def describe(
-    task: base_task.Task,
+    task: AlbertTask,
     experiment: config_definitions.ExperimentConfig,
     distribution: tf.distribute.Strategy,
 ) -> str:
@@ -30,7 +31,7 @@ def describe(
         model = task.build_model()
         # Removing padding changes no shape, and compares tensors, which this kind of graph cannot.
         model.encoder.remove_padding = False
-        outputs = model(inputs, training=True)
+        outputs = task.forward(model, inputs)
         task.build_losses(labels, outputs)
         count = sum(v.shape.num_elements() for v in model.trainable_variables)
         result = _shapes(outputs) if isinstance(outputs, Mapping) else []

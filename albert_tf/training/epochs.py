@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import functools
 import math
 from collections.abc import Sequence
 from typing import Any
 
+from official.core import task_factory
+
+from albert_tf.config import AlbertConfig
 from albert_tf.data import tables
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.files import expand
-from albert_tf.tasks.classification.config import (
-    ClassificationConfig,
-    label_columns,
-    may_have_several,
-    skipped_labels,
-)
-from albert_tf.tasks.classification.data import joined, labelled_texts
+from albert_tf.tasks.fine_tuning_config import FineTuningConfig
+from albert_tf.tasks.starting_point import StartingPoint
 
 
 def steps(
     input_path: str | Sequence[str],
     batch_size: int,
     epochs: float,
-    task: ClassificationConfig | None = None,
+    task: FineTuningConfig | None = None,
     eval_fraction: float = 0.0,
 ) -> int:
     """Returns the number of training steps for `epochs` passes over the examples of tables.
@@ -50,7 +50,7 @@ def steps(
             f"EVAL_FRACTION={eval_fraction}. Correct it."
         )
     patterns = input_path if isinstance(input_path, str) else tuple(input_path)
-    count = _count(patterns, *(_arguments(task) if task else ()))
+    count = _count(_Data(patterns, "" if task is None else repr(task.as_dict()), task))
     count -= round(eval_fraction * count)
     return math.ceil(math.ceil(count / batch_size) * epochs)
 
@@ -69,48 +69,40 @@ def share(steps: int, share: float = 1.0, parts: int = 1) -> int:
     return max(1, math.ceil(steps * share / parts))
 
 
-def _arguments(task: ClassificationConfig) -> tuple:
-    """Returns the settings that leave rows out, for `_count`."""
-    texts = (task.text, task.second_text) if task.second_text else (task.text,)
-    several = may_have_several(task) or bool(task.label_separator)
-    return (
-        *(
-            texts,
-            label_columns(task),
-            task.problem == "regression",
-            tuple(task.header),
-            task.skip_broken_rows,
-        ),
-        *(frozenset(skipped_labels(task)), several, task.label_separator),
-    )
+@dataclasses.dataclass(frozen=True)
+class _Data:
+    """Files and the config of the task that reads them, which is compared by its settings."""
+
+    input_path: str | tuple[str, ...]
+    settings: str
+    task: FineTuningConfig | None = dataclasses.field(compare=False)
 
 
 @functools.lru_cache  # Gin calls it once for each use of the macro.
-def _count(
-    input_path: str | tuple[str, ...],
-    texts: tuple[str, ...] = (),
-    labels: tuple[str, ...] = (),
-    are_numbers: bool = False,
-    header: tuple[str, ...] = (),
-    skip_broken: bool = True,
-    *of_labels: Any,
-) -> int:
-    if not input_path:
+def _count(data: _Data) -> int:
+    if not data.input_path:
         raise InputError(
             "EPOCHS counts the examples of TRAIN_DATA, so TRAIN_DATA must be set. Received "
-            f"TRAIN_DATA={input_path!r}. Set it, or set TRAIN_STEPS, WARMUP_STEPS and "
+            f"TRAIN_DATA={data.input_path!r}. Set it, or set TRAIN_STEPS, WARMUP_STEPS and "
             "EVAL_INTERVAL instead of EPOCHS."
         )
-    report, count = RowReport(skip_broken=skip_broken), 0
-    for path in expand(input_path):
-        columns, label = (*texts, *labels), ",".join(labels)
-        rows = tables.without_repeats(tables.read(path, columns, header, report), report, False)
-        if len(labels) > 1:
-            rows = joined(rows, labels, label, are_numbers, report)
-        count += sum(1 for _ in labelled_texts(rows, texts, label, report, "", *of_labels))
+    count = sum(1 for _ in _rows(data))
     if not count:
         raise InputError(
-            f"TRAIN_DATA must have rows. Received {input_path!r} with 0 rows that can be used. "
-            "Check the files."
+            f"TRAIN_DATA must have rows. Received {data.input_path!r} with 0 rows that can be "
+            "used. Check the files."
         )
     return count
+
+
+def _rows(data: _Data) -> Any:
+    """Yields the rows that the task trains on, or all rows."""
+    if data.task is None:
+        for path in expand(data.input_path):
+            yield from tables.read(path, (), report=RowReport(skip_broken=True))
+        return
+    config = copy.deepcopy(data.task)
+    config.train_data.input_path = data.input_path
+    task = task_factory.get_task(config)
+    task.start_from(StartingPoint(AlbertConfig(), None))  # Reading needs no weights.
+    yield from task.rows(config.train_data, True, task.new_report(labelled=True))

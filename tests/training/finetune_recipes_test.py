@@ -9,11 +9,9 @@ from albert_tf import train_lib
 from albert_tf.training import gin_files
 from tests.support import conll_file, glue_file, span_file, squad_file, tiny_task
 
-TABLES = (
-    "finetune_table",
-    "finetune_multi_label",
-    "finetune_few_shot",
-)  # Their steps depend on the data.
+# The steps of these, and of embeddings, depend on the data.
+TABLES = tuple(f"finetune_{name}" for name in ("table", "multi_label", "few_shot"))
+EMBEDDINGS = tuple(f"finetune_{name}" for name in ("pairs", "sts", "nli_embedding", "simcse"))
 RECIPES = {name: path for name, path in gin_files.recipes().items() if name.startswith("finetune_")}
 # Lan et al. 2020, table 14: batch size, learning rate, encoder dropout, steps, warm-up steps.
 GLUE = {
@@ -64,7 +62,7 @@ def test_other_recipes_use_their_published_hyperparameters(name):
     assert tuple(macros[name] for name in names) == OTHERS[name]
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name not in TABLES])
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in TABLES + EMBEDDINGS])
 def test_size_files_set_rate_and_recomputation_and_batches_divide_evenly(name):
     data = ["DATA=x"] if name.removeprefix("finetune_") in GLUE else ["TRAIN_DATA=x"]
     sizes = [f"experiments/sizes/{size}.gin" for size in ("xlarge", "xxlarge")]
@@ -110,6 +108,24 @@ TASKS = {
         lambda path: path.write_text("text,label\na,bad\nb,bad\nc,good\nd,good\n"), "a.csv",
         "AlbertClassifier", "2, 40",
     ),
+    "pairs": (
+        lambda path: path.write_text("text,second_text\na file,one\na list,two\n"), "a.csv",
+        "AlbertEmbedder", "2, 40",
+    ),
+    "sts": (
+        lambda path: path.write_text("text,second_text,label\na file,one,4.5\n"), "a.csv",
+        "AlbertEmbedder", "2, 40",
+    ),
+    "nli_embedding": (
+        lambda path: path.write_text("".join(
+            f'{{"sentence1": "a", "sentence2": "{text}", "gold_label": "{label}"}}\n'
+            for text, label in (("b", "entailment"), ("c", "entailment"), ("d", "contradiction"))
+        )),
+        "a.jsonl", "AlbertEmbedder", "3, 40",
+    ),
+    "simcse": (
+        lambda path: path.write_text("text\na file\na list\n"), "a.csv", "AlbertEmbedder", "2, 40"
+    ),
 }  # fmt: skip
 
 
@@ -154,7 +170,8 @@ def test_a_dry_run_describes_batches_of_any_length(name, macros, tmp_path, capsy
     gin_files.parse([f"finetune_{name}"], [f"{field}={value}" for field, value in changes.items()])
     gin_files.configured(train_lib.run)(mode="train_and_eval", model_dir="none", only_describe=True)
     text = capsys.readouterr().out
-    axis, count = ("4, ", 4) if model == "AlbertMultipleChoice" else ("", 1)
+    axis = axes.removesuffix("40")
+    count = int(axis.strip(", ") or 1)
     if macros:
         axis, count = "None, ", macros["MAX_WINDOWS"]
     assert f"model        {model}, " in text and f"(6000, {axis}None)" in text

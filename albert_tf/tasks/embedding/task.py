@@ -1,25 +1,32 @@
-"""`EmbeddingTask`: a vector for each text of a file."""
+"""`EmbeddingTask`: a vector for each text of a file, and its training on pairs and single texts."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from official.core import task_factory
 
 from albert_tf.data import tables
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
+from albert_tf.modeling.inputs import joined
 from albert_tf.task_types import EMBEDDING, TaskDescription
 from albert_tf.tasks.answer_files import AnswerFile
-from albert_tf.tasks.base import Tensors
+from albert_tf.tasks.base import Tensors, gather_over_replicas
+from albert_tf.tasks.embedding import config as settings_of_training
+from albert_tf.tasks.embedding import data, evaluation, losses
+from albert_tf.tasks.embedding.config import NLI, SCORES, TEXTS, EmbeddingConfig, Layout
+from albert_tf.tasks.embedding.data import Example
 from albert_tf.tasks.embedding.model import AlbertEmbedder, modes_of
 from albert_tf.tasks.embedding.vector_files import VECTORS
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
-from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
+from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
+from albert_tf.tasks.task_files import Facts
 
 
 class Text(NamedTuple):
@@ -30,29 +37,27 @@ class Text(NamedTuple):
     kept: tuple[str, ...]
 
 
-@dataclasses.dataclass
-class EmbeddingConfig(FineTuningConfig):
-    """The config of `EmbeddingTask`.
-
-    Attributes:
-      text: the column of the text.
-      pooling: see `AlbertEmbedder`, as is the next one.
-      normalize: whether to divide each vector by its length.
-    """
-
-    text: str = "text"
-    pooling: list[str] = dataclasses.field(default_factory=lambda: ["mean"])
-    normalize: bool = False
-
-
+@task_factory.register_task_cls(EmbeddingConfig)
 class EmbeddingTask(FineTuningTask):
-    """Computes a vector for each text; it has no training yet."""
+    """Computes a vector for each text.
+
+    In training, an example has one to three texts, which are rows of the same batch, and the loss
+    compares their vectors; see `losses`.
+    """
 
     MODEL = AlbertEmbedder
     UNIT = "text"
     KEEPS_COLUMNS = True
-    SETTINGS = ("text", "pooling", "normalize")
+    SETTINGS = ("text", "pooling", "normalize", "matryoshka")
     OUTPUTS = tuple(VECTORS)
+
+    def __init__(self, params: EmbeddingConfig, *args: Any, **kwargs: Any) -> None:
+        if params.train_data.seed is None:  # With micro-batches, dropout is drawn twice.
+            params.train_data.seed = 0
+        super().__init__(params, *args, **kwargs)
+        if params.objective:
+            self.UNIT = "row"
+        self._initial: dict[str, float] = {}
 
     @classmethod
     def config_class(cls) -> type[EmbeddingConfig]:
@@ -65,13 +70,26 @@ class EmbeddingTask(FineTuningTask):
 
     def settings(self) -> dict[str, Any]:
         """Returns the settings that prediction needs."""
-        settings = dict(self.start.task.settings) if self.start.task else {}
-        return {**settings, **{name: getattr(self.task_config, name) for name in self.SETTINGS}}
+        config, start = self.task_config, self.start.task
+        saved = dict(start.settings) if start and start.task == EMBEDDING else {}
+        settings = {name: getattr(config, name) for name in self.SETTINGS}
+        settings["pooling"] = list(modes_of(config.pooling or saved.get("pooling", "mean")))
+        settings["normalize"] = config.normalize or saved.get("normalize", False)
+        if not config.matryoshka:
+            del settings["matryoshka"]
+        if not config.objective:
+            return {**saved, **settings}
+        if config.objective != TEXTS:  # The columns to train on are not the one to embed.
+            settings["text"] = EmbeddingConfig.text
+        return {**settings, "seq_length": config.train_data.seq_length}
 
     def rows(
         self, params: FineTuningDataConfig, labelled: bool, report: RowReport
-    ) -> Iterator[Text]:
-        """Yields texts; see `TaskFiles.rows`."""
+    ) -> Iterator[Text | Example]:
+        """Yields texts, or examples to train on and to evaluate; see `TaskFiles.rows`."""
+        if labelled:
+            yield from self._examples_in(params, report)
+            return
         column, paths = self.task_config.text, self.paths(params)
         self.check_kept(paths, [column])
         columns = list(dict.fromkeys([column, *self.keep_columns]))
@@ -80,10 +98,39 @@ class EmbeddingTask(FineTuningTask):
                 kept = tuple([fields[name] for name in self.keep_columns])
                 yield Text(where, fields[column], kept)
 
+    def _examples_in(self, params: FineTuningDataConfig, report: RowReport) -> Iterator[Example]:
+        config, layout = self.task_config, Layout.of(self.task_config, params.is_training)
+        if params.tfds_name:
+            place = params.tfds_name, params.tfds_split, params.tfds_data_dir
+            found = [tables.read_tfds(*place, layout.columns, report)]
+        else:
+            found = [
+                tables.read(path, layout.columns, config.header, report)
+                for path in self.paths(params)
+            ]
+        rows = tables.without_repeats(itertools.chain.from_iterable(found), report, False)
+        yield from data.read(rows, layout, config, report)
+
+    def facts(self, row: Example) -> Facts:
+        """Returns the texts, each of which is a sequence, and the score."""
+        texts = tuple((text,) for text in row.texts if text)
+        is_score = self.task_config.objective == SCORES and row.score is not None
+        return Facts(row.where, texts, (row.score,) if is_score else (), shared=row.texts[0])
+
+    def has_numbers(self, labels: Sequence[str]) -> bool:
+        """Returns whether rows have scores."""
+        return self.task_config.objective == SCORES
+
+    def keys(self, rows: Sequence[Example]) -> list[tuple[Hashable, Hashable]]:
+        """Returns a key for rows that share a text, directly or by way of other rows."""
+        return data.groups(rows, max(1.0, self.task_config.eval_fraction * len(rows)))
+
     def encode(
-        self, rows: Sequence[Text], params: FineTuningDataConfig, labelled: bool, report: RowReport
+        self, rows: Sequence[Any], params: FineTuningDataConfig, labelled: bool, report: RowReport
     ) -> EncodedExamples:
         """Tokenises texts. One without tokens has the vector of its special tokens."""
+        if labelled:
+            return self._encode_examples(rows, params, report)
         tokenizer, most = self.tokenizer, params.seq_length - 2
         ids = tokenizer.encode_batch([row.text for row in rows])
         for row, tokens in zip(rows, ids):
@@ -94,26 +141,163 @@ class EmbeddingTask(FineTuningTask):
         ids = [[tokenizer.cls_id, *tokens[:most], tokenizer.sep_id] for tokens in ids]
         return EncodedExamples(ids, report=report)
 
-    def losses(self, labels: Tensors, outputs: Any) -> tf.Tensor:
-        """Raises `InputError`, because this task cannot be trained."""
-        raise InputError(
-            "Embeddings are not trained by a recipe yet. Received an embedding task to train. "
-            "Train in Keras with AlbertEmbedder."
+    def _encode_examples(
+        self, rows: Sequence[Example], params: FineTuningDataConfig, report: RowReport
+    ) -> EncodedExamples:
+        """Tokenises examples, whose texts become adjacent rows.
+
+        The label "text" is a number for each text, the same for texts with the same ids, and -1 for
+        no text, int32 [N, C]; "target" is the cosine that a score stands for.
+        """
+        tokenizer, most = self.tokenizer, params.seq_length - 2
+        layout = Layout.of(self.task_config, params.is_training)
+        distinct = list(dict.fromkeys(text for row in rows for text in row.texts))
+        found = dict(zip(distinct, tokenizer.encode_batch(distinct)))
+        count = 2 if params.is_training and layout.objective == TEXTS else len(layout.texts)
+        if params.is_training and layout.objective == NLI:
+            count = 3
+        numbers: dict[tuple[int, ...], int] = {}
+        ids, names = [], np.full([len(rows), count], -1, np.int32)
+        for index, row in enumerate(rows):
+            if any(len(found[text]) > most for text in row.texts[:count]):
+                report.remark(f"are cut to {params.seq_length} tokens", row.where)
+            texts = row.texts * count if len(row.texts) == 1 else row.texts
+            for column, text in enumerate(texts[:count]):
+                cut = tuple(found[text][:most])
+                ids.append([tokenizer.cls_id, *cut, tokenizer.sep_id])
+                if text:
+                    names[index, column] = numbers.setdefault(cut, len(numbers))
+        labels = {"text": names}
+        if layout.objective == SCORES:
+            labels["target"] = np.array([row.target for row in rows], np.float32)
+        return EncodedExamples(ids, labels=labels, choices=count, sources=rows, report=report)
+
+    # === Training ===
+    def check(self) -> None:
+        """Reads and checks all inputs before the run writes anything; see `FineTuningTask.check`.
+
+        Raises:
+          InputError: see there; or the model and the data do not fit the objective.
+        """
+        config, layout = self.task_config, Layout.of(self.task_config, True)
+        settings_of_training.check(config)
+        rates = self._config()
+        if layout.objective == TEXTS and not (
+            rates.hidden_dropout_prob or rates.attention_probs_dropout_prob
+        ):
+            raise InputError(
+                "OBJECTIVE=texts compares a text with itself under another dropout, so there must "
+                "be dropout. Received rates of 0. Set DROPOUT to such as 0.1."
+            )
+        width = len(modes_of(self.settings()["pooling"])) * self.start.config.hidden_size
+        settings_of_training.check_sizes(config.matryoshka, width)
+        super().check()
+        train = config.train_data
+        if layout.objective != SCORES and (train.input_path or train.tfds_name):
+            texts = self.examples(train).labels["text"]
+            if len(np.unique(texts[:, 1])) < 2:
+                raise InputError(
+                    "Training needs rows with different texts, which are negatives of each other. "
+                    f"Received {len(texts)} row(s) with the same text in "
+                    f"{train.input_path or train.tfds_name!r}. Check the file."
+                )
+
+    def initialize(self, model: AlbertEmbedder) -> None:
+        """Loads the initial weights, and evaluates them to compare the run with."""
+        super().initialize(model)
+        held = self.task_config.validation_data
+        if not (held.input_path or held.tfds_name):
+            return
+        batches = self.build_inputs(held)
+        step = tf.function(
+            lambda batch: {
+                "example": batch["example"],
+                **self.kept(self.inference_step(batch, model)),
+            },
+            input_signature=[batches.element_spec],
+        )
+        outputs = Outputs.gather(map(step, batches))
+        self._initial = self.evaluate(self.examples(held), outputs)
+
+    @property
+    def compares_examples(self) -> bool:
+        """Whether the other examples of a batch are negatives."""
+        return self.task_config.objective != SCORES
+
+    def forward(self, model: AlbertEmbedder, features: Tensors) -> tf.Tensor:
+        """Returns the vectors of the texts of examples, float32 [B, C, D]."""
+        return _vectors(model, features, training=True)
+
+    def inference_step(self, inputs: Tensors, model: AlbertEmbedder) -> tf.Tensor:
+        """Returns the same as `forward` without dropout."""
+        return _vectors(model, inputs, training=False)
+
+    def losses(self, labels: Tensors, outputs: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of each example, [B], which is the mean over `matryoshka`."""
+        sizes = self.task_config.matryoshka
+        if "target" in labels:
+            return losses.of_sizes(
+                lambda size: losses.squared(outputs[..., :size], labels["target"]), sizes
+            )
+        texts = labels["text"]
+        all_outputs, all_texts = gather_over_replicas((outputs, texts))
+        return losses.of_sizes(
+            lambda size: losses.contrastive(
+                outputs[..., :size],
+                texts,
+                all_outputs[..., :size],
+                all_texts,
+                self.task_config.temperature,
+            ),
+            sizes,
         )
 
+    # === Evaluation ===
     def kept(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the vectors."""
         return {"embedding": outputs}
 
     @property
     def metric(self) -> str:
-        """Empty, because texts have no labels."""
-        return ""
+        """The metric of what the evaluation data hold; "" without an objective."""
+        if not self.task_config.objective:
+            return ""
+        layout = Layout.of(self.task_config, False)
+        return {SCORES: "spearman", TEXTS: "uniformity"}.get(layout.objective, "mrr_at_10")
 
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
-        """Returns no metrics, because texts have no labels."""
-        return {}
+        """Returns the metrics of cosines for scores, of retrieval for pairs, or of uniformity."""
+        return self._scores_of(examples, outputs.stacked("embedding"), outputs.examples)
 
+    def _scores_of(
+        self, examples: EncodedExamples, vectors: np.ndarray, rows: Any = slice(None)
+    ) -> dict[str, float]:
+        if "target" in examples.labels:
+            return evaluation.of_scores(examples.labels["target"][rows], vectors)
+        if examples.choices == 1:
+            return evaluation.of_texts(vectors[:, 0])
+        return evaluation.of_pairs(examples.labels["text"][rows], vectors)
+
+    def baseline(self, examples: EncodedExamples) -> dict[str, float]:
+        """Returns the metrics of random vectors, which are as uniform as can be."""
+        if examples.choices == 1:
+            return {}
+        size = self.start.config.hidden_size
+        return self._scores_of(examples, evaluation.random_vectors(examples.labels["text"], size))
+
+    def references(self, examples: EncodedExamples) -> Mapping[str, dict[str, float]]:
+        """Returns the metrics of the initial weights and of words, without any model."""
+        references = {"initial": self._initial} if self._initial else {}
+        if examples.choices == 1:
+            return references
+        texts = [row.texts for row in examples.sources]
+        if "target" in examples.labels:
+            words = evaluation.words_of_scores(examples.labels["target"], texts)
+        else:
+            words = evaluation.words_of_pairs(examples.labels["text"], texts)
+        return {**references, "words": words}
+
+    # === Prediction ===
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:
         """Yields `embedding`, a vector float32 [D], for each text."""
         for vector in outputs["embedding"]:
@@ -135,3 +319,11 @@ class EmbeddingTask(FineTuningTask):
             modes = modes_of(self.task_config.pooling)
             return VECTORS[ending](len(modes) * config.hidden_size, keep)
         return super().answer_file(ending, keep)
+
+
+def _vectors(model: AlbertEmbedder, features: Tensors, training: bool) -> tf.Tensor:
+    rows = joined(features)  # [B*C, S] each
+    vectors = model(rows, training=training)  # [B*C, D]
+    axes = tf.shape(features["input_word_ids"])[:2]
+    result = tf.reshape(vectors, tf.concat([axes, [vectors.shape[-1]]], 0))
+    return tf.ensure_shape(result, [None, features["input_word_ids"].shape[1], None])  # [B, C, D]
