@@ -1,4 +1,4 @@
-"""Evaluates the quickstart's tiny ALBERT through its two TF-Hub modules and a classifier."""
+"""Evaluates the quickstart's tiny ALBERT: its TF-Hub modules, a classifier and an embedding."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from albert_tf.training import progress
 
 FILLINGS, NEIGHBOURS, TOP = 5, 3, 5
+QUERIES = 3
 POOL = 1500  # The number of held-out sentences to search for neighbours.
 
 
@@ -45,6 +46,7 @@ def measure(out: Path) -> dict[str, Any]:
         fillings=[_filling(masked_lm, tokenizer, s) for s in _maskable(tokenizer, sentences)],
         neighbours=_neighbours(hub.KerasLayer(preprocessor), encoder, sentences[:POOL]),
         packages=_packages(out / "classifier", out / "labelled/dev.jsonl"),
+        retrieval=_retrieval(out / "embedding", out / "pairs/dev.jsonl"),
     )
 
 
@@ -69,7 +71,54 @@ def text(metrics: dict[str, Any]) -> str:
     for row in packages["answers"]:
         lines.append(f"  {row['text']}")
         lines.append(f"    {row['answer']} {row['probability']:.2f}   ({row['label']})")
+    lines += ["", *_retrieval_lines(metrics["retrieval"])]
     return "\n".join(lines)
+
+
+def _retrieval(run: Path, dev: Path) -> dict[str, Any]:
+    """Returns the scores of the embedding, and what it finds for a few first sentences."""
+    values = json.loads((run / "metrics.json").read_text())
+    scores = {"trained": values["best"], **values["references"], "random": values["baseline"]}
+    rows = [json.loads(line) for line in dev.read_text(encoding="utf-8").splitlines()]
+    vectors = []
+    for name in ("text", "rest"):
+        with tempfile.TemporaryDirectory() as folder:
+            lines = Path(folder, "texts.txt")
+            lines.write_text("".join(f"{row[name]}\n" for row in rows), encoding="utf-8")
+            vectors.append(np.stack([answer["embedding"] for answer in Predictor(run)(lines)]))
+    queries, found = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in vectors)
+    answers = []
+    for i in np.linspace(0, len(rows) - 1, QUERIES + 2).astype(int)[1:-1]:
+        cosines = found @ queries[i]
+        best = int(cosines.argmax())
+        rank = int((cosines > cosines[i]).sum()) + 1
+        answers.append(dict(query=rows[i]["text"], found=rows[best]["rest"], rank=rank))
+    names = ("recall_at_1", "recall_at_10")
+    return dict(
+        pairs=len(rows),
+        scores={title: {n: float(of[n]) for n in names} for title, of in scores.items()},
+        answers=answers,
+    )
+
+
+def _retrieval_lines(retrieval: dict[str, Any]) -> list[str]:
+    scores = retrieval["scores"]
+    lines = [
+        f"the rest of {retrieval['pairs']:,} held-out docstrings, found by their first sentence",
+        f"  {'':<14}" + "".join(f"{title:>10}" for title in scores),
+    ]
+    for name in next(iter(scores.values())):
+        lines.append(f"  {name:<14}" + "".join(f"{of[name]:>10.4f}" for of in scores.values()))
+    for answer in retrieval["answers"]:
+        lines.append(f"  {answer['query']}")
+        lines.append(
+            f"    {_shortened(answer['found'])}   (the right one has rank {answer['rank']})"
+        )
+    return lines
+
+
+def _shortened(text: str, width: int = 90) -> str:
+    return text if len(text) <= width else f"{text[: width - 3].rstrip()}..."
 
 
 def _packages(run: Path, dev: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from albert_tf import files
 from albert_tf.cli import main
 from albert_tf.errors import InputError
 from albert_tf.pretraining.records import manifest
-from albert_tf.quickstart import corpus, package_sentences
+from albert_tf.quickstart import corpus, docstring_pairs, package_sentences
 from albert_tf.training import run_folder
 
 SETTINGS = "quickstart.json"
@@ -102,25 +102,14 @@ def steps(out: Path, settings: dict[str, Any], recipe: str) -> list[Step]:
         target = out / "hub" / kind
         command = ["export", kind, str(run), str(target), *more]
         exports.append(Step(f"export, {kind}", target.is_dir, command))
-    return [*pretraining, *exports, *_classifier_steps(out, settings["train_steps"])]
+    steps = settings["train_steps"]
+    return [*pretraining, *exports, *_classifier_steps(out, steps), *_embedding_steps(out, steps)]
 
 
 def _classifier_steps(out: Path, train_steps: int | None) -> list[Step]:
     """Returns the steps that fine-tune and export a classifier of the package of a sentence."""
-    train, dev, run = out / "labelled/train.jsonl", out / "labelled/dev.jsonl", out / "classifier"
-    macros = dict(
-        INIT_FROM=out / "run",
-        TRAIN_DATA=train,
-        EVAL_DATA=dev,
-        SEQ_LENGTH=LENGTH,
-        LEARNING_RATE=5e-4,
-        EPOCHS=4,
-        EVALUATIONS=4,
-    )
-    if train_steps is not None:
-        macros |= dict(TRAIN_STEPS=train_steps, WARMUP_STEPS=1, EVAL_INTERVAL=train_steps)
-    command = ["train", "--gin_file", "finetune_table", "--mode", "train_and_eval"]
-    command += ["--model_dir", str(run), *(f"--gin.{name}={v}" for name, v in macros.items())]
+    train, dev = out / "labelled/train.jsonl", out / "labelled/dev.jsonl"
+    macros = dict(LEARNING_RATE=5e-4, EPOCHS=4, EVALUATIONS=4)
     per_package = 1000 if train_steps is None else 40
     return [
         Step(
@@ -128,13 +117,45 @@ def _classifier_steps(out: Path, train_steps: int | None) -> list[Step]:
             lambda: train.is_file() and dev.is_file(),
             call=lambda: package_sentences.write(train, dev, per_package=per_package),
         ),
-        Step("fine-tuning", (run / run_folder.OPERATIVE_CONFIG).is_file, command),
-        Step(
-            "export, classifier",
-            (out / "hub/classifier").is_dir,
-            ["export", "task", str(run / "best"), str(out / "hub/classifier")],
-        ),
+        _fine_tuning("classifier", "finetune_table", out, "labelled", train_steps, **macros),
+        _export("classifier", out),
     ]
+
+
+def _embedding_steps(out: Path, train_steps: int | None) -> list[Step]:
+    """Returns the steps that train vectors by which the rest of a docstring is found."""
+    train, dev = out / "pairs/train.jsonl", out / "pairs/dev.jsonl"
+    texts = {out / "text/train.txt": train, out / "text/heldout.txt": dev}
+    macros = dict(SECOND_TEXT="rest", LEARNING_RATE=1e-3, BATCH_SIZE=128, EPOCHS=1, EVALUATIONS=2)
+    return [
+        Step(
+            "pairs of sentences",
+            lambda: train.is_file() and dev.is_file(),
+            call=lambda: docstring_pairs.write(texts),
+        ),
+        _fine_tuning("embedding", "finetune_pairs", out, "pairs", train_steps, **macros),
+        _export("embedding", out),
+    ]
+
+
+def _fine_tuning(
+    model: str, recipe: str, out: Path, data: str, train_steps: int | None, **macros: Any
+) -> Step:
+    """Returns the step that fine-tunes the pretrained model on a folder of data."""
+    run = out / model
+    macros |= dict(INIT_FROM=out / "run", SEQ_LENGTH=LENGTH)
+    macros |= dict(TRAIN_DATA=out / data / "train.jsonl", EVAL_DATA=out / data / "dev.jsonl")
+    if train_steps is not None:
+        macros |= dict(TRAIN_STEPS=train_steps, WARMUP_STEPS=1, EVAL_INTERVAL=train_steps)
+    command = ["train", "--gin_file", recipe, "--mode", "train_and_eval", "--model_dir", str(run)]
+    command += [f"--gin.{name}={value}" for name, value in macros.items()]
+    return Step(f"fine-tuning, {model}", (run / run_folder.OPERATIVE_CONFIG).is_file, command)
+
+
+def _export(model: str, out: Path) -> Step:
+    target = out / "hub" / model
+    command = ["export", "task", str(out / model / "best"), str(target)]
+    return Step(f"export, {model}", target.is_dir, command)
 
 
 def _data_step(part: str, text: Path, vocab: Path, out: Path, copies: int) -> Step:
