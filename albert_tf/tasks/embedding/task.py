@@ -11,15 +11,18 @@ import tensorflow as tf
 
 from albert_tf.data import tables
 from albert_tf.data.row_report import RowReport
+from albert_tf.embedding_settings import EmbeddingSettings
 from albert_tf.errors import InputError
 from albert_tf.task_types import EMBEDDING, TaskDescription
 from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors
-from albert_tf.tasks.embedding.model import AlbertEmbedder, modes_of
+from albert_tf.tasks.embedding.model import AlbertEmbedder
 from albert_tf.tasks.embedding.vector_files import VECTORS
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
+from albert_tf.tasks.text_windows import FIRST, TextWindowSettings
+from albert_tf.tokenization import windows
 
 
 class Text(NamedTuple):
@@ -38,11 +41,17 @@ class EmbeddingConfig(FineTuningConfig):
       text: the column of the text.
       pooling: see `AlbertEmbedder`, as is the next one.
       normalize: whether to divide each vector by its length.
+      windows: what is read of texts that are longer than `seq_length`: "first", what fits into one
+        row; or all windows of their tokens, whose vectors are pooled by "mean" or "max".
+      doc_stride: the number of tokens from the start of one window to the next; None for half of
+        `seq_length`.
     """
 
     text: str = "text"
     pooling: list[str] = dataclasses.field(default_factory=lambda: ["mean"])
     normalize: bool = False
+    windows: str = FIRST
+    doc_stride: int | None = None
 
 
 class EmbeddingTask(FineTuningTask):
@@ -51,7 +60,7 @@ class EmbeddingTask(FineTuningTask):
     MODEL = AlbertEmbedder
     UNIT = "text"
     KEEPS_COLUMNS = True
-    SETTINGS = ("text", "pooling", "normalize")
+    SETTINGS = ("text", "pooling", "normalize", "windows", "doc_stride")
     OUTPUTS = tuple(VECTORS)
 
     @classmethod
@@ -66,7 +75,9 @@ class EmbeddingTask(FineTuningTask):
     def settings(self) -> dict[str, Any]:
         """Returns the settings that prediction needs."""
         settings = dict(self.start.task.settings) if self.start.task else {}
-        return {**settings, **{name: getattr(self.task_config, name) for name in self.SETTINGS}}
+        settings |= {name: getattr(self.task_config, name) for name in self.SETTINGS}
+        others = ("windows", "doc_stride") if settings["windows"] == FIRST else ()
+        return {name: value for name, value in settings.items() if name not in others}
 
     def rows(
         self, params: FineTuningDataConfig, labelled: bool, report: RowReport
@@ -85,14 +96,26 @@ class EmbeddingTask(FineTuningTask):
     ) -> EncodedExamples:
         """Tokenises texts. One without tokens has the vector of its special tokens."""
         tokenizer, most = self.tokenizer, params.seq_length - 2
+        config = self.task_config
+        settings = TextWindowSettings(config.windows, params.seq_length, config.doc_stride)
+        cuts = settings.windows == FIRST or labelled  # Training reads one row of each text.
         ids = tokenizer.encode_batch([row.text for row in rows])
         for row, tokens in zip(rows, ids):
-            if len(tokens) > most:
+            if len(tokens) > most and cuts:
                 report.remark(f"are cut to {params.seq_length} tokens", row.where)
             elif not len(tokens):
                 report.remark("have no text, and the vector of the special tokens", row.where)
-        ids = [[tokenizer.cls_id, *tokens[:most], tokenizer.sep_id] for tokens in ids]
-        return EncodedExamples(ids, report=report)
+        parts = [
+            [(0, most)] if cuts else list(windows.parts(len(tokens), most, settings.stride))
+            for tokens in ids
+        ]
+        ids = [
+            [tokenizer.cls_id, *tokens[first:last], tokenizer.sep_id]
+            for tokens, places in zip(ids, parts)
+            for first, last in places
+        ]
+        counts = None if cuts else [len(places) for places in parts]
+        return EncodedExamples(ids, report=report, windows=counts)
 
     def losses(self, labels: Tensors, outputs: Any) -> tf.Tensor:
         """Raises `InputError`, because this task cannot be trained."""
@@ -131,7 +154,6 @@ class EmbeddingTask(FineTuningTask):
     def answer_file(self, ending: str, keep: Sequence[str] = ()) -> AnswerFile:
         """Returns a file of answers; vectors are also written as .npy and .tfrecord."""
         if ending in VECTORS:
-            config = self.start.config
-            modes = modes_of(self.task_config.pooling)
-            return VECTORS[ending](len(modes) * config.hidden_size, keep)
+            settings = EmbeddingSettings.of(self.settings())
+            return VECTORS[ending](settings.size(self.start.config.hidden_size), keep)
         return super().answer_file(ending, keep)
