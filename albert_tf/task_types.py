@@ -28,15 +28,16 @@ import importlib
 import importlib.metadata
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from albert_tf.embedding_settings import EmbeddingSettings
 from albert_tf.errors import InputError, closest
 from albert_tf.files import existing, read_json, replacing
 
 FILE = "task.json"
-EMBEDDING = "embedding"  # The task whose model has no head but a pooling.
+EMBEDDING = "embedding"  # The task whose model has a pooling, and layers that settings add.
 ENTRY_POINTS = "albert_tf.tasks"  # Modules of installed packages that call `register`.
 
 
@@ -45,14 +46,15 @@ class HeadWeight(NamedTuple):
 
     Attributes:
       name: the path of the weight below the model's `head` layer, such as "kernel".
-      shape: digits, or letters as in `formats.names`: H hidden size, D twice that, L labels.
+      shape: its axes: letters as in `formats.names` (H hidden size, D twice that, L labels), or
+        numbers; each is a character of a string, or an item such as "12" or "3H" of a tuple.
       tf1: the variable in the original graph; None if the original has no such head.
       hugging_face: the key in model.safetensors; None if transformers has no such head.
       tf1_transposed: whether the original stores the matrix transposed.
     """
 
     name: str
-    shape: str
+    shape: str | tuple[str, ...]
     tf1: str | None = None
     hugging_face: str | None = None
     tf1_transposed: bool = False
@@ -91,6 +93,7 @@ class TaskType:
       task: the `FineTuningTask` class, in the same form.
       served: the `ServedTask` class that is exported, in the same form.
       head: the weights that the task adds; empty if it uses a pretraining head.
+      head_of: returns further weights, which the settings of a model add.
       hugging_face: the class in transformers; "" if transformers has none.
       uses_pooler: whether the model reads the pooled output. If not, the pooler is not trained, and
         weights without a pooler are complete.
@@ -103,6 +106,7 @@ class TaskType:
     head: tuple[HeadWeight, ...] = ()
     hugging_face: str = ""
     uses_pooler: bool = True
+    head_of: Callable[[Mapping[str, Any]], tuple[HeadWeight, ...]] = lambda settings: ()
 
     @property
     def model_class(self) -> Any:
@@ -138,6 +142,7 @@ def _builtin(
     hugging_face: str = "",
     uses_pooler: bool = True,
     prefix: str = "",
+    **kwargs: Any,
 ) -> TaskType:
     model, task, served = classes.split()
     package = f"albert_tf.tasks.{folder}"
@@ -149,6 +154,17 @@ def _builtin(
         head,
         hugging_face,
         uses_pooler,
+        **kwargs,
+    )
+
+
+def _dense_layers(settings: Mapping[str, Any]) -> tuple[HeadWeight, ...]:
+    """Returns the weights of the dense layers of a model for embeddings."""
+    torch = {"kernel": "linear.weight", "bias": "linear.bias"}
+    return tuple(
+        HeadWeight(name, shape, hugging_face=f"{layer.replace('/', '.')}.{torch[kind]}")
+        for name, shape in EmbeddingSettings.of(settings).weights()
+        for layer, _, kind in [name.rpartition("/")]
     )
 
 
@@ -237,6 +253,7 @@ _TYPES: dict[str, TaskType] = {
             "embedding",
             "AlbertEmbedder EmbeddingTask ServedEmbedding",
             uses_pooler=False,
+            head_of=_dense_layers,
         ),
     )
 }
@@ -324,6 +341,11 @@ class TaskDescription:
     def type(self) -> TaskType:
         """The row of the task in the table."""
         return get(self.task)
+
+    @property
+    def head(self) -> tuple[HeadWeight, ...]:
+        """The weights that the task adds to the encoder, with those that its settings add."""
+        return (*self.type.head, *self.type.head_of(self.settings))
 
     @classmethod
     def from_json_file(cls, path: str | os.PathLike) -> TaskDescription:

@@ -11,7 +11,7 @@ import numpy as np
 from albert_tf.quickstart import package_sentences
 from albert_tf.tasks.classification import encoding
 from albert_tf.tasks.classification.data import LabelledText
-from albert_tf.tasks.classification.windows import FIRST, WindowSettings
+from albert_tf.tasks.text_windows import FIRST, TextWindowSettings
 from albert_tf.tokenization import vocabulary
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -40,7 +40,7 @@ def read(examples: int, length: int, batch_size: int) -> dict[str, np.ndarray]:
     chosen = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))[:examples]]
     labels = sorted({row["label"] for row in chosen})
     texts = [LabelledText("", (row["text"],)) for row in chosen]
-    ids = encoding.examples(texts, tokenizer, WindowSettings(FIRST, length)).ids
+    ids = encoding.examples(texts, tokenizer, TextWindowSettings(FIRST, length)).ids
     return dict(
         ids=ids.values,
         splits=ids.splits,

@@ -114,14 +114,12 @@ def _add_task_arguments(task: argparse.ArgumentParser) -> None:
         default="next",
         help="a whole number; default: one more than the highest version in DEST",
     )
+    _add_embedding_arguments(task)
     task.add_argument(
-        "--pooling",
+        "--windows",
         default="",
-        help="export embeddings instead of the model's task: cls, max, mean, mean_sqrt_len, "
-        "weighted_mean, last or pooled, or several of them, separated by commas",
-    )
-    task.add_argument(
-        "--normalize", action="store_true", help="divide each embedding by its length"
+        help="first, mean or max: what embeddings read of texts that are longer than the model: "
+        "the first tokens, or windows of all tokens, whose vectors are pooled",
     )
     task.add_argument(
         "--pairs", action="store_true", help="let a classifier take two texts instead of one"
@@ -133,6 +131,23 @@ def _add_task_arguments(task: argparse.ArgumentParser) -> None:
         help="maximum sequence length in tokens; default: as in training",
     )
     task.add_argument("--top_k", type=int, help="number of candidates for each mask; default: 5")
+
+
+def _add_embedding_arguments(kind: argparse.ArgumentParser) -> None:
+    kind.add_argument(
+        "--pooling",
+        default="",
+        help="export embeddings instead of the model's task: cls, max, mean, mean_sqrt_len, "
+        "weighted_mean, last or pooled, or several of them, separated by commas",
+    )
+    kind.add_argument(
+        "--normalize", action="store_true", help="divide each embedding by its length"
+    )
+    kind.add_argument(
+        "--dimensions",
+        type=int,
+        help="keep so many numbers of each embedding, before it is normalized",
+    )
 
 
 def _add_lite_arguments(lite: argparse.ArgumentParser) -> None:
@@ -147,15 +162,7 @@ def _add_lite_arguments(lite: argparse.ArgumentParser) -> None:
         type=int,
         help="fixed sequence length; default: any length, set by the application",
     )
-    lite.add_argument(
-        "--pooling",
-        default="",
-        help="export embeddings instead of the model's task: cls, max, mean, mean_sqrt_len, "
-        "weighted_mean, last or pooled, or several of them, separated by commas",
-    )
-    lite.add_argument(
-        "--normalize", action="store_true", help="divide each embedding by its length"
-    )
+    _add_embedding_arguments(lite)
     lite.add_argument(
         "--top_k",
         type=int,
@@ -186,7 +193,10 @@ def run(args: argparse.Namespace) -> None:
         if args.text:
             raise InputError(lite_model.NO_TEXT)
         settings = lite_model.Settings(
-            pooling=args.pooling, normalize=args.normalize, top_k=args.top_k
+            pooling=args.pooling,
+            normalize=args.normalize,
+            dimensions=args.dimensions,
+            top_k=args.top_k,
         )
         path = lite_model.export(
             args.source, args.dest, args.precision, args.seq_length, settings, license
@@ -204,6 +214,8 @@ def run(args: argparse.Namespace) -> None:
         settings = task_model.Settings(
             pooling=args.pooling,
             normalize=args.normalize,
+            dimensions=args.dimensions,
+            windows=args.windows,
             seq_length=args.seq_length,
             pairs=args.pairs,
             top_k=args.top_k,

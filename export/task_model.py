@@ -38,6 +38,8 @@ class Settings:
       pooling: how to compute embeddings (see `AlbertEmbedder`), which are exported instead of the
         model's own task, as mode names separated by commas; "" exports the model's task.
       normalize: whether embeddings are divided by their length.
+      dimensions: how many numbers of each embedding are kept; None for as many as the model.
+      windows: what embeddings read of long texts; "" for what the model does.
       seq_length: the maximum sequence length; 0 for the length used in training, at most 512.
       pairs: whether a classifier takes two texts, if its training settings do not say so. Models
         of transformers never do.
@@ -47,6 +49,8 @@ class Settings:
 
     pooling: str = ""
     normalize: bool = False
+    dimensions: int | None = None
+    windows: str = ""
     seq_length: int = 0
     pairs: bool = False
     top_k: int | None = None
@@ -125,8 +129,9 @@ def read(path: str | os.PathLike | Source, settings: Settings = DEFAULTS) -> Tas
         its task.
     """
     source = writer.read(path)
-    if settings.pooling or settings.normalize:
-        source = as_embedding(source, settings.pooling, settings.normalize)
+    embeds = settings.pooling, settings.normalize, settings.dimensions, settings.windows
+    if any(value not in ("", False, None) for value in embeds):
+        source = as_embedding(source, *embeds)
     row = task_type(source)
     served = row.served_class
     for name in settings.options:

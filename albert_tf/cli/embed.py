@@ -33,11 +33,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "separated by commas, whose vectors are joined (default: that of the model, or mean)",
     )
     parser.add_argument("--normalize", action="store_true", help="divide each vector by its length")
+    parser.add_argument(
+        "--dimensions",
+        type=int,
+        help="keep so many numbers of each vector, before it is normalized (default: all)",
+    )
+    parser.add_argument(
+        "--windows",
+        default="",
+        help="first, mean or max: what is read of texts that are longer than the model: the first "
+        "tokens, or windows of all tokens, whose vectors are pooled (default: as the model)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Writes the vectors."""
     from albert_tf.tasks.embedding.model import as_embedding
 
-    source = as_embedding(args.model_dir, args.pooling, args.normalize)
+    source = as_embedding(
+        args.model_dir, args.pooling, args.normalize, args.dimensions, args.windows
+    )
     predict.write(args, source)

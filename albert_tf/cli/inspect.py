@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Runs the command."""
+    from albert_tf.embedding_settings import EmbeddingSettings
     from albert_tf.formats.load import load
+    from albert_tf.task_types import EMBEDDING
 
     source = load(args.source)
     print(f"model: {source}")
@@ -31,6 +33,9 @@ def run(args: argparse.Namespace) -> None:
         print(f"  {key}: {value}")
     if source.task is not None:
         print(f"task: {source.task.task}")
+        if source.task.task == EMBEDDING:
+            settings = EmbeddingSettings.of(source.task.settings)
+            print(f"vectors: {settings.steps(source.config.hidden_size)}")
         if source.task.labels:
             print(f"labels: {', '.join(source.task.labels)}")
     if source.classifier_dropout is not None:

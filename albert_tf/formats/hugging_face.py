@@ -1,34 +1,28 @@
-"""Hugging Face folders: config.json, model.safetensors, spiece.model, tokenizer files.
+"""Hugging Face folders: config.json, spiece.model, tokenizer files, and weights.
 
-Weights in pytorch_model.bin can be read too if torch is installed. Pickles are loaded with
-`weights_only`, so they cannot run code. tf_model.h5 has the weights of the TFAlbert classes, which
-transformers 5 no longer has.
+`weight_files` reads the weights, `sentence_transformers` what is beside them for embeddings.
 """
 
 from __future__ import annotations
 
-import functools
 import json
-import re
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from albert_tf.config import LAYER_NORM_EPSILON, AlbertConfig
 from albert_tf.errors import InputError
-from albert_tf.files import read_json
 from albert_tf.formats import (
     differences,
-    hdf5,
     hugging_face_config,
     mapping,
     sentence_transformers,
 )
 from albert_tf.formats.differences import check_epsilon, check_groups
+from albert_tf.formats.sentence_transformers import Modules
 from albert_tf.formats.source import Source, Stored
+from albert_tf.formats.weight_files import find_weights, notes_on_files, read_arrays
 from albert_tf.task_types import EMBEDDING, TaskDescription
 from albert_tf.task_types import FILE as TASK
 from albert_tf.tokenization import added_tokens
@@ -81,11 +75,12 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
     """
     if not sentence_transformers.is_folder(path):
         return _read_model(path, config)
-    source = _read_model(sentence_transformers.transformer(path), config)
-    return sentence_transformers.described(source, path)
+    modules = sentence_transformers.read(path)
+    source = _read_model(sentence_transformers.transformer(path), config, modules)
+    return sentence_transformers.described(source, path, modules)
 
 
-def _read_model(path: Path, config: AlbertConfig | None) -> Source:
+def _read_model(path: Path, config: AlbertConfig | None, modules: Modules | None = None) -> Source:
     stored, skipped, architecture = read_arrays(path)
     theirs = hugging_face_config.read(path / "config.json", architecture)
     config = config or theirs.config
@@ -98,15 +93,18 @@ def _read_model(path: Path, config: AlbertConfig | None) -> Source:
     buffers = [stored.pop(name) for name in _BUFFERS if name in stored]
     tied = _pop_tied(stored, path)
     task = theirs.task
-    if f"{_ENCODER}pooler.weight" in stored and task is not None and not task.type.head:
+    if f"{_ENCODER}pooler.weight" in stored and task is not None and not task.head:
         task = None  # With a pooler, this is a pretrained model rather than a task model.
     ours = TaskDescription.beside(path)
     if ours is not None and task is not None and hugging_face_config.agree(ours, task):
         task = ours  # Our description also contains the settings of the inputs.
     stored = differences.without_identity_projection(NAME, stored, config)
+    if modules is not None:
+        sentence_transformers.check_chain(modules, config.hidden_size, path)
+        task, stored = modules.task, {**stored, **modules.stored}
     weights, unread = mapping.to_ours(NAME, stored, config, path, task)
     model_file = find_model_file(path)
-    notes = [*theirs.notes, *_notes_on_files(path)]
+    notes = [*theirs.notes, *notes_on_files(path)]
     if model_file is None and (path / "tokenizer.json").is_file():
         notes.append("tokenizer.json is ignored; the tokenizer requires spiece.model")
     return Source(
@@ -134,6 +132,9 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
     from safetensors.numpy import save_file
 
     check_groups(NAME, source.config)
+    embeds = source.task is not None and source.task.task == EMBEDDING
+    if embeds:
+        source = sentence_transformers.as_theirs(source)
     epsilon = source.epsilon.get("encoder", LAYER_NORM_EPSILON)
     notes = list(check_epsilon(NAME, source, encoder=epsilon, masked_lm=epsilon))
     architecture = hugging_face_config.architecture(source.task) or _ARCHITECTURES.get(
@@ -141,11 +142,10 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
     )
     arrays = dict(differences.identity_projection(NAME, source.config))
     arrays.update(mapping.to_theirs(NAME, source))
-    embeds = source.task is not None and source.task.task == EMBEDDING
     if embeds:
+        layers = {name: arrays.pop(name) for name in [*arrays] if name.startswith("dense.")}
         arrays = {name: array for name, array in arrays.items() if not name.startswith(_HEADS)}
-        sizes = source.config.hidden_size, source.config.max_position_embeddings
-        notes += sentence_transformers.write(source.task, *sizes, folder)
+        notes += sentence_transformers.write(source, layers, folder)
     elif source.task is not None:
         arrays = _only_task(arrays, source.task)
     if architecture == "AlbertModel":
@@ -168,7 +168,7 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
 def _only_task(arrays: dict[str, np.ndarray], task: TaskDescription) -> dict[str, np.ndarray]:
     """Removes the arrays that the transformers class of a task does not have."""
     # A task without its own head uses the masked-LM head.
-    absent = [head for head in _HEADS if task.type.head or head != _HEADS[0]]
+    absent = [head for head in _HEADS if task.head or head != _HEADS[0]]
     absent += [] if task.type.uses_pooler else [f"{_ENCODER}pooler."]
     return {name: array for name, array in arrays.items() if not name.startswith(tuple(absent))}
 
@@ -226,162 +226,3 @@ def _preprocessing(path: Path, model_file: Path | None) -> Preprocessing | None:
     if path_beside(model_file).is_file():
         return Preprocessing.from_json_file(path_beside(model_file))
     return hugging_face_settings(model_file)
-
-
-# === Weight files: safetensors, in one file or several, PyTorch pickles, and HDF5 ===
-
-
-_WHOLE, _PARTS = "model.safetensors", "model.safetensors.index.json"
-_PICKLE, _TENSORFLOW = "pytorch_model.bin", "tf_model.h5"
-# The supported types of weights, as named in a safetensors header.
-_DTYPES = ("F32", "F16", "BF16", "F64")
-
-
-class Arrays(NamedTuple):
-    """The arrays of a folder.
-
-    Attributes:
-      stored: arrays by their names in safetensors files; each is read only when accessed.
-      skipped: the number of arrays that are not weights, by kind.
-      architecture: the class that the file says it was written by, in lower case.
-    """
-
-    stored: dict[str, Stored]
-    skipped: Mapping[str, int] = {}
-    architecture: str | None = None
-
-
-def find_weights(folder: Path) -> Path | None:
-    """Returns the weights file to read, safetensors first and HDF5 last; None if there is none."""
-    return next(iter(_weights_files(folder)), None)
-
-
-def _weights_files(folder: Path) -> list[Path]:
-    names = (_WHOLE, _PARTS, _PICKLE, _TENSORFLOW)
-    return [folder / name for name in names if (folder / name).is_file()]
-
-
-def _notes_on_files(folder: Path) -> list[str]:
-    first, *others = (path.name for path in _weights_files(folder))
-    return [f"weights are read from {first}; {', '.join(others)} is ignored"] if others else []
-
-
-def read_arrays(folder: Path) -> Arrays:
-    """Returns the arrays of a folder.
-
-    Raises:
-      InputError: a file is damaged or missing, or it requires torch, which is not installed.
-    """
-    path = find_weights(folder)
-    if path.name == _PICKLE:
-        return Arrays(_from_pickle(path))
-    if path.name == _TENSORFLOW:
-        return _from_tensorflow(path)
-    files = [path]
-    if path.name == _PARTS:
-        files = _parts(path)
-    return Arrays({name: a for file in files for name, a in _from_safetensors(file).items()})
-
-
-def _parts(index: Path) -> list[Path]:
-    """Returns the files that an index names, which must be in its folder."""
-    names = read_json(index, "An index of weight files").get("weight_map")
-    names = list(names.values()) if isinstance(names, dict) and names else [None]
-    for name in names:
-        # A FIFO would never end, and other folders are not part of the model.
-        if type(name) is not str or name != Path(name).name or not (index.parent / name).is_file():
-            raise InputError(
-                "weight_map must give the name of a file in the same folder for each weight. "
-                f"Received {name!r:.200} in '{index}'. Copy or download it again."
-            )
-    return [index.parent / name for name in sorted(set(names))]
-
-
-def _from_safetensors(path: Path) -> dict[str, Stored]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            return {
-                name: Stored(
-                    tuple(part.get_shape()),
-                    functools.partial(_read, path, name, part.get_dtype()),
-                )
-                for name, part in slices.items()
-            }
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"A safetensors file must be complete. Received '{path}', which cannot be read: "
-            f"{error}. Copy or download it again."
-        ) from error
-
-
-def _read(path: Path, name: str, dtype: str) -> np.ndarray:
-    from safetensors import safe_open
-
-    if dtype not in _DTYPES:
-        raise InputError(
-            f"Weights must have one of the types {_DTYPES}. Received {dtype} for {name!r} in "
-            f"'{path}'. Save the model in float32."
-        )
-    with safe_open(path, framework="np") as file:
-        return file.get_tensor(name)
-
-
-def _from_pickle(path: Path) -> dict[str, Stored]:
-    try:
-        import torch
-    except ImportError as error:
-        raise InputError(
-            f"Only torch can read {_PICKLE}. Received '{path}', and torch is not installed. Run "
-            "`pip install albert-tf[torch]`, or save the model as safetensors."
-        ) from error
-    try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # torch passes on any error of its archive reader or unpickler.
-        raise InputError(
-            f"{_PICKLE} must be a complete state dict of tensors. Received '{path}', which torch "
-            f"cannot read: {error}. Download it again, or save the model as safetensors."
-        ) from error
-    return {
-        name: Stored(tuple(tensor.shape), lambda tensor=tensor: tensor.float().numpy())
-        for name, tensor in tensors.items()
-    }
-
-
-# The names of the weights of Keras layers, in tf_model.h5 and in the other files.
-_OF_KERAS = {"kernel": "weight", "embeddings": "weight", "gamma": "weight", "beta": "bias"}
-
-
-def _from_tensorflow(path: Path) -> Arrays:
-    """Returns the arrays of a tf_model.h5 under the names that PyTorch gives them.
-
-    A dataset is LAYER/MODEL/NAME:0, where MODEL is the name of the Keras model and NAME contains
-    the layer again. The layer of the masked-LM head stores the embeddings a second time.
-    """
-    stored: dict[str, Stored] = {}
-    copies, models = 0, set()
-    for key, array in hdf5.read_arrays(path).items():
-        model, name = ["", "", *key.removesuffix(":0").split("/", 2)][-2:]
-        models.add(model)
-        *parts, kind = name.split("/")
-        name = ".".join([*parts, _OF_KERAS.get(kind, kind)]).replace("_._", ".")
-        if kind == "kernel":
-            array = Stored(array.shape[::-1], lambda array=array: array.read().T)
-        if name not in stored:
-            stored[name] = array
-        elif np.array_equal(array.read(), stored[name].read()):
-            copies += 1
-        else:
-            raise InputError(
-                f"Copies of {name} must be equal, because ALBERT ties them. Received different "
-                f"values in '{path}'. Save the model again."
-            )
-    has_bias = "predictions.decoder.bias" in stored
-    if has_bias:  # TFAlbert adds this one to the logits, and never trains predictions.bias.
-        stored["predictions.bias"] = stored.pop("predictions.decoder.bias")
-    # Keras names a model after its class, such as tf_albert_for_masked_lm_1.
-    name = re.fullmatch(r"tf_(albert\w*?)(_\d+)?", models.pop()) if len(models) == 1 else None
-    skipped = {"copies": copies, "biases that TFAlbert does not use": int(has_bias)}
-    return Arrays(stored, skipped, name and name.group(1).replace("_", ""))

@@ -16,8 +16,8 @@ group and `{i}` that of the inner block. The columns are:
   the blocks across all groups. KerasHub has no sentence-order head.
 
 Shapes are written as letters: V vocabulary, E embedding width, H hidden size, D twice the hidden
-size, I intermediate size, P rows of the position table, T rows of the type table, L labels. A digit
-stands for itself.
+size, I intermediate size, P rows of the position table, T rows of the type table, L labels. A
+number stands for itself or, before a letter, for so many times its size.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Row(NamedTuple):
     """One weight: our name, its shape, and its place in each column whose format stores it."""
 
     ours: str
-    shape: str
+    shape: str | tuple[str, ...]
     places: Mapping[str, Place]
 
 
@@ -114,9 +114,14 @@ def weights(config: AlbertConfig, task: TaskDescription | None = None) -> Iterat
                 fill = dict(g=g, i=i, n=f"_{n}" if n else "", block=block, pooler=block + 1)
                 yield Weight(
                     row.ours.format(**fill),
-                    tuple(sizes.get(s) or int(s) for s in row.shape),
+                    tuple(_size(axis, sizes) for axis in row.shape),
                     {c: Place(p.name.format(**fill), p.transform) for c, p in row.places.items()},
                 )
+
+
+def _size(axis: str, sizes: Mapping[str, int]) -> int:
+    number = axis.rstrip("".join(sizes))
+    return int(number or 1) * sizes.get(axis[len(number) :], 1)
 
 
 def head(ours: str) -> str | None:
@@ -358,7 +363,7 @@ TABLE: tuple[Row, ...] = (
 
 def _head_rows(task: TaskDescription | None) -> Iterator[Row]:
     """Yields the rows of a task's head. Heads of different tasks may use the same names."""
-    for weight in task.type.head if task else ():
+    for weight in task.head if task else ():
         name = f"{TASK_HEAD}/{weight.name}"
         places = {"checkpoint": Place(name)}
         if weight.tf1 is not None:

@@ -112,7 +112,7 @@ class TaskModel(EncoderModel):
           InputError: the source has the head of another task.
         """
         description: TaskDescription | None = source.task
-        if description is None or not description.type.head:
+        if description is None or not description.head:
             return False
         if description.task not in cls.TASKS:
             raise InputError(

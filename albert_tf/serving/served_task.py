@@ -25,6 +25,7 @@ from albert_tf.serving import encoder_inputs, signatures
 from albert_tf.serving.limits import Limits
 from albert_tf.serving.signatures import SAMPLES, TEXT_ENCODER, TF1_HUB, Signatures, Spec, padded
 from albert_tf.tokenization.graph import packing as graph_packing
+from albert_tf.tokenization.graph import windows
 from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 from albert_tf.tokenization.packing import check_seq_length, special_count
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
@@ -184,6 +185,24 @@ class ServedTask(abc.ABC):
         outputs = outputs or self.answer_specs()
         rows = rows_at_once(tf.maximum(longest, positions))
         return in_parts(of_some, [*segments, *others], outputs, rows)
+
+    def answer_windows(
+        self, segments: Sequence[tf.RaggedTensor], stride: int, outputs: Mapping[str, tf.TensorSpec]
+    ) -> tuple[Tensors, tf.Tensor]:
+        """Returns the answers to the windows of texts, and the text of each window, int32 [W].
+
+        Args:
+          segments: see `pack`; longer ones than a row has room for are cut into windows.
+          stride: the number of tokens from the start of one window to the next.
+          outputs: the specs of the results of `answer` that are needed.
+        """
+        plan = windows.plan(segments, self.seq_length, stride)
+        # Checked before the windows exist.
+        segments, plan = self.limits.admit(
+            "tokens", tf.reduce_sum(plan.positions), (list(segments), plan)
+        )
+        rows, text = windows.cut(segments, plan, stride)
+        return self.answer_segments(rows, outputs=outputs), text
 
     def answer_specs(self) -> Mapping[str, tf.TensorSpec]:
         """Returns the specs of the results of `answer`."""

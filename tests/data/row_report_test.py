@@ -16,7 +16,7 @@ from albert_tf.tasks.multiple_choice import choice_tables, race
 from albert_tf.tasks.multiple_choice import data as multiple_choice
 from albert_tf.tasks.question_answering import data as question_answering
 from albert_tf.tasks.question_answering import squad
-from albert_tf.tasks.question_answering.span_windows import WindowSettings
+from albert_tf.tasks.question_answering.span_windows import SpanWindowSettings
 from albert_tf.tasks.tagging import conll
 
 FEW = settings(
@@ -142,7 +142,9 @@ def test_every_question_is_an_example_or_left_out(tmp_path, spm, rows, is_traini
     if is_training:
         questions = question_answering.well_placed(questions, report)
     prepared = list(
-        question_answering.prepare(questions, spm, WindowSettings(24, 4, 8), report, is_training)
+        question_answering.prepare(
+            questions, spm, SpanWindowSettings(24, 4, 8), report, is_training
+        )
     )
     kept, left_out = counted(report, len(prepared))
     assert kept + left_out == len(rows) and all(p.windows for p in prepared)

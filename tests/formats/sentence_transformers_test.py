@@ -170,11 +170,18 @@ def test_a_wrong_file_is_one_error(folder, name, content, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_dense_module_is_refused_by_name(folder):
+@pytest.mark.parametrize("kind", ["LayerNorm", "Dropout"])
+def test_another_module_is_refused_by_name(folder, kind):
     modules = json.loads((folder / "modules.json").read_text())
-    modules.insert(2, {"idx": 1.5, "name": "d", "path": "2_Dense", "type": "a.models.Dense"})
+    modules.insert(2, {"idx": 1.5, "name": "d", "path": "2_X", "type": f"a.models.{kind}"})
     (folder / "modules.json").write_text(json.dumps(modules))
-    with pytest.raises(InputError, match="Received Transformer, Pooling, Dense, Normalize"):
+    with pytest.raises(InputError, match=f"Received Transformer, Pooling, {kind}, Normalize"):
+        load(folder)
+
+
+def test_a_module_for_tokens_is_refused(folder):
+    change(folder / "2_Normalize/config.json", module_input_name="token_embeddings")
+    with pytest.raises(InputError, match="must be sentence_embedding.*Received 'token_embeddings'"):
         load(folder)
 
 

@@ -24,13 +24,14 @@ from albert_tf.formats.load import load
 from albert_tf.pretraining.records import manifest, record_files, records
 from albert_tf.pretraining.records.examples import DYNAMIC, STATIC
 from albert_tf.task_types import TaskDescription
+from albert_tf.tasks import text_windows
 from albert_tf.tasks.classification import data as classification
-from albert_tf.tasks.classification import encoding, glue, windows
+from albert_tf.tasks.classification import encoding, glue
 from albert_tf.tasks.multiple_choice import choice_tables, race
 from albert_tf.tasks.multiple_choice import data as multiple_choice
 from albert_tf.tasks.question_answering import data as question_answering
 from albert_tf.tasks.question_answering import squad
-from albert_tf.tasks.question_answering.span_windows import WindowSettings
+from albert_tf.tasks.question_answering.span_windows import SpanWindowSettings
 from albert_tf.tasks.tagging import conll, span_annotations, span_words
 from albert_tf.tasks.tagging import data as tagging
 from albert_tf.tokenization.settings import Preprocessing
@@ -75,7 +76,7 @@ def _table(path: Path, texts=("text",), header=(), to_predict=False) -> None:
     rows = list(classification.labelled_texts(rows, texts, label, report))
     if rows and not to_predict and classification.are_numbers([row.label for row in rows]):
         classification.numbers(rows)
-    settings = windows.WindowSettings("mean" if len(path.parts) % 3 else "first", 16)
+    settings = text_windows.TextWindowSettings("mean" if len(path.parts) % 3 else "first", 16)
     encoding.examples(rows, tokenizer(), settings, None, report)
 
 
@@ -108,7 +109,7 @@ def _squad(path: Path, is_training: bool = True) -> None:
     questions = squad.read([path], report)
     if is_training:
         questions = question_answering.well_placed(questions, report)
-    settings = WindowSettings(24, 4, 8)
+    settings = SpanWindowSettings(24, 4, 8)
     list(question_answering.prepare(questions, tokenizer(), settings, report, is_training))
 
 

@@ -14,7 +14,16 @@ from tests.support.paths import ROOT
 
 # Left may never import right.
 ORDER = ["version", "errors", "keras3", "files", "config", "presets", "downloads", "sources"]
-ORDER += ["task_types", "tokenization", "data", "formats", "modeling", "serving", "convert"]
+ORDER += [
+    "embedding_settings",
+    "task_types",
+    "tokenization",
+    "data",
+    "formats",
+    "modeling",
+    "serving",
+    "convert",
+]
 ORDER += ["tasks", "training", "pretraining", "train_lib", "cli", "quickstart", "export"]
 # The one import to the right: the command that runs the others.
 UPWARD = {("albert_tf/cli/quickstart.py", "quickstart")}

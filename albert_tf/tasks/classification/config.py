@@ -6,8 +6,8 @@ import dataclasses
 from typing import Any
 
 from albert_tf.tasks.classification import problems
-from albert_tf.tasks.classification.windows import FIRST, MAX_WINDOWS
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig
+from albert_tf.tasks.text_windows import FIRST, MAX_WINDOWS
 
 PROBLEMS = ("auto", "classification", "regression", "multi_label")
 

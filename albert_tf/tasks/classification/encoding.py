@@ -9,8 +9,8 @@ import numpy as np
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.tasks.classification.data import LabelledText
-from albert_tf.tasks.classification.windows import FIRST, WindowSettings
 from albert_tf.tasks.encoded_examples import EncodedExamples
+from albert_tf.tasks.text_windows import FIRST, TextWindowSettings
 from albert_tf.tokenization import windows
 from albert_tf.tokenization.packing import special_count, truncate
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
@@ -19,7 +19,7 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer
 def examples(
     rows: Sequence[LabelledText],
     tokenizer: AlbertTokenizer,
-    settings: WindowSettings,
+    settings: TextWindowSettings,
     labels: Mapping[str, np.ndarray] | None = None,
     report: RowReport | None = None,
     is_training: bool = False,
@@ -64,7 +64,7 @@ def examples(
 
 
 def _parts(
-    texts: Sequence[list[int]], budget: int, settings: WindowSettings
+    texts: Sequence[list[int]], budget: int, settings: TextWindowSettings
 ) -> list[Sequence[Sequence[int]]]:
     """Returns the segments of each row that texts are computed in."""
     if settings.windows == FIRST:
@@ -73,7 +73,7 @@ def _parts(
 
 
 def _unread(
-    texts: Sequence[Sequence[int]], budget: int, has_more: bool, settings: WindowSettings
+    texts: Sequence[Sequence[int]], budget: int, has_more: bool, settings: TextWindowSettings
 ) -> Iterator[str]:
     """Yields what is not read of texts that have too many tokens for one row."""
     if settings.windows == FIRST:

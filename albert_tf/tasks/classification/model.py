@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
-from albert_tf.modeling.inputs import joined, named
-from albert_tf.modeling.parts import in_parts, rows_at_once
+from albert_tf.modeling.inputs import named
 from albert_tf.modeling.task_model import DROPOUT, LabelModel
 from albert_tf.task_types import TaskDescription
-from albert_tf.tasks.classification.windows import FIRST, checked, pool
+from albert_tf.tasks import text_windows
+from albert_tf.tasks.text_windows import FIRST, checked
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 if TYPE_CHECKING:
@@ -110,34 +110,17 @@ class AlbertClassifier(LabelModel):
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:
         features = named(features)
-        words = features.get("input_word_ids")
-        if self.windows == FIRST or words is None or len(np.shape(words)) != 3:
+        if not text_windows.are_windows(self.windows, features):
             return self._logits(features, training)
-        count, longest = tf.unstack(tf.shape(words)[:2])  # B, W
-        rows = joined(features)  # each [B*W, S]
-        document = tf.repeat(tf.range(count), longest)  # [B*W]
-        if "input_mask" in rows:
-            document = tf.where(rows["input_mask"][:, 0] > 0, document, -1)
-        if self.encoder.remove_padding:
-            exists = tf.where(document >= 0)[:, 0]
-            document = tf.gather(document, exists)  # [W of all documents]
-            rows = {name: tf.gather(x, exists) for name, x in rows.items()}
-        if training:
-            logits = self._logits({**features, **rows}, training)
-        else:
-            logits = self._logits_in_parts(features, rows)
-        return pool(self.windows, logits, document, count)  # [B, C]
+        return text_windows.of_documents(
+            self.windows,
+            features,
+            functools.partial(self._logits, training=training),
+            self.head.units,
+            self.encoder.remove_padding,
+            training,
+        )
 
     def _logits(self, features: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
         pooled = self.encode(features, training)  # [B, H]
         return self.head(self.dropout(pooled, training=training))  # [B, C]
-
-    def _logits_in_parts(
-        self, features: Mapping[str, tf.Tensor], rows: Mapping[str, tf.Tensor]
-    ) -> tf.Tensor:
-        def of_some(*some: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {"logits": self._logits({**features, **dict(zip(rows, some))}, False)}
-
-        outputs = {"logits": tf.TensorSpec([None, self.head.units], tf.float32)}
-        at_once = rows_at_once(tf.shape(rows["input_word_ids"])[1])
-        return in_parts(of_some, list(rows.values()), outputs, at_once)["logits"]

@@ -13,8 +13,7 @@ from albert_tf.serving.served_task import AnswerFile, Arrays, ServedTask, Tensor
 from albert_tf.serving.signatures import SAMPLES, SECOND_SAMPLES, TEXTS, Spec, padded
 from albert_tf.tasks.classification import glue, problems
 from albert_tf.tasks.classification.model import AlbertClassifier
-from albert_tf.tasks.classification.windows import FIRST, WindowSettings, pool
-from albert_tf.tokenization.graph import windows
+from albert_tf.tasks.text_windows import FIRST, TextWindowSettings, pool
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 _PAIRS = {"text": TEXTS, "text_b": TEXTS}
@@ -51,7 +50,7 @@ class ServedClassifier(ServedTask):
       seq_length: the maximum sequence length.
       pairs: whether the model reads two texts.
       threshold: the probability above which one of several labels is returned, or one by label.
-      doc_stride: see `WindowSettings`.
+      doc_stride: see `TextWindowSettings`.
     """
 
     SIGNATURES = {
@@ -71,7 +70,7 @@ class ServedClassifier(ServedTask):
         doc_stride: int | None = None,
     ) -> None:
         self._limit = problems.LabelSets(model.labels, threshold=threshold).limit
-        self._stride = WindowSettings(model.windows, seq_length, doc_stride).stride
+        self._stride = TextWindowSettings(model.windows, seq_length, doc_stride).stride
         several = model.problem == "regression" and len(model.labels) > 1
         self._problem = "multi_regression" if several else model.problem
         kind = f"pair_{self._problem}" if pairs else self._problem
@@ -119,14 +118,9 @@ class ServedClassifier(ServedTask):
         segments = [self.tokenize(text) for text in texts.values()]
         if self.model.windows == FIRST:
             return self.answer_segments(segments)
-        plan = windows.plan(segments, self.seq_length, self._stride)
-        # Checked before the windows exist.
-        segments, plan = self.limits.admit(
-            "tokens", tf.reduce_sum(plan.positions), (segments, plan)
-        )
-        rows, document = windows.cut(segments, plan, self._stride)
-        logits = self.answer_segments(rows, outputs=_LOGITS)["logits"]  # [W, C]
-        return self._answers(pool(self.model.windows, logits, document, tf.size(plan.counts)))
+        answers, text = self.answer_windows(segments, self._stride, _LOGITS)
+        count = tf.cast(segments[0].nrows(), tf.int32)
+        return self._answers(pool(self.model.windows, answers["logits"], text, count))
 
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         return self._answers(self.model(self.features(ids, mask, types)))

@@ -32,11 +32,11 @@ from albert_tf.tasks.classification.config import (
 )
 from albert_tf.tasks.classification.data import LabelledText
 from albert_tf.tasks.classification.model import AlbertClassifier
-from albert_tf.tasks.classification.windows import FIRST, WindowSettings
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
 from albert_tf.tasks.task_files import Facts
+from albert_tf.tasks.text_windows import FIRST, TextWindowSettings
 
 # Settings in task.json that models for several labels, or for windows, have.
 _OF_LABEL_SETS = ("label_separator", "threshold")
@@ -134,7 +134,7 @@ class ClassificationTask(FineTuningTask):
                 labels["weight"] = problem.weights(config.class_weights, labels["label"])
             if params.is_training and config.label_smoothing:
                 labels["smoothing"] = problem.smoothing(config.label_smoothing, len(rows))
-        settings = WindowSettings(
+        settings = TextWindowSettings(
             config.windows,
             params.seq_length,
             config.doc_stride,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from albert_tf.errors import InputError, closest
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig
+from albert_tf.tasks.text_windows import FIRST
 
 PAIRS, SCORES, NLI, TEXTS = OBJECTIVES = ("pairs", "scores", "nli", "texts")
 
@@ -42,6 +43,11 @@ class EmbeddingConfig(FineTuningConfig):
         smallest (Kusupati et al. 2022); the loss is the mean of theirs. [] for whole vectors only.
       pooling: see `AlbertEmbedder`; "" for that of the initial weights, or "mean".
       normalize: whether to divide each vector by its length, if the initial weights do not.
+      windows: what prediction reads of texts that are longer than `seq_length`: "first", what fits
+        into one row; or all windows of their tokens, whose vectors are pooled by "mean" or "max".
+        Training reads what fits into one row.
+      doc_stride: the number of tokens from the start of one window to the next; None for half of
+        `seq_length`.
     """
 
     objective: str = ""
@@ -62,6 +68,8 @@ class EmbeddingConfig(FineTuningConfig):
     matryoshka: list[int] = dataclasses.field(default_factory=list)
     pooling: str = ""
     normalize: bool = False
+    windows: str = FIRST
+    doc_stride: int | None = None
 
 
 class Layout(NamedTuple):

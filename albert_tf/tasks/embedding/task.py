@@ -12,6 +12,7 @@ from official.core import task_factory
 
 from albert_tf.data import tables
 from albert_tf.data.row_report import RowReport
+from albert_tf.embedding_settings import EmbeddingSettings, modes_of
 from albert_tf.errors import InputError
 from albert_tf.modeling.inputs import joined
 from albert_tf.task_types import EMBEDDING, TaskDescription
@@ -21,12 +22,14 @@ from albert_tf.tasks.embedding import config as settings_of_training
 from albert_tf.tasks.embedding import data, evaluation, losses
 from albert_tf.tasks.embedding.config import NLI, SCORES, TEXTS, EmbeddingConfig, Layout
 from albert_tf.tasks.embedding.data import Example
-from albert_tf.tasks.embedding.model import AlbertEmbedder, modes_of
+from albert_tf.tasks.embedding.model import AlbertEmbedder
 from albert_tf.tasks.embedding.vector_files import VECTORS
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
 from albert_tf.tasks.task_files import Facts
+from albert_tf.tasks.text_windows import FIRST, TextWindowSettings
+from albert_tf.tokenization import windows
 
 
 class Text(NamedTuple):
@@ -48,7 +51,7 @@ class EmbeddingTask(FineTuningTask):
     MODEL = AlbertEmbedder
     UNIT = "text"
     KEEPS_COLUMNS = True
-    SETTINGS = ("text", "pooling", "normalize", "matryoshka")
+    SETTINGS = ("text", "pooling", "normalize", "matryoshka", "windows", "doc_stride")
     OUTPUTS = tuple(VECTORS)
 
     def __init__(self, params: EmbeddingConfig, *args: Any, **kwargs: Any) -> None:
@@ -75,13 +78,15 @@ class EmbeddingTask(FineTuningTask):
         settings = {name: getattr(config, name) for name in self.SETTINGS}
         settings["pooling"] = list(modes_of(config.pooling or saved.get("pooling", "mean")))
         settings["normalize"] = config.normalize or saved.get("normalize", False)
-        if not config.matryoshka:
-            del settings["matryoshka"]
-        if not config.objective:
-            return {**saved, **settings}
-        if config.objective != TEXTS:  # The columns to train on are not the one to embed.
-            settings["text"] = EmbeddingConfig.text
-        return {**settings, "seq_length": config.train_data.seq_length}
+        left_out = [] if config.matryoshka else ["matryoshka"]
+        left_out += ["windows", "doc_stride"] if config.windows == FIRST else []
+        if config.objective:
+            if config.objective != TEXTS:  # The columns to train on are not the one to embed.
+                settings["text"] = EmbeddingConfig.text
+            settings["seq_length"] = config.train_data.seq_length
+            saved = {"dense": saved["dense"]} if "dense" in saved else {}
+        settings = {**saved, **settings}
+        return {name: value for name, value in settings.items() if name not in left_out}
 
     def rows(
         self, params: FineTuningDataConfig, labelled: bool, report: RowReport
@@ -131,15 +136,26 @@ class EmbeddingTask(FineTuningTask):
         """Tokenises texts. One without tokens has the vector of its special tokens."""
         if labelled:
             return self._encode_examples(rows, params, report)
-        tokenizer, most = self.tokenizer, params.seq_length - 2
+        tokenizer, most, config = self.tokenizer, params.seq_length - 2, self.task_config
+        settings = TextWindowSettings(config.windows, params.seq_length, config.doc_stride)
+        cuts = settings.windows == FIRST
         ids = tokenizer.encode_batch([row.text for row in rows])
         for row, tokens in zip(rows, ids):
-            if len(tokens) > most:
+            if len(tokens) > most and cuts:
                 report.remark(f"are cut to {params.seq_length} tokens", row.where)
             elif not len(tokens):
                 report.remark("have no text, and the vector of the special tokens", row.where)
-        ids = [[tokenizer.cls_id, *tokens[:most], tokenizer.sep_id] for tokens in ids]
-        return EncodedExamples(ids, report=report)
+        parts = [
+            [(0, most)] if cuts else list(windows.parts(len(tokens), most, settings.stride))
+            for tokens in ids
+        ]
+        ids = [
+            [tokenizer.cls_id, *tokens[first:last], tokenizer.sep_id]
+            for tokens, places in zip(ids, parts)
+            for first, last in places
+        ]
+        counts = None if cuts else [len(places) for places in parts]
+        return EncodedExamples(ids, report=report, windows=counts)
 
     def _encode_examples(
         self, rows: Sequence[Example], params: FineTuningDataConfig, report: RowReport
@@ -189,7 +205,8 @@ class EmbeddingTask(FineTuningTask):
                 "OBJECTIVE=texts compares a text with itself under another dropout, so there must "
                 "be dropout. Received rates of 0. Set DROPOUT to such as 0.1."
             )
-        width = len(modes_of(self.settings()["pooling"])) * self.start.config.hidden_size
+        settings = EmbeddingSettings.of(self.settings())
+        width = settings.width(self.start.config.hidden_size)
         settings_of_training.check_sizes(config.matryoshka, width)
         super().check()
         train = config.train_data
@@ -315,9 +332,8 @@ class EmbeddingTask(FineTuningTask):
     def answer_file(self, ending: str, keep: Sequence[str] = ()) -> AnswerFile:
         """Returns a file of answers; vectors are also written as .npy and .tfrecord."""
         if ending in VECTORS:
-            config = self.start.config
-            modes = modes_of(self.task_config.pooling)
-            return VECTORS[ending](len(modes) * config.hidden_size, keep)
+            settings = EmbeddingSettings.of(self.settings())
+            return VECTORS[ending](settings.size(self.start.config.hidden_size), keep)
         return super().answer_file(ending, keep)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from albert_tf.data.row_report import RowReport
 from albert_tf.tasks.question_answering import squad
 from albert_tf.tasks.question_answering.span_windows import (
+    SpanWindowSettings,
     Window,
-    WindowSettings,
     token_span,
     windows,
 )
@@ -63,7 +63,7 @@ def well_placed(questions: Sequence[Question], report: RowReport) -> list[Questi
 def prepare(
     questions: Iterable[Question],
     tokenizer: AlbertTokenizer,
-    settings: WindowSettings,
+    settings: SpanWindowSettings,
     report: RowReport,
     is_training: bool,
 ) -> Iterator[Prepared]:
@@ -91,7 +91,7 @@ def prepare(
 
 
 def _preparer(
-    tokenizer: AlbertTokenizer, settings: WindowSettings
+    tokenizer: AlbertTokenizer, settings: SpanWindowSettings
 ) -> Callable[[Question], Prepared]:
     last: dict[str, TokenSpans] = {}
 

@@ -24,7 +24,7 @@ from albert_tf.tasks.question_answering import context_windows
 from albert_tf.tasks.question_answering.context_windows import Windows
 from albert_tf.tasks.question_answering.joint_model import AlbertJointSpanLabeler
 from albert_tf.tasks.question_answering.model import AlbertSpanLabeler
-from albert_tf.tasks.question_answering.span_windows import WindowSettings
+from albert_tf.tasks.question_answering.span_windows import SpanWindowSettings
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 # The number of spans whose texts are compared for each of the `n_best` answers, because different
@@ -128,7 +128,7 @@ class ServedQuestionAnswering(ServedTask):
         """
         task, length = predictor.task, predictor.seq_length
         settings = {name: getattr(task.task_config, name) for name in SpanSettings._fields}
-        WindowSettings(length, settings["doc_stride"], settings["max_query_length"])
+        SpanWindowSettings(length, settings["doc_stride"], settings["max_query_length"])
         return cls(predictor.model, task.tokenizer, length, SpanSettings(**settings))
 
     def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:

@@ -25,7 +25,7 @@ DOC_STRIDE, MAX_QUERY_LENGTH = 128, 64
 
 
 @dataclasses.dataclass(frozen=True)
-class WindowSettings:
+class SpanWindowSettings:
     """The settings for windows; the defaults are the original's (run_squad_v1.py).
 
     Attributes:
@@ -90,7 +90,7 @@ def windows(
     context: TokenSpans,
     answer: tuple[int, int] | None,
     special: SpecialIds,
-    settings: WindowSettings,
+    settings: SpanWindowSettings,
 ) -> list[Window]:
     """Returns the windows of a question, at least one even if the context has no token.
 

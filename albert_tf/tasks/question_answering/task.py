@@ -38,8 +38,8 @@ from albert_tf.tasks.question_answering.span_decoding import Answer, Candidates
 from albert_tf.tasks.question_answering.span_windows import (
     DOC_STRIDE,
     MAX_QUERY_LENGTH,
+    SpanWindowSettings,
     Window,
-    WindowSettings,
 )
 from albert_tf.tasks.question_answering.squad import Question
 from albert_tf.tasks.task_files import Facts
@@ -134,9 +134,9 @@ class QuestionAnsweringTask(FineTuningTask):
         """Returns the context, so that no context is in both parts."""
         return row.context, ""
 
-    def _settings(self, params: FineTuningDataConfig) -> WindowSettings:
+    def _settings(self, params: FineTuningDataConfig) -> SpanWindowSettings:
         config = self.task_config
-        return WindowSettings(params.seq_length, config.doc_stride, config.max_query_length)
+        return SpanWindowSettings(params.seq_length, config.doc_stride, config.max_query_length)
 
     def encode(
         self,

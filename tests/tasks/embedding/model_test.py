@@ -6,9 +6,10 @@ import tensorflow as tf
 import tf_keras
 
 from albert_tf.config import AlbertConfig
+from albert_tf.embedding_settings import MODES
 from albert_tf.errors import InputError
 from albert_tf.modeling.encoder import AlbertEncoder
-from albert_tf.tasks.embedding.model import MODES, AlbertEmbedder, as_embedding
+from albert_tf.tasks.embedding.model import AlbertEmbedder, as_embedding
 from tests.support import tiny_task
 from tests.support.paths import TESTDATA
 

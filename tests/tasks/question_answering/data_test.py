@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.tasks.question_answering.data import prepare, well_placed
-from albert_tf.tasks.question_answering.span_windows import WindowSettings, token_span
+from albert_tf.tasks.question_answering.span_windows import SpanWindowSettings, token_span
 from albert_tf.tasks.question_answering.squad import Answer, Question
 
 CONTEXT = "Zoë Łukasz opened the café in 1912, a tower of 1,000, bricks."
-NARROW = WindowSettings(seq_length=24, doc_stride=3, max_query_length=6)
+NARROW = SpanWindowSettings(seq_length=24, doc_stride=3, max_query_length=6)
 
 
 def question(name, answer, start=None, context=CONTEXT, text="who?"):

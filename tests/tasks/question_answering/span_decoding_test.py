@@ -11,7 +11,7 @@ from albert_tf.tasks.question_answering.span_decoding import (
     best_spans,
     logit_candidates,
 )
-from albert_tf.tasks.question_answering.span_windows import WindowSettings, windows
+from albert_tf.tasks.question_answering.span_windows import SpanWindowSettings, windows
 from albert_tf.tokenization.offsets import TokenSpans
 from albert_tf.tokenization.special_ids import SpecialIds
 
@@ -29,7 +29,7 @@ def cut():
     begins, ends = map(list, zip(*spans))
     count = len(begins)
     context = TokenSpans(list(range(10, 10 + count)), ["x"] * count, begins, ends, [0] * count)
-    settings = WindowSettings(seq_length=13, doc_stride=3, max_query_length=5)
+    settings = SpanWindowSettings(seq_length=13, doc_stride=3, max_query_length=5)
     return windows([8, 9], context, None, SPECIAL, settings)
 
 
@@ -117,6 +117,6 @@ def test_scores_of_padding_and_question_do_not_matter(cut):
 
 def test_a_context_without_tokens_has_no_answer():
     empty = TokenSpans([], [], [], [], [])
-    (window,) = windows([8], empty, None, SPECIAL, WindowSettings())
+    (window,) = windows([8], empty, None, SPECIAL, SpanWindowSettings())
     candidates = logit_candidates(np.zeros(4), np.zeros(4), window, LONGEST)
     assert best_spans("\u0301", [candidates], 3) == []

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from albert_tf.errors import InputError
-from albert_tf.tasks.question_answering.span_windows import WindowSettings, token_span, windows
+from albert_tf.tasks.question_answering.span_windows import SpanWindowSettings, token_span, windows
 from albert_tf.tokenization.offsets import TokenSpans
 from albert_tf.tokenization.special_ids import SpecialIds
 
 SPECIAL = SpecialIds(pad=0, unk=1, cls=2, sep=3, mask=4)
-SETTINGS = WindowSettings(seq_length=12, doc_stride=3, max_query_length=4)
+SETTINGS = SpanWindowSettings(seq_length=12, doc_stride=3, max_query_length=4)
 # Eleven tokens of two characters, with one character between tokens.
 CONTEXT = TokenSpans(
     list(range(30, 41)), ["x"] * 11, list(range(0, 33, 3)), list(range(2, 35, 3)), [0] * 11
@@ -45,7 +45,7 @@ def test_a_long_context_is_split_into_overlapping_windows():
 
 
 def test_a_stride_longer_than_the_window_leaves_no_gap():
-    settings = WindowSettings(seq_length=8, doc_stride=50, max_query_length=4)
+    settings = SpanWindowSettings(seq_length=8, doc_stride=50, max_query_length=4)
     split = windows([20], CONTEXT, None, SPECIAL, settings)
     assert [w.ids[3:-1].tolist() for w in split] == [
         [30, 31, 32, 33],
@@ -82,11 +82,11 @@ def test_a_token_span_excludes_empty_tokens():
 )
 def test_bad_settings_are_errors(arguments, message):
     with pytest.raises(InputError, match=message):
-        WindowSettings(**arguments)
+        SpanWindowSettings(**arguments)
 
 
 def test_arrays_are_int32():
-    (window,) = windows([20], CONTEXT, (1, 2), SPECIAL, WindowSettings())
+    (window,) = windows([20], CONTEXT, (1, 2), SPECIAL, SpanWindowSettings())
     assert {a.dtype for a in (window.ids, window.starts, window.ends)} == {np.dtype(np.int32)}
 
 
