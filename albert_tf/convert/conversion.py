@@ -58,6 +58,7 @@ def convert(
     files.check_new_directory(dest)
     source = load.load(path_or_handle)
     left = _check_complete(source, to, allow_partial)
+    _check_pooling(source, to)
     module = load.FORMATS[to]
     with files.new_directory(dest, size=source.weights.size) as folder:
         notes = [*source.notes, *module.write(source, folder)]
@@ -87,6 +88,17 @@ def _notes_on_windows(source: Source, to: str) -> tuple[str, ...]:
         f"the model was trained with WINDOWS={windows!r}, which other libraries do not know: they "
         "read the first tokens of a text only",
     )
+
+
+def _check_pooling(source: Source, to: str) -> None:
+    task = source.task
+    pooling = task.settings.get("pooling") if task and task.type.has_labels else None
+    if pooling == "mean" and to != "checkpoint":
+        raise InputError(
+            "Classifiers of other libraries read the pooled output only. Received "
+            f"'{source.path}', which was trained with POOLING=mean, to convert to {to}. Convert it "
+            "to checkpoint, or train with POOLING=pooled."
+        )
 
 
 def _check_complete(source: Source, to: str, allow_partial: bool) -> tuple[str, ...]:

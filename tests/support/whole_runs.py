@@ -314,7 +314,7 @@ KINDS = {
         "finetune_multi_label", "micro_f1", LABEL="io,data,code", THRESHOLD="each"
     ),
     "windows": Documents("finetune_table", WINDOWS="mean", DOC_STRIDE=9),
-    "few_shot": Sentences("finetune_few_shot", PER_CLASS=6, PAIRS=2),
+    "few_shot": Sentences("finetune_few_shot", PER_CLASS=6, PAIRS=2, POOLING="mean"),
     "entities": Entities("finetune_tagging", "f1", TRAIN_STEPS=60, EVAL_INTERVAL=30),
 }
 

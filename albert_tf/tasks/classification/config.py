@@ -42,6 +42,9 @@ class ClassificationConfig(FineTuningConfig):
         `seq_length`.
       max_windows: the number of windows of a text that training computes; evaluation and prediction
         compute all.
+      pooling: what the head reads: "pooled", the pooled output, or "mean", the mean of the vectors
+        of all tokens; "" for "mean" if the initial weights are those of an embedding with that
+        pooling, and otherwise "pooled". No other library has such a model for "mean".
       header: the names of the columns, for files without a header line.
       skip_labels: labels whose rows are left out, as a list or separated by commas.
       skip_broken_rows: whether to leave out rows with too few or too many fields, or without a
@@ -61,6 +64,7 @@ class ClassificationConfig(FineTuningConfig):
     windows: str = FIRST
     doc_stride: int | None = None
     max_windows: int = MAX_WINDOWS
+    pooling: str = ""
     header: list[str] = dataclasses.field(default_factory=list)
     skip_labels: list[str] = dataclasses.field(default_factory=list)
     skip_broken_rows: bool = False

@@ -25,10 +25,10 @@ from albert_tf.tasks.classification.config import ClassificationConfig, may_have
 from albert_tf.tasks.classification.data import LabelledText
 from albert_tf.tasks.classification.model import AlbertClassifier
 from albert_tf.tasks.classification.task import ClassificationTask
-from albert_tf.tasks.classification.windows import FIRST
 from albert_tf.tasks.encoded_examples import EncodedExamples
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
+from albert_tf.tasks.text_windows import FIRST
 
 _ROWS = 64  # The number of texts whose vectors are computed together to fit the head.
 
@@ -55,6 +55,7 @@ class FewShotTask(ClassificationTask):
     The loss of a pair is the squared difference of the cosine of its pooled vectors and 1 for the
     same label, 0 for different ones. After each train loop, scikit-learn fits a logistic regression
     to the pooled vectors of the training texts, without dropout; its coefficients are the head.
+    Starting from a model for embeddings, pooled vectors are the means of tokens (`pooling`).
     """
 
     @classmethod
@@ -207,8 +208,10 @@ def logistic_head(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, 
     """
     from sklearn.linear_model import LogisticRegression  # It takes seconds to import.
 
-    fitted = LogisticRegression(max_iter=1000).fit(vectors, labels)
-    kernel, bias = fitted.coef_.T, fitted.intercept_
+    # Its penalty depends on the scale, so it reads vectors of about the length 1.
+    scale = np.linalg.norm(vectors, axis=1).mean()
+    fitted = LogisticRegression(max_iter=1000).fit(vectors / scale, labels)
+    kernel, bias = fitted.coef_.T / scale, fitted.intercept_
     if kernel.shape[1] == 1:  # Of two classes, it has the logit of the second.
         kernel, bias = np.concatenate([-kernel, kernel], 1) / 2, np.array([-bias[0], bias[0]]) / 2
     return kernel.astype(np.float32), bias.astype(np.float32)

@@ -11,12 +11,16 @@ import tf_keras
 
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
-from albert_tf.modeling.inputs import named
+from albert_tf.modeling.inputs import NAMES, named
+from albert_tf.modeling.pooling import mean_of_tokens
 from albert_tf.modeling.task_model import DROPOUT, LabelModel
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks import text_windows
 from albert_tf.tasks.text_windows import FIRST, checked
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
+
+POOLED, MEAN = POOLINGS = ("pooled", "mean")
+_DEFAULTS = {"windows": FIRST, "pooling": POOLED}
 
 if TYPE_CHECKING:
     from albert_tf.modeling.text_model import TextModel
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
 class AlbertClassifier(LabelModel):
     """A dense layer on the pooled output (Lan et al. 2020, section 4; run_classifier.py).
+
+    With `pooling="mean"`, the layer reads the mean of the vectors of all tokens instead, as models
+    for embeddings do.
 
     ```python
     model = AlbertClassifier.from_pretrained("albert_base_v2", labels=["bad", "good"])
@@ -45,7 +52,11 @@ class AlbertClassifier(LabelModel):
         "regression". By default, a model with one output is for regression.
       windows: how the logits of the windows of a document are pooled: "mean" or "max"; "first" for
         a model that reads one row of each text.
+      pooling: "pooled" or "mean"; see above.
       **kwargs: see `TaskModel`.
+
+    Raises:
+      InputError: a value is unknown, or the labels and their number disagree.
     """
 
     TASKS = ("classification", "regression", "multi_label")
@@ -58,8 +69,14 @@ class AlbertClassifier(LabelModel):
         dropout_rate: float = DROPOUT,
         problem: str | None = None,
         windows: str = FIRST,
+        pooling: str = POOLED,
         **kwargs: Any,
     ) -> None:
+        if pooling not in POOLINGS:
+            raise InputError(
+                f"The pooling of a classifier must be {' or '.join(POOLINGS)}. Received "
+                f"{pooling!r:.80}. {closest(str(pooling)[:80], POOLINGS)}"
+            )
         if problem is not None and problem not in self.TASKS:
             raise InputError(
                 f"Unknown problem of a classifier. Received {problem!r:.80}. "
@@ -67,22 +84,26 @@ class AlbertClassifier(LabelModel):
             )
         super().__init__(config, num_classes, labels, dropout_rate, **kwargs)
         self.problem = problem or TaskDescription.of_classifier(self.labels).task
-        self.windows = checked(windows)
+        self.windows, self.pooling = checked(windows), pooling
+        if pooling == MEAN:
+            self.encoder.pooler_layer.trainable = False  # Nothing reads it.
 
     @classmethod
     def from_description(
         cls, config: AlbertConfig, description: TaskDescription, **kwargs: Any
     ) -> AlbertClassifier:
         """Returns a new model with one output for each label, or one output without labels."""
-        kwargs = {"windows": description.settings.get("windows", FIRST), **kwargs}
+        settings = {n: description.settings.get(n, value) for n, value in _DEFAULTS.items()}
+        kwargs = {**settings, **kwargs}
         return super().from_description(config, description, problem=description.task, **kwargs)
 
     def describe(self) -> TaskDescription:
         """Returns the task of the model; a single number has no name."""
         is_number = self.problem == "regression" and len(self.labels) == 1
-        settings = {**self._settings(), "windows": self.windows}
-        if self.windows == FIRST:
-            settings = {n: v for n, v in settings.items() if n not in ("windows", "doc_stride")}
+        settings = {**self._settings(), "windows": self.windows, "pooling": self.pooling}
+        left_out = ["windows", "doc_stride"] if self.windows == FIRST else []
+        left_out += ["pooling"] if self.pooling == POOLED else []
+        settings = {name: value for name, value in settings.items() if name not in left_out}
         return TaskDescription(self.problem, () if is_number else self.labels, settings)
 
     def with_preprocessing(self, tokenizer: AlbertTokenizer, seq_length: int = 128) -> TextModel:
@@ -106,7 +127,16 @@ class AlbertClassifier(LabelModel):
         return TextModel(self, tokenizer, seq_length)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "problem": self.problem, "windows": self.windows}
+        values = {name: getattr(self, name) for name in ("problem", *_DEFAULTS)}
+        return {**super().get_config(), **values}
+
+    def encode(self, features: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
+        """Returns the vectors that the head reads, float32 [B, H]; see `TaskModel.encode`."""
+        if self.pooling == POOLED:
+            return super().encode(features, training)
+        vectors = self.encoder(features, training=training)["sequence_output"]  # [B, S, H]
+        mask = named(features).get(NAMES[1])
+        return mean_of_tokens(tf.cast(vectors, tf.float32), mask)
 
     def call(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Any:
         features = named(features)

@@ -31,7 +31,7 @@ from albert_tf.tasks.classification.config import (
     skipped_labels,
 )
 from albert_tf.tasks.classification.data import LabelledText
-from albert_tf.tasks.classification.model import AlbertClassifier
+from albert_tf.tasks.classification.model import MEAN, POOLED, POOLINGS, AlbertClassifier
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
@@ -41,6 +41,7 @@ from albert_tf.tasks.text_windows import FIRST, TextWindowSettings
 # Settings in task.json that models for several labels, or for windows, have.
 _OF_LABEL_SETS = ("label_separator", "threshold")
 _OF_WINDOWS = ("windows", "doc_stride")
+_POOLING = "pooling"
 
 
 @task_factory.register_task_cls(ClassificationConfig)
@@ -51,7 +52,16 @@ class ClassificationTask(FineTuningTask):
     """
 
     MODEL = AlbertClassifier
-    SETTINGS = ("glue", "text", "second_text", "label", "header", *_OF_LABEL_SETS, *_OF_WINDOWS)
+    SETTINGS = (
+        "glue",
+        "text",
+        "second_text",
+        "label",
+        "header",
+        *_OF_LABEL_SETS,
+        *_OF_WINDOWS,
+        _POOLING,
+    )
     KEEPS_COLUMNS = True
 
     def __init__(self, params: ClassificationConfig, *args: Any, **kwargs: Any) -> None:
@@ -158,10 +168,25 @@ class ClassificationTask(FineTuningTask):
         if task != "multi_label" and not config.label_separator:
             others += ("label_separator",)
         others += _OF_WINDOWS if config.windows == FIRST else ()
-        settings = {n: value for n, value in self.settings().items() if n not in others}
+        settings = {**self.settings(), _POOLING: self._pooling()}
+        others += (_POOLING,) if settings[_POOLING] == POOLED else ()
+        settings = {n: value for n, value in settings.items() if n not in others}
         if "threshold" in settings:
             settings["threshold"] = problems.plain(settings["threshold"])
         return settings
+
+    def _pooling(self) -> str:
+        """Returns the pooling of the config, or else of the initial weights."""
+        pooling, start = self.task_config.pooling, self.start.task
+        if pooling not in ("", *POOLINGS):
+            raise InputError(
+                f"POOLING must be {' or '.join(POOLINGS)}. Received {pooling!r:.80}. "
+                f"{closest(str(pooling)[:80], POOLINGS)}"
+            )
+        if pooling or start is None:
+            return pooling or POOLED
+        kept = start.settings.get(_POOLING)
+        return MEAN if kept in (MEAN, [MEAN]) else POOLED
 
     @functools.cached_property
     def problem(self) -> problems.Problem:

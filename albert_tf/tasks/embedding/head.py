@@ -10,6 +10,7 @@ import tf_keras
 from albert_tf.config import AlbertConfig
 from albert_tf.embedding_settings import EmbeddingSettings
 from albert_tf.modeling.layers import build_parts, get_activation
+from albert_tf.modeling.pooling import mean_of_tokens
 
 _LOW = -1e9  # Below every value of a token, as in sentence-transformers.
 
@@ -85,9 +86,10 @@ class EmbeddingHead(tf_keras.layers.Layer):
         if mode == "last":
             count = tf.reduce_sum(tf.cast(weights[:, :, 0] > 0, tf.int32), axis=1)
             return tf.gather(vectors, tf.maximum(count - 1, 0), batch_dims=1)
-        total, count = tf.reduce_sum(vectors * weights, 1), tf.reduce_sum(weights, 1)
-        count = tf.maximum(count, 1.0)
-        return total / (tf.sqrt(count) if mode == "mean_sqrt_len" else count)
+        mean = mean_of_tokens(vectors, weights[:, :, 0])  # [B, H]
+        if mode == "mean_sqrt_len":  # The sum, divided by the square root of the number.
+            return mean * tf.sqrt(tf.maximum(tf.reduce_sum(weights, axis=1), 1.0))
+        return mean
 
 
 def _unit(vectors: tf.Tensor) -> tf.Tensor:

@@ -8,9 +8,13 @@ import pytest
 import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 
+from albert_tf.config import AlbertConfig
+from albert_tf.convert.conversion import convert
 from albert_tf.errors import InputError
 from albert_tf.tasks.classification import few_shot
 from albert_tf.tasks.classification.few_shot import FewShotTask
+from albert_tf.tasks.classification.model import AlbertClassifier
+from albert_tf.tasks.embedding.model import AlbertEmbedder
 from tests.support import tiny_task
 
 WORDS = {"io": ["file", "line"], "code": ["object", "value"], "data": ["list", "name"]}
@@ -72,11 +76,13 @@ def few_shot_inputs(batch):
     return [name for name in batch if name.startswith("input_")]
 
 
-@pytest.mark.parametrize("names", [("io", "code"), ("io", "code", "data")])
-def test_the_head_is_scikit_learns_logistic_regression(names, tmp_path):
+@pytest.mark.parametrize(
+    ("names", "pooling"), [(("io", "code"), "pooled"), (("io", "code", "data"), "mean")]
+)
+def test_the_head_is_scikit_learns_logistic_regression(names, pooling, tmp_path):
     words = {name: WORDS[name] for name in names}
     path = table(tmp_path / "a.jsonl", (5, 4, 7), words=words)
-    task = task_of(path, path, per_class=4)
+    task = task_of(path, path, per_class=4, pooling=pooling)
     model = task.build_model()
     task.after_loop(model)
     rows = [json.loads(line) for line in path.read_text().splitlines()]
@@ -86,14 +92,18 @@ def test_the_head_is_scikit_learns_logistic_regression(names, tmp_path):
     for row in rows:
         tokenizer = task.tokenizer
         ids = [tokenizer.cls_id, *tokenizer.encode(row["text"]), tokenizer.sep_id][:16]
-        vectors.append(model.encoder({"input_word_ids": tf.constant([ids])})["pooled_output"][0])
+        outputs = model.encoder({"input_word_ids": tf.constant([ids])})
+        mean = outputs["sequence_output"].numpy()[0].mean(axis=0)
+        vectors.append(mean if pooling == "mean" else outputs["pooled_output"].numpy()[0])
     by_text = dict(zip((row["text"] for row in rows), np.array(vectors)))
     wanted = [task.describe().labels.index(row.label) for row in chosen]
     fitted = LogisticRegression(max_iter=1000)
-    fitted.fit(np.array([by_text[row.texts[0]] for row in chosen]), wanted)
+    read = np.array([by_text[row.texts[0]] for row in chosen])
+    scale = np.mean([np.sqrt((vector**2).sum()) for vector in read])
+    fitted.fit(read / scale, wanted)
     outputs = tiny_task_outputs(task, model)
     texts = [row.texts[0] for row in task.examples(task.task_config.validation_data).sources]
-    expected = fitted.predict_proba(np.array([by_text[text] for text in texts]))
+    expected = fitted.predict_proba(np.array([by_text[text] for text in texts]) / scale)
     np.testing.assert_allclose(tf.nn.softmax(outputs), expected, atol=2e-4)
 
 
@@ -121,6 +131,7 @@ def test_training_on_pairs_makes_the_head_better(tmp_path):
     [
         ({"per_class": 1}, "PER_CLASS must be 0 or at least 2 texts. Received 1."),
         ({"per_class": True}, "PER_CLASS must be 0 or at least 2 texts. Received True."),
+        ({"pooling": "men"}, "POOLING must be pooled or mean. Received 'men'. Closest: mean"),
         ({"pairs": 0}, "PAIRS must be at least 1 pair. Received 0."),
         ({"windows": "mean"}, "reads one row of each text. Received WINDOWS='mean'. Leave it out"),
         ({"class_weights": "balanced"}, "no loss of classes. Received CLASS_WEIGHTS='balanced'"),
@@ -141,3 +152,33 @@ def test_numbers_as_labels_are_one_error(tmp_path):
     path.write_text("".join(f'{{"text": "see {n}", "label": {n / 4}}}\n' for n in range(6)))
     with pytest.raises(InputError, match="one class each. Received numbers as labels. Use fine"):
         task_of(path)
+
+
+def test_the_mean_of_an_embedding_is_kept_and_is_not_converted(tmp_path, spm):
+    config = AlbertConfig(**tiny_task.MODEL)
+    AlbertEmbedder(config, "mean").save_pretrained(tmp_path / "embedding", spm)
+    AlbertEmbedder(config, "cls").save_pretrained(tmp_path / "cls", spm)
+    path = table(tmp_path / "a.jsonl", (3, 4, 5))
+    for name, pooling in (("embedding", "mean"), ("cls", None)):
+        params = FewShotTask.config_class()(init_from=str(tmp_path / name))
+        params.train_data.input_path, params.train_data.seq_length = str(path), 16
+        task = FewShotTask(params)
+        task.check()
+        assert task.describe().settings.get("pooling") == pooling
+    model = AlbertClassifier(config, labels=["bad", "good"], pooling="mean")
+    model.save_pretrained(tmp_path / "mean", spm)
+    for kind in ("hugging_face", "tf1"):
+        with pytest.raises(InputError, match=f"POOLING=mean, to convert to {kind}. Convert it to"):
+            convert(tmp_path / "mean", kind, tmp_path / kind)
+    convert(tmp_path / "mean", "checkpoint", tmp_path / "copy")
+    same = AlbertClassifier.from_pretrained(tmp_path / "copy")
+    batch = spm(["see the file", "a much longer list of lines"])
+    np.testing.assert_array_equal(same(batch), model(batch))
+    read = model.encoder(batch)["sequence_output"].numpy()
+    mask = batch["input_mask"][:, :, None]
+    mean = (read * mask).sum(1) / mask.sum(1)
+    kernel, bias = model.head.get_weights()
+    np.testing.assert_allclose(model(batch), mean @ kernel + bias, atol=1e-5)
+    assert not model.encoder.pooler_layer.trainable
+    with pytest.raises(InputError, match="of a classifier must be pooled or mean. Received 'max'"):
+        AlbertClassifier(config, labels=["bad", "good"], pooling="max")
