@@ -1,4 +1,4 @@
-"""`HubLayer`: trains an exported encoder inside Keras 3 models.
+"""`HubLayer`: trains an exported encoder or text embedding inside Keras 3 models.
 
 `hub.KerasLayer` is a layer of Keras 2. This module needs only TensorFlow and Keras 3, the package
 `keras`; it imports neither tf_keras nor anything else of this package but its errors.
@@ -19,7 +19,7 @@ from albert_tf.errors import InputError
 
 @keras.saving.register_keras_serializable(package="albert_tf")
 class HubLayer(keras.layers.Layer):
-    """An encoder that `albert-tf export encoder` wrote, as a layer of Keras 3.
+    """An encoder, or a text embedding of `albert-tf export task`, as a layer of Keras 3.
 
     ```python
     names = ("input_word_ids", "input_mask", "input_type_ids")
@@ -28,10 +28,13 @@ class HubLayer(keras.layers.Layer):
     model = keras.Model(inputs, keras.layers.Dense(2)(outputs["pooled_output"]))
     ```
 
-    Inputs: a dict of ids, mask and types, int32 [B, S] each, by the names that the module accepts.
-    Outputs: those of the module, with every static size that the inputs have: `pooled_output` and
-    its alias `default`, float32 [B, H]; `sequence_output`, float32 [B, S, H]; and
-    `encoder_outputs`, a list with one float32 [B, S, H] for each block application.
+    Inputs of an encoder: a dict of ids, mask and types, int32 [B, S] each, by the names that the
+    module accepts. Outputs: those of the module, with every static size that the inputs have:
+    `pooled_output` and its alias `default`, float32 [B, H]; `sequence_output`, float32 [B, S, H];
+    and `encoder_outputs`, a list with one float32 [B, S, H] for each block application.
+
+    A text embedding takes texts, string [B], and returns float32 [B, D]. Import `tensorflow_text`
+    before it is loaded.
 
     The weights are those of the module until they are trained or loaded. A .keras file stores them
     with the path of the module, whose folder must still be there when the file is loaded.
@@ -42,7 +45,7 @@ class HubLayer(keras.layers.Layer):
       **kwargs: arguments of every Keras layer, such as `name`.
 
     Raises:
-      InputError: there is no such module, it is not an encoder, or Keras runs on another backend
+      InputError: there is no such module, it cannot be trained, or Keras runs on another backend
         than TensorFlow.
     """
 
@@ -63,10 +66,20 @@ class HubLayer(keras.layers.Layer):
             keras.Variable(variable, name=variable.name.partition(":")[0].replace("/", "_"))
             for variable in self.module.trainable_variables
         ]
+        given = getattr(self.module, "signatures", {}).get("serving_default")
+        self.takes_texts = given is not None and "text" in given.structured_input_signature[1]
         self.trainable = trainable  # Keras passes it on to the variables that a layer has.
 
-    def call(self, inputs: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
+    def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns the outputs; see the class."""
+        if self.takes_texts:
+            return self._vectors(inputs, training)
+        if not isinstance(inputs, Mapping):
+            raise InputError(
+                "The inputs of an encoder must be a dict of ids, mask and types. Received "
+                f"{type(inputs).__name__}. Pass a dict, or a module for embeddings, which takes "
+                "texts."
+            )
         for name, tensor in inputs.items():
             if not tf.as_dtype(tensor.dtype).is_integer:
                 raise InputError(
@@ -83,6 +96,16 @@ class HubLayer(keras.layers.Layer):
             outputs,
         )
 
+    def _vectors(self, texts: Any, training: bool) -> Any:
+        dtype = getattr(texts, "dtype", type(texts).__name__)
+        if dtype not in ("string", tf.string):
+            raise InputError(
+                f"The inputs of a text embedding must be texts. Received {dtype}. Pass a string "
+                'tensor, or keras.Input([], dtype="string").'
+            )
+        vectors = self.module(texts, training=bool(training) and self.trainable)
+        return tf.ensure_shape(vectors, [texts.shape[0], vectors.shape[-1]])
+
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the layer."""
         return {**super().get_config(), "module_path": self.module_path}
@@ -97,9 +120,9 @@ def _load(path: str) -> Any:
     """Returns the module in a folder of this machine; a model file must not name a remote one."""
     if not (Path(path) / "saved_model.pb").is_file():
         raise InputError(
-            "A HubLayer must have the folder of an exported encoder. Received "
+            "A HubLayer must have the folder of an exported module. Received "
             f"'{path}', which has no saved_model.pb (working directory: {os.getcwd()}). Write it "
-            "there with `albert-tf export encoder`, or move it back."
+            "there with `albert-tf export encoder` or `task`, or move it back."
         )
     try:
         module = tf.saved_model.load(path)

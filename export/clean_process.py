@@ -5,8 +5,8 @@
 The request contains arrays named `TARGET:INPUT`, the answer arrays named `TARGET:OUTPUT`. A target
 is `signatures/NAME`, `call`, or a callable attribute such as `mlm`. In the last two, a suffix after
 a slash distinguishes several calls. Signatures take their inputs by keyword. Calls take a dict, or
-a plain tensor if the only input is named `texts`. `verify` runs this file as a program; nothing
-imports it.
+a plain tensor if the only input is named `texts`; an output without a name is `output`. `verify`
+runs this file as a program; nothing imports it.
 """
 
 import sys
@@ -27,7 +27,8 @@ def run(module, target, inputs):  # noqa: ANN001, ANN201
     if kind == "signatures":
         return module.signatures[name](**inputs)
     function = module if kind == "call" else getattr(module, kind)
-    return function(inputs["texts"] if set(inputs) == {"texts"} else inputs)
+    outputs = function(inputs["texts"] if set(inputs) == {"texts"} else inputs)
+    return outputs if isinstance(outputs, dict) else {"output": outputs}
 
 
 def main(path, request, answer):  # noqa: ANN001, ANN201

@@ -114,13 +114,26 @@ answers = model.signatures["serving_default"](
 | signature | inputs | outputs |
 |---|---|---|
 $signatures
-
+$reusable
 Shapes: B is the batch size, S the sequence length, C the number of classes or choices, P of masks,
 K of candidates for each mask, W of words, E of entities, and H the hidden size. `lengths` is the
 number of valid entries in each row; the rest is padding. `assets.extra/` contains warmup requests
 for the server, `assets/labels.txt` the labels.
 """)
 
+
+_REUSABLE = """
+The module is also a text embedding of TF-Hub, which tf_keras (Keras 2) can train:
+
+```python
+import tensorflow as tf
+import tensorflow_hub as hub
+import tensorflow_text
+
+embed = hub.KerasLayer("path/to/this/folder", dtype=tf.string, input_shape=[], trainable=True)
+vectors = embed(tf.constant(["one text", "another"]))  # float32 [2, D]
+```
+"""
 
 _LITE = string.Template("""\
 # ALBERT for LiteRT: $task
@@ -206,6 +219,7 @@ def task(description: Mapping[str, Any], table: Mapping[str, Signature]) -> str:
         limits=limits.describe(description["limits"]),
         preprocessing=_preprocessing(description),
         license=_license(description),
+        reusable=_REUSABLE if description["task"] == "embedding" else "",
         call="\n    ".join(f"{n}=tf.constant({values[len(s.axes)]})," for n, s in texts),
         signatures="\n".join(
             f"| `{name}` | {_tensors(signature.inputs)} | {_tensors(signature.outputs)} |"

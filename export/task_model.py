@@ -20,6 +20,7 @@ from albert_tf.formats.source import Source
 from albert_tf.serving.limits import Limits
 from albert_tf.serving.served_task import ServedTask
 from albert_tf.serving.signatures import TF1_HUB
+from albert_tf.task_types import EMBEDDING
 from albert_tf.tasks.embedding.model import as_embedding
 from albert_tf.tasks.predictor import Predictor, task_type
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
@@ -89,6 +90,9 @@ class TaskSource:
         yield Case("signatures/serving_default", inputs, expected)
         # An object array, as dtype S drops the zero byte of a record whose last text is "".
         yield Case("signatures/examples", {"examples": warmup.records(inputs)}, expected)
+        if self.task.CALLED:
+            texts = {"texts": next(iter(inputs.values()))}
+            yield Case("call", texts, {"output": expected[self.task.CALLED]})
         tokens = self._tokens()
         answers = self.task.answer(*map(tf.constant, tokens.values()))
         names = self.task.table["tokens"].outputs
@@ -130,7 +134,8 @@ def read(path: str | os.PathLike | Source, settings: Settings = DEFAULTS) -> Tas
     """
     source = writer.read(path)
     embeds = settings.pooling, settings.normalize, settings.dimensions, settings.windows
-    if any(value not in ("", False, None) for value in embeds):
+    if embeds != ("", False, None, ""):
+        _check_embeds(settings, source)
         source = as_embedding(source, *embeds)
     row = task_type(source)
     served = row.served_class
@@ -148,6 +153,17 @@ def read(path: str | os.PathLike | Source, settings: Settings = DEFAULTS) -> Tas
     settings.limits.check(task.seq_length)
     task.limits = settings.limits
     return TaskSource(task, predictor.task.tokenizer, source.config, labels, predictor)
+
+
+def _check_embeds(settings: Settings, source: Source) -> None:
+    """Raises `InputError` if settings of embeddings are given for the model's own task."""
+    task = source.task.task if source.task else "pretrained"
+    if task != EMBEDDING and not (settings.pooling or settings.normalize):
+        name = "dimensions" if settings.dimensions is not None else "windows"
+        raise InputError(
+            f"--{name} is for embeddings. Received it for a {task} model without --pooling. Pass "
+            "--pooling mean to export embeddings, or remove the flag."
+        )
 
 
 def _check_length(settings: Settings, config: AlbertConfig) -> None:

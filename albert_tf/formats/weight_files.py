@@ -129,6 +129,8 @@ def _from_pickle(path: Path) -> dict[str, Stored]:
         ) from error
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if not all(isinstance(tensor, torch.Tensor) for tensor in dict(tensors).values()):
+            raise ValueError("it has values that are no tensors")
     except Exception as error:  # torch passes on any error of its archive reader or unpickler.
         raise InputError(
             f"{_PICKLE} must be a complete state dict of tensors. Received '{path}', which torch "

@@ -66,6 +66,7 @@ class ServedTask(abc.ABC):
       graph_tokenizer: the in-graph tokenizer.
       limits: how much a request may ask for. Set other limits before calling `signatures`.
       SIGNATURES: the tables that `signatures.of_task` returns, one for each kind of the task.
+      CALLED: the output that a call of the module with texts returns; "" if it cannot be called.
       OPTIONS: the options of `albert-tf export task` that are specific to the task.
       facts: what else manifest.json says about the task, by name.
 
@@ -77,6 +78,7 @@ class ServedTask(abc.ABC):
     """
 
     SIGNATURES: ClassVar[Mapping[str, Signatures]]
+    CALLED: ClassVar[str] = ""
     OPTIONS: ClassVar[tuple[str, ...]] = ()
 
     def __init__(

@@ -187,13 +187,29 @@ def test_the_comparison_in_the_readme_is_true():
 
 @pytest.mark.clean_process
 @pytest.mark.parametrize(
-    ("pooling", "normalize"), [("mean", True), ("cls,max,mean_sqrt_len,weighted_mean,last", False)]
+    ("pooling", "settings"),
+    [
+        ("mean", dict(normalize=True)),
+        ("cls,max,mean_sqrt_len,weighted_mean,last", {}),
+        ("mean,max", dict(normalize=True, dimensions=4, dense=[dict(units=7)])),
+        (
+            "mean",
+            dict(
+                dense=[
+                    dict(units=9, activation="gelu_erf", use_bias=False),
+                    dict(units=6, activation="relu", normalize_input=True),
+                    dict(units=5, activation="linear"),
+                ]
+            ),
+        ),
+        ("cls", dict(dimensions=3)),
+    ],
 )
-def test_sentence_transformers_computes_the_same_vectors(pooling, normalize, tmp_path):
+def test_sentence_transformers_computes_the_same_vectors(pooling, settings, tmp_path):
     needs("torch", "sentence_transformers")
     config = AlbertConfig(**{**tiny_task.MODEL, "max_position_embeddings": 24})
     tokenizer = AlbertTokenizer.from_pretrained(tiny_task.VOCAB)
-    model = AlbertEmbedder(config, pooling, normalize)
+    model = AlbertEmbedder(config, pooling, **settings)
     model.save_pretrained(tmp_path / "model", tokenizer)
     convert(tmp_path / "model", "hugging_face", tmp_path / "converted")
     texts = ["a fine film", "", "another one, which is longer than the first " * 4, "x"]

@@ -228,12 +228,12 @@ def _keras_hub(path: Path) -> None:
         keras_hub.read_config(path.parent)
 
 
-def _model(file: Path, folder: Path) -> Callable[[Path], None]:
-    """Returns what reads the model of `folder`, in which `file` is damaged."""
+def _model(file: Path, *folders: Path) -> Callable[[Path], None]:
+    """Returns what reads the model of folders, the first ones prevail; `file` is damaged."""
 
     def read(path: Path) -> None:
         root = path.parents[len(file.parts) - 1]
-        for other in folder.rglob("*"):
+        for folder, other in ((f, other) for f in folders for other in f.rglob("*")):
             target = root / other.relative_to(folder).with_suffix(
                 "" if other.suffix == ".gz" else other.suffix
             )
@@ -258,14 +258,16 @@ def _models() -> Iterator[Reader]:
     for name in (
         *("tf1_tiny", "tfhub1_tiny", "hf_tiny", "hf_tasks/classification", "kerashub_tiny_mlm"),
         *("modelgarden_tiny", "hf_tensorflow/TFAlbertForTokenClassification"),
-        "sentence_transformers",
+        *("sentence_transformers", "sentence_transformers_dense/chain"),
     ):
         folder = TESTDATA / name
+        # The encoder of the golden modules.
+        others = [TESTDATA / "sentence_transformers"] if "_dense" in name else []
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.suffix not in (".npz", ".txt", ".vocab"):
                 file = path.relative_to(folder)
                 file = file.with_suffix("") if file.suffix == ".gz" else file
-                target, read = f"{name}/{file}", _model(file, folder)
+                target, read = f"{name}/{file}", _model(file, folder, *others)
                 yield Reader(target, target, _content(path), read, share=0.08)
 
 

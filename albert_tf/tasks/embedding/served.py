@@ -42,6 +42,7 @@ class ServedEmbedding(ServedTask):
             {"text": TEXTS}, {"embedding": Spec(tf.float32, ("B", "D"))}
         )
     }
+    CALLED = "embedding"
 
     def __init__(
         self,
