@@ -46,7 +46,9 @@ def measure(out: Path) -> dict[str, Any]:
         fillings=[_filling(masked_lm, tokenizer, s) for s in _maskable(tokenizer, sentences)],
         neighbours=_neighbours(hub.KerasLayer(preprocessor), encoder, sentences[:POOL]),
         packages=_packages(out / "classifier", out / "labelled/dev.jsonl"),
-        retrieval=_retrieval(out / "embedding", out / "pairs/dev.jsonl"),
+        retrieval=_retrieval(
+            hub.KerasLayer(str(out / "hub/embedding/1")), out / "embedding", out / "pairs/dev.jsonl"
+        ),
     )
 
 
@@ -75,18 +77,17 @@ def text(metrics: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _retrieval(run: Path, dev: Path) -> dict[str, Any]:
+def _retrieval(embed: Any, run: Path, dev: Path) -> dict[str, Any]:
     """Returns the scores of the embedding, and what it finds for a few first sentences."""
     values = json.loads((run / "metrics.json").read_text())
     scores = {"trained": values["best"], **values["references"], "random": values["baseline"]}
     rows = [json.loads(line) for line in dev.read_text(encoding="utf-8").splitlines()]
     vectors = []
     for name in ("text", "rest"):
-        with tempfile.TemporaryDirectory() as folder:
-            lines = Path(folder, "texts.txt")
-            lines.write_text("".join(f"{row[name]}\n" for row in rows), encoding="utf-8")
-            vectors.append(np.stack([answer["embedding"] for answer in Predictor(run)(lines)]))
-    queries, found = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in vectors)
+        batches = tf.data.Dataset.from_tensor_slices([row[name] for row in rows]).batch(64)
+        of_texts = np.concatenate([embed(texts).numpy() for texts in batches])  # [N, D]
+        vectors.append(of_texts / np.linalg.norm(of_texts, axis=1, keepdims=True))
+    queries, found = vectors
     answers = []
     for i in np.linspace(0, len(rows) - 1, QUERIES + 2).astype(int)[1:-1]:
         cosines = found @ queries[i]
@@ -117,7 +118,7 @@ def _retrieval_lines(retrieval: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _shortened(text: str, width: int = 90) -> str:
+def _shortened(text: str, width: int = 80) -> str:
     return text if len(text) <= width else f"{text[: width - 3].rstrip()}..."
 
 

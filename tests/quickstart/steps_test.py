@@ -33,7 +33,9 @@ def test_the_pipeline_writes_all_outputs(quickstart_folder):
             -1 <= cosine <= 1 and text != neighbours["sentence"]
             for text, cosine in neighbours["nearest"]
         )
-    assert {"training", "vocabulary", "export, encoder", "fine-tuning"} <= set(metrics["seconds"])
+    assert {"training", "vocabulary", "export, encoder", "fine-tuning, classifier"} <= set(
+        metrics["seconds"]
+    )
     packages = metrics["packages"]
     assert len({answer["label"] for answer in packages["answers"]}) == 5
 
@@ -55,6 +57,34 @@ def test_classifier_scores_match_its_answers(quickstart_folder):
         assert shown["probability"] == pytest.approx(answer["probability"], abs=1e-5)
 
 
+def test_retrieval_scores_match_the_vectors_of_the_run(quickstart_folder, capsys):
+    rows = [
+        json.loads(line)
+        for line in (quickstart_folder / "pairs/dev.jsonl").read_text().splitlines()
+    ]
+    embed = albert_tf.Predictor(quickstart_folder / "embedding")
+    vectors = []
+    for name in ("text", "rest"):
+        path = quickstart_folder.parent / f"{name}.txt"
+        path.write_text("".join(f"{row[name]}\n" for row in rows))
+        vectors.append(np.stack([answer["embedding"] for answer in embed(path)]))
+    queries, found = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in vectors)
+    cosines = queries @ found.T
+    own = np.diag(cosines)[:, np.newaxis]
+    # The model is hardly trained, so many cosines are equal but for rounding.
+    first, last = ((cosines > own + limit).sum(axis=1) for limit in (2e-6, -2e-6))
+    retrieval = json.loads((quickstart_folder / "metrics.json").read_text())["retrieval"]
+    assert retrieval["pairs"] == len(rows) > 5
+    assert list(retrieval["scores"]) == ["trained", "initial", "words", "random"]
+    for k in (1, 10):
+        score = retrieval["scores"]["trained"][f"recall_at_{k}"]
+        assert np.mean(last < k) - 1e-6 <= score <= np.mean(first < k) + 1e-6
+    places = np.linspace(0, len(rows) - 1, 5).astype(int)[1:-1]
+    for place, answer in zip(places, retrieval["answers"], strict=True):
+        assert answer["query"] == rows[place]["text"]
+        assert first[place] + 1 <= answer["rank"] <= last[place] + 1
+
+
 def test_held_out_text_is_not_in_the_training_text(quickstart_folder):
     parts = [
         set((quickstart_folder / "text" / f"{part}.txt").read_text().split("\n\n"))
@@ -68,7 +98,7 @@ def test_a_second_run_repeats_no_step(quickstart_folder, quickstart_arguments, c
     before = [(quickstart_folder / f).stat().st_mtime_ns for f in files]
     quickstart(*quickstart_arguments)
     printed = capsys.readouterr().out
-    assert printed.count("already done") == 10
+    assert printed.count("already done") == 13
     assert "mlm_accuracy" in printed and "[MASK]" in printed
     assert before == [(quickstart_folder / f).stat().st_mtime_ns for f in files]
 
