@@ -2,13 +2,14 @@
 
 The text is the documentation of the installed Python packages, or any files given by --input. The
 steps are ordinary albert-tf commands, and each is printed before it runs: train a vocabulary, build
-pretraining data with a held-out part, pretrain a tiny ALBERT, export it, and fine-tune it on a
-labelled set (from which package does a sentence of documentation come?). Finally, the exports are
-loaded with hub.KerasLayer, and the classifier labels raw sentences to show what was learned.
+pretraining data with a held-out part, pretrain a tiny ALBERT, export it, fine-tune it on a labelled
+set (from which package does a sentence of documentation come?) and to vectors for search (which
+docstring begins with a sentence?). Finally, the exports are loaded with hub.KerasLayer, and answer
+on held-out text to show what was learned.
 
 This takes about 14 minutes on two cores. Rerun it to resume at the first unfinished step.
 --output_dir will contain text/, vocab.model, data/, run/, hub/encoder, hub/preprocessor, labelled/,
-classifier/, hub/classifier, metrics.json and loss.png.
+classifier/, hub/classifier, pairs/, embedding/, hub/embedding, metrics.json and loss.png.
 """
 
 from __future__ import annotations
