@@ -348,11 +348,12 @@ def _split(tensor: tf.Tensor, steps: int) -> tf.Tensor:
     return split
 
 
-def gather_over_replicas(tensors: Any) -> Any:
-    """Returns the rows of the tensors of all replicas, [B, ...] each, in replica context."""
+def gather_over_replicas(rows: tf.Tensor) -> tf.Tensor:
+    """Returns the rows of all replicas in their order, from those of each, [B, ...]."""
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-        return tensors
-    return tf.distribute.get_replica_context().all_gather(tensors, axis=0)
+        return rows
+    all_rows = tf.distribute.get_replica_context().all_gather(rows, axis=0)
+    return tf.ensure_shape(all_rows, [None, *rows.shape[1:]])
 
 
 def _sum_over_replicas(tensors: Any) -> Any:

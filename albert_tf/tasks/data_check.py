@@ -157,9 +157,12 @@ def _numbers(part: _Part) -> Iterator[str]:
 def _labels(task: FineTuningTask, part: _Part) -> Iterator[str]:
     labels = Counter(label for fact in part.facts for label in fact.labels)
     entities = Counter(kind for fact in part.facts for kind in fact.entities)
+    has_labels = task_types.get(task.MODEL.TASKS[0]).has_labels
+    if not (has_labels or labels):
+        return
     yield from _table("labels", labels)
     yield from _table("entities", entities) if entities else ()
-    if task_types.get(task.MODEL.TASKS[0]).has_labels and len(labels) < 2:
+    if has_labels and len(labels) < 2:
         yield "  a model needs at least two labels to learn from"
     several = Counter(len(fact.labels) for fact in part.facts)
     if not entities and task.MODEL.TASKS[0] != "tagging" and set(several) != {1}:

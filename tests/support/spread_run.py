@@ -59,6 +59,20 @@ def documents(folder):
     return dict(files, WINDOWS="mean", DOC_STRIDE=9, MAX_WINDOWS=5)
 
 
+def pairs(folder):
+    """Writes tables of pairs with hard negatives, of which some share a text, and the settings."""
+    words = ["file", "list", "object", "line", "string", "data", "path"]
+    for name, count in (("pairs_train", 31), ("pairs_dev", 9)):
+        lines = [
+            f"{words[i % 7]} {words[i % 5]},the {words[i % 5]}{' in' * (i % 3)} {words[i % 7]},"
+            + ("" if i % 4 else f"no {words[i % 6]}")
+            for i in range(count)
+        ]
+        (folder / f"{name}.csv").write_text("\n".join(["text,second_text,other", *lines]))
+    files = dict(TRAIN_DATA=folder / "pairs_train.csv", EVAL_DATA=folder / "pairs_dev.csv")
+    return dict(files, NEGATIVE="other", DIMENSIONS="[32,8]")
+
+
 def main(folder, *kill):
     folder = Path(folder)
     files = dict(
@@ -78,6 +92,8 @@ def main(folder, *kill):
     metrics = {name: run(folder, name, **files, **changes) for name, changes in names.items()}
     for name, split in (("windows", {}), ("windows_spread", names["spread"])):
         metrics[name] = run(folder, name, recipe="finetune_table", **documents(folder), **split)
+    for name, split in (("pairs", {}), ("pairs_spread", names["spread"])):
+        metrics[name] = run(folder, name, recipe="finetune_pairs", **pairs(folder), **split)
     print(json.dumps(metrics))
 
 

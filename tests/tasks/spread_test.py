@@ -36,7 +36,10 @@ def runs(tmp_path_factory):
 
 
 @pytest.mark.clean_process
-@pytest.mark.parametrize(("alone", "spread"), [("alone", "spread"), ("windows", "windows_spread")])
+@pytest.mark.parametrize(
+    ("alone", "spread"),
+    [("alone", "spread"), ("windows", "windows_spread"), ("pairs", "pairs_spread")],
+)
 def test_two_devices_with_micro_batches_give_the_weights_of_one_device(alone, spread, runs):
     expected = runs.weights[alone]
     assert len(expected) > 20 and runs.weights[spread].keys() == expected.keys()

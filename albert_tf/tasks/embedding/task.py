@@ -257,7 +257,7 @@ class EmbeddingTask(FineTuningTask):
                 lambda size: losses.squared(outputs[..., :size], labels["target"]), sizes
             )
         texts = labels["text"]
-        all_outputs, all_texts = gather_over_replicas((outputs, texts))
+        all_outputs, all_texts = map(gather_over_replicas, (outputs, texts))
         return losses.of_sizes(
             lambda size: losses.contrastive(
                 outputs[..., :size],
