@@ -41,6 +41,7 @@ class EmbeddingConfig(FineTuningConfig):
       text: the column of the text.
       pooling: see `AlbertEmbedder`, as is the next one.
       normalize: whether to divide each vector by its length.
+      prompt: what is put before each text.
       windows: what is read of texts that are longer than `seq_length`: "first", what fits into one
         row; or all windows of their tokens, whose vectors are pooled by "mean" or "max".
       doc_stride: the number of tokens from the start of one window to the next; None for half of
@@ -50,6 +51,7 @@ class EmbeddingConfig(FineTuningConfig):
     text: str = "text"
     pooling: list[str] = dataclasses.field(default_factory=lambda: ["mean"])
     normalize: bool = False
+    prompt: str = ""
     windows: str = FIRST
     doc_stride: int | None = None
 
@@ -60,7 +62,7 @@ class EmbeddingTask(FineTuningTask):
     MODEL = AlbertEmbedder
     UNIT = "text"
     KEEPS_COLUMNS = True
-    SETTINGS = ("text", "pooling", "normalize", "windows", "doc_stride")
+    SETTINGS = ("text", "pooling", "normalize", "prompt", "windows", "doc_stride")
     OUTPUTS = tuple(VECTORS)
 
     @classmethod
@@ -77,7 +79,18 @@ class EmbeddingTask(FineTuningTask):
         settings = dict(self.start.task.settings) if self.start.task else {}
         settings |= {name: getattr(self.task_config, name) for name in self.SETTINGS}
         others = ("windows", "doc_stride") if settings["windows"] == FIRST else ()
+        others += () if settings["prompt"] else ("prompt",)
         return {name: value for name, value in settings.items() if name not in others}
+
+    @property
+    def prompt(self) -> str:
+        """What is put before each text."""
+        prompt = self.task_config.prompt
+        if not isinstance(prompt, str):
+            raise InputError(
+                f"A prompt must be text. Received {prompt!r:.80}. Correct it in task.json."
+            )
+        return prompt
 
     def rows(
         self, params: FineTuningDataConfig, labelled: bool, report: RowReport
@@ -99,7 +112,7 @@ class EmbeddingTask(FineTuningTask):
         config = self.task_config
         settings = TextWindowSettings(config.windows, params.seq_length, config.doc_stride)
         cuts = settings.windows == FIRST or labelled  # Training reads one row of each text.
-        ids = tokenizer.encode_batch([row.text for row in rows])
+        ids = tokenizer.encode_batch([f"{self.prompt}{row.text}" for row in rows])
         for row, tokens in zip(rows, ids):
             if len(tokens) > most and cuts:
                 report.remark(f"are cut to {params.seq_length} tokens", row.where)
