@@ -15,7 +15,7 @@ interpreter instead.
 The task is the one that the model was fine-tuned for, such as classification, tagging, question
 answering or multiple choice. A pretrained model fills in each [MASK], or computes embeddings with
 --pooling. For LiteRT, a pretrained model is exported as an encoder unless --pooling or --top_k is
-given.
+given. The export of a model for embeddings is also a text embedding of TF-Hub, for hub.KerasLayer.
 
 examples:
   albert-tf export encoder runs/base hub/encoder
@@ -23,6 +23,7 @@ examples:
   albert-tf export preprocessor runs/base hub/preprocessor --seq_length 256
   albert-tf export task runs/reviews models/reviews
   albert-tf export task albert_base_v2 models/sentences --pooling mean
+  albert-tf export task minialbert models/sentences --dimensions 128 --windows mean
   albert-tf export lite runs/reviews lite/reviews --precision int8 --seq_length 128
 """
 

@@ -85,8 +85,8 @@ def _notes_on_windows(source: Source, to: str) -> tuple[str, ...]:
     if windows == "first" or to == "checkpoint":
         return ()
     return (
-        f"the model was trained with WINDOWS={windows!r}, which other libraries do not know: they "
-        "read the first tokens of a text only",
+        f"the model reads long texts with WINDOWS={windows!r}, which other libraries do not know: "
+        "they read the first tokens of a text only",
     )
 
 

@@ -107,6 +107,8 @@ def _read_model(path: Path, config: AlbertConfig | None, modules: Modules | None
     notes = [*theirs.notes, *notes_on_files(path)]
     if model_file is None and (path / "tokenizer.json").is_file():
         notes.append("tokenizer.json is ignored; the tokenizer requires spiece.model")
+    elif model_file is not None and path not in model_file.parents:
+        notes.append("the SentencePiece model is made of tokenizer.json")
     return Source(
         format=NAME,
         path=path,

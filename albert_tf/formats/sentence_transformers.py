@@ -100,7 +100,8 @@ def read(path: Path) -> Modules:
     settings = EmbeddingSettings(pooling, normalize, tuple(layers)).to_dict()
     if (length := _length(path)) is not None:
         settings["seq_length"] = length
-    _check_prompts(path)
+    if prompt := _prompt(path, _part(path, modules[1])):
+        settings["prompt"] = prompt
     return Modules(TaskDescription(EMBEDDING, settings=settings), tuple(inputs), stored)
 
 
@@ -122,8 +123,10 @@ def described(source: Source, path: Path, modules: Modules) -> Source:
             f"in '{transformer(path) / LENGTH}'. Lower it."
         )
     ours = TaskDescription.beside(path)
-    if ours is not None and {"dense": [], **task.settings}.items() <= (
-        {"dense": [], **ours.settings}.items()
+    unset = {"dense": [], "prompt": ""}
+    if (
+        ours is not None
+        and {**unset, **task.settings}.items() <= {**unset, **ours.settings}.items()
     ):
         task = ours  # It also has the settings of the inputs.
     preprocessing = source.preprocessing
@@ -197,6 +200,7 @@ def write(source: Source, arrays: Mapping[str, np.ndarray], folder: Path) -> tup
         dense_modules.write(width, layer, own, folder / names[-1][1])
         width = layer.units
     names += [_numbered(names, "Normalize")] if settings.normalize else []
+    prompt = task.settings.get("prompt", "")
     pooling = {key: mode in settings.pooling for mode, key in _KEYS.items()}
     longest = source.config.max_position_embeddings
     contents: Mapping[str, Any] = {
@@ -209,7 +213,11 @@ def write(source: Source, arrays: Mapping[str, np.ndarray], folder: Path) -> tup
             "max_seq_length": task.settings.get("seq_length", longest),
             "do_lower_case": False,
         },
-        _PROMPTS: {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"},
+        _PROMPTS: {
+            "prompts": {"default": prompt} if prompt else {},
+            "default_prompt_name": "default" if prompt else None,
+            "similarity_fn_name": "cosine",
+        },
     }
     for _, path in names[1:]:
         (folder / path).mkdir(exist_ok=True)
@@ -298,12 +306,24 @@ def _lengths(path: Path) -> dict[str, Any]:
     return read_json(file, "A sentence-transformers config") if file.is_file() else {}
 
 
-def _check_prompts(path: Path) -> None:
+def _prompt(path: Path, pooling: Path) -> str:
+    """Returns the text that is put before each text; "" for none."""
     file = path / _PROMPTS
     values = read_json(file, "A sentence-transformers config") if file.is_file() else {}
-    if values.get("default_prompt_name") is not None:
+    name, prompts = values.get("default_prompt_name"), values.get("prompts") or {}
+    if name is None:
+        return ""
+    known = isinstance(prompts, dict) and isinstance(name, str) and name in prompts
+    prompt = (prompts[name] or "") if known else None
+    if not isinstance(prompt, str):
         raise InputError(
-            "default_prompt_name must be null, as prompts are not added to texts. Received "
-            f"{values['default_prompt_name']!r:.80} in '{file}'. Add the prompt to the texts "
-            "yourself, and set it to null."
+            "default_prompt_name must be null or name a text in prompts. Received "
+            f"{name!r:.80} in '{file}'. Correct it."
         )
+    if prompt and read_json(pooling / "config.json", "A pooling").get("include_prompt") is False:
+        raise InputError(
+            "include_prompt must be true with a default prompt. Received false in "
+            f"'{pooling / 'config.json'}' and default_prompt_name={name!r:.80}. Prompts that are "
+            "left out of the pooling are not supported yet."
+        )
+    return prompt

@@ -243,7 +243,7 @@ def _upper_cases() -> dict[str, str]:
 # === Hugging Face folders ===
 
 FILE, SPECIAL_FILE, _FAST_FILE = "added_tokens.json", "special_tokens_map.json", "tokenizer.json"
-_DECODER = "added_tokens_decoder"  # A key of tokenizer_config.json.
+DECODER = "added_tokens_decoder"  # A key of tokenizer_config.json.
 # The keys of special tokens, in the order in which transformers adds those that have no id.
 _KEYS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 _MORE = "additional_special_tokens"
@@ -298,7 +298,7 @@ def to_files(
         values = dataclasses.asdict(token)
         decoder[str(values.pop("id"))] = values
     special_map[_MORE] = [token.content for token in tokens if token.special]
-    config |= {_DECODER: decoder, _MORE: special_map[_MORE]}
+    config |= {DECODER: decoder, _MORE: special_map[_MORE]}
     return {token.content: token.id for token in tokens}
 
 
@@ -313,10 +313,10 @@ def _token(values: Mapping[str, Any], special: Mapping[str, Any]) -> AddedToken:
 def _with_ids(folder: Path, config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Returns the objects of all tokens that the files give an id."""
     found = []
-    decoder = config.get(_DECODER)
+    decoder = config.get(DECODER)
     if decoder is not None:
         if not isinstance(decoder, dict) or not all(map(str.isdecimal, decoder)):
-            raise _invalid(f"{_DECODER} must be an object with ids as keys", decoder, folder)
+            raise _invalid(f"{DECODER} must be an object with ids as keys", decoder, folder)
         found += [{**_object(v, folder), "id": int(key)} for key, v in decoder.items()]
     elif (folder / _FAST_FILE).is_file():
         listed = read_json(folder / _FAST_FILE, "A tokenizer").get("added_tokens") or []

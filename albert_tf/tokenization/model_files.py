@@ -12,7 +12,7 @@ import sentencepiece
 from albert_tf import sources
 from albert_tf.errors import InputError
 from albert_tf.files import read_json
-from albert_tf.tokenization import added_tokens
+from albert_tf.tokenization import added_tokens, tokenizer_json
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
 HUGGING_FACE_NAME = "spiece.model"
@@ -96,10 +96,10 @@ def hugging_face_settings(model_file: Path) -> Preprocessing:
 
 
 def find_model_file(folder: Path) -> Path | None:
-    """Returns the SentencePiece model in a folder, or None.
+    """Returns the SentencePiece model in a folder, or one made of its tokenizer.json; or None.
 
     Raises:
-      InputError: there are several models and none has a known name.
+      InputError: there are several models and none has a known name, or tokenizer.json is damaged.
     """
     for name in _KNOWN:
         if (folder / name).is_file():
@@ -110,7 +110,7 @@ def find_model_file(folder: Path) -> Path | None:
             f"A folder must hold one SentencePiece model, or one named {' or '.join(_KNOWN)}. "
             f"Received '{folder}' with {', '.join(file.name for file in files)}. Name the file."
         )
-    return files[0] if files else None
+    return files[0] if files else tokenizer_json.model_file(folder)
 
 
 def find_preprocessing(model_file: Path | None) -> Preprocessing | None:

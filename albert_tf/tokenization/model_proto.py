@@ -12,8 +12,10 @@ import struct
 from collections.abc import Iterable, Iterator
 
 _PIECES, _TRAINER, _NORMALIZER = 1, 2, 3
-_UNKNOWN, _BYTE = 2, 6  # Types of a piece; 1, the default, is a normal piece.
+# Types of a piece.
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, _BYTE = 1, 2, 3, 4, 6
 _BYTE_FALLBACK = 35  # A field of the trainer's settings.
+_CHARSMAP = 2  # A field of the normalizer's settings.
 
 
 def with_pieces(proto: bytes, pieces: Iterable[tuple[bytes, float]]) -> bytes:
@@ -29,14 +31,25 @@ def with_pieces(proto: bytes, pieces: Iterable[tuple[bytes, float]]) -> bytes:
 def of_bytes(proto: bytes) -> bytes:
     """Returns a model that normalises text as `proto` does and makes each byte a token."""
     # A model needs at least one normal piece; "a" is a single byte, so it changes nothing.
-    pieces = _piece(b"<unk>", 0.0, _UNKNOWN) + _piece(b"a", 0.0)
+    pieces = _piece(b"<unk>", 0.0, UNKNOWN) + _piece(b"a", 0.0)
     pieces += b"".join(_piece(b"<0x%02X>" % code, 0.0, _BYTE) for code in range(256))
     normalizers = (value for number, value in _messages(proto) if number == _NORMALIZER)
     trainer = _varint(_BYTE_FALLBACK << 3) + _varint(1)
     return pieces + _message(_TRAINER, trainer) + _message(_NORMALIZER, b"".join(normalizers))
 
 
-def _piece(text: bytes, score: float, kind: int = 1) -> bytes:
+def of_pieces(pieces: Iterable[tuple[bytes, float, int]], charsmap: bytes) -> bytes:
+    """Returns a Unigram model.
+
+    Args:
+      pieces: the text, score and type of each piece.
+      charsmap: the compiled table of normalization; empty for none.
+    """
+    normalizer = _message(_CHARSMAP, charsmap) if charsmap else b""
+    return b"".join(_piece(*piece) for piece in pieces) + _message(_NORMALIZER, normalizer)
+
+
+def _piece(text: bytes, score: float, kind: int = NORMAL) -> bytes:
     return _message(
         _PIECES, _message(1, text) + b"\x15" + struct.pack("<f", score) + b"\x18" + _varint(kind)
     )

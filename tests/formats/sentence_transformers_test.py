@@ -5,9 +5,11 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from albert_tf.convert.conversion import convert
 from albert_tf.errors import InputError
+from albert_tf.export import task_model
 from albert_tf.formats.load import load
 from albert_tf.tasks.predictor import Predictor
 from tests.support.goldens import TOLERANCE
@@ -158,8 +160,18 @@ POOLING, LENGTHS = "1_Pooling/config.json", "sentence_bert_config.json"
         (LENGTHS, '{"max_seq_length": 40}', "exceed max_position_embeddings, 36. Received 40"),
         (
             "config_sentence_transformers.json",
-            '{"default_prompt_name": "query", "prompts": {"query": "q: "}}',
-            "must be null, as prompts are not added to texts. Received 'query'",
+            '{"default_prompt_name": "query", "prompts": {"document": "q: "}}',
+            "must be null or name a text in prompts. Received 'query'",
+        ),
+        (
+            "config_sentence_transformers.json",
+            '{"default_prompt_name": "query", "prompts": {"query": 3}}',
+            "must be null or name a text in prompts. Received 'query'",
+        ),
+        (
+            "config_sentence_transformers.json",
+            '{"default_prompt_name": ["a"], "prompts": 3}',
+            "must be null or name a text in prompts. Received \\['a'\\]",
         ),
     ],
 )
@@ -183,6 +195,46 @@ def test_a_module_for_tokens_is_refused(folder):
     change(folder / "2_Normalize/config.json", module_input_name="token_embeddings")
     with pytest.raises(InputError, match="must be sentence_embedding.*Received 'token_embeddings'"):
         load(folder)
+
+
+def prompted(folder):
+    values = {"default_prompt_name": "q", "prompts": {"q": "query of a film: ", "d": "x"}}
+    change(folder / "config_sentence_transformers.json", **values)
+    return folder
+
+
+def test_the_default_prompt_is_put_before_texts(folder, golden, tmp_path):
+    shutil.copytree(TESTDATA / "sentence_transformers_dense/linear", folder, dirs_exist_ok=True)
+    expected = np.load(TESTDATA / "sentence_transformers_dense/vectors.npz")["prompt"]
+    convert(prompted(folder), "checkpoint", tmp_path / "run")
+    convert(tmp_path / "run", "hugging_face", tmp_path / "back")
+    for path in (folder, tmp_path / "run", tmp_path / "back"):
+        assert load(path).task.settings["prompt"] == "query of a film: "
+        assert np.max(np.abs(vectors(path, golden["texts"]) - expected)) < TOLERANCE
+    served = task_model.read(folder).task
+    texts = tf.constant([str(text) for text in golden["texts"]])
+    for found in (
+        served.answer_texts({"text": texts})["embedding"],
+        served.module({}).__call__(texts),
+    ):
+        assert np.max(np.abs(found - expected)) < TOLERANCE
+
+
+def test_a_prompt_that_is_not_pooled_is_refused(folder):
+    change(prompted(folder) / "1_Pooling/config.json", include_prompt=False)
+    with pytest.raises(InputError, match="include_prompt must be true.*default_prompt_name='q'"):
+        load(folder)
+    change(folder / "config_sentence_transformers.json", prompts={"q": None})
+    assert "prompt" not in load(folder).task.settings
+
+
+def test_a_prompt_written_by_hand_is_checked(folder, tmp_path):
+    convert(folder, "checkpoint", tmp_path / "run")
+    task = json.loads((tmp_path / "run/task.json").read_text())
+    task["settings"]["prompt"] = 3
+    (tmp_path / "run/task.json").write_text(json.dumps(task))
+    with pytest.raises(InputError, match="A prompt must be text. Received 3"):
+        vectors(tmp_path / "run", ["a"])
 
 
 def test_the_pooled_output_has_no_name_there(folder, tmp_path):

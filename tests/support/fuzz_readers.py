@@ -34,6 +34,7 @@ from albert_tf.tasks.question_answering import squad
 from albert_tf.tasks.question_answering.span_windows import SpanWindowSettings
 from albert_tf.tasks.tagging import conll, span_annotations, span_words
 from albert_tf.tasks.tagging import data as tagging
+from albert_tf.tokenization import model_files
 from albert_tf.tokenization.settings import Preprocessing
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from albert_tf.training import checks, gin_files
@@ -217,6 +218,11 @@ def _hugging_face_tokenizer(path: Path) -> None:
     model = path.with_name("spiece.model")
     model.write_bytes(VOCABULARY.read_bytes())
     AlbertTokenizer.from_pretrained(model).encode("The <e1> 1,000 towers")
+
+
+def _fast_tokenizer(path: Path) -> None:
+    if model_files.find_model_file(path.parent):
+        AlbertTokenizer.from_pretrained(path.parent).encode("The <e1> 1,000 towers")
 
 
 def _vocabulary(path: Path) -> None:
@@ -475,6 +481,13 @@ READERS = [
         "tokenizer.json",
         _json({"added_tokens": [{"id": 1000, "content": "<e1>", "special": True}]}),
         _hugging_face_tokenizer,
+    ),
+    Reader(
+        "fast tokenizer without a model",
+        "tokenizer.json",
+        (TESTDATA / "tokenization/fast_tokenizer.json").read_bytes(),
+        _fast_tokenizer,
+        share=0.1,
     ),
     Reader("manifest", "manifest.json", _json(_MANIFEST, 1), _manifest),
     Reader(

@@ -43,6 +43,7 @@ class EmbeddingConfig(FineTuningConfig):
         smallest (Kusupati et al. 2022); the loss is the mean of theirs. [] for whole vectors only.
       pooling: see `AlbertEmbedder`; "" for that of the initial weights, or "mean".
       normalize: whether to divide each vector by its length, if the initial weights do not.
+      prompt: what prediction puts before each text; not stored by a training.
       windows: what prediction reads of texts that are longer than `seq_length`: "first", what fits
         into one row; or all windows of their tokens, whose vectors are pooled by "mean" or "max".
         Training reads what fits into one row.
@@ -68,6 +69,7 @@ class EmbeddingConfig(FineTuningConfig):
     matryoshka: list[int] = dataclasses.field(default_factory=list)
     pooling: str = ""
     normalize: bool = False
+    prompt: str = ""
     windows: str = FIRST
     doc_stride: int | None = None
 

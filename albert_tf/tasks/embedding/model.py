@@ -189,4 +189,6 @@ def as_embedding(
     settings |= after.to_dict()
     if windows:
         settings["windows"] = checked(windows)
+    if windows == FIRST:
+        settings.pop("doc_stride", None)
     return dataclasses.replace(source, task=TaskDescription(EMBEDDING, settings=settings))

@@ -35,6 +35,7 @@ class ServedEmbedding(ServedTask):
       tokenizer: the tokenizer of the model.
       seq_length: the maximum sequence length.
       doc_stride: see `TextWindowSettings`.
+      prompt: what is put before each text.
     """
 
     SIGNATURES = {
@@ -50,23 +51,28 @@ class ServedEmbedding(ServedTask):
         tokenizer: AlbertTokenizer,
         seq_length: int,
         doc_stride: int | None = None,
+        prompt: str = "",
     ) -> None:
+        self._prompt = prompt
         settings = TextWindowSettings(model.windows, seq_length, doc_stride)
         self._windows, self._stride = settings.windows, settings.stride
         super().__init__("embedding", model, tokenizer, seq_length)
         self.facts |= model.head.settings.to_dict()
+        if prompt:
+            self.facts["prompt"] = prompt
         if self._windows != FIRST:
             self.facts |= {"windows": self._windows, "doc_stride": self._stride}
 
     @classmethod
     def from_predictor(cls, predictor: Trained) -> ServedEmbedding:
-        """Returns the served model with the stride of the task's config."""
+        """Returns the served model with the stride and the prompt of the task."""
         task, length = predictor.task, predictor.seq_length
-        return cls(predictor.model, task.tokenizer, length, task.task_config.doc_stride)
+        stride = task.task_config.doc_stride
+        return cls(predictor.model, task.tokenizer, length, stride, task.prompt)
 
     def answer_texts(self, texts: Texts) -> Tensors:
         """Returns the vectors of texts; those of several windows are pooled."""
-        segments = [self.tokenize(text) for text in texts.values()]
+        segments = [self._tokens(text) for text in texts.values()]
         if self._windows == FIRST:
             return self.answer_segments(segments)
         answers, text = self.answer_windows(segments, self._stride, _VECTORS)
@@ -87,7 +93,7 @@ class ServedEmbedding(ServedTask):
         return module
 
     def _embed(self, texts: tf.Tensor, training: bool = False) -> tf.Tensor:
-        tokens = self.tokenize(texts)  # [B, (tokens)]
+        tokens = self._tokens(texts)  # [B, (tokens)]
         rows, text = [tokens], None
         if self._windows != FIRST:
             plan = windows.plan(rows, self.seq_length, self._stride)
@@ -102,6 +108,9 @@ class ServedEmbedding(ServedTask):
         else:
             vectors = self.model.head.finish(vectors)
         return tf.reshape(vectors, [tf.size(texts), self.model.head.size])
+
+    def _tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        return self.tokenize(tf.strings.join([self._prompt, texts]) if self._prompt else texts)
 
     def _pooled(self, vectors: tf.Tensor, text: tf.Tensor, segment: tf.RaggedTensor) -> Tensors:
         """Returns the vectors of texts, given those of windows and the text of each."""

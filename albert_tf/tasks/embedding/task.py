@@ -51,7 +51,7 @@ class EmbeddingTask(FineTuningTask):
     MODEL = AlbertEmbedder
     UNIT = "text"
     KEEPS_COLUMNS = True
-    SETTINGS = ("text", "pooling", "normalize", "matryoshka", "windows", "doc_stride")
+    SETTINGS = ("text", "pooling", "normalize", "matryoshka", "prompt", "windows", "doc_stride")
     OUTPUTS = tuple(VECTORS)
 
     def __init__(self, params: EmbeddingConfig, *args: Any, **kwargs: Any) -> None:
@@ -78,7 +78,7 @@ class EmbeddingTask(FineTuningTask):
         settings = {name: getattr(config, name) for name in self.SETTINGS}
         settings["pooling"] = list(modes_of(config.pooling or saved.get("pooling", "mean")))
         settings["normalize"] = config.normalize or saved.get("normalize", False)
-        left_out = [] if config.matryoshka else ["matryoshka"]
+        left_out = [name for name in ("matryoshka", "prompt") if not settings[name]]
         left_out += ["windows", "doc_stride"] if config.windows == FIRST else []
         if config.objective:
             if config.objective != TEXTS:  # The columns to train on are not the one to embed.
@@ -87,6 +87,16 @@ class EmbeddingTask(FineTuningTask):
             saved = {"dense": saved["dense"]} if "dense" in saved else {}
         settings = {**saved, **settings}
         return {name: value for name, value in settings.items() if name not in left_out}
+
+    @property
+    def prompt(self) -> str:
+        """What is put before each text to predict."""
+        prompt = self.task_config.prompt
+        if not isinstance(prompt, str):
+            raise InputError(
+                f"A prompt must be text. Received {prompt!r:.80}. Correct it in task.json."
+            )
+        return prompt
 
     def rows(
         self, params: FineTuningDataConfig, labelled: bool, report: RowReport
@@ -139,7 +149,7 @@ class EmbeddingTask(FineTuningTask):
         tokenizer, most, config = self.tokenizer, params.seq_length - 2, self.task_config
         settings = TextWindowSettings(config.windows, params.seq_length, config.doc_stride)
         cuts = settings.windows == FIRST
-        ids = tokenizer.encode_batch([row.text for row in rows])
+        ids = tokenizer.encode_batch([f"{self.prompt}{row.text}" for row in rows])
         for row, tokens in zip(rows, ids):
             if len(tokens) > most and cuts:
                 report.remark(f"are cut to {params.seq_length} tokens", row.where)

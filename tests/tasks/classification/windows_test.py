@@ -296,8 +296,8 @@ def test_a_conversion_says_that_others_do_not_read_windows(to, tmp_path):
     run = tiny_task.save(task, task.build_model(), tmp_path / "run")
     (note,) = [n for n in convert(run, to, tmp_path / to)["notes"] if "WINDOWS" in n]
     assert note == (
-        "the model was trained with WINDOWS='mean', which other libraries do not know: they read "
-        "the first tokens of a text only"
+        "the model reads long texts with WINDOWS='mean', which other libraries do not know: they "
+        "read the first tokens of a text only"
     )
     notes = convert(run, "checkpoint", tmp_path / "ours")["notes"]
     assert not any("WINDOWS" in note for note in notes)
