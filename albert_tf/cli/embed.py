@@ -19,8 +19,12 @@ as `albert-tf predict` does.
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from albert_tf.cli import predict
+
+if TYPE_CHECKING:
+    from albert_tf.formats.source import Source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +41,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Writes the vectors."""
+    predict.write(args, source(args))
+
+
+def source(args: argparse.Namespace) -> Source:
+    """Returns the model that the flags choose."""
     from albert_tf.tasks.embedding.model import as_embedding
 
-    source = as_embedding(args.model_dir, args.pooling, args.normalize)
-    predict.write(args, source)
+    return as_embedding(args.model_dir, args.pooling, args.normalize)
+
+
+def keep_text(args: argparse.Namespace, model: Source) -> None:
+    """Puts the column of the text before those that --keep_columns names."""
+    column = model.task.settings.get("text", "text")
+    args.keep_columns = ",".join(filter(None, [column, args.keep_columns]))
