@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `albert-tf embed`."""
     predict.add_file_arguments(parser, "name, folder, checkpoint or handle of any model")
+    add_pooling_arguments(parser)
+
+
+def add_pooling_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say how the vectors of tokens become one."""
     parser.add_argument(
         "--pooling",
         default="",

@@ -42,6 +42,7 @@ COMMANDS = {
     "embed": Command("albert_tf.cli.embed", "compute vectors for files or lines of text"),
     "index": Command("albert_tf.cli.index", "embed texts and write an index of them"),
     "search": Command("albert_tf.cli.search", "find the texts of an index that fit a query"),
+    "evaluate": Command("albert_tf.cli.evaluate", "measure vectors on retrieval or similarity"),
     "convert": Command("albert_tf.cli.convert", "convert a model to another format"),
     "inspect": Command("albert_tf.cli.inspect", "show the contents of a model"),
     "export": Command("albert_tf.export.command", "export TF-Hub SavedModels and LiteRT models"),

@@ -23,6 +23,7 @@ WANTED = 0.95  # The recall for which the search looks at more vectors.
 _SAMPLE, _NEAREST = 1000, 10  # The queries that recall is measured with, and their neighbours.
 _EXPANSIONS = (64, 128, 256, 512, 1024)  # Numbers of candidates that a search keeps.
 _BLOCK = 8192
+_THREADS = 0  # As many as there are cores.
 
 
 def library(why: str) -> ModuleType:
@@ -70,7 +71,7 @@ def build(vectors: np.ndarray, path: Path) -> dict[str, Any]:
     with tqdm.tqdm(None, "index", len(vectors), unit=" rows", disable=None) as bar:
         for begin in range(0, len(vectors), _BLOCK):
             block = _units(vectors[begin : begin + _BLOCK])
-            graph.add(np.arange(begin, begin + len(block)), block)
+            graph.add(np.arange(begin, begin + len(block)), block, threads=_THREADS)
             bar.update(len(block))
     graph.save(os.fspath(path))
     count = min(_SAMPLE, len(vectors))

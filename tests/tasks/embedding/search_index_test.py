@@ -154,6 +154,7 @@ def test_the_graph_finds_what_comparing_all_finds(folder, expected, tmp_path, mo
     pytest.importorskip("usearch")
     monkeypatch.setattr(nearest, "EXACT", 22)
     monkeypatch.setattr(nearest, "_BLOCK", 5)
+    monkeypatch.setattr(nearest, "_THREADS", 1)  # So that the graph is always the same.
     index = SearchIndex.build(tmp_path / "index", TEXTS, folder / "model", "mean,max")
     manifest = json.loads((tmp_path / "index/manifest.json").read_text())
     assert manifest["graph"]["recall_at_10"] == 1.0 and manifest["graph"]["sample"] == 23
@@ -172,6 +173,7 @@ def test_recall_is_measured(monkeypatch, tmp_path):
     vectors = np.random.default_rng(0).normal(size=[300, 7]).astype(np.float32)
     search = nearest._near
     monkeypatch.setattr(nearest, "_SAMPLE", 50)
+    monkeypatch.setattr(nearest, "_THREADS", 1)
     # Of the neighbours, only those with an even id are found.
     monkeypatch.setattr(
         nearest, "_near", lambda *args: [ids[ids % 2 == 0] for ids in search(*args)]
