@@ -23,12 +23,12 @@ from albert_tf.cli import embed, predict
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `albert-tf index`."""
-    embed.add_arguments(parser)
+    predict.add_file_arguments(parser, embed.MODEL)
+    embed.add_pooling_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Writes the index."""
-    import os
     import sys
 
     from albert_tf.data.row_report import RowReport
@@ -42,17 +42,15 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(
             "An index is written to a folder. Received --output -. Name a new folder with --output."
         )
-    index_folder.check_new(args.output)
     model = embed.source(args)
     embed.keep_text(args, model)
+    embed.make_room(args.output, index_folder.WHAT)
 
     def answer_file(predictor: Predictor, params: FineTuningDataConfig) -> AnswerFile:
-        rows = lambda: predictor.task.rows(params, False, RowReport())  # noqa: E731
-        nearest.check_installed(lambda: sum(1 for _ in rows()))
+        rows = predictor.task.rows(params, False, RowReport())
+        nearest.check_installed(lambda: sum(1 for _ in rows))
         about = search_index.description(predictor, args.model_dir, params.seq_length)
         return index_folder.IndexFile(predictor.kept, about)
 
-    if os.path.isdir(args.output):  # It is empty, and replaced as a whole.
-        os.rmdir(args.output)
     predict.write(args, model, answer_file=answer_file)
     print(index_folder.Folder(args.output), file=sys.stderr)

@@ -29,7 +29,7 @@ from albert_tf.tasks.predictor import sha256
 FORMAT = 1
 MANIFEST, VECTORS, TEXTS = "manifest.json", "vectors.npy", "texts.jsonl"
 OFFSETS, GRAPH = "offsets.npy", "graph.usearch"
-_WHAT = "The folder of an index"
+WHAT = "The folder of an index"
 _LENGTH = struct.Struct("<I")
 
 
@@ -67,11 +67,6 @@ class IndexFile(AnswerFile):
         partial.unlink()
 
 
-def check_new(output: str | os.PathLike) -> None:
-    """Raises `InputError` if the folder of an index cannot be written."""
-    files.check_new_directory(output, _WHAT)
-
-
 def _line(columns: Mapping[str, str]) -> bytes:
     return json.dumps(columns, ensure_ascii=False).encode() + b"\n"
 
@@ -105,7 +100,7 @@ def write(
       InputError: the folder is not empty, the disk is full, there are no texts, or there are many
         and usearch is not installed.
     """
-    with files.new_directory(output, _WHAT) as folder:
+    with files.new_directory(output, WHAT) as folder:
         offsets = array.array("q", [0])
         partial = folder / f"{VECTORS}.partial"
         vector = None
@@ -206,7 +201,7 @@ class Folder:
 
     def _array(self, name: str, dtype: type, shape: Sequence[int]) -> np.ndarray:
         try:
-            values = np.load(self.path / name, mmap_mode="r", allow_pickle=False)
+            values = np.lib.format.open_memmap(self.path / name, mode="r")
         except (ValueError, OSError, EOFError, OverflowError, TypeError) as error:
             raise self._damaged(f"'{name}', which NumPy cannot read ({error})") from error
         if values.dtype != dtype or list(values.shape) != list(shape):

@@ -15,6 +15,7 @@ import numpy as np
 from albert_tf import presets
 from albert_tf.data.tables import ID
 from albert_tf.errors import InputError
+from albert_tf.files import check_new_directory
 from albert_tf.formats.load import load
 from albert_tf.formats.source import Source
 from albert_tf.task_types import EMBEDDING, TaskDescription
@@ -107,7 +108,7 @@ class SearchIndex:
         Raises:
           InputError: the model cannot be read, the folder has files, or there are no texts.
         """
-        index_folder.check_new(folder)
+        check_new_directory(folder, index_folder.WHAT)
         nearest.check_installed(lambda: len(texts))
         predictor = Predictor(as_embedding(model, pooling, normalize))
         columns = [{"text": text} if isinstance(text, str) else dict(text) for text in texts]
