@@ -232,8 +232,8 @@ def _keras_hub(path: Path) -> None:
 def _index(path: Path) -> None:
     """Reads an index of which one file is damaged; its manifest has the right sizes."""
     for name, data in _INDEX.items():
-        if not (other := path.with_name(name)).exists():
-            other.write_bytes(data)
+        if path.name != name:
+            path.with_name(name).write_bytes(data)
     if path.name != "manifest.json":
         manifest = json.loads(_INDEX["manifest.json"])
         manifest["files"][path.name] = path.stat().st_size
@@ -246,7 +246,7 @@ def _index(path: Path) -> None:
 def _beir(path: Path) -> None:
     root = path.parents[1] if path.parent.name == "qrels" else path.parent
     for name, data in _BEIR.items():
-        if not (other := root / name).exists():
+        if path != (other := root / name):
             other.parent.mkdir(exist_ok=True)
             other.write_bytes(data)
     evaluation_files.read_retrieval(root)
