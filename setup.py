@@ -40,11 +40,13 @@ REQUIRES = [
 ]
 PARQUET = ["pyarrow"]  # tables of answers
 BEAM = ["apache-beam>=2.77", "universal-pathlib>=0.3.10"]  # albert-tf data build: clusters, gs://
+SEARCH = ["usearch>=2.26"]  # indexes of more than 100,000 vectors
 EXTRAS = {
     "beam": BEAM,
     "hf": ["huggingface_hub"],  # hf:// handles
     "kaggle": ["kagglehub"],  # kaggle:// handles
     "parquet": PARQUET,
+    "search": SEARCH,
     # pytorch_model.bin. Earlier versions run code or corrupt memory in spite of weights_only.
     "torch": ["torch>=2.10"],
     # Libraries to compare with. onnx writes the model for onnxruntime and openvino.
@@ -61,8 +63,8 @@ EXTRAS = {
     # ipython and nbformat run the notebooks in examples/. compose-spec and kubernetes-validate
     # check the files in export/serving/. cyclonedx-bom and uv are for make sbom and make lock.
     "test": [
-        *(*BEAM, *PARQUET, "hypothesis", "ipython", "nbformat", "pytest", "pytest-xdist", "ruff"),
-        "wheel",
+        *(*BEAM, *PARQUET, *SEARCH, "hypothesis", "ipython", "nbformat"),
+        *("pytest", "pytest-xdist", "ruff", "wheel"),
         *("compose-spec>=0.2.1", "cyclonedx-bom>=7.5", "kubernetes-validate>=1.37", "uv"),
     ],
 }

@@ -114,7 +114,7 @@ def test_the_command_reference_has_every_command_and_flag():
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for name in COMMANDS:
         assert commands.page(name).startswith(f"# albert-tf {name}\n")
-        assert f"commands/{name}.md" in navigation, name
+        assert f"commands/{commands.file_name(name)}.md" in navigation, name
     train = commands.page("train")
     assert "| `--gin_file FILE` (required) |" in train and "--helpfull" not in train
     assert "\n## albert-tf export lite\n" in commands.page("export")
@@ -153,7 +153,11 @@ def test_a_script_becomes_a_page_and_every_script_is_shown():
 
 
 @pytest.mark.parametrize(
-    "page", ["docs/index.md", "docs/hub.md", "docs/converting.md", "docs/embeddings.md"]
+    "page",
+    [
+        *("docs/index.md", "docs/hub.md", "docs/converting.md", "docs/embeddings.md"),
+        "docs/search.md",
+    ],
 )
 def test_python_snippets_run_in_order(page, released, monkeypatch):
     monkeypatch.chdir(released)

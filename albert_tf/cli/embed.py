@@ -11,6 +11,7 @@ Input files are tables with the column text, JSON Lines, or files with a text on
 order of the vectors is that of the texts. The extension of --output selects the format: .npy, an
 array float32 [texts, size] that numpy.load also reads piece by piece; .parquet, .tfrecord (records
 of tf.train.Example), .csv, .tsv and .jsonl, which take the columns --keep_columns of the input too.
+--projector writes a folder for `tensorboard --logdir` instead, which draws the vectors.
 
 Texts may be any number: memory does not depend on it, and the same command goes on after a stop,
 as `albert-tf predict` does.
@@ -19,13 +20,30 @@ as `albert-tf predict` does.
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from albert_tf.cli import predict
+
+if TYPE_CHECKING:
+    from albert_tf.formats.source import Source
+
+MODEL = "name, folder, checkpoint or handle of any model"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `albert-tf embed`."""
-    predict.add_file_arguments(parser, "name, folder, checkpoint or handle of any model")
+    predict.add_file_arguments(parser, MODEL)
+    parser.add_argument(
+        "--projector",
+        metavar="DIR",
+        help="new folder for TensorBoard's projector, in place of --output: vectors.tsv, "
+        "metadata.tsv with the texts and kept columns, and projector_config.pbtxt",
+    )
+    add_pooling_arguments(parser)
+
+
+def add_pooling_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say how the vectors of tokens become one."""
     parser.add_argument(
         "--pooling",
         default="",
@@ -48,9 +66,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Writes the vectors."""
+    if args.projector is None:
+        predict.write(args, source(args))
+        return
+    from albert_tf.errors import InputError
+    from albert_tf.tasks.embedding import projector
+
+    if args.output != "-":
+        raise InputError(
+            f"Vectors are written to one place. Received --output '{args.output}' and --projector "
+            f"'{args.projector}'. Leave one out."
+        )
+    args.output = args.projector
+    model = source(args)
+    keep_text(args, model)
+    make_room(args.output, projector.WHAT)
+    predict.write(args, model, answer_file=lambda model, _: projector.Projector(model.kept))
+
+
+def make_room(folder: str, what: str) -> None:
+    """Checks that a folder can be written as a whole; `what` names it. An empty one is removed.
+
+    Raises:
+      InputError: it is not empty, or cannot be written.
+    """
+    import os
+
+    from albert_tf import files
+
+    files.check_new_directory(folder, what)
+    if os.path.isdir(folder):
+        os.rmdir(folder)
+
+
+def source(args: argparse.Namespace) -> Source:
+    """Returns the model that the flags choose."""
     from albert_tf.tasks.embedding.model import as_embedding
 
-    source = as_embedding(
-        args.model_dir, args.pooling, args.normalize, args.dimensions, args.windows
-    )
-    predict.write(args, source)
+    return as_embedding(args.model_dir, args.pooling, args.normalize, args.dimensions, args.windows)
+
+
+def keep_text(args: argparse.Namespace, model: Source) -> None:
+    """Puts the column of the text before those that --keep_columns names."""
+    column = model.task.settings.get("text", "text")
+    args.keep_columns = ",".join(filter(None, [column, args.keep_columns]))

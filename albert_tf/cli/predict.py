@@ -34,7 +34,13 @@ to its end first; it must be passed again.
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from albert_tf.tasks.answer_files import AnswerFile
+    from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
+    from albert_tf.tasks.predictor import Predictor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,17 +79,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_file_arguments(parser: argparse.ArgumentParser, model: str) -> None:
+def add_file_arguments(
+    parser: argparse.ArgumentParser, model: str, needs_model: bool = True
+) -> None:
     """Adds the arguments of commands that answer the rows of files.
 
     Args:
       parser: the parser of the command.
       model: what the model may be, for its help.
+      needs_model: whether --model must be given.
     """
     parser.add_argument(
         *("--model", "--model_dir"),
         dest="model_dir",
-        required=True,
+        required=needs_model,
         metavar="MODEL",
         help=f"{model}; a run means its best checkpoint",
     )
@@ -145,7 +154,11 @@ def run(args: argparse.Namespace) -> None:
 
 
 def write(
-    args: argparse.Namespace, model: Any, explain: str | bool | None = None, **config: Any
+    args: argparse.Namespace,
+    model: Any,
+    explain: str | bool | None = None,
+    answer_file: Callable[[Predictor, FineTuningDataConfig], AnswerFile] | None = None,
+    **config: Any,
 ) -> None:
     """Writes the answers of a model to the rows of files.
 
@@ -153,6 +166,8 @@ def write(
       args: the values of `add_file_arguments`.
       model: what `Predictor` takes.
       explain: a label to explain, or True for the most probable one; None for no explanations.
+      answer_file: returns the format of the output, from the predictor and the result of its
+        `params`; by default, the extension of the output selects it.
       **config: fields of the task's config to change.
     """
     import contextlib
@@ -192,7 +207,7 @@ def write(
     if explain is not None:
         predictor = predictor.explaining(None if explain is True else explain)
         answers = explanation_page.answer_file(ending, predictor.kept)
-    else:
+    elif answer_file is None:
         answers = predictor.task.answer_file(ending, predictor.kept)
     with contextlib.ExitStack() as stack:
         path = args.input
@@ -202,6 +217,8 @@ def write(
             with open(path, "wb") as file:
                 shutil.copyfileobj(sys.stdin.buffer, file)
         params = predictor.params(path, args.batch_size, args.seq_length)
+        if answer_file is not None:
+            answers = answer_file(predictor, params)
         output: PartialFile | Stream
         if args.output == "-":
             output = Stream(sys.stdout, answers)
@@ -209,7 +226,8 @@ def write(
             stream = stack.enter_context(open(args.output, "w", encoding="utf-8"))
             output = Stream(stream, answers)
         else:
-            output = PartialFile(Path(args.output), answers, predictor.command(params))
+            command = {**predictor.command(params), **answers.depends}
+            output = PartialFile(Path(args.output), answers, command)
         beam_map = BeamMap(pipeline, Path(f"{args.output}.partial.beam")) if pipeline else None
         predictor.write(params, output, args.workers, beam_map)
 

@@ -32,6 +32,7 @@ class AnswerFile:
     Attributes:
       IS_TEXT: whether the content is text, which can be written to a pipe.
       state: what the format must know of the answers before, a JSON value.
+      depends: what the content depends on besides the answers, as JSON values by name.
     """
 
     START: ClassVar[Any] = None
@@ -40,6 +41,7 @@ class AnswerFile:
     def __init__(self, keep: Sequence[str] = ()) -> None:
         self.keep = tuple(keep)
         self.state = self.START
+        self.depends: dict[str, Any] = {}
 
     def begin(self) -> Any:
         """Returns the content before the first answer: a str, or bytes if it is not text."""

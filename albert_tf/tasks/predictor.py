@@ -296,7 +296,7 @@ class Predictor(TextAnswers):
         for variable in self.model.variables:
             digest.update(variable.numpy().tobytes())
         inputs = [
-            {"path": str(path), "bytes": os.path.getsize(path), "sha256": _digest(path)}
+            {"path": str(path), "bytes": os.path.getsize(path), "sha256": sha256(path)}
             for path in self.task.paths(params)
         ]
         return {
@@ -329,7 +329,8 @@ def _progress(*args: Any, **kwargs: Any) -> tqdm.tqdm:
     return tqdm.tqdm(*args, unit=" rows", disable=None, **kwargs)
 
 
-def _digest(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(1 << 20):

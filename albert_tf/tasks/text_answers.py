@@ -1,4 +1,4 @@
-"""`TextAnswers`: methods of `Predictor` that take texts, to rank labels and to explain answers."""
+"""`TextAnswers`: methods of `Predictor` that take texts, to rank labels, explain and embed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+import tqdm
 
 from albert_tf.errors import InputError
 from albert_tf.formats.source import Source
@@ -15,6 +17,7 @@ from albert_tf.modeling.task_model import TaskModel
 from albert_tf.tasks import answer_files, batching
 from albert_tf.tasks.classification.data import LabelledText
 from albert_tf.tasks.classification.zero_shot import TEMPLATE, ZeroShotTask
+from albert_tf.tasks.embedding.task import EmbeddingTask, Text
 from albert_tf.tasks.explanations import STEPS, Explainer, gradients
 from albert_tf.tasks.fine_tuning import FineTuningTask
 
@@ -71,6 +74,33 @@ class TextAnswers:
         texts = [texts] if isinstance(texts, str) else texts
         rows = (LabelledText(f"text {number}", (text,)) for number, text in enumerate(texts, 1))
         return self._ranking._answers_to(rows, batch_size)
+
+    def embed(self, texts: Iterable[str], batch_size: int = 32) -> np.ndarray:
+        """Returns a vector for each text, float32 [N, D], for a model for embeddings.
+
+        ```python
+        predictor = Predictor(as_embedding("albert_base_v2"))
+        vectors = predictor.embed(["a fine film", "a dull one"])
+        ```
+
+        Args:
+          texts: the texts.
+          batch_size: the number of texts in a batch.
+
+        Raises:
+          InputError: the model has another task, or there are no texts.
+        """
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        if not isinstance(self.task, EmbeddingTask):
+            raise InputError(
+                "Vectors need a model for embeddings. Received a model for "
+                f"{self.task.describe().task}. Pass the result of as_embedding(model)."
+            )
+        if not texts:
+            raise InputError("Vectors need a text. Received no text. Pass one at least.")
+        with tqdm.tqdm(texts, "embed", unit=" rows", disable=None, delay=3) as bar:
+            rows = (Text(f"text {number}", text, ()) for number, text in enumerate(bar, 1))
+            return np.stack([answer["embedding"] for answer in self._answers_to(rows, batch_size)])
 
     def explaining(self, label: str | None = None, steps: int = STEPS) -> TextAnswers:
         """Returns this predictor with an `explanation` in each answer; see `explain`."""
@@ -147,7 +177,7 @@ class TextAnswers:
             times = self._explainer.steps
         return max(1, batching.POOL * batch_size // times)
 
-    def _answers_to(self, rows: Iterable[LabelledText], batch_size: int) -> list[dict[str, Any]]:
+    def _answers_to(self, rows: Iterable[Any], batch_size: int) -> list[dict[str, Any]]:
         report = self.task.new_report(labelled=False)
         answers = []
         windows = answer_files.windows(rows, self._window_size(batch_size))

@@ -30,14 +30,19 @@ wrong.
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds a page for each command and one that lists them."""
     rows = [
-        f"| [`albert-tf {name}`]({name}.md) | {command.summary} |"
+        f"| [`albert-tf {name}`]({file_name(name)}.md) | {command.summary} |"
         for name, command in COMMANDS.items()
     ]
     pages = {"index": _INTRODUCTION + "\n".join(rows)}
-    pages |= {name: page(name) for name in COMMANDS}
+    pages |= {file_name(name): page(name) for name in COMMANDS}
     for name, text in pages.items():
         files.append(File.generated(config, f"{FOLDER}/{name}.md", content=f"{text}\n"))
     return files
+
+
+def file_name(name: str) -> str:
+    """Returns the name of the page of a command; index.md is the page that lists them."""
+    return "index-command" if name == "index" else name
 
 
 def page(name: str) -> str:

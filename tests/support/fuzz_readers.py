@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from official.core import config_definitions
 
@@ -27,6 +28,7 @@ from albert_tf.task_types import TaskDescription
 from albert_tf.tasks import text_windows
 from albert_tf.tasks.classification import data as classification
 from albert_tf.tasks.classification import encoding, glue
+from albert_tf.tasks.embedding import evaluation_files, index_folder, retrieval_metrics
 from albert_tf.tasks.multiple_choice import choice_tables, race
 from albert_tf.tasks.multiple_choice import data as multiple_choice
 from albert_tf.tasks.question_answering import data as question_answering
@@ -234,6 +236,29 @@ def _keras_hub(path: Path) -> None:
         keras_hub.read_config(path.parent)
 
 
+def _index(path: Path) -> None:
+    """Reads an index of which one file is damaged; its manifest has the right sizes."""
+    for name, data in _INDEX.items():
+        if path.name != name:
+            path.with_name(name).write_bytes(data)
+    if path.name != "manifest.json":
+        manifest = json.loads(_INDEX["manifest.json"])
+        manifest["files"][path.name] = path.stat().st_size
+        path.with_name("manifest.json").write_bytes(_json(manifest))
+    folder = index_folder.Folder(path.parent)
+    retrieval_metrics.rank(np.eye(2, folder.vectors.shape[1]), folder.vectors, 2)
+    folder.columns(range(len(folder)))
+
+
+def _beir(path: Path) -> None:
+    root = path.parents[1] if path.parent.name == "qrels" else path.parent
+    for name, data in _BEIR.items():
+        if path != (other := root / name):
+            other.parent.mkdir(exist_ok=True)
+            other.write_bytes(data)
+    evaluation_files.read_retrieval(root)
+
+
 def _model(file: Path, *folders: Path) -> Callable[[Path], None]:
     """Returns what reads the model of folders, the first ones prevail; `file` is damaged."""
 
@@ -390,6 +415,29 @@ cfg.TrainerConfig.max_to_keep=3
 SKIP_LABELS=-
 MIXED_PRECISION="float16"
 """
+_BEIR = {
+    "corpus.jsonl": b"""{"_id": "1", "title": "A", "text": "fine"}\n{"_id": "2", "text": "b"}\n""",
+    "queries.jsonl": _lines({"_id": "q", "text": "Zoë"}, {"_id": "1", "text": "x"}),
+    "qrels/test.tsv": b"query-id\tcorpus-id\tscore\nq\t2\t1\n1\t1\t2\n1\t2\t0\n",
+}
+
+
+def _index_files() -> dict[str, bytes]:
+    """The bytes of the files of a small index."""
+    model = {"path": "m", "weights": "0f", "vocabulary": "1e", "settings": {"pooling": ["mean"]}}
+    with tempfile.TemporaryDirectory() as folder:
+        columns = [
+            {"text": "Zoë", "id": "n0"},
+            {"text": "a\nb", "id": "n1"},
+            {"text": "", "id": ""},
+        ]
+        vectors = np.arange(12, dtype=np.float32).reshape(3, 4)
+        path = Path(folder, "index")
+        index_folder.write(path, index_folder.rows(columns, vectors), model)
+        return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+_INDEX = _index_files()
 _KERAS_HUB = {
     "class_name": "AlbertBackbone",
     "config": {
@@ -488,6 +536,14 @@ READERS = [
         (TESTDATA / "tokenization/fast_tokenizer.json").read_bytes(),
         _fast_tokenizer,
         share=0.1,
+    ),
+    *(Reader(f"index, {name}", name, data, _index) for name, data in _INDEX.items()),
+    *(Reader(f"beir, {name}", name, data, _beir) for name, data in _BEIR.items()),
+    Reader(
+        "pairs of texts",
+        "a.csv",
+        b'sentence1,sentence2,score\n"a, b",c,1.5\nx,,-2e1\n,"z""z",0\n',
+        evaluation_files.read_pairs,
     ),
     Reader("manifest", "manifest.json", _json(_MANIFEST, 1), _manifest),
     Reader(

@@ -1,111 +1,79 @@
-"""Scores vectors of held-out texts, and of what to compare them with: words and random vectors.
-
-Axes: N examples, C texts of an example (1 or 2), D numbers of a vector.
-"""
+"""Measures vectors on the relevance of documents and on the similarity of pairs of texts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from albert_tf.tasks.classification import metrics
-from albert_tf.tasks.embedding import bm25, retrieval_metrics
+from albert_tf.tasks.embedding import retrieval_metrics
+from albert_tf.tasks.embedding.bm25 import Bm25
+from albert_tf.tasks.embedding.evaluation_files import Pairs, Retrieval
 
-_FOUND = 10  # The documents that are found for each query.
-_COMPARED = 4096  # The most texts that uniformity compares, to bound time and memory.
-
-
-def of_scores(targets: np.ndarray, vectors: np.ndarray) -> dict[str, float]:
-    """Returns the metrics of cosines for targets; see `metrics.of_numbers`.
-
-    Args:
-      targets: the cosines that scores stand for, float [N].
-      vectors: float [N, 2, D].
-    """
-    units = _units(vectors)
-    return metrics.of_numbers(targets, np.einsum("nd,nd->n", units[:, 0], units[:, 1]))
+Embed = Callable[[Sequence[str]], np.ndarray]  # Texts to vectors, float [N, D].
+_AT = (1, 10, 100)  # The numbers of documents that recall looks at.
+_OF_PAIRS = ("pearson", "spearman")
+_RANDOM = 64  # The numbers of a random vector.
 
 
-def of_pairs(texts: np.ndarray, vectors: np.ndarray) -> dict[str, float]:
-    """Returns the metrics of finding the positives of each anchor among those of all examples.
+def of_vectors(data: Retrieval | Pairs, embed: Embed) -> dict[str, float]:
+    """Returns the metrics of vectors.
+
+    For queries, these are those of `retrieval_metrics.score`; for pairs, `pearson` and `spearman`
+    of the cosine with the score.
 
     Args:
-      texts: a number for each text, the same for the same text, int [N, 2].
-      vectors: float [N, 2, D].
-
-    Returns:
-      See `retrieval_metrics.score`; and distinct_answers, the number of texts that come first.
+      data: the data.
+      embed: takes texts and returns their vectors.
     """
-    queries, documents = _rows(texts)
-    ranked, _ = retrieval_metrics.rank(
-        vectors[queries, 0], vectors[documents, 1], _FOUND + 1
-    )  # [Q, _FOUND + 1]
-    return _of_ranking(texts, ranked)
+    if isinstance(data, Retrieval):
+        ids, _ = retrieval_metrics.rank(embed(data.queries), embed(data.documents), _AT[-1] + 1)
+        return _of_rankings(data, ids)
+    return _of_similarities(data, _cosines(embed(data.first), embed(data.second)))
 
 
-def of_texts(vectors: np.ndarray) -> dict[str, float]:
-    """Returns the uniformity of texts without labels, higher if they are spread more evenly.
-
-    It is minus the uniformity loss of Wang and Isola 2020: the logarithm of the mean of exp(-2 d^2)
-    over the distances d of all pairs of unit vectors; of some texts if there are many.
-
-    Args:
-      vectors: float [N, D].
-    """
-    chosen = np.unique(np.linspace(0, len(vectors) - 1, _COMPARED).astype(int))
-    units = _units(vectors[chosen])
-    distances = 2 - 2 * (units @ units.T)  # Squared, [n, n].
-    pairs = distances[np.triu_indices(len(units), k=1)]
-    return {"uniformity": -float(np.log(np.mean(np.exp(-2 * pairs)))) if len(pairs) else 0.0}
+def of_words(data: Retrieval | Pairs) -> dict[str, float]:
+    """Returns the metrics of BM25, which knows no model: what the words of texts alone can do."""
+    if isinstance(data, Pairs):
+        bm25 = Bm25(data.second)
+        scores = [bm25.scores(text)[number] for number, text in enumerate(data.first)]
+        return _of_similarities(data, np.array(scores))
+    bm25 = Bm25(data.documents)
+    rankings = []
+    for query in data.queries:
+        ids, scores = retrieval_metrics.best(bm25.scores(query)[np.newaxis], _AT[-1] + 1)
+        rankings.append(ids[0][scores[0] > 0])
+    return _of_rankings(data, rankings)
 
 
-def words_of_scores(targets: np.ndarray, pairs: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Returns `of_scores` for the share of words that two texts have in common."""
-    shares = []
-    for pair in pairs:
-        first, second = (set(bm25.words(text)) for text in pair)
-        shares.append(len(first & second) / max(len(first | second), 1))
-    return metrics.of_numbers(targets, np.array(shares))
+def of_random(data: Retrieval | Pairs) -> dict[str, float]:
+    """Returns the metrics of random vectors, the same at each call."""
+    rng = np.random.default_rng(0)
+    return of_vectors(data, lambda texts: rng.normal(size=[len(texts), _RANDOM]))
 
 
-def words_of_pairs(texts: np.ndarray, pairs: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Returns `of_pairs` for a ranking by BM25."""
-    queries, documents = _rows(texts)
-    scores = bm25.Bm25(pairs[row][1] for row in documents)
-    ranked = [
-        retrieval_metrics.best(scores.scores(pairs[row][0])[np.newaxis], _FOUND + 1)[0][0]
-        for row in queries
-    ]
-    return _of_ranking(texts, np.stack(ranked))
+def _of_rankings(data: Retrieval, rankings: Iterable[np.ndarray]) -> dict[str, float]:
+    others = [[i for i in ids.tolist() if i != own] for ids, own in zip(rankings, data.own)]
+    return retrieval_metrics.score(others, data.grades, _AT)
 
 
-def random_vectors(texts: np.ndarray, size: int) -> np.ndarray:
-    """Returns a random vector for each text, float [N, C, D]; the same for the same text."""
-    return np.random.default_rng(0).standard_normal([texts.max() + 1, size])[texts]
+def _of_similarities(data: Pairs, similarities: np.ndarray) -> dict[str, float]:
+    found = metrics.of_numbers(np.array(data.scores), similarities)
+    return {name: found[name] for name in _OF_PAIRS}
 
 
-def _rows(texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the examples in which distinct anchors, and distinct positives, are first."""
-    return tuple(np.unique(texts[:, column], return_index=True)[1] for column in (0, 1))
+def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    first, second = first.astype(np.float64), second.astype(np.float64)
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return np.sum(first * second, axis=1) / np.where(lengths > 0, lengths, 1.0)
 
 
-def _of_ranking(texts: np.ndarray, ranked: np.ndarray) -> dict[str, float]:
-    """Returns the metrics of the documents found for each query, as places in `_rows`."""
-    anchors, positives = np.unique(texts[:, 0]), np.unique(texts[:, 1])
-    relevant: dict[int, dict[int, float]] = {anchor: {} for anchor in anchors.tolist()}
-    for anchor, positive in texts.tolist():
-        relevant[anchor][positive] = 1.0
-    # The text of a query is no answer to it, unless the data say so.
-    found = [
-        [text for text in row if text != anchor or text in relevant[anchor]][:_FOUND]
-        for anchor, row in zip(relevant, positives[ranked].tolist())
-    ]
-    scores = retrieval_metrics.score(found, list(relevant.values()))
-    return {**scores, "distinct_answers": float(len({row[0] for row in found if row}))}
-
-
-def _units(vectors: np.ndarray) -> np.ndarray:
-    vectors = vectors.astype(np.float64)
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1.0)
+def table(systems: Mapping[str, Mapping[str, float]]) -> str:
+    """Returns a table with a row for each metric and a column for each system."""
+    names = next(iter(systems.values()))
+    lines = [f"{'metric':<16}" + "".join(f"{system:>16}" for system in systems)]
+    for name in names:
+        cells = "".join(f"{scores[name]:16.4f}" for scores in systems.values())
+        lines.append(f"{name:<16}{cells}")
+    return "\n".join(lines)

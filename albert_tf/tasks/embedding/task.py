@@ -19,7 +19,7 @@ from albert_tf.task_types import EMBEDDING, TaskDescription
 from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors, gather_over_replicas
 from albert_tf.tasks.embedding import config as settings_of_training
-from albert_tf.tasks.embedding import data, evaluation, losses
+from albert_tf.tasks.embedding import data, losses, training_metrics
 from albert_tf.tasks.embedding.config import NLI, SCORES, TEXTS, EmbeddingConfig, Layout
 from albert_tf.tasks.embedding.data import Example
 from albert_tf.tasks.embedding.model import AlbertEmbedder
@@ -300,17 +300,19 @@ class EmbeddingTask(FineTuningTask):
         self, examples: EncodedExamples, vectors: np.ndarray, rows: Any = slice(None)
     ) -> dict[str, float]:
         if "target" in examples.labels:
-            return evaluation.of_scores(examples.labels["target"][rows], vectors)
+            return training_metrics.of_scores(examples.labels["target"][rows], vectors)
         if examples.choices == 1:
-            return evaluation.of_texts(vectors[:, 0])
-        return evaluation.of_pairs(examples.labels["text"][rows], vectors)
+            return training_metrics.of_texts(vectors[:, 0])
+        return training_metrics.of_pairs(examples.labels["text"][rows], vectors)
 
     def baseline(self, examples: EncodedExamples) -> dict[str, float]:
         """Returns the metrics of random vectors, which are as uniform as can be."""
         if examples.choices == 1:
             return {}
         size = self.start.config.hidden_size
-        return self._scores_of(examples, evaluation.random_vectors(examples.labels["text"], size))
+        return self._scores_of(
+            examples, training_metrics.random_vectors(examples.labels["text"], size)
+        )
 
     def references(self, examples: EncodedExamples) -> Mapping[str, dict[str, float]]:
         """Returns the metrics of the initial weights and of words, without any model."""
@@ -319,9 +321,9 @@ class EmbeddingTask(FineTuningTask):
             return references
         texts = [row.texts for row in examples.sources]
         if "target" in examples.labels:
-            words = evaluation.words_of_scores(examples.labels["target"], texts)
+            words = training_metrics.words_of_scores(examples.labels["target"], texts)
         else:
-            words = evaluation.words_of_pairs(examples.labels["text"], texts)
+            words = training_metrics.words_of_pairs(examples.labels["text"], texts)
         return {**references, "words": words}
 
     # === Prediction ===
