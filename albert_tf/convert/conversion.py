@@ -62,7 +62,7 @@ def convert(
     with files.new_directory(dest, size=source.weights.size) as folder:
         notes = [*source.notes, *module.write(source, folder)]
         notes += getattr(module, "write_vocabulary", _copy_vocabulary)(source, folder)
-        notes += _notes_on_windows(source, to)
+        notes += (*_notes_on_windows(source, to), *_notes_on_added_tokens(source, to))
         gc.collect()  # Keras layers form cycles: this frees a model that the writer built.
         result = load.load(folder)
         report = _report(source, result, left, notes)
@@ -86,6 +86,16 @@ def _notes_on_windows(source: Source, to: str) -> tuple[str, ...]:
     return (
         f"the model was trained with WINDOWS={windows!r}, which other libraries do not know: they "
         "read the first tokens of a text only",
+    )
+
+
+def _notes_on_added_tokens(source: Source, to: str) -> tuple[str, ...]:
+    tokens = source.preprocessing.added_tokens if source.preprocessing else ()
+    if not tokens or to not in ("tf1", "model_garden"):
+        return ()
+    return (
+        f"the library of this format splits the {len(tokens)} added tokens, which only this "
+        "package reads from *.preprocess.json; their rows are the last ones of the word table",
     )
 
 

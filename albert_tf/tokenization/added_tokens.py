@@ -254,7 +254,7 @@ class Matcher:
                 return ()
             words = [run.decode() for run in self._ascii_words.intersection(runs)]
         else:
-            words = self._words.keys() & _words().findall(self._lowered(text))
+            words = self._words.keys() & words_of(self._lowered(text))
         return self._find_words(text, words)
 
     def _find_words(self, text: str, words: Iterable[str]) -> list[tuple[int, int, int]]:
@@ -351,6 +351,11 @@ def _words() -> re.Pattern[str]:
             ranges[-1][1] = code
     marks = "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
     return re.compile(f"[\\w{marks}]+")
+
+
+def words_of(text: str) -> list[str]:
+    """Returns the words of a text: runs of letters, digits, marks and "_"."""
+    return _words().findall(text)
 
 
 def _is_word(text: str) -> bool:
