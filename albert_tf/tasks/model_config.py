@@ -55,12 +55,13 @@ def from_pretrained(path_or_handle: str, **overrides: Any) -> ModelConfig:
 
     Args:
       path_or_handle: anything that `AlbertEncoder.from_pretrained` reads.
-      **overrides: fields to change, such as `hidden_dropout_prob`.
+      **overrides: fields to change, such as `hidden_dropout_prob`; None changes nothing.
 
     Raises:
       InputError: the model cannot be read, or a field is unknown.
     """
-    return _with(load(path_or_handle).config, overrides)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return _with(load(path_or_handle).config, given)
 
 
 def _with(config: AlbertConfig, overrides: Mapping[str, Any]) -> ModelConfig:

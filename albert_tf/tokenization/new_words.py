@@ -62,9 +62,10 @@ def check(words: Sequence[str], tokenizer: AlbertTokenizer) -> list[NewWord]:
             problems.append(f"{word!r:.80} has no text after normalisation")
         elif normal in seen:
             problems.append(f"{word!r:.80} is {seen[normal]!r:.80} again after normalisation")
-        elif len(ids) < 2 and tokenizer.unk_id not in ids or content in pieces:
-            piece = tokenizer.pieces[ids[0]] if len(ids) == 1 else content
-            problems.append(f"{word!r:.80} is the piece {piece!r:.80} already")
+        elif len(ids) == 1 and ids[0] != tokenizer.unk_id:
+            problems.append(f"{word!r:.80} is the piece {tokenizer.pieces[ids[0]]!r:.80} already")
+        elif not pieces.isdisjoint((word, content)):
+            problems.append(f"{word!r:.80} is the text of a piece already")
         else:
             found.append(NewWord(content, ids))
         seen.setdefault(normal, word)
