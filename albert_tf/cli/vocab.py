@@ -193,15 +193,15 @@ def _compare(args: argparse.Namespace, preprocessing: Preprocessing) -> None:
         raise InputError(
             f"--sizes must differ. Received {args.sizes!r:.80}. Leave out what is there twice."
         )
+    text = _lines(args, args.heldout)
     outputs = [f"{args.output}-{size}" for size in sizes]
     for output, size in zip(outputs, sizes):
         vocabulary.output_files(output, args.overwrite, size)
     files = []
     for output, size in zip(outputs, sizes):
         lines = _lines(args)
-        text = lines if args.heldout else vocabulary_report.held_out(lines, False)
-        files.append(_train(args, text, output, size, preprocessing))
-    text = _lines(args, args.heldout)
+        kept = lines if args.heldout else vocabulary_report.held_out(lines, False)
+        files.append(_train(args, kept, output, size, preprocessing))
     kept = text if args.heldout else vocabulary_report.held_out(text, True)
     rows = vocabulary_report.coverages(files, kept)
     print(f"{lines.count} lines in {len(lines.files)} files; {preprocessing}")
