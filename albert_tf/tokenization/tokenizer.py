@@ -97,7 +97,8 @@ class AlbertTokenizer:
         if self.preprocessing.rules == "hugging_face":
             tokens = with_special(tokens)
         settings = self.preprocessing
-        self.matcher = Matcher(tokens, settings.lower_case, settings.rules) if tokens else None
+        matcher = Matcher(tokens, settings.lower_case, settings.rules)
+        self.matcher = matcher if matcher.ids else None
         self.digit_comma_parts = digit_comma.table(self.processor, self.preprocessing.rules)
         self._expansions = {
             index: [part.id for part in parts] for index, parts in self.digit_comma_parts.items()

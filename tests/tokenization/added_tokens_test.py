@@ -125,6 +125,13 @@ def test_a_single_word_is_a_token_between_spaces_only():
     assert matcher.split("cabx") == [("cab", 0, None), ("x", 3, 71)]
 
 
+def test_tokens_that_no_text_can_match_change_nothing():
+    token = AddedToken(SIZE, "<E2>", normalized=False)
+    tokenizer, plain = with_tokens(token), AlbertTokenizer(MODEL)
+    assert tokenizer.vocab_size == SIZE + 1 and tokenizer.matcher is None
+    assert tokenizer.encode("the <E2> <e2>") == plain.encode("the <E2> <e2>")
+
+
 def test_under_the_original_rules_punctuation_ends_a_word():
     words = ["ab", "é", "covid-19", "c++", "हिंदी"]
     tokens = [AddedToken(i, word, single_word=True) for i, word in enumerate(words)]
