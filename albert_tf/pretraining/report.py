@@ -62,18 +62,18 @@ class LossPerByte(tf_keras.metrics.Metric):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.losses, self.bytes = (
+        self._loss, self._bytes = (
             self.add_weight(name, initializer="zeros") for name in ("losses", "bytes")
         )
 
     def update_state(self, losses: tf.Tensor, sizes: tf.Tensor, weights: tf.Tensor) -> None:
         """Adds losses, numbers of bytes and weights, of one shape."""
-        self.losses.assign_add(tf.reduce_sum(losses * weights))
-        self.bytes.assign_add(tf.reduce_sum(sizes * weights))
+        self._loss.assign_add(tf.reduce_sum(losses * weights))
+        self._bytes.assign_add(tf.reduce_sum(sizes * weights))
 
     def result(self) -> tf.Tensor:
         """Returns the quotient; 0 without bytes."""
-        return tf.math.divide_no_nan(self.losses, self.bytes)
+        return tf.math.divide_no_nan(self._loss, self._bytes)
 
 
 class MajorityShare(tf_keras.metrics.Metric):

@@ -164,7 +164,7 @@ def test_fewer_positions_are_refused(source, length):
     "arguments, message",
     [
         (dict(positions="repeat"), "positions must be known. Received 'repeat'. Closest: repeated"),
-        (dict(positions=None), "positions must be known. Received None"),
+        (dict(positions=7), "positions must be known. Received 7"),
         (dict(max_position_embeddings="1024"), "must be an integer of at least 1"),
         (dict(max_position_embeddings=0), "must be an integer of at least 1. Received 0"),
         (dict(max_position_embeddings=10**9), "must be at most 1000000"),

@@ -101,7 +101,7 @@ def test_the_guide_trains_longer_sequences(folder, capsys):
     for change, message in (
         ("MAX_POSITIONS=64", "max_position_embeddings=64 here, 128 there"),
         ("POSITIONS=stretched", "positions must be known. Received 'stretched'"),
-        ("MAX_POSITIONS=many", "max_position_embeddings must be an integer"),
+        ("MAX_POSITIONS=many", "MAX_POSITIONS must be a whole number or None"),
     ):
         other = [word.replace("runs/long", "runs/other") for word in words]
         assert status(*other, f"--gin.{change}") == 2
