@@ -194,7 +194,7 @@ class Matcher:
                 self._words[token.content] = token.id
             else:
                 others[in_any_case].append(token.content)
-        # In-word matches are no tokens then, and are left out early where that loses no others.
+        # Without other tokens, no match inside a word can be a token or hide one.
         alone = all(token.single_word for token in tokens)
         self.pattern = _pattern(exact, any_case, alone)
         self._expression = re.compile(self.pattern.replace(_EDGE, f"(?a:{_EDGE})"))  # as in RE2
@@ -276,7 +276,7 @@ class Matcher:
         return lower_each(text) if self._lower_case else text
 
     def _search(self, text: str) -> list[tuple[int, int, int]]:
-        """Returns the same in any case."""
+        """Returns the same for tokens of every kind, with the expression."""
         found = []
         for match in self._expression.finditer(text):
             content = match.group()
@@ -300,7 +300,7 @@ _AT_EDGE = re.compile(r"\w", re.ASCII)
 def _pattern(exact: Sequence[str], any_case: Sequence[str], alone: bool = False) -> str:
     """Returns an expression for texts as they are, and for lower-case texts in any case.
 
-    With `alone`, it matches no parts of words that are written in ASCII.
+    With `alone`, it does not match parts of words in ASCII, which saves time.
     """
     texts = [*exact, *any_case]
     branches = [[re.escape(c) for c in text] for text in exact]
