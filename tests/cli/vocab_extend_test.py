@@ -2,12 +2,14 @@
 
 import functools
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import albert_tf
+from albert_tf.config import AlbertConfig
 from albert_tf.convert.conversion import convert
 from albert_tf.export import preprocessor
 from albert_tf.formats.load import load
@@ -211,6 +213,52 @@ def test_a_model_without_its_vocabulary_is_refused(plain, tmp_path, capsys):
     arguments = ("--add", tmp_path / "words.txt", "--dry_run")
     assert run(tmp_path / "bare", *arguments) == 2
     assert "Weights must come with their vocabulary" in capsys.readouterr().err
+
+
+def test_a_table_smaller_than_the_vocabulary_is_refused(plain, extended, tmp_path, capsys):
+    folder = shutil.copytree(plain, tmp_path / "m")
+    shutil.copy(extended / "spm.preprocess.json", folder)
+    (tmp_path / "words.txt").write_text("zyx\n")
+    assert run(folder, "--add", tmp_path / "words.txt", "--dry_run") == 2
+    err = capsys.readouterr().err
+    assert "must have one row for each piece of the vocabulary" in err
+    assert f"Received vocab_size={SIZE} for " in err and f"with {NEW.stop} pieces" in err
+
+
+def test_new_words_take_padding_rows_first(tmp_path, capsys):
+    tf.keras.utils.set_random_seed(1)
+    model = albert_tf.AlbertEncoder.from_albert_config(
+        AlbertConfig(**{**tiny_task.MODEL, "vocab_size": SIZE + 8})
+    )
+    model.save_pretrained(tmp_path / "padded", AlbertTokenizer(tiny_task.VOCAB))
+    (tmp_path / "words.txt").write_text("zyx\nzyxw\n")
+    assert (
+        run(tmp_path / "padded", "--add", tmp_path / "words.txt", "--output", tmp_path / "m") == 0
+    )
+    assert f"{SIZE + 8} -> {SIZE + 8} rows" in capsys.readouterr().out
+    tokenizer = AlbertTokenizer.from_pretrained(tmp_path / "m")
+    assert tokenizer.encode("zyxw zyx") == [SIZE + 1, SIZE]
+    old = model.get_embedding_table().numpy()
+    new = albert_tf.AlbertEncoder.from_pretrained(tmp_path / "m").get_embedding_table().numpy()
+    np.testing.assert_array_equal(
+        np.delete(new, [SIZE, SIZE + 1], 0), np.delete(old, [SIZE, SIZE + 1], 0)
+    )
+    pieces = AlbertTokenizer(tiny_task.VOCAB).encode("zyx")
+    np.testing.assert_allclose(new[SIZE], old[pieces].mean(0), atol=1e-7)
+
+
+def test_a_model_with_the_rules_of_hugging_face_says_what_encloses_a_word(plain, tmp_path, capsys):
+    convert(plain, "hugging_face", tmp_path / "hf")
+    (tmp_path / "hf/spiece.preprocess.json").unlink()
+    (tmp_path / "words.txt").write_text("dyspnea\n")
+    arguments = ("--add", tmp_path / "words.txt", "--output", tmp_path / "m")
+    assert run(tmp_path / "hf", *arguments, "--to", "hugging_face") == 0
+    assert "a new word is one token between spaces only" in capsys.readouterr().out
+    (tmp_path / "m/spiece.preprocess.json").unlink()
+    old, new = (AlbertTokenizer.from_pretrained(tmp_path / name) for name in ("hf", "m"))
+    assert new.encode_batch(OLD_TEXTS) == old.encode_batch(OLD_TEXTS)
+    ids = new.encode("[MASK] Dyspnea dyspnea. dyspneas")
+    assert ids.count(SIZE) == 1 and ids[:2] == [4, SIZE]
 
 
 def test_the_vocabulary_that_two_models_share_is_not_changed(plain, extended):
