@@ -180,7 +180,7 @@ class Matcher:
         self.ids: dict[str, int] = {}
         self.single_words = {token.id for token in tokens if token.single_word}
         self.between_spaces = rules == "hugging_face"
-        self._lower_case = lower_case
+        self._edges, self._lower_case = _Edges(self.between_spaces), lower_case
         # Single words without other characters, in Unicode and, for ASCII texts, in bytes.
         self._words: dict[str, int] = {}
         exact, any_case, others = [], [], ([], [])
@@ -248,32 +248,25 @@ class Matcher:
         if not self._words or self._others and self._others.search(text):
             return self._search(text)
         # Only words are left, which sets find faster than an expression does.
-        if text.isascii():
-            runs = text.encode().translate(self._to_words).split()
-            if self._ascii_words.isdisjoint(runs):
-                return ()
-            words = [run.decode() for run in self._ascii_words.intersection(runs)]
-        else:
-            words = self._words.keys() & words_of(self._lowered(text))
-        return self._find_words(text, words)
-
-    def _find_words(self, text: str, words: Iterable[str]) -> list[tuple[int, int, int]]:
-        """Returns the same, given the words that are in the text."""
-        lowered = self._lowered(text)
+        runs = text.encode().translate(self._to_words).split() if text.isascii() else None
+        if runs is not None and self._ascii_words.isdisjoint(runs):
+            return ()
+        lowered = lower_each(text) if self._lower_case else text
         if len(lowered) != len(text):  # Places in it are not those in the text.
             return self._search(text)
+        if runs is None:
+            words = self._words.keys() & words_of(lowered)
+        else:
+            words = {run.decode() for run in runs if run in self._ascii_words}
         found = []
         for word in words:
             begin = lowered.find(word)
             while begin >= 0:
                 end = begin + len(word)
-                if self._is_alone(lowered, begin, end):
+                if self._edges[text[begin - 1 : begin]] and self._edges[text[end : end + 1]]:
                     found.append((begin, end, self._words[word]))
                 begin = lowered.find(word, end)
         return sorted(found)
-
-    def _lowered(self, text: str) -> str:
-        return lower_each(text) if self._lower_case else text
 
     def _search(self, text: str) -> list[tuple[int, int, int]]:
         """Returns the same for tokens of every kind, with the expression."""
@@ -281,15 +274,23 @@ class Matcher:
         for match in self._expression.finditer(text):
             content = match.group()
             index = self.ids[content if content in self.ids else lower_each(content)]
-            if index not in self.single_words or self._is_alone(text, *match.span()):
-                found.append((*match.span(), index))
+            begin, end = match.span()
+            alone = self._edges[text[begin - 1 : begin]] and self._edges[text[end : end + 1]]
+            if alone or index not in self.single_words:
+                found.append((begin, end, index))
         return found
 
-    def _is_alone(self, text: str, begin: int, end: int) -> bool:
-        around = text[begin - 1 : begin], text[end : end + 1]
-        if self.between_spaces:
-            return around[0] in ("", " ") and around[1] in ("", " ")
-        return not (_is_word(around[0]) or _is_word(around[1]))
+
+class _Edges(dict[str, bool]):
+    """Whether a single word may be beside a character, or "" for an end of the text."""
+
+    def __init__(self, between_spaces: bool) -> None:
+        super().__init__({"": True, " ": True})
+        self._between_spaces = between_spaces
+
+    def __missing__(self, character: str) -> bool:
+        self[character] = not (self._between_spaces or _is_word(character))
+        return self[character]
 
 
 # In RE2, between a character of [0-9A-Za-z_] and another, or an end of the text.

@@ -84,7 +84,7 @@ def frequent(
 ) -> list[NewWord]:
     """Returns the most frequent words of a corpus that break into many pieces.
 
-    Words with digits or "_" are left out, as are those that occur once.
+    Words with digits or "_" are left out, as are those that occur once or are the text of a piece.
 
     Args:
       lines: the corpus.
@@ -103,11 +103,12 @@ def frequent(
     counts: Counter[str] = Counter()
     for line in lines:
         counts.update(words_of(lower_each(line) if lower_case else line))
+    pieces = {*tokenizer.pieces}
     found, seen = [], set()
     for word, times in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         if len(found) == count or times < 2:
             break
-        if "_" in word or any(map(str.isnumeric, word)):
+        if "_" in word or word in pieces or any(map(str.isnumeric, word)):
             continue
         ids = tuple(tokenizer.encode(word))
         normal = normalize(word, tokenizer.preprocessing)

@@ -136,9 +136,13 @@ def test_an_extended_model_is_extended_again(extended, tmp_path, capsys):
 
 def test_frequent_words_of_a_corpus_are_shown_and_added(plain, tmp_path, capsys):
     lines = ["Hypertension and hypertension.", "(dyspnea) dyspnea 12345 12345 under_score"] * 3
-    lines += ["the the of", "oncezyx dyspnea"]
+    lines += ["the the of", "oncezyx dyspnea", "s s s s s s s s"]  # "s" is a piece
     (tmp_path / "a.txt").write_text("\n".join(lines) + "\n")
     corpus = ("--from", f"{tmp_path}/*.txt", "--count", 2)
+    assert run(plain, *corpus, "--dry_run", "--min_pieces", 2) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:4]] == [
+        "dyspnea", "hypertension",
+    ]  # fmt: skip
     assert run(plain, *corpus, "--dry_run") == 0
     out = capsys.readouterr().out
     tokenizer = AlbertTokenizer.from_pretrained(plain)
