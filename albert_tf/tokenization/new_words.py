@@ -17,6 +17,7 @@ from albert_tf.tokenization.normalization import normalize
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 _NAMED = 8  # problems that an error names
+_DOTTED = "İ".lower()  # The only letter that becomes two characters.
 
 
 class NewWord(NamedTuple):
@@ -58,6 +59,8 @@ def check(words: Sequence[str], tokenizer: AlbertTokenizer) -> list[NewWord]:
             problems.append(f"{word!r:.80} holds white space")
         elif any(c == "\0" or "\ud800" <= c <= "\udfff" for c in word):
             problems.append(f"{word!r:.80} holds NUL or a surrogate")
+        elif len(content) != len(word):  # "İ" would have to be looked for as "i" and a mark.
+            problems.append(f"{word!r:.80} has a capital that is two characters in lower case")
         elif not normal:
             problems.append(f"{word!r:.80} has no text after normalisation")
         elif normal in seen:
@@ -84,7 +87,8 @@ def frequent(
 ) -> list[NewWord]:
     """Returns the most frequent words of a corpus that break into many pieces.
 
-    Words with digits or "_" are left out, as are those that occur once or are the text of a piece.
+    Words with digits, "_" or a dotted capital I are left out, as are those that occur once or are
+    the text of a piece.
 
     Args:
       lines: the corpus.
@@ -108,7 +112,7 @@ def frequent(
     for word, times in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         if len(found) == count or times < 2:
             break
-        if "_" in word or word in pieces or any(map(str.isnumeric, word)):
+        if word in pieces or _DOTTED in word or "_" in word or any(map(str.isnumeric, word)):
             continue
         ids = tuple(tokenizer.encode(word))
         normal = normalize(word, tokenizer.preprocessing)

@@ -174,6 +174,7 @@ def test_frequent_words_of_a_corpus_are_shown_and_added(plain, tmp_path, capsys)
         (b"zyx\nZYX\n", "'ZYX' is 'zyx' again after normalisation"),
         ("zyé\nzye\n".encode(), "'zye' is 'zyé' again after normalisation"),
         ("\u0301\n".encode(), "has no text after normalisation"),
+        ("İzmir\n".encode(), "'İzmir' has a capital that is two characters in lower case"),
         (b"", "extended by one word or more. Received no words"),
         (b"zyx\xff\n", "must be UTF-8 text"),
         (b"zyx\0\n", "must be UTF-8 text"),
