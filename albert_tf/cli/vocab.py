@@ -52,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sizes",
         metavar="N,N,...",
-        help="train a vocabulary of each size, PREFIX-N, and compare them on held-out text",
+        help="train a vocabulary of each size, PREFIX-N, and compare them on held-out text "
+        "(default: train one of --vocab_size)",
     )
     parser.add_argument(
         "--heldout",
