@@ -33,12 +33,13 @@ import sentencepiece  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from albert_tf.quickstart.docstrings import write_corpus  # noqa: E402
-from albert_tf.tokenization import vocabulary  # noqa: E402
+from albert_tf.tokenization import new_words, vocabulary  # noqa: E402
 from albert_tf.tokenization.graph.tokenizer import GraphTokenizer  # noqa: E402
 from albert_tf.tokenization.tokenizer import AlbertTokenizer  # noqa: E402
 from benchmarks import interleaved  # noqa: E402
 
 BATCH = 1000
+WORDS = 500
 Ids = list[list[int]]
 
 
@@ -110,13 +111,28 @@ def ours(model_file: Path, texts: list[str]) -> tuple[dict[str, Callable[[], obj
     with_offsets = tokenizer.tokenize_batch_with_offsets(texts)
     assert [spans.ids for spans in with_offsets] == expected, "ids with offsets differ"
     assert rows_of(in_graph) == expected, "the graph differs from the plain rules"
+    extended = with_words(tokenizer, texts)
+    words_in_graph = in_data(GraphTokenizer(extended).tokenize, texts)
+    assert rows_of(words_in_graph) == extended.encode_batch(texts), "new words differ in the graph"
     systems = {
         "plain Python rules": in_batches(plain, texts),
         "albert_tf in Python": in_batches(tokenizer.encode_batch, texts),
+        f"  with {WORDS} new words": in_batches(extended.encode_batch, texts),
         "albert_tf with offsets": in_batches(tokenizer.tokenize_batch_with_offsets, texts),
+        f"  with offsets and {WORDS}": in_batches(extended.tokenize_batch_with_offsets, texts),
         "albert_tf in tf.data": passes(in_graph),
+        f"  in tf.data with {WORDS}": passes(words_in_graph),
     }
     return systems, expected
+
+
+def with_words(tokenizer: AlbertTokenizer, texts: list[str]) -> AlbertTokenizer:
+    """Returns the tokenizer with the words that `albert-tf vocab extend` takes from the texts."""
+    words = new_words.frequent(texts, tokenizer, WORDS, min_pieces=2)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, tokenizer.model_file.name)
+        file.write_bytes(tokenizer.model_proto)
+        return AlbertTokenizer(file, added_tokens=new_words.tokens(words, tokenizer))
 
 
 def model_garden(model_file: Path, texts: list[str]) -> tuple[Callable[[], object], Ids]:

@@ -1,5 +1,7 @@
 """Train a SentencePiece vocabulary with the options used for the released models.
 
+`albert-tf vocab extend MODEL` adds words to the vocabulary of a model instead.
+
 Reads the same files as `albert-tf data build`: plain or gzip-compressed (.gz) text line by line,
 and JSON Lines (.jsonl) with a text in each object. Writes PREFIX.model, PREFIX.vocab (a readable
 list of the pieces) and PREFIX.preprocess.json (how text is normalised, for all programs that use
@@ -7,30 +9,57 @@ the model). Keep the .model and .preprocess.json files together.
 
 example:
   albert-tf vocab --input 'text/*.txt' --output vocab/my --vocab_size 8000
+  albert-tf vocab --input 'text/*.txt' --output vocab/my --sizes 8000,16000,32000
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from albert_tf.cli import vocab_extend
+from albert_tf.errors import InputError
+
+if TYPE_CHECKING:
+    from albert_tf.data.documents import TextLines
+    from albert_tf.tokenization.settings import Preprocessing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `albert-tf vocab`."""
-    parser.add_argument(
-        "--input", required=True, metavar="GLOB", help="text files; separate globs by commas"
+    actions = parser.add_subparsers(dest="action", metavar="extend")
+    extend = actions.add_parser(
+        "extend",
+        help="add words to the vocabulary of a model",
+        description=vocab_extend.__doc__,
+        formatter_class=parser.formatter_class,
+        inherited_absl_flags=None,
     )
+    vocab_extend.add_arguments(extend)
+    parser.add_argument("--input", metavar="GLOB", help="text files; separate globs by commas")
     parser.add_argument(
-        "--output",
-        required=True,
-        metavar="PREFIX",
-        help="path of the output files without an extension",
+        "--output", metavar="PREFIX", help="path of the output files without an extension"
     )
     parser.add_argument(
         "--vocab_size",
         type=int,
         default=30000,
         help="number of pieces, including special tokens (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--sizes",
+        metavar="N,N,...",
+        help="train a vocabulary of each size, PREFIX-N, and compare them on held-out text "
+        "(default: train one of --vocab_size)",
+    )
+    parser.add_argument(
+        "--heldout",
+        metavar="GLOB",
+        help="text files to compare --sizes on (default: every 20th line of --input, which is then "
+        "not trained on)",
     )
     parser.add_argument(
         "--text_field",
@@ -92,29 +121,92 @@ def _add_training_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Trains the vocabulary and prints a summary."""
-    from albert_tf.data.documents import TextLines
-    from albert_tf.data.storage import expand
-    from albert_tf.tokenization import vocabulary
+    """Trains the vocabulary and prints a summary; or runs `extend`."""
+    if args.action == "extend":
+        vocab_extend.run(args)
+        return
+    for name in ("input", "output"):
+        if getattr(args, name) is None:
+            raise InputError(
+                f"A vocabulary needs --input and --output. Received no --{name}. Pass it, or see "
+                "albert-tf vocab --help."
+            )
     from albert_tf.tokenization.settings import Preprocessing
 
     preprocessing = Preprocessing(not args.cased, args.keep_accents, args.rules)
-    replace = args.invalid_utf8 == "replace"
-    lines = TextLines(expand(args.input), args.text_field, replace)
-    model_file = vocabulary.train(
+    if args.sizes is not None:
+        _compare(args, preprocessing)
+        return
+    if args.heldout:
+        raise InputError(
+            "--heldout is for comparing sizes. Received --heldout without --sizes. Pass --sizes "
+            "N,N,..., or leave --heldout out."
+        )
+    lines = _lines(args)
+    model_file = _train(args, lines, args.output, args.vocab_size, preprocessing)
+    print(
+        f"{model_file}: {args.vocab_size} pieces from {lines.count} lines in "
+        f"{len(lines.files)} files; {preprocessing}"
+    )
+    lines.report.show()
+    if lines.replaced:
+        print(f"replaced {lines.replaced} bytes that are not UTF-8", file=sys.stderr)
+
+
+def _lines(args: argparse.Namespace, patterns: str | None = None) -> TextLines:
+    from albert_tf.data.documents import TextLines
+    from albert_tf.data.storage import expand
+
+    return TextLines(
+        expand(patterns or args.input), args.text_field, args.invalid_utf8 == "replace"
+    )
+
+
+def _train(
+    args: argparse.Namespace,
+    lines: Iterable[str],
+    output: str,
+    size: int,
+    preprocessing: Preprocessing,
+) -> Path:
+    from albert_tf.tokenization import vocabulary
+
+    return vocabulary.train(
         lines,
-        args.output,
-        args.vocab_size,
+        output,
+        size,
         preprocessing,
         args.character_coverage,
         args.input_sentence_size,
         args.num_threads,
         args.overwrite,
     )
-    print(
-        f"{model_file}: {args.vocab_size} pieces from {lines.count} lines in "
-        f"{len(lines.files)} files; {preprocessing}"
-    )
+
+
+def _compare(args: argparse.Namespace, preprocessing: Preprocessing) -> None:
+    """Trains vocabularies of several sizes, and prints what each makes of held-out text."""
+    from albert_tf.tokenization import vocabulary, vocabulary_report
+
+    sizes = [int(size) if size.strip().isdecimal() else size for size in args.sizes.split(",")]
+    for size in sizes:
+        vocabulary.check_size(size)
+    if len(set(sizes)) < len(sizes):
+        raise InputError(
+            f"--sizes must differ. Received {args.sizes!r:.80}. Leave out what is there twice."
+        )
+    text = _lines(args, args.heldout)
+    outputs = [f"{args.output}-{size}" for size in sizes]
+    for output, size in zip(outputs, sizes):
+        vocabulary.output_files(output, args.overwrite, size)
+    files = []
+    for output, size in zip(outputs, sizes):
+        lines = _lines(args)
+        kept = lines if args.heldout else vocabulary_report.held_out(lines, False)
+        files.append(_train(args, kept, output, size, preprocessing))
+    kept = text if args.heldout else vocabulary_report.held_out(text, True)
+    rows = vocabulary_report.coverages(files, kept)
+    print(f"{lines.count} lines in {len(lines.files)} files; {preprocessing}")
     lines.report.show()
+    print(vocabulary_report.table(files, rows))
     if lines.replaced:
         print(f"replaced {lines.replaced} bytes that are not UTF-8", file=sys.stderr)

@@ -63,7 +63,7 @@ def convert(
     with files.new_directory(dest, size=source.weights.size) as folder:
         notes = [*source.notes, *module.write(source, folder)]
         notes += getattr(module, "write_vocabulary", _copy_vocabulary)(source, folder)
-        notes += _notes_on_windows(source, to)
+        notes += (*_notes_on_windows(source, to), *_notes_on_added_tokens(source, to))
         gc.collect()  # Keras layers form cycles: this frees a model that the writer built.
         result = load.load(folder)
         report = _report(source, result, left, notes)
@@ -99,6 +99,16 @@ def _check_pooling(source: Source, to: str) -> None:
             f"'{source.path}', which was trained with POOLING=mean, to convert to {to}. Convert it "
             "to checkpoint, or train with POOLING=pooled."
         )
+
+
+def _notes_on_added_tokens(source: Source, to: str) -> tuple[str, ...]:
+    tokens = source.preprocessing.added_tokens if source.preprocessing else ()
+    if not tokens or to not in ("tf1", "model_garden"):
+        return ()
+    return (
+        f"the library of this format splits the {len(tokens)} added tokens, which only this "
+        "package reads from *.preprocess.json; their rows are the last ones of the word table",
+    )
 
 
 def _check_complete(source: Source, to: str, allow_partial: bool) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from albert_tf.formats.source import Source, Stored
 from albert_tf.formats.weight_files import find_weights, notes_on_files, read_arrays
 from albert_tf.task_types import EMBEDDING, TaskDescription
 from albert_tf.task_types import FILE as TASK
-from albert_tf.tokenization import added_tokens
+from albert_tf.tokenization import added_token_files
 from albert_tf.tokenization.model_files import (
     TOKENIZER_CONFIG,
     find_model_file,
@@ -191,10 +191,10 @@ def write_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
         "model_max_length": source.config.max_position_embeddings,
         **_SPECIAL,
     }
-    contents = {TOKENIZER_CONFIG: values, added_tokens.SPECIAL_FILE: dict(_SPECIAL)}
+    contents = {TOKENIZER_CONFIG: values, added_token_files.SPECIAL_FILE: dict(_SPECIAL)}
     if settings.added_tokens:
-        added = added_tokens.to_files(settings.added_tokens, *contents.values())
-        contents[added_tokens.FILE] = added
+        added = added_token_files.to_files(settings.added_tokens, *contents.values())
+        contents[added_token_files.FILE] = added
     for name, content in contents.items():
         (folder / name).write_text(json.dumps(content, indent=2) + "\n")
     if settings.rules == "original":

@@ -44,6 +44,13 @@ class Table(tf_keras.layers.Layer):
         )
         super().build(input_shape)
 
+    def grow(self, rows: int) -> None:
+        """Appends new rows, so that the table has `rows`."""
+        old, self.rows = self.embeddings, rows
+        self._initializer = tf_utils.clone_initializer(self._initializer)
+        self.build(None)
+        self.embeddings[: old.shape[0]].assign(old)
+
     def call(self, ids: tf.Tensor) -> tf.Tensor:
         ids = checked(
             ids,

@@ -25,6 +25,7 @@ from albert_tf.modeling.layers import (
     serialize_activation,
 )
 from albert_tf.modeling.padding_removal import PaddedLayout, SelectedPositions, UnpaddedLayout
+from albert_tf.modeling.resizable import Resizable
 from albert_tf.modeling.stack import SharedStack
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
@@ -45,7 +46,7 @@ _NOT_IN_CONFIG = ("self", "__class__", "kwargs", "remove_padding", "layer_norm_e
 
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
-class AlbertEncoder(tf_keras.layers.Layer):
+class AlbertEncoder(Resizable, tf_keras.layers.Layer):
     """The ALBERT encoder (Lan et al. 2020), with the arguments of Model Garden's encoders.
 
     ```python
@@ -212,17 +213,13 @@ class AlbertEncoder(tf_keras.layers.Layer):
             a released model.
           config: the model config. Needed if the source has none; overrides the one it has.
           allow_partial: whether to accept unused weights and variables that are not initialised.
-          **kwargs: further arguments of the constructor.
+          **kwargs: further arguments of the constructor, and of `pretrained.from_pretrained`.
 
         Raises:
           InputError: the source cannot be read, or its weights do not match the model.
         """
-        return pretrained.from_pretrained(
-            lambda loaded: cls.from_albert_config(loaded, **kwargs),
-            path_or_handle,
-            config,
-            allow_partial,
-        )
+        build = cls.from_albert_config
+        return pretrained.from_pretrained(build, path_or_handle, config, allow_partial, **kwargs)
 
     @classmethod
     def from_preset(cls, name: str, load_weights: bool = True, **kwargs: Any) -> AlbertEncoder:

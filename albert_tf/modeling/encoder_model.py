@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
@@ -9,7 +10,10 @@ import tensorflow as tf
 import tf_keras
 
 from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError
+from albert_tf.modeling.embeddings import Table
 from albert_tf.modeling.encoder import AlbertEncoder
+from albert_tf.modeling.heads import MaskedLMHead
 from albert_tf.modeling.inputs import NAMES, refuse_texts
 from albert_tf.modeling.layers import build_parts, norms, policy_of
 
@@ -60,6 +64,28 @@ class EncoderModel(tf_keras.Model):
         """
         refuse_texts(x)
         return super().fit(x, *args, **kwargs)
+
+    def resize_token_embeddings(self, rows: int) -> Table:
+        """Appends rows to the word table; see `AlbertEncoder.resize_token_embeddings`.
+
+        The output bias of a masked-LM head gets zeros, as in a new model, and a saved model has the
+        new size.
+
+        Raises:
+          InputError: see there; or the model is compiled.
+        """
+        if self.optimizer is not None:
+            raise InputError(
+                "A model must be resized before it is compiled, as its optimizer has the variables "
+                "of the old table. Received a compiled model. Load it, resize it, and compile it."
+            )
+        table = self.encoder.resize_token_embeddings(rows)
+        for head in self.layers:
+            if isinstance(head, MaskedLMHead) and rows > head.output_bias.shape[0]:
+                head.grow(table.embeddings)
+        self.albert_config = dataclasses.replace(self.albert_config, vocab_size=rows)
+        self.test_function = self.predict_function = None  # They read the old table.
+        return table
 
     def get_config(self) -> dict[str, Any]:
         return {

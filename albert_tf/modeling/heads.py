@@ -53,8 +53,18 @@ class MaskedLMHead(tf_keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         build_parts((self.transform, self._hidden_size), (self.norm, self._width))
-        self.output_bias = self.add_weight("output_bias", [self._vocab_size], initializer="zeros")
+        self._add_bias()
         super().build(input_shape)
+
+    def _add_bias(self) -> None:
+        self.output_bias = self.add_weight("output_bias", [self._vocab_size], initializer="zeros")
+
+    def grow(self, embedding_table: tf.Variable) -> None:
+        """Takes a word table with more rows; their biases are 0."""
+        self._table, old = embedding_table, self.output_bias
+        self._vocab_size = embedding_table.shape[0]
+        self._add_bias()
+        self.output_bias[: old.shape[0]].assign(old)
 
     def call(self, sequence_output: tf.Tensor, positions: tf.Tensor | None = None) -> tf.Tensor:
         if positions is not None:

@@ -20,7 +20,7 @@ from absl import logging
 from albert_tf import files
 from albert_tf.config import ENCODER_ARGUMENTS, LAYER_NORM_EPSILON, AlbertConfig
 from albert_tf.errors import InputError
-from albert_tf.formats import checkpoint, names
+from albert_tf.formats import checkpoint, names, resize
 from albert_tf.formats.load import load
 from albert_tf.formats.mapping import shortened
 from albert_tf.formats.source import Source, Stored, Weights
@@ -37,26 +37,34 @@ _UNSHAPED = {
 
 
 def from_pretrained(
-    build: Callable[[AlbertConfig], Model],
+    build: Callable[..., Model],
     path_or_handle: str | os.PathLike | Source,
     config: AlbertConfig | None,
     allow_partial: bool,
+    max_position_embeddings: int | None = None,
+    positions: str = resize.POSITIONS[0],
+    **kwargs: Any,
 ) -> Model:
-    """Returns `build(config)` with the weights of a released, converted or trained model.
+    """Returns `build(config, **kwargs)` with the weights of a released, converted or trained model.
 
     Args:
       build: takes the config and returns the model.
       path_or_handle: anything that `load` takes, or its result.
       config: replaces the saved config; needed for folders without one.
       allow_partial: whether to load weights and model that do not match completely.
+      max_position_embeddings: the length of the longest sequence of the model, if it is to read
+        longer ones than the saved model.
+      positions: how the position table becomes longer: "repeated", the default because it keeps the
+        outputs of texts that the saved model can read, or "interpolated".
+      **kwargs: further arguments of `build`.
 
     Raises:
-      InputError: see `load` and `assign`.
+      InputError: see `load`, `resize.with_positions` and `assign`.
     """
-    source = load(path_or_handle, config)
+    source = resize.with_positions(load(path_or_handle, config), max_position_embeddings, positions)
     if not allow_partial:
         check_stored(source)
-    model = build(source.config)
+    model = build(source.config, **kwargs)
     assign(model, source, allow_partial=allow_partial)
     return model
 

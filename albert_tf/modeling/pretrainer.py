@@ -58,9 +58,10 @@ class AlbertPretrainer(EncoderModel):
         path_or_handle: str | os.PathLike,
         config: AlbertConfig | None = None,
         allow_partial: bool = False,
+        **kwargs: Any,
     ) -> AlbertPretrainer:
         """Loads a model with its heads; for the arguments see `AlbertEncoder.from_pretrained`."""
-        return pretrained.from_pretrained(cls, path_or_handle, config, allow_partial)
+        return pretrained.from_pretrained(cls, path_or_handle, config, allow_partial, **kwargs)
 
     def save_pretrained(
         self, folder: str | os.PathLike, tokenizer: AlbertTokenizer | None = None

@@ -12,6 +12,7 @@ import tf_keras
 from albert_tf import task_types
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
+from albert_tf.formats import resize
 from albert_tf.formats.load import load
 from albert_tf.formats.source import Source
 from albert_tf.modeling import pretrained
@@ -67,6 +68,8 @@ class TaskModel(EncoderModel):
         path_or_handle: str | os.PathLike,
         config: AlbertConfig | None = None,
         allow_partial: bool = False,
+        max_position_embeddings: int | None = None,
+        positions: str = resize.POSITIONS[0],
         **kwargs: Any,
     ) -> Model:
         """Loads a saved model; adds a new head if only an encoder was saved.
@@ -75,6 +78,8 @@ class TaskModel(EncoderModel):
           path_or_handle: a folder or checkpoint in any format of `albert_tf.formats`, or a handle.
           config: replaces the saved config; needed for folders without one.
           allow_partial: whether to load weights and model that do not match completely.
+          max_position_embeddings: see `pretrained.from_pretrained`.
+          positions: see there.
           **kwargs: arguments of the constructor. Pass those that describe the head if only an
             encoder was saved, and omit them if the head was saved too.
 
@@ -82,6 +87,7 @@ class TaskModel(EncoderModel):
           InputError: the source cannot be read, is a model for another task, or does not match.
         """
         source = load(path_or_handle, config)
+        source = resize.with_positions(source, max_position_embeddings, positions)
         return cls.from_source(source, allow_partial, **kwargs)
 
     @classmethod

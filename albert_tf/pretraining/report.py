@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
+
+from albert_tf.tokenization.digit_comma import SPACE
+
+PER_BYTE = "mlm_loss_per_byte"
 
 
 def interval95(share: float, examples: float) -> float:
@@ -36,6 +41,39 @@ def table(metrics: Mapping[str, float], vocab_size: int) -> str:
     lines = [f"{'metric':<14}{'model':>9}{'baseline':>10}  baseline description"]
     lines += [f"{n:<14}{metrics[n]:>9.4f}{base:>10.4f}  {what}" for n, base, what in rows]
     return "\n".join(lines)
+
+
+def per_byte(metrics: Mapping[str, float]) -> str:
+    """Returns a line on the loss per byte."""
+    return f"{PER_BYTE}  {metrics[PER_BYTE]:.4f}  comparable between vocabularies on the same text"
+
+
+def piece_bytes(pieces: Sequence[str]) -> np.ndarray:
+    """Returns the bytes of text in each piece, without the space that "▁" stands for, [V]."""
+    return np.array([len(piece.replace(SPACE, "").encode()) for piece in pieces], np.float32)
+
+
+class LossPerByte(tf_keras.metrics.Metric):
+    """The sum of the losses of tokens divided by the sum of their bytes.
+
+    Losses of tokens cannot be compared between vocabularies, as a longer piece is harder to
+    predict. This one can, on the same text.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._loss, self._bytes = (
+            self.add_weight(name, initializer="zeros") for name in ("losses", "bytes")
+        )
+
+    def update_state(self, losses: tf.Tensor, sizes: tf.Tensor, weights: tf.Tensor) -> None:
+        """Adds losses, numbers of bytes and weights, of one shape."""
+        self._loss.assign_add(tf.reduce_sum(losses * weights))
+        self._bytes.assign_add(tf.reduce_sum(sizes * weights))
+
+    def result(self) -> tf.Tensor:
+        """Returns the quotient; 0 without bytes."""
+        return tf.math.divide_no_nan(self._loss, self._bytes)
 
 
 class MajorityShare(tf_keras.metrics.Metric):

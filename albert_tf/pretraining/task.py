@@ -19,7 +19,7 @@ from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.pretraining import report as pretraining_report
 from albert_tf.pretraining.masking.masking import Masking
 from albert_tf.pretraining.records import manifest, pretraining_input, record_files, record_kinds
-from albert_tf.pretraining.report import MajorityShare
+from albert_tf.pretraining.report import PER_BYTE, LossPerByte, MajorityShare, piece_bytes
 from albert_tf.tasks import starting_point
 from albert_tf.tasks.base import AlbertTask, AlbertTaskConfig, Tensors
 from albert_tf.tasks.model_config import ModelConfig
@@ -87,9 +87,12 @@ class PretrainingConfig(AlbertTaskConfig):
     Attributes:
       vocab_file: the SentencePiece model that the records were built with, with its preprocessing
         settings beside it; a run keeps a copy next to its checkpoints.
+      positions: how the position table of the initial weights becomes longer, if the model has more
+        positions: "repeated" or "interpolated" (see `formats.resize.with_positions`).
     """
 
     vocab_file: str = ""
+    positions: str = "repeated"
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     train_data: PretrainingDataConfig = dataclasses.field(default_factory=PretrainingDataConfig)
     validation_data: PretrainingDataConfig = dataclasses.field(
@@ -106,9 +109,9 @@ class PretrainingTask(AlbertTask):
     micro-batch are divided by the counts of the whole batch, so the loss does not depend on how the
     batch is split.
 
-    The metrics are mlm_loss, mlm_accuracy, sop_loss and sop_accuracy, and in evaluation also the
-    baselines mlm_unigram_accuracy and sop_majority_accuracy. The baseline of mlm_loss is
-    ln(vocab_size). With records without sentence order there are no sop metrics.
+    The metrics are mlm_loss, mlm_accuracy, sop_loss and sop_accuracy, and in evaluation also
+    mlm_loss_per_byte and the baselines mlm_unigram_accuracy and sop_majority_accuracy. The baseline
+    of mlm_loss is ln(vocab_size). With records without sentence order there are no sop metrics.
     """
 
     @functools.cached_property
@@ -143,6 +146,12 @@ class PretrainingTask(AlbertTask):
         )
         model.encoder.remove_padding = config.remove_padding
         return model
+
+    def initialize(self, model: tf_keras.Model) -> None:
+        """Loads the weights of a new run from `init_checkpoint`, in any format, if it is set."""
+        if self.starts_from:
+            positions = self.task_config.positions
+            print(starting_point.load_weights(model, self.starts_from, positions))
 
     def forward(self, model: AlbertPretrainer, features: Tensors) -> dict[str, tf.Tensor]:
         """Returns the logits of both heads."""
@@ -187,7 +196,7 @@ class PretrainingTask(AlbertTask):
         tokenizer = self.tokenizer
         starting_point.check_rows(model, tokenizer, "Set VOCAB_SIZE to the size of the vocabulary.")
         if config.init_checkpoint:
-            starting_point.check_weights(config.init_checkpoint, model, tokenizer)
+            starting_point.check_weights(config.init_checkpoint, model, tokenizer, config.positions)
         for data in (config.train_data, config.validation_data):
             data.seq_length, data.max_predictions_per_seq = data.sizes
             manifest.check_vocabulary(data.input_path, tokenizer)
@@ -213,7 +222,9 @@ class PretrainingTask(AlbertTask):
 
     def report(self, metrics: Mapping[str, float]) -> str:
         """Returns the evaluation metrics as lines of text, next to their baselines."""
-        return pretraining_report.table(metrics, self.task_config.model.vocab_size)
+        lines = [pretraining_report.table(metrics, self.task_config.model.vocab_size)]
+        lines += [pretraining_report.per_byte(metrics)] if PER_BYTE in metrics else []
+        return "\n".join(lines)
 
     def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:
         """Returns the number of real predictions and of sequences."""
@@ -249,6 +260,8 @@ class PretrainingTask(AlbertTask):
         if not training:
             vocab_size = self.task_config.model.vocab_size
             metrics.append(MajorityShare(vocab_size, name="mlm_unigram_accuracy"))
+            if self.task_config.vocab_file:
+                metrics.append(LossPerByte(name=PER_BYTE))
             if self.sentence_order:
                 metrics.append(MajorityShare(2, name="sop_majority_accuracy"))
                 metrics.append(tf_keras.metrics.Sum(name="sop_examples"))
@@ -268,6 +281,9 @@ class PretrainingTask(AlbertTask):
             "mlm_accuracy": (_hits(tokens, model_outputs["mlm_logits"]), weights),
             "mlm_unigram_accuracy": (tokens, weights),
         }
+        if any(metric.name == PER_BYTE for metric in metrics):
+            sizes = tf.gather(piece_bytes(self.tokenizer.pieces), tokens)
+            updates[PER_BYTE] = (updates["mlm_loss"][0], sizes, weights)
         if ORDER in labels:
             order = tf.reshape(labels[ORDER], [-1])
             updates |= {

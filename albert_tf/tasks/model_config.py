@@ -50,16 +50,21 @@ def from_preset(name: str, **overrides: Any) -> ModelConfig:
     return _with(presets.get(name).config, overrides)
 
 
-def from_pretrained(path_or_handle: str, **overrides: Any) -> ModelConfig:
+def from_pretrained(
+    path_or_handle: str, max_position_embeddings: int | None = None, **overrides: Any
+) -> ModelConfig:
     """Returns the config of an existing model, such as the one that a run starts from.
 
     Args:
       path_or_handle: anything that `AlbertEncoder.from_pretrained` reads.
-      **overrides: fields to change, such as `hidden_dropout_prob`.
+      max_position_embeddings: the length of the longest sequence; None for that of the model.
+      **overrides: other fields to change, such as `hidden_dropout_prob`.
 
     Raises:
       InputError: the model cannot be read, or a field is unknown.
     """
+    if max_position_embeddings is not None:
+        overrides["max_position_embeddings"] = max_position_embeddings
     return _with(load(path_or_handle).config, overrides)
 
 

@@ -15,6 +15,7 @@ from absl import logging
 
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
+from albert_tf.formats import resize
 from albert_tf.formats.load import load
 from albert_tf.formats.source import Source
 from albert_tf.formats.tf_checkpoint import find_prefix
@@ -146,21 +147,33 @@ def _from_scratch(from_scratch: bool, model: ModelConfig, vocab_file: str) -> St
     return StartingPoint(config, tokenizer)
 
 
-def check_weights(path_or_handle: str, config: AlbertConfig, tokenizer: AlbertTokenizer) -> None:
+def check_weights(
+    path_or_handle: str,
+    config: AlbertConfig,
+    tokenizer: AlbertTokenizer,
+    positions: str = resize.POSITIONS[0],
+) -> None:
     """Checks the config and vocabulary of a run against its initial weights; reads no weights.
 
     Args:
       path_or_handle: anything that `from_pretrained` reads.
       config: the config of the run's model.
       tokenizer: the tokenizer of the run; compared if the weights come with a SentencePiece model.
+      positions: how a position table becomes longer, if the run's model reads longer texts.
 
     Raises:
       InputError: the weights cannot be read, or belong to another model or vocabulary.
     """
-    source = load(path_or_handle)
+    source = _lengthened(load(path_or_handle), config, positions)
     check_config(config, source)
     if source.model_file is not None:
         check_same_vocabulary(tokenizer, AlbertTokenizer(source.model_file))
+
+
+def _lengthened(source: Source, config: AlbertConfig, positions: str) -> Source:
+    """Returns the source with the positions of `config`, if these are more."""
+    rows = max(config.max_position_embeddings, source.config.max_position_embeddings)
+    return resize.with_positions(source, rows, positions)
 
 
 def check_config(config: AlbertConfig, source: Source) -> None:
@@ -209,12 +222,17 @@ def check_same_vocabulary(tokenizer: AlbertTokenizer, theirs: AlbertTokenizer) -
         )
 
 
-def load_weights(model: tf_keras.Model, path_or_source: str | os.PathLike | Source) -> str:
+def load_weights(
+    model: tf_keras.Model,
+    path_or_source: str | os.PathLike | Source,
+    positions: str = resize.POSITIONS[0],
+) -> str:
     """Loads the encoder of `model`, and the heads that model and source share.
 
     Args:
       model: an `AlbertPretrainer` or a task model, with its encoder as `encoder`.
       path_or_source: anything that `from_pretrained` reads, or the result of `formats.load`.
+      positions: how the position table becomes longer, if that of the model is.
 
     Returns:
       A line for the user: how many variables of each part were loaded, and which are new.
@@ -223,7 +241,8 @@ def load_weights(model: tf_keras.Model, path_or_source: str | os.PathLike | Sour
       InputError: a weight of the encoder other than the pooler is missing, or a shape differs. In
         these cases no variable is changed.
     """
-    source = load(path_or_source)
+    stored = load(path_or_source)
+    source = _lengthened(stored, model.albert_config, positions)
     held = set(source.weights)
     wanted = {name: part for name, part in source.parts.items() if hasattr(model, part)}
     missing = [n for n, part in wanted.items() if part == "encoder" and n not in held]
@@ -234,7 +253,9 @@ def load_weights(model: tf_keras.Model, path_or_source: str | os.PathLike | Sour
         )
     # Partial, because the model may lack heads of the source, and the source new heads.
     report = pretrained.assign(model, source, allow_partial=True)
-    return f"{_summary(wanted, report)}, from {source}"
+    rows = [s.config.max_position_embeddings for s in (stored, source)]
+    longer = f"; {rows[0]} positions {positions} to {rows[1]}" if rows[0] < rows[1] else ""
+    return f"{_summary(wanted, report)}, from {source}{longer}"
 
 
 def _summary(wanted: dict[str, str], report: pretrained.Report) -> str:

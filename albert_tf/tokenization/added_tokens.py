@@ -10,18 +10,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import sentencepiece
 
 from albert_tf.errors import InputError, closest
-from albert_tf.files import read_json
 from albert_tf.tokenization.special_ids import PIECES
 
-_FLAGS = ("special", "lstrip", "rstrip", "normalized", "single_word")
+FLAGS = ("special", "lstrip", "rstrip", "normalized", "single_word")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +35,9 @@ class AddedToken:
       rstrip: as `lstrip`, for the white space after it.
       normalized: with lower-casing, a token that is neither special nor normalized is looked for
         in text that is lower-cased already, so that upper case in its content never matches.
-      single_word: whether the text is a token only if spaces, or the ends of the text, enclose it.
+      single_word: whether the text is a token only as a whole word. Under the rules "original", no
+        letter, digit, mark or "_" may be beside it; under "hugging_face", it must be enclosed by
+        spaces or the ends of the text.
     """
 
     id: int
@@ -60,7 +61,7 @@ class AddedToken:
                 "An added token must be text of one or more characters, without NUL and "
                 f"surrogates. Received {content!r:.80} with the id {self.id}. Correct or remove it."
             )
-        for name in _FLAGS:
+        for name in FLAGS:
             if type(getattr(self, name)) is not bool:
                 raise InputError(
                     f"{name} of an added token must be true or false. Received "
@@ -164,49 +165,205 @@ class Matcher:
     Args:
       tokens: the tokens.
       lower_case: whether text is lower-cased.
+      rules: what encloses a single word; see `AddedToken`.
 
     Attributes:
       pattern: matches each token; for Python's `re` and RE2.
       ids: the ids by text, which is that of the match or, if that is not a key, its lower case.
       single_words: the ids of the tokens that must stand alone.
+      between_spaces: whether these stand alone between spaces only.
     """
 
-    def __init__(self, tokens: Sequence[AddedToken], lower_case: bool) -> None:
+    def __init__(
+        self, tokens: Sequence[AddedToken], lower_case: bool, rules: str = "hugging_face"
+    ) -> None:
         self.ids: dict[str, int] = {}
         self.single_words = {token.id for token in tokens if token.single_word}
-        alternatives = []
+        self.between_spaces = rules == "hugging_face"
+        self._edges, self._lower_case = _Edges(self.between_spaces), lower_case
+        # Single words without other characters, in Unicode and, for ASCII texts, in bytes.
+        self._words: dict[str, int] = {}
+        exact, any_case, others = [], [], ([], [])
         for token in tokens:
-            any_case = lower_case and lower_each(token.content) == token.content
-            if lower_case and not (any_case or token.special or token.normalized):
+            in_any_case = lower_case and lower_each(token.content) == token.content
+            if lower_case and not (in_any_case or token.special or token.normalized):
                 continue
             self.ids[token.content] = token.id
-            text = "".join(map(_any_case if any_case else re.escape, token.content))
-            alternatives.append((-len(token.content), any_case, text))
-        self.pattern = "|".join(text for *_, text in sorted(alternatives))
-        self._expression = re.compile(self.pattern)
+            (any_case if in_any_case else exact).append(token.content)
+            if token.single_word and in_any_case == lower_case and _is_word(token.content):
+                self._words[token.content] = token.id
+            else:
+                others[in_any_case].append(token.content)
+        # Without other tokens, no match inside a word can be a token or hide one.
+        alone = all(token.single_word for token in tokens)
+        self.pattern = _pattern(exact, any_case, alone)
+        self._expression = re.compile(self.pattern.replace(_EDGE, f"(?a:{_EDGE})"))  # as in RE2
+        self._others = re.compile(_pattern(*others)) if any(others) else None
+        self._ascii_words = {word.encode() for word in self._words if word.isascii()}
+        self._to_words = bytes(map(_in_words, range(256)))
+        if lower_case:
+            self._to_words = self._to_words.lower()
 
-    def split(self, text: str) -> list[tuple[str, int, int | None]]:
+    def encode(
+        self, texts: Sequence[str], encode: Callable[[list[str]], Iterable[list[int]]]
+    ) -> list[list[int]]:
+        """Returns the ids of texts, given a function that returns those of texts without tokens."""
+        rows = [(found := self.find(text)) and self.split(text, found) for text in texts]
+        parts: list[str] = []
+        for text, row in zip(texts, rows):
+            parts += [part for part, _, index in row if index is None] if row else [text]
+        plain = iter(encode(parts))
+        return [
+            [i for _, _, index in row for i in (next(plain) if index is None else (index,))]
+            if row
+            else next(plain)
+            for row in rows
+        ]
+
+    def split(
+        self, text: str, found: Sequence[tuple[int, int, int]] | None = None
+    ) -> list[tuple[str, int, int | None]]:
         """Splits a text at its tokens.
+
+        Args:
+          text: the text.
+          found: the result of `find`, if it is known.
 
         Returns:
           All parts, where each begins, and the ids of those that are tokens.
         """
         parts: list[tuple[str, int, int | None]] = []
         done = 0
-        for match in self._expression.finditer(text):
-            begin, end = match.span()
-            found = match.group()
-            index = self.ids[found if found in self.ids else lower_each(found)]
-            around = {text[begin - 1 : begin], text[end : end + 1]}
-            if index in self.single_words and not around <= {"", " "}:
-                continue
+        for begin, end, index in self.find(text) if found is None else found:
             if done < begin:
                 parts.append((text[done:begin], done, None))
-            parts.append((found, begin, index))
+            parts.append((text[begin:end], begin, index))
             done = end
         if done < len(text):
             parts.append((text[done:], done, None))
         return parts
+
+    def find(self, text: str) -> Sequence[tuple[int, int, int]]:
+        """Returns where tokens begin and end, and their ids."""
+        if not self._words or self._others and self._others.search(text):
+            return self._search(text)
+        # Only words are left, which sets find faster than an expression does.
+        runs = text.encode().translate(self._to_words).split() if text.isascii() else None
+        if runs is not None and self._ascii_words.isdisjoint(runs):
+            return ()
+        lowered = lower_each(text) if self._lower_case else text
+        if len(lowered) != len(text):  # Places in it are not those in the text.
+            return self._search(text)
+        if runs is None:
+            words = self._words.keys() & words_of(lowered)
+        else:
+            words = {run.decode() for run in runs if run in self._ascii_words}
+        found = []
+        for word in words:
+            begin = lowered.find(word)
+            while begin >= 0:
+                end = begin + len(word)
+                if self._edges[text[begin - 1 : begin]] and self._edges[text[end : end + 1]]:
+                    found.append((begin, end, self._words[word]))
+                begin = lowered.find(word, end)
+        return sorted(found)
+
+    def _search(self, text: str) -> list[tuple[int, int, int]]:
+        """Returns the same for tokens of every kind, with the expression."""
+        found = []
+        for match in self._expression.finditer(text):
+            content = match.group()
+            index = self.ids[content if content in self.ids else lower_each(content)]
+            begin, end = match.span()
+            alone = self._edges[text[begin - 1 : begin]] and self._edges[text[end : end + 1]]
+            if alone or index not in self.single_words:
+                found.append((begin, end, index))
+        return found
+
+
+class _Edges(dict[str, bool]):
+    """Whether a single word may be beside a character, or "" for an end of the text."""
+
+    def __init__(self, between_spaces: bool) -> None:
+        super().__init__({"": True, " ": True})
+        self._between_spaces = between_spaces
+
+    def __missing__(self, character: str) -> bool:
+        self[character] = not (self._between_spaces or _is_word(character))
+        return self[character]
+
+
+# In RE2, between a character of [0-9A-Za-z_] and another, or an end of the text.
+_EDGE = r"\b"
+_AT_EDGE = re.compile(r"\w", re.ASCII)
+
+
+def _pattern(exact: Sequence[str], any_case: Sequence[str], alone: bool = False) -> str:
+    """Returns an expression for texts as they are, and for lower-case texts in any case.
+
+    With `alone`, it does not match parts of words in ASCII, which saves time.
+    """
+    texts = [*exact, *any_case]
+    branches = [[re.escape(c) for c in text] for text in exact]
+    branches += [list(map(_any_case, text)) for text in any_case]
+    if {text[0].lower() for text in exact}.isdisjoint(text[0] for text in any_case):
+        # No two branches match the same character, so common beginnings are written only once.
+        if not alone:
+            return _tree(branches)
+        ends = [[*b, _EDGE] if _AT_EDGE.match(text[-1]) else b for b, text in zip(branches, texts)]
+        begins = all(_AT_EDGE.match(text[0]) for text in texts)
+        return f"{_EDGE if begins else ''}(?:{_tree(ends)})"
+    ordered = sorted(
+        (-len(text), index >= len(exact), branch)
+        for index, (branch, text) in enumerate(zip(branches, texts))
+    )
+    return "|".join("".join(branch) for *_, branch in ordered)
+
+
+def _tree(branches: Sequence[Sequence[str]]) -> str:
+    """Returns an expression for sequences of characters, of which the longest one matches."""
+    children: dict[str, list[Sequence[str]]] = defaultdict(list)
+    for first, *rest in filter(None, branches):
+        children[first].append(rest)
+    # An edge ends a shorter text.
+    options = "|".join(c + _tree(children[c]) for c in sorted(children, key=_EDGE.__eq__))
+    if any(not branch for branch in branches):  # One of them ends here.
+        return f"(?:{options})?" if options else ""
+    return options if len(children) == 1 else f"(?:{options})"
+
+
+# A letter, digit, mark or "_", for RE2.
+WORD_CHARACTER = r"[\pL\pM\pN_]"
+
+
+def _in_words(byte: int) -> int:
+    """Returns the byte of an ASCII character of words, and a space for other bytes."""
+    return byte if byte < 128 and _is_word(chr(byte)) else ord(" ")
+
+
+@functools.cache
+def _words() -> re.Pattern[str]:
+    r"""Returns the expression of words; Python's \w has no marks, such as the vowels of Hindi."""
+    ranges: list[list[int]] = []
+    for code in range(0x300, 0x110000):
+        if unicodedata.category(chr(code))[0] == "M":
+            if not ranges or ranges[-1][1] != code - 1:
+                ranges.append([code, code])
+            ranges[-1][1] = code
+    marks = "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
+    return re.compile(f"[\\w{marks}]+")
+
+
+def words_of(text: str) -> list[str]:
+    """Returns the words of a text: runs of letters, digits, marks and "_"."""
+    return _words().findall(text)
+
+
+def _is_word(text: str) -> bool:
+    """Returns whether a text has characters of words only, and at least one."""
+    if text.replace("_", "a").isalnum():
+        return True
+    return not text.isascii() and bool(_words().fullmatch(text))
 
 
 def with_special(tokens: Sequence[AddedToken]) -> tuple[AddedToken, ...]:
@@ -238,127 +395,3 @@ def _upper_cases() -> dict[str, str]:
         if (lowered := character.lower()) != character:
             table[lowered] += character
     return dict(table)
-
-
-# === Hugging Face folders ===
-
-FILE, SPECIAL_FILE, _FAST_FILE = "added_tokens.json", "special_tokens_map.json", "tokenizer.json"
-DECODER = "added_tokens_decoder"  # A key of tokenizer_config.json.
-# The keys of special tokens, in the order in which transformers adds those that have no id.
-_KEYS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-_MORE = "additional_special_tokens"
-
-
-def read(
-    folder: Path,
-    config: Mapping[str, Any],
-    load: Callable[[], sentencepiece.SentencePieceProcessor],
-) -> tuple[AddedToken, ...]:
-    """Returns the added tokens of a Hugging Face folder, without ALBERT's special pieces.
-
-    Args:
-      folder: the folder.
-      config: the contents of its tokenizer_config.json.
-      load: returns the SentencePiece model of the folder; called only if there are added tokens.
-
-    Raises:
-      InputError: a file is damaged, or the tokens do not extend the pieces.
-    """
-    special = _special_tokens(folder, config)
-    found = _with_ids(folder, config)
-    tokens = [_token({**special.get(v["content"], {}), **v}, special) for v in found]
-    listed = {token.content for token in tokens}
-    rest = [values for content, values in special.items() if content not in {*listed, *PIECES}]
-    tokens = [t for t in tokens if PIECES[t.id : t.id + 1] != (t.content,)]
-    if not tokens and not rest:
-        return ()
-    processor = load()
-    for values in rest:
-        index = processor.piece_to_id(values["content"])
-        if processor.id_to_piece(index) != values["content"]:
-            index = max(processor.get_piece_size(), *(token.id + 1 for token in tokens), 0)
-        tokens.append(_token({**values, "id": index}, special))
-    result = parse(tokens)
-    check(result, processor, f"'{folder}'")
-    return result
-
-
-def to_files(
-    tokens: Sequence[AddedToken], config: dict[str, Any], special_map: dict[str, Any]
-) -> dict[str, int]:
-    """Returns the contents of added_tokens.json, and adds the tokens to those of two other files.
-
-    Args:
-      tokens: the added tokens.
-      config: the contents of tokenizer_config.json.
-      special_map: the contents of special_tokens_map.json.
-    """
-    decoder = {}
-    for token in with_special(tokens):
-        values = dataclasses.asdict(token)
-        decoder[str(values.pop("id"))] = values
-    special_map[_MORE] = [token.content for token in tokens if token.special]
-    config |= {DECODER: decoder, _MORE: special_map[_MORE]}
-    return {token.content: token.id for token in tokens}
-
-
-def _token(values: Mapping[str, Any], special: Mapping[str, Any]) -> AddedToken:
-    """Returns the token of an object; other keys, such as "__type", are not flags."""
-    values = {key: values[key] for key in ("id", "content", *_FLAGS) if key in values}
-    if values["content"] in special:
-        values["special"] = True
-    return AddedToken(**{"normalized": values.get("special") is not True, **values})
-
-
-def _with_ids(folder: Path, config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Returns the objects of all tokens that the files give an id."""
-    found = []
-    decoder = config.get(DECODER)
-    if decoder is not None:
-        if not isinstance(decoder, dict) or not all(map(str.isdecimal, decoder)):
-            raise _invalid(f"{DECODER} must be an object with ids as keys", decoder, folder)
-        found += [{**_object(v, folder), "id": int(key)} for key, v in decoder.items()]
-    elif (folder / _FAST_FILE).is_file():
-        listed = read_json(folder / _FAST_FILE, "A tokenizer").get("added_tokens") or []
-        if not isinstance(listed, list) or not all(
-            isinstance(value, dict) and "id" in value for value in listed
-        ):
-            raise _invalid("added_tokens must be a list of objects with ids", listed, folder)
-        found += [_object(value, folder) for value in listed]
-    if (folder / FILE).is_file():
-        known = {value["content"]: value["id"] for value in found}
-        pairs = read_json(folder / FILE, "A file of added tokens").items()
-        found += [
-            {"content": text, "id": index}
-            for text, index in pairs
-            if text not in known or known[text] != index
-        ]
-    return found
-
-
-def _special_tokens(folder: Path, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Returns the objects of the special tokens that the files name, by text."""
-    file = folder / SPECIAL_FILE
-    named = read_json(file, "A map of special tokens") if file.is_file() else {}
-    special: dict[str, dict[str, Any]] = {}
-    for values in (config, named):
-        more = values.get(_MORE) or []
-        if not isinstance(more, list):
-            raise _invalid(f"{_MORE} must be a list", more, folder)
-        for value in (*(values[key] for key in _KEYS if values.get(key)), *more):
-            value = _object({"content": value} if isinstance(value, str) else value, folder)
-            special.setdefault(value["content"], value)
-    return special
-
-
-def _object(value: Any, folder: Path) -> dict[str, Any]:
-    if not isinstance(value, dict) or not isinstance(value.get("content"), str):
-        raise _invalid("A token must be text, or an object with its content", value, folder)
-    return value
-
-
-def _invalid(rule: str, received: Any, folder: Path) -> InputError:
-    return InputError(
-        f"{rule}. Received {received!r:.80} in the tokenizer files of '{folder}'. Correct it, or "
-        "copy the files again."
-    )

@@ -12,7 +12,7 @@ import sentencepiece
 from albert_tf import sources
 from albert_tf.errors import InputError
 from albert_tf.files import read_json
-from albert_tf.tokenization import added_tokens, tokenizer_json
+from albert_tf.tokenization import added_token_files, tokenizer_json
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
 HUGGING_FACE_NAME = "spiece.model"
@@ -91,7 +91,7 @@ def hugging_face_settings(model_file: Path) -> Preprocessing:
         lower_case=values.get("do_lower_case", True),
         keep_accents=values.get("keep_accents", False),
         rules="hugging_face",
-        added_tokens=added_tokens.read(folder, values, lambda: load(model_file)),
+        added_tokens=added_token_files.read(folder, values, lambda: load(model_file)),
     )
 
 

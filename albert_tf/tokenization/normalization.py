@@ -91,7 +91,7 @@ def sources(text: str, result: str, settings: Preprocessing) -> tuple[Sequence[i
     """Returns the starts and ends of `align`, where `result` is the normalised text."""
     quotes = settings.rules == "hugging_face" and any(quote in text for quote in _QUOTES)
     ascii_only = text.isascii() and not quotes
-    table = _table(settings)
+    table = _table(settings.lower_case, settings.keep_accents, settings.rules)
     if len(result) == len(text) and (
         ascii_only or not quotes and all(table[c].is_simple for c in set(text))
     ):
@@ -170,5 +170,5 @@ class _Table(dict[str, _Source]):
 
 
 @functools.cache
-def _table(settings: Preprocessing) -> _Table:
-    return _Table(settings)
+def _table(lower_case: bool, keep_accents: bool, rules: str) -> _Table:
+    return _Table(Preprocessing(lower_case, keep_accents, rules))

@@ -96,7 +96,9 @@ class AlbertTokenizer:
         self.added_tokens = {token.id: token for token in tokens}
         if self.preprocessing.rules == "hugging_face":
             tokens = with_special(tokens)
-        self.matcher = Matcher(tokens, self.preprocessing.lower_case) if tokens else None
+        settings = self.preprocessing
+        matcher = Matcher(tokens, settings.lower_case, settings.rules)
+        self.matcher = matcher if matcher.ids else None
         self.digit_comma_parts = digit_comma.table(self.processor, self.preprocessing.rules)
         self._expansions = {
             index: [part.id for part in parts] for index, parts in self.digit_comma_parts.items()
@@ -235,6 +237,9 @@ class AlbertTokenizer:
         plain = offsets.spans(self._vocabulary, parts, self.preprocessing)
         result = []
         for text, row in zip(texts, rows):
+            if len(row) == 1 and row[0][2] is None:
+                result.append(next(plain))
+                continue
             tokens = offsets.TokenSpans([], [], [], [], [])
             for part, begin, index in row:
                 if index is None:
@@ -264,13 +269,7 @@ class AlbertTokenizer:
         texts = [self._as_text(text, index) for index, text in enumerate(as_list(texts))]
         if self.matcher is None:
             return self._encode_plain(texts, num_threads)
-        rows = [self.matcher.split(text) for text in texts]
-        parts = [part for row in rows for part, _, index in row if index is None]
-        plain = iter(self._encode_plain(parts, num_threads))
-        return [
-            [i for _, _, index in row for i in (next(plain) if index is None else (index,))]
-            for row in rows
-        ]
+        return self.matcher.encode(texts, lambda parts: self._encode_plain(parts, num_threads))
 
     def __call__(
         self,

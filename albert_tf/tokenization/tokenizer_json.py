@@ -20,12 +20,12 @@ import sentencepiece
 
 from albert_tf.errors import InputError
 from albert_tf.files import read_json
-from albert_tf.tokenization import added_tokens, model_proto
+from albert_tf.tokenization import added_token_files, model_proto
 from albert_tf.tokenization.special_ids import PIECES
 
 FILE = "tokenizer.json"
 _CONFIG = "tokenizer_config.json"
-_OTHERS = (added_tokens.FILE, added_tokens.SPECIAL_FILE, "spiece.preprocess.json")
+_OTHERS = (added_token_files.FILE, added_token_files.SPECIAL_FILE, "spiece.preprocess.json")
 
 
 def model_file(folder: Path) -> Path | None:
@@ -118,7 +118,7 @@ def _config(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             "added_tokens must be a list of objects with ids. Received "
             f"{listed!r:.80} in '{folder / FILE}'. Download it again."
         )
-    known[added_tokens.DECODER] = {
+    known[added_token_files.DECODER] = {
         str(token["id"]): {name: value for name, value in token.items() if name != "id"}
         for token in listed
         if token["id"] >= size

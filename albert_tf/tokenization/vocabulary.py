@@ -118,15 +118,20 @@ def output_files(
     return model_file, vocab_file
 
 
-def _check(
-    vocab_size: int, character_coverage: float, input_sentence_size: int, num_threads: int
-) -> None:
+def check_size(vocab_size: int) -> None:
+    """Raises `InputError` for a size without room for pieces of the text."""
     fixed = len(special_ids.PIECES) + len(OFFICIAL_FLAGS["user_defined_symbols"])
     if type(vocab_size) is not int or vocab_size <= fixed:
         raise InputError(
             f"vocab_size must be larger than the {fixed} pieces that every vocabulary has. "
             f"Received {vocab_size!r}. Use a larger one."
         )
+
+
+def _check(
+    vocab_size: int, character_coverage: float, input_sentence_size: int, num_threads: int
+) -> None:
+    check_size(vocab_size)
     if not 0.0 < character_coverage <= 1.0:
         raise InputError(f"character_coverage must lie in (0, 1]. Received {character_coverage!r}.")
     if input_sentence_size != 0 and input_sentence_size <= 100:

@@ -1,5 +1,6 @@
 """Loads converted models with the libraries they are meant for, installed by the extra `peers`."""
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -14,13 +15,18 @@ import sentencepiece
 
 from albert_tf.config import AlbertConfig
 from albert_tf.convert.conversion import convert
+from albert_tf.formats import hugging_face
+from albert_tf.formats.source import Source, Weights
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.tasks.classification.model import AlbertClassifier
 from albert_tf.tasks.embedding.model import AlbertEmbedder
 from albert_tf.tasks.encoded_examples import Outputs
 from albert_tf.tasks.predictor import Predictor
+from albert_tf.tokenization.added_tokens import AddedToken
+from albert_tf.tokenization.settings import Preprocessing
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from tests.support import tiny_task
+from tests.support.added_tokens import SIZE, random_tokenizers
 from tests.support.goldens import TESTDATA, TOLERANCE, difference, io, run
 from tests.support.paths import ROOT
 
@@ -106,6 +112,46 @@ assert ids == [2, *map(int, sys.argv[2].split(",")), 3], ids
     )
     expected = processor.EncodeAsIds("the quick brown fox")
     run_in_clean_process(["-c", code], tmp_path / "model", ",".join(map(str, expected)))
+
+
+@pytest.mark.clean_process
+def test_transformers_5_finds_the_same_added_tokens_and_new_words(tmp_path, capfd):
+    """Its single words are those of the rules "original"; its slow tokenizers are gone.
+
+    With lower-casing, a token that is neither special nor normalized matches its own case only,
+    while transformers 4 and this package lower the text first; such tokenizers are left out.
+    """
+    needs("transformers", "tokenizers")
+    words = ["dyspnea", "covid-19", "naïve", "हिंदी"]
+    new = [AddedToken(SIZE + i, word, single_word=True) for i, word in enumerate(words)]
+    text = "The dyspnea, (NAÏVE) dyspneas हिंदी, हिंदीय covid-19's covid-190 naïve"
+    cases = [(Preprocessing(added_tokens=new), [text, "no new word"])]
+    for tokenizer, texts, _ in random_tokenizers():
+        settings = dataclasses.replace(tokenizer.preprocessing, rules="original")
+        if not settings.lower_case or all(t.special or t.normalized for t in settings.added_tokens):
+            cases.append((settings, texts))
+    expected, folders = [], []
+    for number, (settings, texts) in enumerate(cases):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        model_file = TESTDATA / "tokenization/spm.model"
+        source = Source(
+            "", folder, AlbertConfig(), Weights({}), model_file=model_file, preprocessing=settings
+        )
+        hugging_face.write_vocabulary(source, folder)
+        expected.append(AlbertTokenizer.from_pretrained(folder).encode_batch(texts))
+        folders.append([str(folder), texts])
+    (tmp_path / "cases.json").write_text(json.dumps(folders))
+    script = ROOT / "tests/support/transformers_added_tokens.py"
+    run_in_clean_process([str(script)], tmp_path / "cases.json")
+    found = [json.loads(line) for line in capfd.readouterr().out.splitlines() if line[:2] == "[["]
+    assert found[0] == expected[0] and sum(i >= SIZE for i in found[0][0]) == 5
+
+    def added(rows):
+        return [[[i for i in ids if i >= SIZE] for ids in row] for row in rows]
+
+    assert added(found) == added(expected)
+    assert sum(len(ids) for row in added(found) for ids in row) > 150
 
 
 def test_a_pickle_is_read_through_torch(tmp_path):

@@ -16,6 +16,7 @@ from albert_tf.pretraining.records.pretraining_data import build
 from albert_tf.pretraining.report import MajorityShare
 from albert_tf.pretraining.task import PretrainingConfig, PretrainingDataConfig, PretrainingTask
 from albert_tf.tasks import model_config
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from tests.support.paths import TESTDATA
 
 B, P, V = 3, 4, 7
@@ -125,7 +126,9 @@ def test_records_without_sentence_order_have_no_sop_loss_or_metrics(tmp_path):
     metrics = the_task.build_metrics(training=False)
     the_task.process_metrics(metrics, labels, outputs)
     results = {metric.name: float(metric.result()) for metric in metrics}
-    assert set(results) == {"mlm_loss", "mlm_accuracy", "mlm_unigram_accuracy"}
+    assert set(results) == {
+        "mlm_loss", "mlm_loss_per_byte", "mlm_accuracy", "mlm_unigram_accuracy",
+    }  # fmt: skip
     assert float(mlm) == pytest.approx(results["mlm_loss"], rel=1e-4)
     with_order = task().build_losses({**labels, "next_sentence_labels": order}, outputs)
     sop = cross_entropy(outputs["sop_logits"], order[:, 0]).mean()
@@ -246,6 +249,23 @@ def test_report_shows_metrics_next_to_baselines():
     assert lines[2].split()[:3] == ["mlm_accuracy", "0.2500", "0.0500"]
     assert lines[4].split()[:3] == ["sop_accuracy", "0.7000", "0.5100"]
     assert lines[4].endswith("+/- 0.0196")  # 1.96 * sqrt(0.7 * 0.3 / 2100)
+
+
+def test_the_loss_per_byte_is_that_of_the_predicted_pieces(tmp_path):
+    data = records(tmp_path, sentence_order=False)
+    the_task = task_on(data, data)
+    labels, outputs = labels_and_outputs()
+    metrics = the_task.build_metrics(training=False)
+    the_task.process_metrics(metrics, labels, outputs)
+    results = {metric.name: float(metric.result()) for metric in metrics}
+    weights, ids = labels["masked_lm_weights"], labels["masked_lm_ids"]
+    pieces = [piece.replace("▁", "") for piece in AlbertTokenizer(VOCAB).pieces]
+    sizes = np.array([[len(pieces[i].encode()) for i in row] for row in ids])
+    losses = cross_entropy(outputs["mlm_logits"], ids) * weights
+    expected = losses.sum() / (sizes * weights).sum()
+    assert results["mlm_loss_per_byte"] == pytest.approx(expected, rel=1e-5)
+    assert f"mlm_loss_per_byte  {expected:.4f}  comparable" in the_task.report(results)
+    assert pretraining_report.piece_bytes(["▁", "▁aé", "b▁"]).tolist() == [0, 3, 1]
 
 
 def test_model_config_can_start_from_a_preset():

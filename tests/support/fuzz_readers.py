@@ -18,7 +18,7 @@ from official.core import config_definitions
 
 from albert_tf import files
 from albert_tf.config import AlbertConfig
-from albert_tf.data import documents, tables
+from albert_tf.data import documents, tables, text_lines
 from albert_tf.data.row_report import RowReport
 from albert_tf.formats import hugging_face_config, keras_hub
 from albert_tf.formats.load import load
@@ -36,7 +36,7 @@ from albert_tf.tasks.question_answering import squad
 from albert_tf.tasks.question_answering.span_windows import SpanWindowSettings
 from albert_tf.tasks.tagging import conll, span_annotations, span_words
 from albert_tf.tasks.tagging import data as tagging
-from albert_tf.tokenization import model_files
+from albert_tf.tokenization import model_files, new_words
 from albert_tf.tokenization.settings import Preprocessing
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from albert_tf.training import checks, gin_files
@@ -154,6 +154,14 @@ def _spans(path: Path, labelled: bool = True) -> None:
 
 def _texts_of_spans(path: Path) -> None:
     _spans(path, labelled=False)
+
+
+def _new_words(path: Path) -> None:
+    lines = [line.rstrip("\n") for line in text_lines.read_lines(path)]
+    added = new_words.tokens(new_words.check(lines, tokenizer()), tokenizer())
+    extended = AlbertTokenizer(VOCABULARY, added_tokens=added)
+    contents = [token.content for token in added]
+    assert extended.encode_batch(contents) == [[token.id] for token in added], contents
 
 
 def _corpus(path: Path) -> None:
@@ -482,6 +490,7 @@ READERS = [
     Reader("conll", "a.txt", b"-DOCSTART- O\n\n# a = b\nEU B\n# O\n\nZo\xc3\xab O\n", _conll),
     Reader("conll with tabs", "a.txt", b"#\tx\n1\tEU\tB\n2\t\tO\n\t\n1\ta\tO\n", _conll),
     Reader("words", "a.txt", b"EU\nsays\n\n#no\n", _words),
+    Reader("new words", "a.txt", "dyspnea\nCovid-19\nnaïve\nहिंदी\n".encode(), _new_words, 0.5),
     Reader("corpus", "a.txt", "\ufeffOne.\r\nTwó.\n\nThree.\n".encode(), _corpus),
     Reader("corpus of objects", "a.jsonl", _lines({"text": "a\nb"}, {"text": ["c"]}), _corpus),
     Reader("albert_config", "a.json", _json(AlbertConfig().to_dict()), AlbertConfig.from_json_file),

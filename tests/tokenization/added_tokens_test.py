@@ -2,15 +2,17 @@
 
 import json
 import pickle
+import random
+import re
 import shutil
 
 import pytest
 
 from albert_tf.errors import InputError
-from albert_tf.tokenization.added_tokens import AddedToken, Matcher, with_special
+from albert_tf.tokenization.added_tokens import AddedToken, Matcher, lower_each, with_special
 from albert_tf.tokenization.settings import Preprocessing
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
-from tests.support.added_tokens import FOLDERS, SIZE, write_folder
+from tests.support.added_tokens import FOLDERS, SIZE, random_tokenizers, write_folder
 from tests.support.paths import TESTDATA
 
 MODEL = TESTDATA / "tokenization" / "spm.model"
@@ -42,6 +44,42 @@ def test_ids_and_texts_are_those_of_transformers(name, tmp_path):
     for case in known:
         assert tokenizer.decode(case["ids"]) == case["decoded"], case
         assert tokenizer.decode(case["ids"], False) == case["decoded_with_special"], case
+
+
+def test_random_tokens_and_flags_give_the_ids_of_transformers():
+    count = 0
+    for tokenizer, texts, ids in random_tokenizers():
+        assert tokenizer.encode_batch(texts) == ids
+        assert [spans.ids for spans in tokenizer.tokenize_batch_with_offsets(texts)] == ids
+        count += sum(max(row, default=0) >= SIZE for row in ids)
+    assert count > 200
+
+
+@pytest.mark.parametrize("rules", ["original", "hugging_face"])
+@pytest.mark.parametrize("lower_case", [True, False])
+def test_words_are_found_as_by_a_plain_search(rules, lower_case):
+    """With many words, a set finds them; here each word of the text is looked at."""
+    rng = random.Random(5)
+    letters = ["a", "b", "é", "ß", "ि", "1", "_", "A", "É"]
+    words = list(
+        dict.fromkeys("".join(rng.choices(letters[:7], k=rng.randint(1, 3))) for _ in "a" * 40)
+    )
+    tokens = [AddedToken(i, word, single_word=True) for i, word in enumerate(words)]
+    matcher = Matcher(tokens, lower_case, rules)
+    found = 0
+    for _ in range(300):
+        text = "".join(rng.choices([*letters, *"        ", ",", "\n", "İ", *words], k=12))
+        expected, place = [], 0
+        for run in re.split(r"([\wि]+)", text):
+            begin, place = place, place + len(run)
+            key = lower_each(run) if lower_case else run
+            around = {text[begin - 1 : begin], text[place : place + 1]}
+            alone = rules == "original" or around <= {"", " "}
+            if key in words and len(key) == len(run) and alone:
+                expected.append((begin, place, words.index(key)))
+        assert list(matcher.find(text)) == expected, text
+        found += len(expected)
+    assert found > 50
 
 
 def test_offsets_are_those_of_the_text():
@@ -85,6 +123,33 @@ def test_a_single_word_is_a_token_between_spaces_only():
     }
     assert found == {text: [] for text in found} | {"ab": ["ab"], "ab ab": ["ab", "ab"]}
     assert matcher.split("cabx") == [("cab", 0, None), ("x", 3, 71)]
+
+
+def test_tokens_that_no_text_can_match_change_nothing():
+    token = AddedToken(SIZE, "<E2>", normalized=False)
+    tokenizer, plain = with_tokens(token), AlbertTokenizer(MODEL)
+    assert tokenizer.vocab_size == SIZE + 1 and tokenizer.matcher is None
+    assert tokenizer.encode("the <E2> <e2>") == plain.encode("the <E2> <e2>")
+
+
+def test_under_the_original_rules_punctuation_ends_a_word():
+    words = ["ab", "é", "covid-19", "c++", "हिंदी"]
+    tokens = [AddedToken(i, word, single_word=True) for i, word in enumerate(words)]
+    matcher = Matcher(tokens, True, "original")
+    found = {
+        text: [part for part, _, index in matcher.split(text) if index is not None]
+        for text in (
+            "(AB), ab.",
+            "abé éab é",
+            "covid-19,covid-190",
+            "c++;xc++",
+            "हिंदी। हिंदीय",
+            "ab_ 1ab",
+        )
+    }
+    assert list(found.values()) == [
+        ["AB", "ab"], ["é"], ["covid-19"], ["c++"], ["हिंदी"], [],
+    ]  # fmt: skip
 
 
 def test_the_longest_token_wins_and_upper_case_wins_over_any_case():

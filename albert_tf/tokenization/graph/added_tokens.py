@@ -51,17 +51,23 @@ class GraphMatcher:
         self._hashes = hashes[order]  # [K], ascending
         self._ids = np.array([*matcher.ids.values()], np.int32)[order]  # [K]
         self._single = np.isin(self._ids, [*matcher.single_words])  # [K]
+        self._between_spaces = matcher.between_spaces
 
     def split(self, texts: tf.Tensor) -> Segments:
         """Splits texts, string [B], at their tokens."""
         # tf_text.regex_split also ends a text at NUL.
         has_nul = tf.strings.regex_full_match(texts, r"\C*\x00\C*")
-        hidden = normalization.hide_nul(texts)
+        any_nul = tf.reduce_any(has_nul)
+        hidden = tf.cond(any_nul, lambda: normalization.hide_nul(texts), lambda: texts)
         parts = tf_text.regex_split(hidden, self._pattern, self._pattern)
         parts, token = self._tokens(parts)
-        values = parts.values  # [P]
         rows = row_ids(parts.row_splits)
-        values = tf.where(tf.gather(has_nul, rows), normalization.show_nul(values), values)
+
+        def shown() -> tf.Tensor:
+            with_nul = normalization.show_nul(parts.values)
+            return tf.where(tf.gather(has_nul, rows), with_nul, parts.values)
+
+        values = tf.cond(any_nul, shown, lambda: parts.values)  # [P]
         # The parts cover the whole text, so their lengths give their positions.
         reach = tf.concat([[0], tf.cumsum(tf.cast(tf.strings.length(values), tf.int64))], 0)
         before_row = tf.gather(tf.gather(reach, parts.row_splits), rows)  # [P]
@@ -73,29 +79,54 @@ class GraphMatcher:
     def _tokens(self, parts: tf.RaggedTensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
         """Returns the segments, string [B, (P)], and the ids of tokens, int32 [P]."""
         values = parts.values
-        lowered = tf.searchsorted(self._hashes, _hash(normalization.lower_each(values)))
-        exact = tf.searchsorted(self._hashes, _hash(values))
-        last = len(self._hashes) - 1
-        is_exact = tf.gather(self._hashes, tf.minimum(exact, last)) == _hash(values)
-        index = tf.minimum(tf.where(is_exact, exact, lowered), last)
         is_token = tf.strings.regex_full_match(values, self._pattern)
+        where = tf.where(is_token)[:, 0]  # [M]
+        index = self._index(tf.gather(values, where))  # [M]
+        ids, size = tf.gather(self._ids, index), tf.size(values, tf.int64)
+        token = tf.tensor_scatter_nd_update(tf.fill([size], -1), where[:, tf.newaxis], ids)  # [P]
         if not self._single.any():
-            return parts, tf.where(is_token, tf.gather(self._ids, index), -1)
-        row_begin = _marked(parts.row_splits, tf.size(values))  # [P + 1]
-        # Whether a space, or the end of the text, is before and after.
-        before = tf.strings.regex_full_match(values, r"\C* ")
-        before = row_begin[:-1] | tf.concat([[True], before], 0)[:-1]
-        after = tf.strings.regex_full_match(values, r" \C*")
-        after = row_begin[1:] | tf.concat([after, [True]], 0)[1:]
-        is_token &= before & after | ~tf.gather(self._single, index)
-        # Neighbours that are not tokens are joined.
-        begins = is_token | row_begin[:-1] | tf.concat([[True], is_token], 0)[:-1]
-        group = tf.cumsum(tf.cast(begins, tf.int32)) - 1  # [P]
-        first = tf.where(begins)[:, 0]
-        texts = tf.strings.unsorted_segment_join(values, group, tf.size(first))
-        splits = tf.searchsorted(first, parts.row_splits, out_type=tf.int64)
-        token = tf.gather(tf.where(is_token, tf.gather(self._ids, index), -1), first)
+            return parts, token
+        kept = self._is_alone(parts, where) | ~tf.gather(self._single, index)  # [M]
+
+        def joined() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            """Returns the segments after neighbours that are not tokens are joined."""
+            others = tf.boolean_mask(where, ~kept)[:, tf.newaxis]
+            ids = tf.tensor_scatter_nd_update(
+                token, others, tf.fill([tf.shape(others)[0]], -1)
+            )  # [P]
+            row_begin = _marked(parts.row_splits, size)
+            begins = (ids >= 0) | row_begin | tf.concat([[True], ids >= 0], 0)[:-1]
+            group = tf.cumsum(tf.cast(begins, tf.int32)) - 1  # [P]
+            first = tf.where(begins)[:, 0]
+            texts = tf.strings.unsorted_segment_join(values, group, tf.size(first))
+            splits = tf.searchsorted(first, parts.row_splits, out_type=tf.int64)
+            return texts, splits, tf.gather(ids, first)
+
+        texts, splits, token = tf.cond(
+            tf.reduce_all(kept), lambda: (values, parts.row_splits, token), joined
+        )
         return tf.RaggedTensor.from_row_splits(texts, splits, validate=False), token
+
+    def _is_alone(self, parts: tf.RaggedTensor, where: tf.Tensor) -> tf.Tensor:
+        """Returns whether the segments `where`, int64 [M], may be single words, bool [M]."""
+        values, rows = parts.values, tf.gather(row_ids(parts.row_splits), where)
+        blank = " " if self._between_spaces else added_tokens.WORD_CHARACTER
+        last = tf.size(values, tf.int64) - 1
+        before = tf.gather(values, tf.maximum(where - 1, 0))
+        before = tf.strings.regex_full_match(before, rf"\C*{blank}") == self._between_spaces
+        after = tf.gather(values, tf.minimum(where + 1, last))
+        after = tf.strings.regex_full_match(after, rf"{blank}\C*") == self._between_spaces
+        is_first = tf.gather(parts.row_splits, rows) == where
+        is_last = tf.gather(parts.row_splits, rows + 1) == where + 1
+        return (is_first | before) & (is_last | after)
+
+    def _index(self, matches: tf.Tensor) -> tf.Tensor:
+        """Returns the indices of matches, string [M], in the arrays, int32 [M]."""
+        exact, lowered = _hash(matches), _hash(normalization.lower_each(matches))
+        last = len(self._hashes) - 1
+        index = tf.minimum(tf.searchsorted(self._hashes, exact), last)
+        is_exact = tf.gather(self._hashes, index) == exact
+        return tf.where(is_exact, index, tf.searchsorted(self._hashes, lowered))
 
 
 def _hash(texts: tf.Tensor) -> tf.Tensor:
@@ -103,11 +134,11 @@ def _hash(texts: tf.Tensor) -> tf.Tensor:
 
 
 def _marked(row_splits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Returns whether each element, and the one after the last, begins a row, bool [P + 1]."""
+    """Returns whether each element begins a row, bool [P]."""
     ones = tf.ones_like(row_splits, tf.bool)
     return tf.tensor_scatter_nd_update(
         tf.zeros([size + 1], tf.bool), row_splits[:, tf.newaxis], ones
-    )
+    )[:-1]
 
 
 def join(segments: Segments, values: tf.RaggedTensor, of_token: tf.Tensor) -> tf.RaggedTensor:

@@ -56,6 +56,6 @@ def test_uniformity_is_that_of_all_pairs(monkeypatch):
     expected = -math.log(np.mean(pairs))
     assert training_metrics.of_texts(vectors)["uniformity"] == pytest.approx(expected)
     assert training_metrics.of_texts(np.ones([5, 3]))["uniformity"] == pytest.approx(0, abs=1e-12)
-    monkeypatch.setattr(evaluation, "_COMPARED", 4)  # Rows 0, 2, 4 and 6.
+    monkeypatch.setattr(training_metrics, "_COMPARED", 4)  # Rows 0, 2, 4 and 6.
     some = training_metrics.of_texts(vectors)["uniformity"]
     assert some == pytest.approx(training_metrics.of_texts(vectors[::2])["uniformity"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from albert_tf.tokenization.added_tokens import AddedToken
 from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
-from tests.support.added_tokens import FOLDERS, SIZE, write_folder
+from tests.support.added_tokens import FOLDERS, SIZE, random_tokenizers, write_folder
 from tests.support.paths import TESTDATA
 from tests.tokenization.graph.tokenizer_test import CHARACTERS, check
 
@@ -70,6 +70,28 @@ def test_ids_and_texts_are_those_of_transformers(tmp_path):
         assert ids.to_list() == [case["ids"] for case in golden["cases"]]
         decoded = [text.decode() for text in graph.detokenize(ids).numpy()]
         assert decoded == [tokenizer.decode(case["ids"]) for case in golden["cases"]]
+
+
+def test_random_tokens_and_flags_give_the_ids_of_transformers():
+    for tokenizer, texts, ids in random_tokenizers():
+        assert GraphTokenizer(tokenizer).tokenize(tf.constant(texts)).to_list() == ids
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=HealthCheck)
+@given(
+    st.sets(st.text("abéßि1_", min_size=1, max_size=3), min_size=1, max_size=12),
+    st.lists(st.text("abéßि1_AÉİ ,-\n", max_size=15), min_size=1, max_size=8),
+    st.sampled_from(["original", "hugging_face"]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_new_words_equal_python(words, texts, rules, lower_case, more):
+    words = sorted(word for word in words if word not in PIECES)
+    words += ["a-b", "xyz"] if more else []
+    tokens = [AddedToken(SIZE + i, word, single_word=word != "xyz") for i, word in enumerate(words)]
+    tokenizer = AlbertTokenizer(MODEL, lower_case, rules=rules, added_tokens=tokens)
+    texts = [*texts, "".join(texts), *words, f"({','.join(words)})", " ".join(words)]
+    check(tokenizer, graph_functions(GraphTokenizer(tokenizer)), texts)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=HealthCheck)
