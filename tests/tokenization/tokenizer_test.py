@@ -110,8 +110,8 @@ def test_values_that_are_not_text_are_reported_with_their_index(bad, tokenizer):
 
 
 def test_unknown_padding_is_an_error(tokenizer):
-    with pytest.raises(InputError, match="'longest' or 'max_length'. Received True"):
-        tokenizer("a", padding=True)
+    with pytest.raises(InputError, match="Received 'left'. Closest: longest. All"):
+        tokenizer("a", padding="left")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model at all", b"\x00" * 99])
