@@ -49,11 +49,14 @@ def encoded(tokenizer, texts, text_pairs, options):
     rows = range(len(result["input_ids"]))
     values["sequence_ids"] = [result.sequence_ids(row) for row in rows]
     values["word_ids"] = [result.word_ids(row) for row in rows]
-    words = [[w for w in {*result.word_ids(row)} if w is not None] for row in rows]
+    segments = range(1 if text_pairs is None else 2)
     values["word_to_tokens"] = [
-        [[word, segment, result.word_to_tokens(row, word, segment)] for word in words[row]]
+        [
+            [word, segment, result.word_to_tokens(row, word, segment)]
+            for word in {*result.word_ids(row)} - {None}
+            for segment in segments
+        ]
         for row in rows
-        for segment in range(1 if text_pairs is None else 2)
     ]
     return values
 
