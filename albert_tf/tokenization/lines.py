@@ -57,3 +57,21 @@ def as_list(texts: str | bytes | Iterable[str]) -> list[Any]:
             "preprocessor, or model.with_preprocessing(tokenizer)."
         )
     return [texts] if isinstance(texts, (str, bytes)) else list(texts)
+
+
+def as_words(texts: Iterable[Any]) -> list[list[str]]:
+    """Returns texts that are given as words; a single list of words is a list of one text.
+
+    Raises:
+      InputError: a text is not a list of words.
+    """
+    rows = [] if isinstance(texts, (str, bytes)) else as_list(texts)
+    if rows and all(isinstance(row, (str, bytes)) for row in rows):
+        rows = [rows]
+    for index, row in enumerate([texts] if isinstance(texts, (str, bytes)) else rows):
+        if isinstance(row, (str, bytes)) or not isinstance(row, Iterable):
+            raise InputError(
+                "With is_split_into_words, each text must be a list of words. Received "
+                f"{row!r:.80} at index {index}. Split it, or set is_split_into_words=False."
+            )
+    return [list(row) for row in rows]

@@ -17,6 +17,12 @@ from albert_tf.tokenization.settings import Preprocessing, path_beside
 
 HUGGING_FACE_NAME = "spiece.model"
 TOKENIZER_CONFIG = "tokenizer_config.json"
+# The files beside a model with its maximum length, and the key.
+_LENGTHS = (
+    (TOKENIZER_CONFIG, "model_max_length"),
+    ("config.json", "max_position_embeddings"),
+    ("albert_config.json", "max_position_embeddings"),
+)
 # As released by Google, in Hugging Face folders, and in KerasHub presets.
 _KNOWN = ("30k-clean.model", HUGGING_FACE_NAME, "assets/tokenizer/vocabulary.spm")
 
@@ -127,6 +133,22 @@ def find_preprocessing(model_file: Path | None) -> Preprocessing | None:
     if model_file.name == HUGGING_FACE_NAME or (model_file.parent / TOKENIZER_CONFIG).is_file():
         return hugging_face_settings(model_file)
     return Preprocessing()
+
+
+def max_length(model_file: Path) -> int | None:
+    """Returns the maximum length of a row of the model beside a SentencePiece model, or None.
+
+    Raises:
+      InputError: a file is not a JSON object.
+    """
+    for name, key in _LENGTHS:
+        file = model_file.parent / name
+        if file.is_file():
+            length = read_json(file, "A config").get(key)
+            # transformers writes 10^30 for a length that it does not know.
+            if type(length) is int and 0 < length < 10**9:
+                return length
+    return None
 
 
 def of_folder(model_file: Path, preprocessing: Preprocessing) -> dict[str, Path | str]:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import sentencepiece
 from sentencepiece import sentencepiece_pb2
 
-from albert_tf.tokenization import normalization
+from albert_tf.tokenization import normalization, segmentation
 from albert_tf.tokenization.digit_comma import SPACE, Part
+from albert_tf.tokenization.segmentation import Sampling
 from albert_tf.tokenization.settings import Preprocessing
+from albert_tf.tokenization.special_ids import PIECES
 
 # Ranges of the code points that SentencePiece's nmt_nfkc deletes or turns into a space. A token
 # does not include such characters at its beginning.
@@ -31,6 +34,7 @@ _BLANK, _BLANK_IN_WORD = (
     for ranges in (BLANKS, BLANKS[1:])
 )
 _WORD = re.compile(r"\S+")
+_UNKNOWN = PIECES.index("<unk>")
 
 
 class TokenSpans(NamedTuple):
@@ -63,6 +67,8 @@ class Vocabulary:
       lengths: the number of characters of each piece, int64 [V].
       opens: 1 for each piece that begins with "▁", int64 [V].
       uncommon: the ids of pieces that the rule splits or that contain a "▁" elsewhere.
+      unknown: finds runs of characters that are no pieces.
+      not_single: the ids of pieces with a character that is no piece.
     """
 
     def __init__(
@@ -74,47 +80,90 @@ class Vocabulary:
         self.lengths = np.array([len(piece) for piece in self.pieces])
         self.opens = np.array([piece[0] == SPACE for piece in self.pieces], int)
         self.uncommon = parts.keys() | {i for i, p in enumerate(self.pieces) if SPACE in p[1:]}
+        special = range(len(PIECES))
+        known = {p for i, p in enumerate(self.pieces) if len(p) == 1 and i not in special}
+        self.unknown = re.compile(
+            f"[^{''.join(map(re.escape, sorted(known)))}]+" if known else ".+"
+        )
+        self.not_single = {
+            i for i, p in enumerate(self.pieces) if i not in special and not known.issuperset(p)
+        }
 
 
 def spans(
-    vocabulary: Vocabulary, texts: Sequence[str], settings: Preprocessing
+    vocabulary: Vocabulary,
+    texts: Sequence[str],
+    settings: Preprocessing,
+    sampling: Sampling | None = None,
 ) -> Iterator[TokenSpans]:
     """Yields the tokens of each text; special tokens in it are ordinary text."""
     normalized = [normalization.normalize(text, settings) for text in texts]
-    rows = vocabulary.processor.encode(normalized, out_type=int, num_threads=1)
+    if sampling is not None:
+        protos = segmentation.encode(vocabulary.processor, normalized, sampling, "serialized_proto")
+        for text, result, proto in zip(texts, normalized, protos):
+            tokens = _split(_located(result, proto), vocabulary.parts)
+            yield _in_original(tokens, text, *normalization.sources(text, result, settings))
+        return
+    rows = segmentation.encode(vocabulary.processor, normalized)
     sizes = np.fromiter(map(len, rows), int, len(rows))
     limits = np.cumsum(sizes)
     ids = np.fromiter(itertools.chain.from_iterable(rows), int, sizes.sum())  # [T]
     pieces = [vocabulary.pieces[i] for row in rows for i in row]
+    lengths = vocabulary.lengths[ids]
     opens = vocabulary.opens[ids]
-    reach = np.concatenate([[0], np.cumsum(vocabulary.lengths[ids])])  # [T + 1]
+    whole = [SPACE + text.replace(" ", SPACE) for text in normalized]  # as SentencePiece has them
+    for index, runs in _unknown(vocabulary, rows, whole).items():
+        end = limits[index]
+        places = end - sizes[index] + np.flatnonzero(ids[end - sizes[index] : end] == _UNKNOWN)
+        for place, run in zip(places.tolist(), runs):
+            pieces[place], lengths[place], opens[place] = run, len(run), run[0] == SPACE
+    reach = np.concatenate([[0], np.cumsum(lengths)])  # [T + 1]
     before = np.repeat(reach[limits - sizes], sizes) + 1  # The first "▁" is not in the text.
     starts, ends = (reach[:-1] - before + opens).tolist(), (reach[1:] - before).tolist()
     reach = np.concatenate([[0], np.cumsum(opens)])
     in_words = (reach[1:] - np.repeat(reach[limits - sizes], sizes) - 1).tolist()
-    for text, result, row, end in zip(texts, normalized, rows, limits.tolist()):
+    for index, (text, row, end) in enumerate(zip(texts, rows, limits.tolist())):
         own = slice(end - len(row), end)
         tokens = TokenSpans(row, pieces[own], starts[own], ends[own], in_words[own])
+        result = normalized[index]
         sources = normalization.sources(text, result, settings)
-        if not _covers(tokens.pieces, result):
-            tokens = _located(vocabulary, result)
+        if "".join(tokens.pieces) != whole[index] or not _is_plain(result):
+            proto = vocabulary.processor.encode(result, out_type="serialized_proto")
+            tokens = _located(result, proto)
         elif isinstance(sources[0], range) and vocabulary.uncommon.isdisjoint(row):
             yield tokens  # Characters are where they were, and each "▁" opens a word.
             continue
         yield _in_original(_split(tokens, vocabulary.parts), text, *sources)
 
 
-def _covers(pieces: list[str], text: str) -> bool:
-    """Returns whether SentencePiece changed nothing but spaces, as in almost all texts."""
-    if "".join(pieces) != SPACE + text.replace(" ", SPACE):
-        return False
+def _unknown(
+    vocabulary: Vocabulary, rows: list[list[int]], texts: list[str]
+) -> dict[int, list[str]]:
+    """Returns the texts of the <unk> in each row, where they are certain.
+
+    SentencePiece makes one <unk> of characters in a row that are no pieces, unless one of them is
+    in a longer piece.
+    """
+    found = {}
+    for index, row in enumerate(rows):
+        if _UNKNOWN in row and vocabulary.not_single.isdisjoint(row):
+            text = texts[index]
+            runs = vocabulary.unknown.findall(text)
+            normal = text.isascii() or unicodedata.is_normalized("NFKC", text)
+            if normal and len(runs) == row.count(_UNKNOWN):
+                found[index] = runs
+    return found
+
+
+def _is_plain(text: str) -> bool:
+    """Returns whether SentencePiece changes nothing but spaces, as in almost all texts."""
     return text.isascii() and text.isprintable() or not _BLANK_IN_WORD.search(text)
 
 
-def _located(vocabulary: Vocabulary, text: str) -> TokenSpans:
+def _located(text: str, serialized: bytes) -> TokenSpans:
     """Returns the tokens of a normalised text with the positions that SentencePiece reports."""
     proto = sentencepiece_pb2.SentencePieceText()
-    proto.ParseFromString(vocabulary.processor.encode(text, out_type="serialized_proto"))
+    proto.ParseFromString(serialized)
     # SentencePiece counts UTF-8 bytes; these sums convert a byte offset to a character offset.
     codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
     sizes = 1 + (codes > 0x7F) + (codes > 0x7FF) + (codes > 0xFFFF)
@@ -174,4 +223,54 @@ def words(text: str, starts: Sequence[int]) -> list[int]:
             word += 1
             limit = next(following)
         result.append(word)
+    return result
+
+
+def joined(
+    texts: Sequence[str],
+    rows: Sequence[Sequence[tuple[str, int, int | None]]],
+    plain: Iterator[TokenSpans],
+    pieces: Sequence[str],
+) -> Iterator[TokenSpans]:
+    """Yields the tokens of each text from those of its parts.
+
+    Args:
+      texts: the texts.
+      rows: the parts of each text; see `added_tokens.Matcher.split`.
+      plain: the tokens of the parts that are not a token themselves, of all texts.
+      pieces: the piece of every id.
+    """
+    for text, row in zip(texts, rows):
+        if len(row) == 1 and row[0][2] is None:
+            yield next(plain)
+            continue
+        tokens = TokenSpans([], [], [], [], [])
+        for part, begin, index in row:
+            if index is None:
+                ids, own, starts, ends, _ = next(plain)
+            else:
+                ids, own, starts, ends = [index], [pieces[index]], [0], [len(part)]
+            tokens.ids.extend(ids)
+            tokens.pieces.extend(own)
+            tokens.starts.extend(begin + start for start in starts)
+            tokens.ends.extend(begin + end for end in ends)
+        tokens.words.extend(words(text, tokens.starts))
+        yield tokens
+
+
+def of_words(tokens: Sequence[TokenSpans], counts: Iterable[int]) -> list[TokenSpans]:
+    """Returns the tokens of texts that are given as words; each position is that in its word.
+
+    Args:
+      tokens: the tokens of all words.
+      counts: the number of words of each text.
+    """
+    result, words = [], iter(tokens)
+    for count in counts:
+        text = TokenSpans([], [], [], [], [])
+        for index, word in enumerate(itertools.islice(words, count)):
+            for values, more in zip(text[:4], word[:4]):
+                values.extend(more)
+            text.words.extend([index] * len(word.ids))
+        result.append(text)
     return result

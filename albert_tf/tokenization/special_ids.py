@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import sentencepiece
@@ -19,6 +20,55 @@ class SpecialIds(NamedTuple):
     cls: int
     sep: int
     mask: int
+
+
+class SpecialTokens:
+    """The special ids and pieces of a tokenizer, also by the names of transformers."""
+
+    special_ids: SpecialIds
+    pieces: Sequence[str]
+
+    @property
+    def pad_id(self) -> int:
+        """The id of <pad>."""
+        return self.special_ids.pad
+
+    @property
+    def unk_id(self) -> int:
+        """The id of <unk>."""
+        return self.special_ids.unk
+
+    @property
+    def cls_id(self) -> int:
+        """The id of [CLS]."""
+        return self.special_ids.cls
+
+    @property
+    def sep_id(self) -> int:
+        """The id of [SEP]."""
+        return self.special_ids.sep
+
+    @property
+    def mask_id(self) -> int:
+        """The id of [MASK]."""
+        return self.special_ids.mask
+
+    @property
+    def all_special_ids(self) -> list[int]:
+        """The ids of the special pieces."""
+        return list(self.special_ids)
+
+    @property
+    def all_special_tokens(self) -> list[str]:
+        """The special pieces."""
+        return [self.pieces[i] for i in self.special_ids]
+
+    pad_token, unk_token, cls_token, sep_token, mask_token = (
+        property(lambda self, place=place: self.all_special_tokens[place])
+        for place in range(len(PIECES))
+    )
+    pad_token_id, unk_token_id, cls_token_id = pad_id, unk_id, cls_id
+    sep_token_id, mask_token_id = sep_id, mask_id
 
 
 def read(processor: sentencepiece.SentencePieceProcessor, name: str) -> SpecialIds:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,22 +19,24 @@ from albert_tf.errors import InputError
 from albert_tf.files import existing, replacing
 from albert_tf.tokenization import (
     digit_comma,
+    hugging_face_names,
     model_files,
     offsets,
-    packing,
+    segmentation,
     special_ids,
     word_starts,
 )
 from albert_tf.tokenization.added_tokens import AddedToken, Matcher, check, with_special
+from albert_tf.tokenization.decoding import Decoder
 from albert_tf.tokenization.lines import as_list, decoded
 from albert_tf.tokenization.normalization import normalize
+from albert_tf.tokenization.packing import check_seq_length
+from albert_tf.tokenization.rows import RowTokenizer
+from albert_tf.tokenization.segmentation import Sampling
 from albert_tf.tokenization.settings import Preprocessing, path_beside
 
-# Control characters, which no piece contains.
-AROUND, KEPT = "\x02", "\x03"
 
-
-class AlbertTokenizer:
+class AlbertTokenizer(RowTokenizer, Decoder):
     """Converts text to the ids of a SentencePiece model.
 
     Normalises the text (see normalization.py), runs SentencePiece, and splits pieces such as "1,"
@@ -48,6 +49,9 @@ class AlbertTokenizer:
     tokenizer(["one text", "another"])  # {"input_word_ids": int32 [2, S], ...}
     ```
 
+    Attributes and methods of transformers' tokenizers have the same names; where ours has another
+    one, the error says so.
+
     Args:
       model_file: a SentencePiece model. If `<stem>.preprocess.json` exists beside it, that file
         specifies the preprocessing. Without one, a model that is named spiece.model or lies beside
@@ -59,6 +63,8 @@ class AlbertTokenizer:
       added_tokens: None takes the setting of the model.
       invalid_utf8: how to handle bytes that are not valid UTF-8: "replace" turns them into U+FFFD,
         as the original does, and counts them; "error" raises an error.
+      model_max_length: the maximum length of a row. None takes that of the tokenizer_config.json,
+        config.json or albert_config.json beside the model; without one, it is not known.
 
     Attributes:
       replaced_bytes: the number of invalid bytes replaced so far.
@@ -80,6 +86,7 @@ class AlbertTokenizer:
         *,
         added_tokens: Sequence[AddedToken | dict[str, Any]] | None = None,
         invalid_utf8: str = "replace",
+        model_max_length: int | None = None,
     ) -> None:
         if invalid_utf8 not in ("replace", "error"):
             raise InputError(
@@ -91,6 +98,14 @@ class AlbertTokenizer:
         self.preprocessing = _settings(self.model_file, given | {"added_tokens": added_tokens})
         self.processor = model_files.load(self.model_file)
         self.special_ids = special_ids.read(self.processor, f"'{self.model_file}'")
+        if model_max_length is None:
+            model_max_length = model_files.max_length(self.model_file)
+        else:
+            check_seq_length(model_max_length, segments=1)
+        self.model_max_length = model_max_length
+        self._add_tokens()
+
+    def _add_tokens(self) -> None:
         tokens = self.preprocessing.added_tokens
         check(tokens, self.processor, f"'{self.model_file}'")
         self.added_tokens = {token.id: token for token in tokens}
@@ -103,6 +118,9 @@ class AlbertTokenizer:
         self._expansions = {
             index: [part.id for part in parts] for index, parts in self.digit_comma_parts.items()
         }
+
+    def __getattr__(self, name: str) -> Any:
+        raise hugging_face_names.missing(type(self).__name__, name)
 
     @classmethod
     def from_pretrained(cls, source: str | os.PathLike, **kwargs: Any) -> AlbertTokenizer:
@@ -143,35 +161,39 @@ class AlbertTokenizer:
         self.preprocessing.to_json_file(settings_file)
         return model_file
 
+    def with_added_tokens(
+        self, tokens: str | Iterable[str], special: bool = False
+    ) -> AlbertTokenizer:
+        """Returns a tokenizer that has more added tokens; this one stays as it is.
+
+        A tokenizer does not change, because models, data and exports rely on its settings. A model
+        needs a row of its word table for each new id.
+
+        Args:
+          tokens: the texts. One that is a piece keeps its id; others get the ids that follow.
+          special: whether decoding leaves the tokens out by default.
+
+        Raises:
+          InputError: a token is not text.
+        """
+        added, vocabulary = list(self.preprocessing.added_tokens), self.get_vocab()
+        for text in [tokens] if isinstance(tokens, str) else tokens:
+            if all(text != token.content for token in added):
+                new = max(self.vocab_size, *(token.id + 1 for token in added), 0)
+                index = vocabulary.get(text, new) if isinstance(text, str) else new
+                added.append(AddedToken(index, text, special=special, normalized=not special))
+        result = object.__new__(type(self))
+        for name, value in vars(self).items():
+            if not isinstance(getattr(type(self), name, None), functools.cached_property):
+                setattr(result, name, value)
+        result.preprocessing = dataclasses.replace(self.preprocessing, added_tokens=added)
+        result._add_tokens()
+        return result
+
     @property
     def vocab_size(self) -> int:
         """The number of ids, those of added tokens included."""
         return max(self.processor.get_piece_size(), *(i + 1 for i in self.added_tokens), 0)
-
-    @property
-    def pad_id(self) -> int:
-        """The id of <pad>."""
-        return self.special_ids.pad
-
-    @property
-    def unk_id(self) -> int:
-        """The id of <unk>."""
-        return self.special_ids.unk
-
-    @property
-    def cls_id(self) -> int:
-        """The id of [CLS]."""
-        return self.special_ids.cls
-
-    @property
-    def sep_id(self) -> int:
-        """The id of [SEP]."""
-        return self.special_ids.sep
-
-    @property
-    def mask_id(self) -> int:
-        """The id of [MASK]."""
-        return self.special_ids.mask
 
     @property
     def model_proto(self) -> bytes:
@@ -187,19 +209,6 @@ class AlbertTokenizer:
     @functools.cached_property
     def _vocabulary(self) -> offsets.Vocabulary:
         return offsets.Vocabulary(self.processor, self.digit_comma_parts)
-
-    @functools.cached_property
-    def surfaces(self) -> list[str]:
-        """What every id adds to a decoded text, in which "▁" is a space; nothing for [CLS].
-
-        `AROUND` encloses added tokens, and `KEPT` is their "▁".
-        """
-        unknown = self.processor.decode([self.unk_id])
-        surfaces = {**dict.fromkeys(self.special_ids, ""), self.unk_id: unknown}
-        for i, token in self.added_tokens.items():
-            text = token.content.replace(digit_comma.SPACE, KEPT)
-            surfaces[i] = "" if token.special else f"{AROUND}{text}{AROUND}"
-        return [surfaces.get(i, piece) for i, piece in enumerate(self.pieces)]
 
     @functools.cached_property
     def word_starts(self) -> np.ndarray:
@@ -223,44 +232,36 @@ class AlbertTokenizer:
         """
         return self.tokenize_batch_with_offsets([text])[0]
 
-    def tokenize_batch_with_offsets(self, texts: Iterable[str]) -> list[offsets.TokenSpans]:
+    def tokenize_batch_with_offsets(
+        self, texts: Iterable[str], sampling: Sampling | None = None
+    ) -> list[offsets.TokenSpans]:
         """Returns `tokenize_with_offsets` of each text, in less time.
+
+        Args:
+          texts: see `encode_batch`.
+          sampling: see `encode_batch`.
 
         Raises:
           InputError: as `encode_batch`.
         """
         texts = [self._as_text(text, index) for index, text in enumerate(as_list(texts))]
         if self.matcher is None:
-            return list(offsets.spans(self._vocabulary, texts, self.preprocessing))
+            return list(offsets.spans(self._vocabulary, texts, self.preprocessing, sampling))
         rows = [self.matcher.split(text) for text in texts]
         parts = [part for row in rows for part, _, index in row if index is None]
-        plain = offsets.spans(self._vocabulary, parts, self.preprocessing)
-        result = []
-        for text, row in zip(texts, rows):
-            if len(row) == 1 and row[0][2] is None:
-                result.append(next(plain))
-                continue
-            tokens = offsets.TokenSpans([], [], [], [], [])
-            for part, begin, index in row:
-                if index is None:
-                    ids, pieces, starts, ends, _ = next(plain)
-                else:
-                    ids, pieces, starts, ends = [index], [self.pieces[index]], [0], [len(part)]
-                tokens.ids.extend(ids)
-                tokens.pieces.extend(pieces)
-                tokens.starts.extend(begin + start for start in starts)
-                tokens.ends.extend(begin + end for end in ends)
-            tokens.words.extend(offsets.words(text, tokens.starts))
-            result.append(tokens)
-        return result
+        plain = list(offsets.spans(self._vocabulary, parts, self.preprocessing, sampling))
+        return list(offsets.joined(texts, rows, iter(plain), self.pieces))
 
-    def encode_batch(self, texts: Iterable[str], num_threads: int = 1) -> list[list[int]]:
+    def encode_batch(
+        self, texts: Iterable[str], num_threads: int = 1, sampling: Sampling | None = None
+    ) -> list[list[int]]:
         """Returns the ids of each text, without special tokens.
 
         Args:
           texts: strings, or bytes in UTF-8; see `invalid_utf8`.
           num_threads: the number of SentencePiece threads; 1 by default, because data workers are
             processes.
+          sampling: how to sample other ways to split the texts; None takes the likeliest.
 
         Raises:
           InputError: an element is not text, or is invalid UTF-8 and `invalid_utf8` is "error". The
@@ -268,88 +269,14 @@ class AlbertTokenizer:
         """
         texts = [self._as_text(text, index) for index, text in enumerate(as_list(texts))]
         if self.matcher is None:
-            return self._encode_plain(texts, num_threads)
-        return self.matcher.encode(texts, lambda parts: self._encode_plain(parts, num_threads))
+            return self._encode_plain(texts, num_threads, sampling)
+        return self.matcher.encode(
+            texts, lambda parts: self._encode_plain(parts, num_threads, sampling)
+        )
 
-    def __call__(
-        self,
-        texts: str | Iterable[str],
-        text_pairs: str | Iterable[str] | None = None,
-        *,
-        max_length: int | None = None,
-        truncation: str = "longest_first",
-        padding: str = "longest",
-        num_threads: int = 1,
-    ) -> dict[str, np.ndarray]:
-        """Returns the inputs of the encoder: [CLS] A [SEP], or [CLS] A [SEP] B [SEP].
-
-        Args:
-          texts: the B first segments; a single text is a batch of one.
-          text_pairs: the B second segments, or None.
-          max_length: the maximum sequence length, including special tokens; None for no limit.
-          truncation: the policy for cutting segments; see `packing.truncate`.
-          padding: "longest" pads to the longest row of the batch, "max_length" to `max_length`.
-          num_threads: the number of SentencePiece threads.
-
-        Returns:
-          "input_word_ids", "input_mask", "input_type_ids", int32 [B, S] each.
-
-        Raises:
-          InputError: an argument is invalid.
-        """
-        if padding not in ("longest", "max_length"):
-            raise InputError(f"padding must be 'longest' or 'max_length'. Received {padding!r}.")
-        given = [texts] if text_pairs is None else [texts, text_pairs]
-        segments = [self.encode_batch(as_list(texts), num_threads) for texts in given]
-        pad_to_length = padding == "max_length"
-        return packing.pack(segments, self.special_ids, max_length, truncation, pad_to_length)
-
-    def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
-        """Returns the text of ids, by default without <pad>, [CLS], [SEP], [MASK] and the like.
-
-        Normalisation is not undone: case, accents and runs of white space are lost. Added tokens
-        get spaces around them; those that are special are left out by default. With special
-        tokens, the text is that of Hugging Face's slow tokenizer, such as "[CLS] a text[SEP]".
-
-        Raises:
-          InputError: an id is outside the vocabulary.
-        """
-        ids = [int(i) for i in ids]
-        dropped = {*self.special_ids} - {self.unk_id}
-        dropped |= {index for index, token in self.added_tokens.items() if token.special}
-        pieces = dict(zip(ids, self.ids_to_pieces(ids)))
-        kept = [i for i in ids if not (skip_special_tokens and i in dropped)]
-        of_pieces = self.processor.decode if skip_special_tokens else self._with_special_pieces
-        texts: list[str] = []
-        for is_added, group in itertools.groupby(kept, key=self.added_tokens.__contains__):
-            of_group = [pieces[i] for i in group]
-            texts += of_group if is_added else [of_pieces(of_group)]
-        return " ".join(filter(None, texts))
-
-    def _with_special_pieces(self, pieces: Sequence[str]) -> str:
-        text = between = ""
-        for is_special, group in itertools.groupby(pieces, key=special_ids.PIECES.__contains__):
-            if is_special:
-                # The space is before the text in front of a special token, not after the token.
-                text, between = f"{text} {between}{''.join(group)}", ""
-            else:
-                between = self.processor.decode(list(group))
-        return (text + between).strip()
-
-    def ids_to_pieces(self, ids: Iterable[int]) -> list[str]:
-        """Returns the piece of each id.
-
-        Raises:
-          InputError: an id is outside the vocabulary.
-        """
-        ids = [int(i) for i in ids]
-        for i in ids:
-            if not 0 <= i < self.vocab_size:
-                raise InputError(
-                    f"Ids must lie in [0, {self.vocab_size}), the range of the vocabulary. "
-                    f"Received {i}. Check that the ids come from this vocabulary."
-                )
-        return [self.pieces[i] for i in ids]
+    def get_vocab(self) -> dict[str, int]:
+        """Returns the id of every piece and of every added token."""
+        return {piece: index for index, piece in enumerate(self.pieces)}
 
     def pieces_to_ids(self, pieces: Iterable[str]) -> list[int]:
         """Returns the id of each piece; pieces outside the vocabulary get the id of <unk>."""
@@ -368,11 +295,13 @@ class AlbertTokenizer:
             f"{type(text).__name__} at index {index}. Convert it or leave it out."
         )
 
-    def _encode_plain(self, texts: Sequence[str], num_threads: int = 1) -> list[list[int]]:
+    def _encode_plain(
+        self, texts: Sequence[str], num_threads: int, sampling: Sampling | None
+    ) -> list[list[int]]:
         """Encodes texts in which no token is looked for."""
         settings = self.preprocessing
         normalized = [normalize(text, settings) for text in texts]
-        batch = self.processor.encode(normalized, out_type=int, num_threads=num_threads)
+        batch = segmentation.encode(self.processor, normalized, sampling, int, num_threads)
         # Few rows need expanding, and this check is faster than a Python loop over all ids.
         rare = self._expansions.keys()
         return [ids if rare.isdisjoint(ids) else self._expand(ids) for ids in batch]

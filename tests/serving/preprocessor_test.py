@@ -183,7 +183,9 @@ def test_segments_are_packed_as_in_python(loaded, tokenizer, count, truncation):
     got = loaded.bert_pack_inputs([loaded.tokenize(rows) for rows in texts], **options)
     words = [tf.ragged.stack([loaded.tokenize(rows)], 1) for rows in texts]
     of_words = loaded.bert_pack_inputs(words, **options)
-    expected = packing.pack(segments, tokenizer.special_ids, 14, truncation, True)
+    expected = packing.pack(
+        segments, tokenizer.special_ids, packing.Packing(14, truncation, "max_length")
+    )
     for name, values in expected.items():
         np.testing.assert_array_equal(got[name], values)
         np.testing.assert_array_equal(of_words[name], values)

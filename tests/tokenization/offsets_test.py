@@ -1,3 +1,4 @@
+import random
 import time
 import unicodedata
 
@@ -64,6 +65,23 @@ def test_a_batch_gives_the_offsets_of_single_texts(setting, cases, tokenizers):
     spans = tokenizer.tokenize_batch_with_offsets(texts)
     assert spans == [tokenizer.tokenize_with_offsets(text) for text in texts]
     assert [tokens.ids for tokens in spans] == tokenizer.encode_batch(texts)
+
+
+def test_the_texts_of_unknown_tokens_are_those_that_sentencepiece_reports(setting, tokenizers):
+    tokenizer = tokenizers[setting]
+    rng = random.Random(3)
+    texts = [
+        "".join(rng.choices("_~☃中日 aé한1,(\u200b①", k=rng.randrange(1, 9))) for _ in range(2000)
+    ]
+    found = 0
+    for text, spans in zip(texts, tokenizer.tokenize_batch_with_offsets(texts)):
+        normalized = normalize(text, tokenizer.preprocessing)
+        proto = tokenizer.processor.encode(normalized, out_type="proto")
+        reported = [piece.piece for piece in proto.pieces if piece.id == tokenizer.unk_id]
+        unknown = [p for i, p in zip(spans.ids, spans.pieces) if i == tokenizer.unk_id]
+        assert unknown == reported, text
+        found += len(unknown)
+    assert found > 1000
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 
 from albert_tf.errors import InputError
 from albert_tf.tokenization import packing
+from albert_tf.tokenization.packing import Packing
 from albert_tf.tokenization.special_ids import SpecialIds
 
 SPECIAL = SpecialIds(pad=0, unk=1, cls=2, sep=3, mask=4)
@@ -72,15 +73,15 @@ def test_pack_two_segments():
 
 
 def test_pack_three_segments():
-    packed = packing.pack([[[7, 8]], [[9]], [[5, 6, 7]]], SPECIAL, 8, "waterfall")
+    packed = packing.pack([[[7, 8]], [[9]], [[5, 6, 7]]], SPECIAL, Packing(8, "waterfall"))
     np.testing.assert_array_equal(packed["input_word_ids"], [[2, 7, 8, 3, 9, 3, 5, 3]])
     np.testing.assert_array_equal(packed["input_type_ids"], [[0, 0, 0, 0, 1, 1, 2, 2]])
 
 
 def test_pack_pads_and_cuts_to_a_length():
-    packed = packing.pack([[[7, 8, 9], [6]]], SPECIAL, 4, pad_to_seq_length=True)
+    packed = packing.pack([[[7, 8, 9], [6]]], SPECIAL, Packing(4, padding="max_length"))
     np.testing.assert_array_equal(packed["input_word_ids"], [[2, 7, 8, 3], [2, 6, 3, 0]])
-    wide = packing.pack([[[]]], SPECIAL, 5, pad_to_seq_length=True)
+    wide = packing.pack([[[]]], SPECIAL, Packing(5, padding="max_length"))
     np.testing.assert_array_equal(wide["input_word_ids"], [[2, 3, 0, 0, 0]])
 
 
@@ -88,17 +89,20 @@ def test_pack_pads_and_cuts_to_a_length():
     "arguments, message",
     [
         (
-            ([[[1]], [[1]]], SPECIAL, 2),
+            ([[[1]], [[1]]], SPECIAL, Packing(2)),
             r"2 segment\(s\).* 3 special tokens\. Received seq_length=2",
         ),
-        (([[[1]]], SPECIAL, 4.0), r"Received seq_length=4\.0"),
-        (([[[1]], [[1]]], SPECIAL, 4, "longest"), r"Received 'longest'\. Closest: longest_first"),
+        (([[[1]]], SPECIAL, Packing(4.0)), r"Received seq_length=4\.0"),
         (
-            ([[[1]], [[1] * 9]], SPECIAL, 4, "only_first"),
+            ([[[1]], [[1]]], SPECIAL, Packing(4, "longest")),
+            r"Received 'longest'\. Closest: longest_first",
+        ),
+        (
+            ([[[1]], [[1] * 9]], SPECIAL, Packing(4, "only_first")),
             r"cut by truncation='only_first'.*Received 1 tokens, but 9 must be removed",
         ),
         (([[[1]], [], [[2]]], SPECIAL), r"Received 1 and 0 and 1 segments"),
-        (([[[1]]], SPECIAL, None, "longest_first", True), r"Received seq_length=None"),
+        (([[[1]]], SPECIAL, Packing(padding="max_length")), r"Received max_length=None"),
     ],
 )
 def test_invalid_arguments_are_errors(arguments, message):

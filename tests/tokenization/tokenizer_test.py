@@ -110,8 +110,8 @@ def test_values_that_are_not_text_are_reported_with_their_index(bad, tokenizer):
 
 
 def test_unknown_padding_is_an_error(tokenizer):
-    with pytest.raises(InputError, match="'longest' or 'max_length'. Received True"):
-        tokenizer("a", padding=True)
+    with pytest.raises(InputError, match="Received 'left'. Closest: longest. All"):
+        tokenizer("a", padding="left")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model at all", b"\x00" * 99])
@@ -160,3 +160,41 @@ def test_data_workers_do_not_import_tensorflow():
         "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_rows_are_decoded_together(tokenizer):
+    rows = tokenizer(["a fine day", "it is n't 's ."])["input_word_ids"]
+    assert tokenizer.batch_decode(rows) == [tokenizer.decode(row) for row in rows]
+    ids = tokenizer.encode("it is n't her 's , is it ? no ' no")
+    assert tokenizer.decode(ids) == "it is n't her 's , is it ? no ' no"
+    cleaned = tokenizer.decode(ids, clean_up_tokenization_spaces=True)
+    assert cleaned == "it isn't her's, is it? no'no"  # as transformers 4.57 and 5.23
+    pieces = ["[CLS]", *tokenizer.tokenize("a fine day"), "[SEP]"]
+    assert tokenizer.convert_tokens_to_string(pieces) == "[CLS] a fine day[SEP]"
+
+
+def test_special_tokens_have_the_names_of_transformers(tokenizer):
+    names = ("pad", "unk", "cls", "sep", "mask")
+    texts = [getattr(tokenizer, f"{name}_token") for name in names]
+    assert texts == tokenizer.all_special_tokens == ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
+    assert [getattr(tokenizer, f"{name}_token_id") for name in names] == [0, 1, 2, 3, 4]
+    assert tokenizer.all_special_ids == [0, 1, 2, 3, 4]
+    vocabulary = tokenizer.get_vocab()
+    assert len(vocabulary) == 1000 and vocabulary["[MASK]"] == 4
+    assert [vocabulary[piece] for piece in tokenizer.pieces] == list(range(1000))
+
+
+def test_a_tokenizer_with_added_tokens_is_another_one(tokenizer, tmp_path):
+    before, piece = tokenizer.encode("<e1> Fine <e2>"), tokenizer.pieces[40]
+    more = tokenizer.with_added_tokens(["<e1>", piece, "<e1>"]).with_added_tokens("<e2>", True)
+    assert list(more.added_tokens) == [40, 1000, 1001]
+    assert more.encode("<e1> Fine <e2>") == [1000, *tokenizer.encode("Fine"), 1001]
+    assert more.decode([1000, 1001]) == "<e1>" and more.vocab_size == 1002
+    spans = more.tokenize_with_offsets("a <e1>b")
+    assert spans.pieces[1] == "<e1>" and (spans.starts[1], spans.ends[1]) == (2, 6)
+    assert tokenizer.encode("<e1> Fine <e2>") == before and tokenizer.vocab_size == 1000
+    more.save(tmp_path)
+    again = AlbertTokenizer.from_pretrained(tmp_path)
+    assert again.encode("<E1><e2>") == more.encode("<E1><e2>")
+    with pytest.raises(InputError, match="must be text of one or more .* Received 3"):
+        tokenizer.with_added_tokens([3])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from albert_tf.tokenization.decoding import AROUND, KEPT
 from albert_tf.tokenization.digit_comma import SPACE
 from albert_tf.tokenization.graph import offsets as graph_offsets
 from albert_tf.tokenization.graph.added_tokens import GraphMatcher, join
@@ -12,7 +13,7 @@ from albert_tf.tokenization.graph.digit_comma import DigitComma
 from albert_tf.tokenization.graph.edits import row_ids
 from albert_tf.tokenization.graph.normalization import normalize
 from albert_tf.tokenization.graph.sentencepiece import GraphSentencePiece
-from albert_tf.tokenization.tokenizer import AROUND, KEPT, AlbertTokenizer
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
 class GraphTokenizer(tf.Module):

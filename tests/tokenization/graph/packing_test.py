@@ -23,7 +23,9 @@ def test_packing_equals_python(count, truncation):
     pack = tf.function(graph_packing.pack, reduce_retracing=True)
     for seq_length in range(count + 1, 16):
         got = pack(ragged, tf.constant(seq_length), SPECIAL, tf.constant(truncation))
-        expected = packing.pack(segments, SPECIAL, seq_length, truncation, pad_to_seq_length=True)
+        expected = packing.pack(
+            segments, SPECIAL, packing.Packing(seq_length, truncation, "max_length")
+        )
         assert got.keys() == expected.keys()
         for name, values in expected.items():
             assert got[name].dtype == tf.int32
