@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sentencepiece
+import tensorflow as tf
 
 from albert_tf.config import AlbertConfig
 from albert_tf.convert.conversion import convert
@@ -23,6 +24,7 @@ from albert_tf.formats.source import Source, Weights
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.tasks.classification.model import AlbertClassifier
 from albert_tf.tasks.embedding.model import AlbertEmbedder
+from albert_tf.tasks.embedding.task import EmbeddingTask
 from albert_tf.tasks.encoded_examples import Outputs
 from albert_tf.tasks.predictor import Predictor
 from albert_tf.tokenization.added_tokens import AddedToken
@@ -270,6 +272,38 @@ def test_sentence_transformers_computes_the_same_vectors(pooling, settings, tmp_
     answers = Predictor(tmp_path / "model")(tmp_path / "texts.jsonl")
     ours = np.stack([answer["embedding"] for answer in answers])
     assert difference(ours, np.load(out)) < TOLERANCE
+
+
+@pytest.mark.clean_process
+def test_sentence_transformers_computes_the_same_losses(tmp_path):
+    needs("torch", "sentence_transformers")
+    rng, count, sizes = np.random.default_rng(4), 6, [11, 5, 2]
+    vectors = rng.normal(size=[count, 3, 11]).astype(np.float32)
+    targets = rng.uniform(size=count).astype(np.float32)
+    given = dict(vectors=vectors, targets=targets, temperature=0.05, sizes=sizes)
+    np.savez(tmp_path / "in.npz", **given)
+    script = ROOT / "tests/support/sentence_transformers_losses.py"
+    run_in_clean_process([str(script)], tmp_path / "in.npz", tmp_path / "out.json")
+    theirs = json.loads((tmp_path / "out.json").read_text())
+    texts = np.arange(count * 3).reshape(count, 3).astype(np.int32)
+    for name, columns, config in (
+        ("pairs", 2, {}),
+        ("negatives", 3, {}),
+        ("scores", 2, {"objective": "scores"}),
+        ("matryoshka", 3, {"matryoshka": sizes}),
+    ):
+        task = tiny_task.task(EmbeddingTask, temperature=0.05, **{"objective": "pairs", **config})
+        labels = {"text": tf.constant(texts[:, :columns]), "example": tf.range(count)}
+        if name == "scores":
+            labels["target"] = tf.constant(targets)
+        given = tf.constant(vectors[:, :columns])
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            loss = task.build_losses(labels, given)
+        assert float(loss) == pytest.approx(theirs[name]["loss"], rel=1e-6), name
+        gradient = np.array(theirs[name]["gradient"])
+        found = tape.gradient(loss, given)
+        np.testing.assert_allclose(found, gradient, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.clean_process
