@@ -251,7 +251,8 @@ def _index(path: Path) -> None:
             path.with_name(name).write_bytes(data)
     if path.name != "manifest.json":
         manifest = json.loads(_INDEX["manifest.json"])
-        manifest["files"][path.name] = path.stat().st_size
+        if path.name in manifest["files"]:
+            manifest["files"][path.name] = path.stat().st_size
         path.with_name("manifest.json").write_bytes(_json(manifest))
     folder = index_folder.Folder(path.parent)
     retrieval_metrics.rank(np.eye(2, folder.vectors.shape[1]), folder.vectors, 2)

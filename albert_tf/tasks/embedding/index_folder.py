@@ -154,13 +154,14 @@ class Folder:
         self.sha256 = sha256(manifest)
         for name, size in values["files"].items():
             found = self.path / name
-            if os.path.basename(name) != name or not found.is_file():
+            if not found.is_file():
                 raise self._damaged(f"no file {name!r}")
             if found.stat().st_size != size:
                 raise self._damaged(f"'{name}' with {found.stat().st_size:,} bytes, not {size:,}")
         shape = [values["texts"], values["dimensions"]]
         self.vectors = self._array(VECTORS, np.float32, shape)
         self._offsets = self._array(OFFSETS, np.int64, [values["texts"] + 1])
+        self._length = values["files"][TEXTS]
         self.graph, self.recall = None, 1.0
         if "graph" in values:
             graph = self.path / GRAPH
@@ -188,8 +189,10 @@ class Folder:
         with open(self.path / TEXTS, "rb") as file:
             for i in ids:
                 begin, end = self._offsets[i : i + 2].tolist()
-                file.seek(max(begin, 0))
-                line = file.read(max(end - begin, 0)).decode(errors="replace")
+                if not 0 <= begin < end <= self._length:
+                    raise self._damaged(f"'{OFFSETS}', whose number {i + 1} is not a place")
+                file.seek(begin)
+                line = file.read(end - begin).decode(errors="replace")
                 try:
                     columns = files.parse_json(line)
                 except ValueError as error:
@@ -202,7 +205,7 @@ class Folder:
     def _array(self, name: str, dtype: type, shape: Sequence[int]) -> np.ndarray:
         try:
             values = np.lib.format.open_memmap(self.path / name, mode="r")
-        except (ValueError, OSError, EOFError, OverflowError, TypeError) as error:
+        except Exception as error:  # NumPy parses the header as Python, with all its errors.
             raise self._damaged(f"'{name}', which NumPy cannot read ({error})") from error
         if values.dtype != dtype or list(values.shape) != list(shape):
             raise self._damaged(
@@ -236,7 +239,7 @@ def _checked(path: Path) -> dict[str, Any]:
         "texts": not _is_count(count),
         "dimensions": not _is_count(values.get("dimensions")),
         "files": not isinstance(sizes, dict)
-        or not {VECTORS, TEXTS, OFFSETS} <= sizes.keys()
+        or not {VECTORS, TEXTS, OFFSETS} <= sizes.keys() <= {VECTORS, TEXTS, OFFSETS, GRAPH}
         or not all(map(_is_count, sizes.values())),
         "model": not isinstance(model, dict)
         or not all(isinstance(model.get(n), str) for n in ("path", "weights", "vocabulary"))

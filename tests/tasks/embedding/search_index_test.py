@@ -254,6 +254,10 @@ def _no_json(path):
     path.write_bytes(path.read_bytes().replace(b"{", b"["))
 
 
+def _without_order(path):
+    np.save(path, np.load(path)[::-1])
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "match"),
     [
@@ -265,6 +269,7 @@ def _no_json(path):
         ("texts.jsonl", _cut, "'texts.jsonl' with .* bytes, not"),
         ("texts.jsonl", _no_json, "'texts.jsonl', whose line .* is not JSON"),
         ("offsets.npy", lambda p: p.write_bytes(bytes(p.stat().st_size)), "NumPy cannot read"),
+        ("offsets.npy", _without_order, "'offsets.npy', whose number .* is not a place"),
         ("manifest.json", _cut, "The manifest of an index must be JSON"),
         ("manifest.json", lambda p: p.write_text('{"format": 2}'), "must have the format 1"),
         ("manifest.json", lambda p: p.write_text('{"format": 1}'), "must have 'texts' as"),
