@@ -21,6 +21,7 @@ from albert_tf.errors import InputError, closest
 from albert_tf.files import read_json
 from albert_tf.tokenization.special_ids import PIECES
 
+SPECIAL = {piece: index for index, piece in enumerate(PIECES)}  # In a SentencePiece model.
 _FLAGS = ("special", "lstrip", "rstrip", "normalized", "single_word")
 
 
@@ -209,12 +210,21 @@ class Matcher:
         return parts
 
 
-def with_special(tokens: Sequence[AddedToken]) -> tuple[AddedToken, ...]:
-    """Returns the tokens together with ALBERT's special pieces, with the flags of transformers."""
+def with_special(
+    tokens: Sequence[AddedToken], special_pieces: Mapping[str, int] = SPECIAL
+) -> tuple[AddedToken, ...]:
+    """Returns the tokens together with the special pieces, with the flags of transformers.
+
+    Args:
+      tokens: the added tokens.
+      special_pieces: the ids of the special pieces; those of a SentencePiece model by default.
+    """
     texts = {token.content for token in tokens}
+    # Of BERT's special tokens, none takes white space.
+    strips = "[MASK]" if special_pieces.keys() == SPECIAL.keys() else None
     special = [
-        AddedToken(i, piece, special=True, lstrip=piece == "[MASK]", normalized=False)
-        for i, piece in enumerate(PIECES)
+        AddedToken(i, piece, special=True, lstrip=piece == strips, normalized=False)
+        for piece, i in special_pieces.items()
         if piece not in texts
     ]
     return (*special, *tokens)
@@ -253,13 +263,15 @@ def read(
     folder: Path,
     config: Mapping[str, Any],
     load: Callable[[], sentencepiece.SentencePieceProcessor],
+    special_pieces: Mapping[str, int] = SPECIAL,
 ) -> tuple[AddedToken, ...]:
-    """Returns the added tokens of a Hugging Face folder, without ALBERT's special pieces.
+    """Returns the added tokens of a Hugging Face folder, without the special pieces.
 
     Args:
       folder: the folder.
       config: the contents of its tokenizer_config.json.
-      load: returns the SentencePiece model of the folder; called only if there are added tokens.
+      load: returns the vocabulary of the folder; called only if there are added tokens.
+      special_pieces: the ids of the special pieces.
 
     Raises:
       InputError: a file is damaged, or the tokens do not extend the pieces.
@@ -268,8 +280,10 @@ def read(
     found = _with_ids(folder, config)
     tokens = [_token({**special.get(v["content"], {}), **v}, special) for v in found]
     listed = {token.content for token in tokens}
-    rest = [values for content, values in special.items() if content not in {*listed, *PIECES}]
-    tokens = [t for t in tokens if PIECES[t.id : t.id + 1] != (t.content,)]
+    rest = [
+        values for content, values in special.items() if content not in {*listed, *special_pieces}
+    ]
+    tokens = [t for t in tokens if special_pieces.get(t.content) != t.id]
     if not tokens and not rest:
         return ()
     processor = load()
@@ -284,7 +298,10 @@ def read(
 
 
 def to_files(
-    tokens: Sequence[AddedToken], config: dict[str, Any], special_map: dict[str, Any]
+    tokens: Sequence[AddedToken],
+    config: dict[str, Any],
+    special_map: dict[str, Any],
+    special_pieces: Mapping[str, int] = SPECIAL,
 ) -> dict[str, int]:
     """Returns the contents of added_tokens.json, and adds the tokens to those of two other files.
 
@@ -292,9 +309,10 @@ def to_files(
       tokens: the added tokens.
       config: the contents of tokenizer_config.json.
       special_map: the contents of special_tokens_map.json.
+      special_pieces: the ids of the special pieces.
     """
     decoder = {}
-    for token in with_special(tokens):
+    for token in with_special(tokens, special_pieces):
         values = dataclasses.asdict(token)
         decoder[str(values.pop("id"))] = values
     special_map[_MORE] = [token.content for token in tokens if token.special]

@@ -6,11 +6,10 @@ same ids inside a graph.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +29,19 @@ from albert_tf.tokenization.added_tokens import AddedToken, Matcher, check, with
 from albert_tf.tokenization.lines import as_list, decoded
 from albert_tf.tokenization.normalization import normalize
 from albert_tf.tokenization.settings import Preprocessing, path_beside
+from albert_tf.tokenization.wordpiece import WordPiece
 
 # Control characters, which no piece contains.
 AROUND, KEPT = "\x02", "\x03"
 
 
 class AlbertTokenizer:
-    """Converts text to the ids of a SentencePiece model.
+    """Converts text to the ids of a SentencePiece model or a WordPiece vocabulary.
 
     Normalises the text (see normalization.py), runs SentencePiece, and splits pieces such as "1,"
-    (see digit_comma.py). Text such as "[MASK]" is treated as ordinary text, unless the rules are
-    "hugging_face". Added tokens are found in text first. A tokenizer can be pickled.
+    (see digit_comma.py); WordPiece has rules of its own (see wordpiece.py). Text such as "[MASK]"
+    is treated as ordinary text, unless the rules are "hugging_face". Added tokens are found in text
+    first. A tokenizer can be pickled.
 
     ```python
     tokenizer = AlbertTokenizer("30k-clean.model")
@@ -49,14 +50,16 @@ class AlbertTokenizer:
     ```
 
     Args:
-      model_file: a SentencePiece model. If `<stem>.preprocess.json` exists beside it, that file
-        specifies the preprocessing. Without one, a model that is named spiece.model or lies beside
-        a tokenizer_config.json is that of a Hugging Face folder: the rules are "hugging_face", and
-        the other settings those of that file. All others have the defaults of `Preprocessing`.
+      model_file: a SentencePiece model, or a WordPiece vocabulary (*.txt). If a file
+        `<stem>.preprocess.json` exists beside it, that specifies the preprocessing. Without one, a
+        model that is named spiece.model or lies beside a tokenizer_config.json is that of a Hugging
+        Face folder (see `model_files`): the rules are "hugging_face", and the other settings those
+        of that file. All others have the defaults of `Preprocessing`.
       lower_case: None takes the setting of the model.
       keep_accents: None takes the setting of the model.
       rules: None takes the setting of the model.
       added_tokens: None takes the setting of the model.
+      tokenize_chinese_chars: None takes the setting of the model.
       invalid_utf8: how to handle bytes that are not valid UTF-8: "replace" turns them into U+FFFD,
         as the original does, and counts them; "error" raises an error.
 
@@ -66,9 +69,8 @@ class AlbertTokenizer:
       matcher: finds the texts that are one token; None if there are none.
 
     Raises:
-      InputError: the file is missing or not a SentencePiece model, its special ids are not
-        ALBERT's, the added tokens do not extend its pieces, or an argument contradicts the
-        settings file.
+      InputError: the file is missing or not a vocabulary, its special ids are not ALBERT's, the
+        added tokens do not extend its pieces, or an argument contradicts the settings file.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class AlbertTokenizer:
         rules: str | None = None,
         *,
         added_tokens: Sequence[AddedToken | dict[str, Any]] | None = None,
+        tokenize_chinese_chars: bool | None = None,
         invalid_utf8: str = "replace",
     ) -> None:
         if invalid_utf8 not in ("replace", "error"):
@@ -86,16 +89,20 @@ class AlbertTokenizer:
                 f"invalid_utf8 must be 'replace' or 'error'. Received {invalid_utf8!r}."
             )
         self.invalid_utf8, self.replaced_bytes = invalid_utf8, 0
-        self.model_file = existing(model_file, "A SentencePiece model")
+        self.model_file = existing(model_file, "A vocabulary")
         given = dict(lower_case=lower_case, keep_accents=keep_accents, rules=rules)
-        self.preprocessing = _settings(self.model_file, given | {"added_tokens": added_tokens})
-        self.processor = model_files.load(self.model_file)
-        self.special_ids = special_ids.read(self.processor, f"'{self.model_file}'")
+        given |= dict(added_tokens=added_tokens, tokenize_chinese_chars=tokenize_chinese_chars)
+        self.preprocessing = model_files.settings(self.model_file, given)
+        self.processor = model_files.load(self.model_file, self.preprocessing)
+        self.is_wordpiece = isinstance(self.processor, WordPiece)
+        pieces = special_ids.WORDPIECE if self.is_wordpiece else special_ids.PIECES
+        self.special_ids = special_ids.read(self.processor, f"'{self.model_file}'", pieces)
+        self.special_pieces = dict(zip(pieces, self.special_ids))
         tokens = self.preprocessing.added_tokens
         check(tokens, self.processor, f"'{self.model_file}'")
         self.added_tokens = {token.id: token for token in tokens}
         if self.preprocessing.rules == "hugging_face":
-            tokens = with_special(tokens)
+            tokens = with_special(tokens, self.special_pieces)
         self.matcher = Matcher(tokens, self.preprocessing.lower_case) if tokens else None
         self.digit_comma_parts = digit_comma.table(self.processor, self.preprocessing.rules)
         self._expansions = {
@@ -107,7 +114,7 @@ class AlbertTokenizer:
         """Loads the tokenizer of a model.
 
         Args:
-          source: a SentencePiece model, or anything that contains one: a folder, a handle, or the
+          source: a vocabulary file, or anything that contains one: a folder, a handle, or the
             name of a released model (see `sources`).
           **kwargs: further arguments of the constructor.
 
@@ -126,7 +133,7 @@ class AlbertTokenizer:
           InputError: the folder already has a different model or different settings under the same
             names.
         """
-        model_file = Path(directory).expanduser() / self.model_file.name
+        model_file = Path(directory).expanduser() / model_files.saved_name(self.model_file)
         settings_file = path_beside(model_file)
         if settings_file.exists():
             stored = Preprocessing.from_json_file(settings_file)
@@ -173,7 +180,7 @@ class AlbertTokenizer:
 
     @property
     def model_proto(self) -> bytes:
-        """The SentencePiece model, serialised."""
+        """The contents of the vocabulary file."""
         return self.processor.serialized_model_proto()
 
     @functools.cached_property
@@ -192,17 +199,19 @@ class AlbertTokenizer:
 
         `AROUND` encloses added tokens, and `KEPT` is their "▁".
         """
-        unknown = self.processor.decode([self.unk_id])
+        pieces = self.processor.surfaces(KEPT) if self.is_wordpiece else self.pieces
+        unknown = pieces[self.unk_id] if self.is_wordpiece else self.processor.decode([self.unk_id])
         surfaces = {**dict.fromkeys(self.special_ids, ""), self.unk_id: unknown}
         for i, token in self.added_tokens.items():
             text = token.content.replace(digit_comma.SPACE, KEPT)
             surfaces[i] = "" if token.special else f"{AROUND}{text}{AROUND}"
-        return [surfaces.get(i, piece) for i, piece in enumerate(self.pieces)]
+        return [surfaces.get(i, piece) for i, piece in enumerate(pieces)]
 
     @functools.cached_property
     def word_starts(self) -> np.ndarray:
         """For every id, whether its piece begins a word, as added tokens do, bool [V]."""
-        return word_starts.word_starts(self.pieces, [*self.special_ids, *self.added_tokens])
+        ids = [*self.special_ids, *self.added_tokens]
+        return word_starts.word_starts(self.pieces, ids, self.is_wordpiece)
 
     def tokenize(self, text: str) -> list[str]:
         """Returns the pieces of a text, without special tokens; unknown text is kept as it is."""
@@ -229,10 +238,10 @@ class AlbertTokenizer:
         """
         texts = [self._as_text(text, index) for index, text in enumerate(as_list(texts))]
         if self.matcher is None:
-            return list(offsets.spans(self._vocabulary, texts, self.preprocessing))
+            return list(self._spans(texts))
         rows = [self.matcher.split(text) for text in texts]
         parts = [part for row in rows for part, _, index in row if index is None]
-        plain = offsets.spans(self._vocabulary, parts, self.preprocessing)
+        plain = self._spans(parts)
         result = []
         for text, row in zip(texts, rows):
             tokens = offsets.TokenSpans([], [], [], [], [])
@@ -320,7 +329,8 @@ class AlbertTokenizer:
         dropped |= {index for index, token in self.added_tokens.items() if token.special}
         pieces = dict(zip(ids, self.ids_to_pieces(ids)))
         kept = [i for i in ids if not (skip_special_tokens and i in dropped)]
-        of_pieces = self.processor.decode if skip_special_tokens else self._with_special_pieces
+        plain = skip_special_tokens or self.is_wordpiece
+        of_pieces = self.processor.decode if plain else self._with_special_pieces
         texts: list[str] = []
         for is_added, group in itertools.groupby(kept, key=self.added_tokens.__contains__):
             of_group = [pieces[i] for i in group]
@@ -329,7 +339,7 @@ class AlbertTokenizer:
 
     def _with_special_pieces(self, pieces: Sequence[str]) -> str:
         text = between = ""
-        for is_special, group in itertools.groupby(pieces, key=special_ids.PIECES.__contains__):
+        for is_special, group in itertools.groupby(pieces, key=self.special_pieces.__contains__):
             if is_special:
                 # The space is before the text in front of a special token, not after the token.
                 text, between = f"{text} {between}{''.join(group)}", ""
@@ -357,6 +367,11 @@ class AlbertTokenizer:
         added = {token.content: index for index, token in self.added_tokens.items()}
         return [added.get(piece, self.processor.piece_to_id(piece)) for piece in pieces]
 
+    def _spans(self, texts: Sequence[str]) -> Iterator[offsets.TokenSpans]:
+        if self.is_wordpiece:
+            return self.processor.spans(texts)
+        return offsets.spans(self._vocabulary, texts, self.preprocessing)
+
     def _as_text(self, text: Any, index: int = 0) -> str:
         if isinstance(text, str):
             return text
@@ -371,26 +386,14 @@ class AlbertTokenizer:
 
     def _encode_plain(self, texts: Sequence[str], num_threads: int = 1) -> list[list[int]]:
         """Encodes texts in which no token is looked for."""
+        if self.is_wordpiece:
+            return self.processor.encode(texts)
         settings = self.preprocessing
         normalized = [normalize(text, settings) for text in texts]
         batch = self.processor.encode(normalized, out_type=int, num_threads=num_threads)
         # Few rows need expanding, and this check is faster than a Python loop over all ids.
-        rare = self._expansions.keys()
-        return [ids if rare.isdisjoint(ids) else self._expand(ids) for ids in batch]
-
-    def _expand(self, ids: Iterable[int]) -> list[int]:
-        expanded: list[int] = []
-        for i in ids:
-            expanded.extend(self._expansions.get(i, (i,)))
-        return expanded
-
-
-def _settings(model_file: Path, given: dict[str, Any]) -> Preprocessing:
-    """Returns the settings of the model; arguments must agree with a settings file of its own."""
-    given = {key: value for key, value in given.items() if value is not None}
-    settings = model_files.find_preprocessing(model_file)
-    wanted = dataclasses.replace(settings, **given)
-    stored = path_beside(model_file)
-    if stored.exists():
-        settings.check_same(wanted, f"'{stored}'", "the arguments of AlbertTokenizer")
-    return wanted
+        new = self._expansions
+        return [
+            ids if new.keys().isdisjoint(ids) else [part for i in ids for part in new.get(i, [i])]
+            for ids in batch
+        ]
