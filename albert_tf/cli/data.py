@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--vocab",
             required=True,
             metavar="MODEL",
-            help="SentencePiece model, or a folder, handle or released model that has one",
+            help="SentencePiece model or vocab.txt, or a folder, handle or released model with one",
         )
     for action in (build, stats):
         action.add_argument(

@@ -27,6 +27,9 @@ class SpecialIds(NamedTuple):
     mask: int
 
 
+SENTENCEPIECE = SpecialIds(*range(len(PIECES)))  # In every SentencePiece model.
+
+
 def read(
     processor: sentencepiece.SentencePieceProcessor, name: str, pieces: Sequence[str] = PIECES
 ) -> SpecialIds:
@@ -48,7 +51,7 @@ def read(
             f"A WordPiece vocabulary must have the pieces {', '.join(WORDPIECE)}. Received {name} "
             f"without {', '.join(absent)}. Use the vocab.txt that the model was trained with."
         )
-    if pieces == PIECES and (absent or ids != list(range(len(PIECES)))):
+    if pieces == PIECES and (absent or tuple(ids) != SENTENCEPIECE):
         received = ", ".join(
             f"{piece} {'absent' if piece in absent else index}" for piece, index in zip(PIECES, ids)
         )

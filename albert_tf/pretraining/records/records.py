@@ -140,7 +140,7 @@ def count(paths: Sequence[Path], tokenizer: AlbertTokenizer) -> Counter:
     """Returns the counts of statistics.py for all records of the files."""
     counts: Counter = Counter()
     for path in paths:
-        for arrays in read_arrays(path, tokenizer.vocab_size):
+        for arrays in read_arrays(path, tokenizer.vocab_size, special=tokenizer.special_ids):
             _check_ids(path, arrays["input_ids"], tokenizer)
             counts.update(statistics.of_instances(arrays, tokenizer.mask_id, tokenizer.unk_id))
     return counts
