@@ -116,6 +116,11 @@ def _bert_settings(model_file: Path, values: dict[str, Any]) -> Preprocessing:
     folder = model_file.parent
     values = wordpiece_file.settings(folder) | values
     lower_case, strip_accents = values.get("do_lower_case", True), values.get("strip_accents")
+    if strip_accents not in (True, False, None) or type(strip_accents) is int:
+        raise InputError(
+            "strip_accents must be true, false or null. Received "
+            f"{strip_accents!r:.80} in '{folder}'. Correct it."
+        )
     for name, expected in (("do_basic_tokenize", True), ("never_split", None)):
         if values.get(name) not in (expected, None, []):
             raise InputError(
@@ -144,8 +149,8 @@ def find_model_file(folder: Path) -> Path | None:
       InputError: there are several, and none has a known name.
     """
     model_file, wordpiece = _sentencepiece_model(folder), wordpiece_file.find(folder)
-    if model_file is None or wordpiece is None or wordpiece.name == wordpiece_file.FAST_NAME:
-        return model_file or wordpiece
+    if model_file is None or wordpiece is None:
+        return model_file or wordpiece or wordpiece_file.find_fast(folder)
     config = folder / TOKENIZER_CONFIG
     named = read_json(config, "A tokenizer config") if config.is_file() else {}
     kind = str(named.get("tokenizer_class", ""))

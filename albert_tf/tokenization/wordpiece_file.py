@@ -26,7 +26,7 @@ def is_wordpiece(path: Path) -> bool:
 
 
 def find(folder: Path) -> Path | None:
-    """Returns the WordPiece vocabulary of a folder, or None.
+    """Returns the vocab.txt of a folder, or None.
 
     It has a known name, or settings beside it, as `AlbertTokenizer.save` writes them.
 
@@ -43,8 +43,13 @@ def find(folder: Path) -> Path | None:
             "A folder must hold one WordPiece vocabulary. Received "
             f"'{folder}' with {', '.join(file.name for file in files)}. Name the file."
         )
-    fast = folder / FAST_NAME
-    return files[0] if files else fast if fast.is_file() and is_wordpiece(fast) else None
+    return files[0] if files else None
+
+
+def find_fast(folder: Path) -> Path | None:
+    """Returns the tokenizer.json of a folder, if it is of WordPiece, or None."""
+    path = folder / FAST_NAME
+    return path if path.is_file() and is_wordpiece(path) else None
 
 
 def read(path: Path) -> list[str]:

@@ -11,32 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 WORDS = [
-    "the",
-    "of",
-    "and",
-    "to",
-    "in",
-    "model",
-    "text",
-    "word",
-    "token",
-    "data",
-    "fine",
-    "film",
-    "good",
-    "bad",
-    "he",
-    "she",
-    "it",
-    "was",
-    "is",
-    "not",
+    *("the", "of", "and", "to", "in", "model", "text", "word", "token", "data", "fine", "film"),
+    *("good", "bad", "he", "she", "it", "was", "is", "not"),
 ]
 CHINESE = (
-    "的一是不了人我在有他这为之大来以个中上们到说国和地也子时道出而要于就下得可你年生自会那后能对着"
+    "的一是不了人我在有他这为之大来以个中上们到说国和地也子时道出而要于就下得可你年生自会那后能"
 )
 CHINESE += (
-    "事其里所去行过家十用发天如然作方成者多日都三小军二无同么经法当起与好看学进种将还分此心前面又定"
+    "对着事其里所去行过家十用发天如然作方成者多日都三小军二无同么经法当起与好看学进种将还分此心"
 )
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _OTHER = "éüßñøœαβγδσςабвгдеあいかきくアイカキクᄀᄁ가나각ᅡᅢاب한"
