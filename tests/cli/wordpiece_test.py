@@ -91,6 +91,7 @@ def test_masks_have_the_special_ids_of_the_vocabulary(root, data):
     pad, unk, cls, sep, mask = tokenizer.special_ids
     special = {pad, unk, cls, sep, mask}
     counts = dict(mask=0, random=0, kept=0)
+    whole = 0
     for file in sorted(data.glob("*.tfrecord")):
         arrays = records.read_arrays(file, tokenizer.vocab_size, special=tokenizer.special_ids)
         for batch in arrays:
@@ -106,9 +107,27 @@ def test_masks_have_the_special_ids_of_the_vocabulary(root, data):
             drawn = new[(new != mask) & (new != old)]
             counts["random"] += len(drawn)
             assert not special & set(drawn.tolist())
+            original = ids.copy()
+            row = np.nonzero(used)[0]
+            original[row, batch["masked_lm_positions"][used]] = old
+            whole += _check_whole_words(original, batch, tokenizer)
+    assert whole > 10
     total = sum(counts.values())
     assert total > 300
     assert abs(counts["mask"] / total - 0.8) < 0.08 and 0.04 < counts["random"] / total < 0.18
+
+
+def _check_whole_words(ids, batch, tokenizer):
+    """Checks that words are masked whole, and returns how many of several pieces there are."""
+    masked = np.zeros(ids.shape, bool)
+    row, slot = np.nonzero(batch["masked_lm_weights"] > 0)
+    masked[row, batch["masked_lm_positions"][row, slot]] = True
+    continues = ~tokenizer.word_starts[ids]  # [N, S]
+    # A cut text may begin inside a word, after a special token.
+    after = np.isin(ids[:, :-1], tokenizer.special_ids)
+    inside = continues[:, 1:] & ~after
+    assert (masked[:, 1:] == masked[:, :-1])[inside].all()
+    return (masked[:, 1:] & inside).sum()
 
 
 def test_a_pretraining_run_has_its_vocabulary(pretrained):
