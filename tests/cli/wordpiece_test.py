@@ -12,7 +12,6 @@ from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.formats import load
 from albert_tf.pretraining.records import records
-from albert_tf.tasks.predictor import Predictor
 from albert_tf.tokenization.settings import Preprocessing
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from tests.support import wordpiece
@@ -134,8 +133,8 @@ def test_a_pretraining_run_has_its_vocabulary(pretrained):
     tokenizer = AlbertTokenizer.from_pretrained(pretrained)
     assert tokenizer.pieces == wordpiece.pieces()
     assert tokenizer.preprocessing == Preprocessing()
-    metrics = json.loads((pretrained / "metrics.json").read_text())
-    assert np.isfinite(metrics["history"][-1]["mlm_loss"])
+    table = load.load(pretrained).weights["encoder/embeddings/word_embeddings/embeddings"]
+    assert table.shape[0] == len(wordpiece.pieces()) and np.isfinite(table).all()
 
 
 def test_commands_print_its_pieces(pretrained, capsys, monkeypatch):
@@ -154,16 +153,17 @@ def test_commands_print_its_pieces(pretrained, capsys, monkeypatch):
 def test_predictions_of_a_run_are_those_of_its_export(root, run, tmp_path):
     """The export is verified in a process without this package before it is written."""
     texts = [*lines(5, 3), "", "数据\u0301 É\x00 Σ", "a" * 300]
-    path = tmp_path / "new.txt"
-    path.write_text("".join(f"{text}\n" for text in texts[:5]), encoding="utf-8")
+    path = tmp_path / "new.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
     call("predict", "--model", run, "--input", path, "--output", tmp_path / "answers.jsonl")
-    written = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
-    answers = Predictor.from_pretrained(run)(texts)
-    assert [a["label"] for a in answers[:5]] == [a["label"] for a in written]
+    written = (tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()
+    answers = [json.loads(line) for line in written]
     call("export", "task", run, tmp_path / "task")
     served = tf.saved_model.load(str(tmp_path / "task"))
     outputs = served.signatures["serving_default"](tf.constant(texts))
     assert [x.decode() for x in outputs["label"].numpy()] == [a["label"] for a in answers]
+    shares = [list(answer["probabilities"].values()) for answer in answers]
+    np.testing.assert_allclose(outputs["probabilities"], shares, atol=1e-5)
     loaded = AlbertTokenizer.from_pretrained(tmp_path / "task")
     assert loaded.pieces == wordpiece.pieces()
 
@@ -209,10 +209,10 @@ def test_conversions_keep_the_vocabulary(pretrained, tmp_path, to):
 
 
 def test_keras_hub_has_no_wordpiece(pretrained, tmp_path):
-    gelu = shutil.copytree(pretrained, tmp_path / "gelu")
+    gelu = shutil.copytree(pretrained / "best", tmp_path / "gelu")
     config = AlbertConfig.from_json_file(gelu / "albert_config.json").to_dict()
     (gelu / "albert_config.json").write_text(json.dumps(config | {"hidden_act": "gelu"}))
     message = r"SentencePiece only. Received 'vocab_chinese.txt' \(WordPiece\). Convert to hugg"
     with pytest.raises(InputError, match=message):
-        call("convert", gelu, "--to", "keras_hub", tmp_path / "preset")
+        call("convert", gelu, "--to", "keras_hub", tmp_path / "preset", "--allow_partial")
     assert not (tmp_path / "preset").exists()
