@@ -159,12 +159,12 @@ def test_predictions_of_a_run_are_those_of_its_export(root, run, tmp_path):
     written = (tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()
     answers = [json.loads(line) for line in written]
     call("export", "task", run, tmp_path / "task")
-    served = tf.saved_model.load(str(tmp_path / "task"))
+    served = tf.saved_model.load(str(tmp_path / "task/1"))
     outputs = served.signatures["serving_default"](tf.constant(texts))
     assert [x.decode() for x in outputs["label"].numpy()] == [a["label"] for a in answers]
     shares = [list(answer["probabilities"].values()) for answer in answers]
     np.testing.assert_allclose(outputs["probabilities"], shares, atol=1e-5)
-    loaded = AlbertTokenizer.from_pretrained(tmp_path / "task")
+    loaded = AlbertTokenizer.from_pretrained(tmp_path / "task/1")
     assert loaded.pieces == wordpiece.pieces()
 
 
