@@ -31,7 +31,7 @@ from albert_tf.errors import InputError
 from albert_tf.files import check_writable, new_directory, temporary_folder
 
 CACHE = "ALBERT_TF_CACHE"
-LAYOUT = "albert_config.json, model.ckpt-best.* and 30k-clean.model"
+LAYOUT = "albert_config.json, model.ckpt-best.* and 30k-clean.model or vocab_chinese.txt"
 _ATTEMPTS, _TIMEOUT, _BLOCK = 3, 30, 1 << 20  # connections; seconds without data; bytes
 _SPACE = 64 << 20  # Bytes that the files of a model may take besides its weights.
 # Broken connections and damaged compression, as raised by the modules used here.
@@ -222,4 +222,5 @@ def _copy_hugging_face(
             shutil.copyfile(path, temporary / path.name)
         # Its defaults are the settings of the released models. Without the file, the tokenizer
         # would follow the rules of Hugging Face, as for any other folder from there.
-        (temporary / "spiece.preprocess.json").write_text("{}\n")
+        stem = "vocab" if (temporary / "vocab.txt").is_file() else "spiece"
+        (temporary / f"{stem}.preprocess.json").write_text("{}\n")

@@ -5,8 +5,8 @@
 
 The sizes are those of Lan et al. 2020, table 1. Version 1 was trained with dropout 0.1 (xxlarge
 with 0), version 2 without dropout. The Chinese models ("zh") use ReLU and a WordPiece vocabulary of
-21128 entries (vocab_chinese.txt), and therefore have no SentencePiece model. This module does not
-import TensorFlow.
+21128 entries (vocab_chinese.txt) instead of a SentencePiece model. This module does not import
+TensorFlow.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_encoder_arguments(encoder: argparse.ArgumentParser) -> None:
     encoder.add_argument(
         "--vocab",
-        help="SentencePiece model, or a folder with one; default: the model in SOURCE",
+        help="vocabulary file, or a folder with one; default: the model in SOURCE",
     )
     encoder.add_argument(
         "--keep_padding",

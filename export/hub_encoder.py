@@ -48,7 +48,7 @@ def export(
       source: anything that `albert_tf.formats.load.load` accepts, such as a training folder, or
         its result.
       dest: the folder to create; it must be new or empty.
-      vocab: a SentencePiece model or a folder with one, used instead of the one in `source`.
+      vocab: a vocabulary file or a folder with one, used instead of the one in `source`.
       check: whether to load the artefact in a separate process and compare it with the source.
       remove_padding: whether signatures skip padding (see `HubEncoder`).
       version: a version for TensorFlow Serving, which expects NAME/VERSION. If given, the folder
@@ -61,7 +61,7 @@ def export(
 
     Raises:
       InputError: `dest` is not empty, `version` is invalid, `source` is not a model or has no
-        SentencePiece model, or the SentencePiece model has more pieces than the model has ids, or
+        vocabulary, or the vocabulary has more pieces than the model has ids, or
         the limits do not admit the requests of warmup. Raised before anything is written.
       VerificationError: the outputs of the artefact differ from those of its source.
     """
@@ -148,7 +148,7 @@ def _tokenizer(source: Source, vocab: str | os.PathLike | None) -> AlbertTokeniz
         return AlbertTokenizer.from_pretrained(vocab)
     if source.model_file is None:
         raise InputError(
-            "A hub encoder must include its SentencePiece model. Received "
+            "A hub encoder must include its vocabulary. Received "
             f"'{source.path}', which has none. Pass it with --vocab."
         )
     settings = source.preprocessing.to_dict() if source.preprocessing else {}
@@ -158,7 +158,7 @@ def _tokenizer(source: Source, vocab: str | os.PathLike | None) -> AlbertTokeniz
 def _check_vocabulary(tokenizer: AlbertTokenizer, config: AlbertConfig) -> None:
     if tokenizer.vocab_size > config.vocab_size:
         raise InputError(
-            "A SentencePiece model must not have more pieces than the model has ids. Received "
+            "A vocabulary must not have more pieces than the model has ids. Received "
             f"'{tokenizer.model_file}' with {tokenizer.vocab_size} pieces for a model with "
             f"vocab_size={config.vocab_size}. Pass the one that the model was trained with."
         )

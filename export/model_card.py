@@ -52,7 +52,7 @@ outputs["sequence_output"]  # float32 [batch, length, $hidden_size]
 ```
 
 To use it in a Keras model, build the model with `tf_keras` (Keras 2). Token ids are those of the
-SentencePiece model in `assets/`; the preprocessor exported from the same model computes them from
+vocabulary in `assets/`; the preprocessor exported from the same model computes them from
 text. The signatures are $signatures, named as in ALBERT's TF1-Hub modules. `manifest.json` lists
 their types and shapes, the full config, versions, ops and checksums.
 """)
@@ -82,7 +82,7 @@ tokens = preprocess.tokenize(tf.constant(["one text", "another"]))  # int32 [2, 
 longer = preprocess.bert_pack_inputs([tokens], seq_length=tf.constant(64))
 ```
 
-Use it in a `tf.data` pipeline, in front of an encoder exported with the same SentencePiece model.
+Use it in a `tf.data` pipeline, in front of an encoder exported with the same vocabulary.
 """)
 
 _TASK = string.Template("""\
@@ -139,7 +139,7 @@ _LITE = string.Template("""\
 # ALBERT for LiteRT: $task
 
 A LiteRT model, written by albert_tf $version. It runs in every LiteRT interpreter, such as that of
-`ai-edge-litert`, and takes token ids, which an application makes with the SentencePiece model and
+`ai-edge-litert`, and takes token ids, which an application makes with the vocabulary and
 its settings in this folder.
 
 | | |

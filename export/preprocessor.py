@@ -1,4 +1,4 @@
-"""Exports a preprocessor: reads a SentencePiece model, writes a SavedModel, verifies it."""
+"""Exports a preprocessor: reads a vocabulary, writes a SavedModel, verifies it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def export(
     """Writes the tokenizer of `source` as a TF-Hub text preprocessor.
 
     Args:
-      source: a SentencePiece model, or a folder with one, such as a training folder.
+      source: a vocabulary file, or a folder with one, such as a training folder.
       dest: the folder to create; it must be new or empty.
       seq_length: the default length of packed inputs; 128, as in the released preprocessors.
       check: whether to load the artefact in a separate process and compare it with the Python
@@ -52,7 +52,7 @@ def export(
       `dest`.
 
     Raises:
-      InputError: `dest` is not empty, `source` has no SentencePiece model, or `seq_length` is too
+      InputError: `dest` is not empty, `source` has no vocabulary, or `seq_length` is too
         short, or longer than the model in `source` can read, or the limits do not admit requests of
         some texts. Raised before anything is written.
       VerificationError: the ids of the artefact differ from those of the tokenizer.
@@ -62,6 +62,7 @@ def export(
     _check_positions(Path(source), seq_length)
     limits.check(seq_length)
     module = PreprocessorModule(tokenizer, seq_length, limits)
+    kind = "WordPiece" if tokenizer.is_wordpiece else "SentencePiece"
     description = {
         "kind": KIND,
         "preprocessing": tokenizer.preprocessing.to_dict(),
@@ -69,7 +70,7 @@ def export(
         "limits": {"bytes": limits.bytes, "tokens": limits.tokens},
         "vocab_size": tokenizer.vocab_size,
         "license": license,
-        "source": {"name": tokenizer.model_file.name, "format": "SentencePiece"},
+        "source": {"name": tokenizer.model_file.name, "format": kind},
     }
     return writer.write(
         module,

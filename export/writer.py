@@ -127,18 +127,22 @@ def write_assets(folder: Path, tokenizer: AlbertTokenizer, config: AlbertConfig)
     - `sp_model_file`: the SentencePiece model, under its own name;
     - `vocab_listing`: its pieces and scores for human readers, in the format of SentencePiece,
       which has no place for added tokens;
+    - in place of both, `vocab_file`: the WordPiece vocabulary;
     - `preprocess_description`: how text is preprocessed, with the added tokens, in a file that
       `AlbertTokenizer` finds;
     - `albert_config`: albert_config.json, as in the released models.
     """
     model_file = tokenizer.save(folder)
-    listing = model_file.with_suffix(".vocab")
-    listing.write_text(vocabulary.listing(tokenizer.processor), encoding="utf-8")
+    if tokenizer.is_wordpiece:
+        assets = {"vocab_file": model_file}
+    else:
+        listing = model_file.with_suffix(".vocab")
+        listing.write_text(vocabulary.listing(tokenizer.processor), encoding="utf-8")
+        assets = {"sp_model_file": model_file, "vocab_listing": listing}
     config_file = folder / "albert_config.json"
     config.to_json_file(config_file)
     return {
-        "sp_model_file": model_file,
-        "vocab_listing": listing,
+        **assets,
         "preprocess_description": path_beside(model_file),
         "albert_config": config_file,
     }

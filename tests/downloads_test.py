@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import shutil
 import tarfile
 import threading
 
@@ -14,6 +15,8 @@ import albert_tf
 from albert_tf import downloads, presets, sources
 from albert_tf.errors import InputError
 from albert_tf.formats import load
+from albert_tf.tokenization.settings import Preprocessing
+from tests.support import wordpiece
 from tests.support.paths import TESTDATA
 from tests.support.release_server import archive, serving
 
@@ -54,6 +57,19 @@ def kind(name, type_, target=""):
     info = tarfile.TarInfo(name)
     info.type, info.linkname = type_, target
     return info
+
+
+def test_a_released_chinese_model_comes_with_its_vocabulary(server, tmp_path):
+    folder = shutil.copytree(TESTDATA / "tf1_tiny", tmp_path / "release")
+    for path in [*folder.glob("*.model"), *folder.glob("*.vocab")]:
+        path.unlink()
+    wordpiece.write(folder, "vocab_chinese.txt")
+    server.add("albert_base_zh", archive(folder))
+    tokenizer = albert_tf.AlbertTokenizer.from_pretrained("albert_base_zh")
+    assert tokenizer.pieces == wordpiece.pieces()
+    assert tokenizer.preprocessing == Preprocessing()
+    assert tokenizer.tokenize("The film 中国") == ["the", "film", "中", "国"]
+    assert load.load("albert_base_zh").model_file == tokenizer.model_file
 
 
 def test_a_released_name_is_downloaded_once_and_read_as_its_folder(server, content, tmp_path):

@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--vocab",
             required=True,
             metavar="MODEL",
-            help="SentencePiece model, or a folder, handle or released model that has one",
+            help="SentencePiece model or vocab.txt, or a folder, handle or released model with one",
         )
     for action in (build, stats):
         action.add_argument(
@@ -125,7 +125,7 @@ def _show(args: argparse.Namespace) -> None:
     paths, tokenizer = _records(args)
     left = args.count
     for path in paths:
-        for arrays in records.read_arrays(path, tokenizer.vocab_size, left):
+        for arrays in records.read_arrays(path, tokenizer.vocab_size, left, tokenizer.special_ids):
             for row in range(len(arrays["input_ids"])):
                 print(records.describe(arrays, row, tokenizer), end="\n\n")
             left -= len(arrays["input_ids"])

@@ -1,6 +1,6 @@
 """Show the tokens and ids of lines of text from standard input.
 
-For each line of input, two lines are printed: its SentencePiece pieces, and their ids, without
+For each line of input, two lines are printed: its pieces, and their ids, without
 [CLS] and [SEP]. If there is a file PREFIX.preprocess.json next to the vocabulary, it determines how
 text is normalised, and the flags must agree with it. Otherwise the flags do.
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vocab",
         required=True,
         metavar="MODEL",
-        help="SentencePiece model, or a folder, handle or released model that has one",
+        help="SentencePiece model or vocab.txt, or a folder, handle or released model that has one",
     )
     parser.add_argument(
         "--cased", action="store_true", help="do not convert text to lower case (default: convert)"

@@ -73,9 +73,9 @@ def convert(
 
 
 def _copy_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
-    """Copies the SentencePiece model for formats that do not prescribe how to store it."""
+    """Copies the vocabulary for formats that do not prescribe how to store it."""
     if source.model_file is None:
-        return ("the source has no SentencePiece model, so none is written",)
+        return ("the source has no vocabulary, so none is written",)
     model_files.copy(source.model_file, source.preprocessing, folder)
     return ()
 

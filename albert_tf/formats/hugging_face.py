@@ -1,4 +1,4 @@
-"""Hugging Face folders: config.json, spiece.model, tokenizer files, and weights.
+"""Hugging Face folders: config.json, model.safetensors, spiece.model or vocab.txt, and more.
 
 `weight_files` reads the weights, `sentence_transformers` what is beside them for embeddings.
 """
@@ -14,6 +14,7 @@ import numpy as np
 from albert_tf.config import LAYER_NORM_EPSILON, AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.formats import (
+    bert_tokenizer,
     differences,
     hugging_face_config,
     mapping,
@@ -32,11 +33,12 @@ from albert_tf.tokenization.model_files import (
     hugging_face_settings,
 )
 from albert_tf.tokenization.settings import Preprocessing, path_beside
+from albert_tf.tokenization.wordpiece_file import is_wordpiece
 
 NAME = "hugging_face"
 NEEDS = (
     "config.json (model_type albert), model.safetensors, pytorch_model.bin or tf_model.h5, "
-    "spiece.model"
+    "spiece.model or vocab.txt"
 )
 _ENCODER, _HEADS = "albert.", ("predictions.", "sop_classifier.")
 # Tied to the word embeddings and predictions.bias; older folders store these copies as well.
@@ -106,7 +108,7 @@ def _read_model(path: Path, config: AlbertConfig | None, modules: Modules | None
     model_file = find_model_file(path)
     notes = [*theirs.notes, *notes_on_files(path)]
     if model_file is None and (path / "tokenizer.json").is_file():
-        notes.append("tokenizer.json is ignored; the tokenizer requires spiece.model")
+        notes.append("tokenizer.json is ignored; the tokenizer requires spiece.model or vocab.txt")
     elif model_file is not None and path not in model_file.parents:
         notes.append("the SentencePiece model is made of tokenizer.json")
     return Source(
@@ -176,10 +178,13 @@ def _only_task(arrays: dict[str, np.ndarray], task: TaskDescription) -> dict[str
 
 
 def write_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
-    """Writes spiece.model and the tokenizer files; returns notes."""
+    """Writes spiece.model or vocab.txt, and the tokenizer files; returns notes."""
     if source.model_file is None:
-        return ("the source has no SentencePiece model, so no tokenizer is written",)
+        return ("the source has no vocabulary, so no tokenizer is written",)
     settings = source.preprocessing or Preprocessing()
+    if is_wordpiece(source.model_file):
+        bert_tokenizer.write(source, settings, folder)
+        return _notes_on_rules(settings, "vocab.preprocess.json")
     target = folder / "spiece.model"
     shutil.copyfile(source.model_file, target)
     settings.to_json_file(path_beside(target))
@@ -197,12 +202,16 @@ def write_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
         contents[added_token_files.FILE] = added
     for name, content in contents.items():
         (folder / name).write_text(json.dumps(content, indent=2) + "\n")
-    if settings.rules == "original":
-        return (
-            "the tokenizer of transformers applies its own text rules; those of the source are in "
-            f"{path_beside(target).name}, which only this package reads",
-        )
-    return ()
+    return _notes_on_rules(settings, path_beside(target).name)
+
+
+def _notes_on_rules(settings: Preprocessing, file: str) -> tuple[str, ...]:
+    if settings.rules != "original":
+        return ()
+    return (
+        "the tokenizer of transformers applies its own text rules; those of the source are in "
+        f"{file}, which only this package reads",
+    )
 
 
 def _pop_tied(stored: dict[str, Stored], path: Path) -> list[str]:

@@ -23,6 +23,7 @@ from albert_tf.formats.hdf5 import read_arrays
 from albert_tf.formats.source import Source
 from albert_tf.tokenization.model_files import find_model_file, find_preprocessing
 from albert_tf.tokenization.settings import Preprocessing, path_beside
+from albert_tf.tokenization.wordpiece_file import is_wordpiece
 
 NAME = "keras_hub"
 NEEDS = "config.json (AlbertBackbone), model.weights.h5, assets/tokenizer/vocabulary.spm"
@@ -94,6 +95,11 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
             "hidden_act must be 'gelu' (the tanh form), the only activation of KerasHub's ALBERT. "
             f"Received {source.config.hidden_act!r}. Convert to hugging_face, which supports more."
         )
+    if source.model_file is not None and is_wordpiece(source.model_file):
+        raise InputError(
+            "KerasHub's ALBERT has a tokenizer of SentencePiece only. Received "
+            f"'{source.model_file.name}' (WordPiece). Convert to hugging_face or tf1."
+        )
     with_head = "masked_lm" in source.heads
     write_config(folder, source.config, with_head, source.model_file is not None)
     with h5py.File(folder / _BACKBONE, "w") as file:
@@ -113,7 +119,7 @@ def write(source: Source, folder: Path) -> tuple[str, ...]:
 def write_vocabulary(source: Source, folder: Path) -> tuple[str, ...]:
     """Writes the tokenizer's vocabulary together with our settings; returns notes."""
     if source.model_file is None:
-        return ("the source has no SentencePiece model, so no tokenizer is written",)
+        return ("the source has no vocabulary, so no tokenizer is written",)
     target = folder / _VOCABULARY
     target.parent.mkdir(parents=True)
     shutil.copyfile(source.model_file, target)

@@ -69,7 +69,7 @@ def read_graph(
     Args:
       format_name: the format to record in the source.
       path: the path to record in the source.
-      folder: where to look for the SentencePiece model.
+      folder: where to look for the vocabulary.
       checkpoint: the checkpoint with the graph and its arrays.
       config: the config of the encoder.
 

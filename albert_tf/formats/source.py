@@ -63,7 +63,7 @@ class Source:
       weights: float32 arrays by our names (`names.TABLE`), in our layout.
       unread: names of arrays that are not in the table; `assign` rejects them.
       skipped: the number of arrays that are not weights, by kind, such as optimizer slots.
-      model_file: the SentencePiece model stored with the weights, if any.
+      model_file: the vocabulary stored with the weights, if any.
       preprocessing: how text must be preprocessed, if the source specifies it.
       epsilon: the epsilon of the layer norms by part ("encoder", "masked_lm"); 1e-12 if absent.
       classifier_dropout: the dropout rate before a classifier, if the source specifies it.

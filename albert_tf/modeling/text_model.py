@@ -14,6 +14,7 @@ import tf_keras
 
 from albert_tf.errors import InputError
 from albert_tf.modeling.task_model import TaskModel
+from albert_tf.tokenization import model_files
 from albert_tf.tokenization.graph import packing
 from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 from albert_tf.tokenization.packing import check_seq_length, special_count
@@ -100,7 +101,7 @@ class TextModel(tf_keras.Model):
             **tf_keras.layers.Layer.get_config(self),  # that of Model is empty
             "model": tf_keras.saving.serialize_keras_object(self.model),
             "tokenizer": {
-                "name": self.tokenizer.model_file.name,
+                "name": model_files.saved_name(self.tokenizer.model_file),
                 "proto": base64.b64encode(self.tokenizer.model_proto).decode("ascii"),
                 "preprocessing": self.tokenizer.preprocessing.to_dict(),
             },

@@ -24,6 +24,7 @@ from albert_tf.tasks import starting_point
 from albert_tf.tasks.base import AlbertTask, AlbertTaskConfig, Tensors
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tokenization import model_files
+from albert_tf.tokenization.special_ids import SENTENCEPIECE
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 ORDER = "next_sentence_labels"  # The order of the segments: 0 in order, 1 swapped.
@@ -85,7 +86,7 @@ class PretrainingConfig(AlbertTaskConfig):
     """The config of `PretrainingTask`.
 
     Attributes:
-      vocab_file: the SentencePiece model that the records were built with, with its preprocessing
+      vocab_file: the vocabulary that the records were built with, with its preprocessing
         settings beside it; a run keeps a copy next to its checkpoints.
       positions: how the position table of the initial weights becomes longer, if the model has more
         positions: "repeated" or "interpolated" (see `formats.resize.with_positions`).
@@ -175,6 +176,7 @@ class PretrainingTask(AlbertTask):
             input_context=input_context,
             drop_remainder=params.drop_remainder,
             skip_broken_records=params.skip_broken_records,
+            special=self.tokenizer.special_ids if self.task_config.vocab_file else SENTENCEPIECE,
         )
 
     def reading(self) -> contextlib.AbstractContextManager[None]:

@@ -44,9 +44,10 @@ class HubEncoder(_Reusable):
     Args:
       model: the encoder and its heads; the weights that they have when the module is saved are
         exported. A signature is left out if its head is missing.
-      lower_case: whether text is lower-cased before SentencePiece; `tokenization_info` returns it.
+      lower_case: whether text is lower-cased; `tokenization_info` returns it.
       assets: files by the name of the attribute that holds them. One of them must be
-        `sp_model_file`, the SentencePiece model. The files must exist until the module is saved.
+        `sp_model_file`, the SentencePiece model, or `vocab_file`, the WordPiece vocabulary, as in
+        Model Garden's exports. The files must exist until the module is saved.
       remove_padding: whether signatures skip padding, so that latency depends on real tokens only;
         `sequence_output` is then zero at padding. Calls of the module never skip padding, because
         training and compiling may need static shapes.
@@ -110,7 +111,9 @@ class HubEncoder(_Reusable):
             return model.predict_order(_named(*admit(inputs)), TF1_HUB, **how)
 
         def tokenization_info() -> dict[str, Any]:
-            path = tf.identity(self.sp_model_file.asset_path)
+            is_wordpiece = hasattr(self, "vocab_file")
+            vocabulary = self.vocab_file if is_wordpiece else self.sp_model_file
+            path = tf.identity(vocabulary.asset_path)
             return {"vocab_file": path, "do_lower_case": self.do_lower_case.read_value()}
 
         functions = {"tokens": tokens, "tokenization_info": tokenization_info}

@@ -45,11 +45,11 @@ class PreprocessorModule(tf.Module):
     A call packs each text as one segment: string [B] -> "input_word_ids", "input_mask",
     "input_type_ids", int32 [B, seq_length] each.
 
-    The tokenizer is part of the graph. In addition, the SentencePiece model and the preprocessing
+    The tokenizer is part of the graph. In addition, the vocabulary and the preprocessing
     settings are stored as assets, for people and programs that read them.
 
     Args:
-      tokenizer: the SentencePiece model and the rules for text.
+      tokenizer: the vocabulary and the rules for text.
       seq_length: the default S, 128 as in the released preprocessors; each call of
         `bert_pack_inputs` can set another.
       limits: the most bytes of texts, and positions of the outputs, of a request to a signature.

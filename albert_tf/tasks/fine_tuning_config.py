@@ -39,7 +39,7 @@ class FineTuningConfig(AlbertTaskConfig):
       from_scratch: whether to start from random weights of `model` instead; meant for tests and
         trials.
       model: the sizes of the model; read from `init_from` if that is set.
-      vocab_file: the SentencePiece model; the one stored with the weights by default.
+      vocab_file: the vocabulary; the one stored with the weights by default.
       hidden_dropout: the encoder's dropout rate in training; None for the rate in its config.
       attention_dropout: the dropout rate for attention probabilities; None as above.
       classifier_dropout: the dropout rate before the head; None for the rate stored with the

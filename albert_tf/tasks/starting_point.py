@@ -58,7 +58,7 @@ def find(
       from_scratch: whether to start from random weights.
       model: the sizes for random weights. With other weights, it must have the default sizes or
         those of the weights.
-      vocab_file: a SentencePiece model; "" for the one stored with the weights.
+      vocab_file: a vocabulary; "" for the one stored with the weights.
       folder: the folder of the run; a checkpoint in it takes precedence over `init_from`.
 
     Raises:
@@ -98,18 +98,18 @@ def tokenizer_of(source: Source, vocab_file: str = "") -> AlbertTokenizer:
 
     Args:
       source: the result of `formats.load`.
-      vocab_file: a SentencePiece model. Needed if none is stored with the weights; otherwise it
+      vocab_file: a vocabulary. Needed if none is stored with the weights; otherwise it
         must be the same.
 
     Raises:
-      InputError: there is no SentencePiece model, or it does not belong to the weights.
+      InputError: there is no vocabulary, or it does not belong to the weights.
     """
     settings = source.preprocessing.to_dict() if source.preprocessing else {}
     if source.model_file is None and not vocab_file:
         raise InputError(
             "Weights must come with their vocabulary. Received "
-            f"'{source.path}' ({source.format}) without a SentencePiece model. Set "
-            "--gin.VOCAB=FILE.model to the one that they were trained with."
+            f"'{source.path}' ({source.format}) without a SentencePiece model "
+            "or vocab.txt. Set --gin.VOCAB=FILE to the one that they were trained with."
         )
     theirs = AlbertTokenizer(source.model_file, **settings) if source.model_file else None
     tokenizer = AlbertTokenizer.from_pretrained(vocab_file) if vocab_file else theirs
@@ -158,7 +158,7 @@ def check_weights(
     Args:
       path_or_handle: anything that `from_pretrained` reads.
       config: the config of the run's model.
-      tokenizer: the tokenizer of the run; compared if the weights come with a SentencePiece model.
+      tokenizer: the tokenizer of the run; compared if the weights come with a vocabulary.
       positions: how a position table becomes longer, if the run's model reads longer texts.
 
     Raises:

@@ -11,8 +11,14 @@ import sentencepiece
 
 from albert_tf.errors import InputError
 from albert_tf.files import read_json
-from albert_tf.tokenization.added_tokens import FLAGS, AddedToken, check, parse, with_special
-from albert_tf.tokenization.special_ids import PIECES
+from albert_tf.tokenization.added_tokens import (
+    FLAGS,
+    SPECIAL,
+    AddedToken,
+    check,
+    parse,
+    with_special,
+)
 
 FILE, SPECIAL_FILE, _FAST_FILE = "added_tokens.json", "special_tokens_map.json", "tokenizer.json"
 DECODER = "added_tokens_decoder"  # A key of tokenizer_config.json.
@@ -25,13 +31,15 @@ def read(
     folder: Path,
     config: Mapping[str, Any],
     load: Callable[[], sentencepiece.SentencePieceProcessor],
+    special_pieces: Mapping[str, int] = SPECIAL,
 ) -> tuple[AddedToken, ...]:
-    """Returns the added tokens of a Hugging Face folder, without ALBERT's special pieces.
+    """Returns the added tokens of a Hugging Face folder, without the special pieces.
 
     Args:
       folder: the folder.
       config: the contents of its tokenizer_config.json.
-      load: returns the SentencePiece model of the folder; called only if there are added tokens.
+      load: returns the vocabulary of the folder; called only if there are added tokens.
+      special_pieces: the ids of the special pieces.
 
     Raises:
       InputError: a file is damaged, or the tokens do not extend the pieces.
@@ -40,8 +48,10 @@ def read(
     found = _with_ids(folder, config)
     tokens = [_token({**special.get(v["content"], {}), **v}, special) for v in found]
     listed = {token.content for token in tokens}
-    rest = [values for content, values in special.items() if content not in {*listed, *PIECES}]
-    tokens = [t for t in tokens if PIECES[t.id : t.id + 1] != (t.content,)]
+    rest = [
+        values for content, values in special.items() if content not in {*listed, *special_pieces}
+    ]
+    tokens = [t for t in tokens if special_pieces.get(t.content) != t.id]
     if not tokens and not rest:
         return ()
     processor = load()
@@ -56,7 +66,10 @@ def read(
 
 
 def to_files(
-    tokens: Sequence[AddedToken], config: dict[str, Any], special_map: dict[str, Any]
+    tokens: Sequence[AddedToken],
+    config: dict[str, Any],
+    special_map: dict[str, Any],
+    special_pieces: Mapping[str, int] = SPECIAL,
 ) -> dict[str, int]:
     """Returns the contents of added_tokens.json, and adds the tokens to those of two other files.
 
@@ -64,9 +77,10 @@ def to_files(
       tokens: the added tokens.
       config: the contents of tokenizer_config.json.
       special_map: the contents of special_tokens_map.json.
+      special_pieces: the ids of the special pieces.
     """
     decoder = {}
-    for token in with_special(tokens):
+    for token in with_special(tokens, special_pieces):
         values = dataclasses.asdict(token)
         decoder[str(values.pop("id"))] = values
     special_map[_MORE] = [token.content for token in tokens if token.special]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -19,7 +18,9 @@ import sentencepiece
 
 from albert_tf.errors import InputError, closest
 from albert_tf.tokenization.special_ids import PIECES
+from albert_tf.tokenization.word_characters import is_word, words_of
 
+SPECIAL = {piece: index for index, piece in enumerate(PIECES)}  # In a SentencePiece model.
 FLAGS = ("special", "lstrip", "rstrip", "normalized", "single_word")
 
 
@@ -190,7 +191,7 @@ class Matcher:
                 continue
             self.ids[token.content] = token.id
             (any_case if in_any_case else exact).append(token.content)
-            if token.single_word and in_any_case == lower_case and _is_word(token.content):
+            if token.single_word and in_any_case == lower_case and is_word(token.content):
                 self._words[token.content] = token.id
             else:
                 others[in_any_case].append(token.content)
@@ -289,7 +290,7 @@ class _Edges(dict[str, bool]):
         self._between_spaces = between_spaces
 
     def __missing__(self, character: str) -> bool:
-        self[character] = not (self._between_spaces or _is_word(character))
+        self[character] = not (self._between_spaces or is_word(character))
         return self[character]
 
 
@@ -332,46 +333,26 @@ def _tree(branches: Sequence[Sequence[str]]) -> str:
     return options if len(children) == 1 else f"(?:{options})"
 
 
-# A letter, digit, mark or "_", for RE2.
-WORD_CHARACTER = r"[\pL\pM\pN_]"
-
-
 def _in_words(byte: int) -> int:
     """Returns the byte of an ASCII character of words, and a space for other bytes."""
-    return byte if byte < 128 and _is_word(chr(byte)) else ord(" ")
+    return byte if byte < 128 and is_word(chr(byte)) else ord(" ")
 
 
-@functools.cache
-def _words() -> re.Pattern[str]:
-    r"""Returns the expression of words; Python's \w has no marks, such as the vowels of Hindi."""
-    ranges: list[list[int]] = []
-    for code in range(0x300, 0x110000):
-        if unicodedata.category(chr(code))[0] == "M":
-            if not ranges or ranges[-1][1] != code - 1:
-                ranges.append([code, code])
-            ranges[-1][1] = code
-    marks = "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
-    return re.compile(f"[\\w{marks}]+")
+def with_special(
+    tokens: Sequence[AddedToken], special_pieces: Mapping[str, int] = SPECIAL
+) -> tuple[AddedToken, ...]:
+    """Returns the tokens together with the special pieces, with the flags of transformers.
 
-
-def words_of(text: str) -> list[str]:
-    """Returns the words of a text: runs of letters, digits, marks and "_"."""
-    return _words().findall(text)
-
-
-def _is_word(text: str) -> bool:
-    """Returns whether a text has characters of words only, and at least one."""
-    if text.replace("_", "a").isalnum():
-        return True
-    return not text.isascii() and bool(_words().fullmatch(text))
-
-
-def with_special(tokens: Sequence[AddedToken]) -> tuple[AddedToken, ...]:
-    """Returns the tokens together with ALBERT's special pieces, with the flags of transformers."""
+    Args:
+      tokens: the added tokens.
+      special_pieces: the ids of the special pieces; those of a SentencePiece model by default.
+    """
     texts = {token.content for token in tokens}
+    # Of BERT's special tokens, none takes white space.
+    strips = "[MASK]" if special_pieces.keys() == SPECIAL.keys() else None
     special = [
-        AddedToken(i, piece, special=True, lstrip=piece == "[MASK]", normalized=False)
-        for i, piece in enumerate(PIECES)
+        AddedToken(i, piece, special=True, lstrip=piece == strips, normalized=False)
+        for piece, i in special_pieces.items()
         if piece not in texts
     ]
     return (*special, *tokens)

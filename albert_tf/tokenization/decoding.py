@@ -12,6 +12,7 @@ from albert_tf.errors import InputError
 from albert_tf.tokenization.added_tokens import AddedToken
 from albert_tf.tokenization.digit_comma import SPACE
 from albert_tf.tokenization.special_ids import PIECES, SpecialTokens
+from albert_tf.tokenization.wordpiece import WordPiece
 
 # Control characters, which no piece contains.
 AROUND, KEPT = "\x02", "\x03"
@@ -27,11 +28,13 @@ class Decoder(SpecialTokens):
     """The half of a tokenizer that converts ids to text.
 
     Attributes:
-      processor: the SentencePiece model.
+      processor: the vocabulary.
+      is_wordpiece: whether it is one of WordPiece.
       added_tokens: the added tokens by their ids.
     """
 
-    processor: sentencepiece.SentencePieceProcessor
+    processor: sentencepiece.SentencePieceProcessor | WordPiece
+    is_wordpiece: bool
     added_tokens: Mapping[int, AddedToken]
 
     def decode(
@@ -61,7 +64,7 @@ class Decoder(SpecialTokens):
         pieces = self.ids_to_pieces(ids)
         if skip_special_tokens:
             pieces = [piece for i, piece in zip(ids, pieces) if i not in dropped]
-        text = _join(self.processor, pieces, self._added_texts, not skip_special_tokens)
+        text = self._join(pieces, not skip_special_tokens)
         return _clean_up(text) if clean_up_tokenization_spaces else text
 
     def batch_decode(
@@ -75,11 +78,12 @@ class Decoder(SpecialTokens):
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         """Returns the text of pieces; special tokens are as in `decode` with them."""
-        return _join(self.processor, tokens, self._added_texts, True)
+        return self._join(tokens, True)
 
-    @property
-    def _added_texts(self) -> set[str]:
-        return {token.content for token in self.added_tokens.values()}
+    def _join(self, pieces: Sequence[str], with_special: bool) -> str:
+        added = {token.content for token in self.added_tokens.values()}
+        # WordPiece writes special pieces as others.
+        return _join(self.processor, pieces, added, with_special and not self.is_wordpiece)
 
     def ids_to_pieces(self, ids: Iterable[int]) -> list[str]:
         """Returns the piece of each id.
@@ -102,16 +106,18 @@ class Decoder(SpecialTokens):
 
         `AROUND` encloses added tokens, and `KEPT` is their "▁".
         """
-        unknown = self.processor.decode([self.unk_id])
+        pieces = self.processor.surfaces(KEPT) if self.is_wordpiece else self.pieces
+        unknown = pieces[self.unk_id] if self.is_wordpiece else self.processor.decode([self.unk_id])
         surfaces = {**dict.fromkeys(self.special_ids, ""), self.unk_id: unknown}
         for i, token in self.added_tokens.items():
             text = token.content.replace(SPACE, KEPT)
             surfaces[i] = "" if token.special else f"{AROUND}{text}{AROUND}"
-        return [surfaces.get(i, piece) for i, piece in enumerate(self.pieces)]
+        pieces = [*pieces, *self.pieces[len(pieces) :]]
+        return [surfaces.get(i, piece) for i, piece in enumerate(pieces)]
 
 
 def _join(
-    processor: sentencepiece.SentencePieceProcessor,
+    processor: sentencepiece.SentencePieceProcessor | WordPiece,
     pieces: Sequence[str],
     added: Container[str],
     with_special: bool,

@@ -47,7 +47,9 @@ def split(processor: sentencepiece.SentencePieceProcessor, piece: str, rules: st
 
 
 def table(processor: sentencepiece.SentencePieceProcessor, rules: str) -> dict[int, list[Part]]:
-    """Returns the parts of every id in the vocabulary that the rule splits."""
+    """Returns the parts of every id in the vocabulary that the rule splits; none in WordPiece."""
+    if not isinstance(processor, sentencepiece.SentencePieceProcessor):
+        return {}
     parts_of_id = {}
     for index in range(processor.get_piece_size()):
         piece = processor.id_to_piece(index)

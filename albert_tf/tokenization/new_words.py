@@ -12,9 +12,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from albert_tf.errors import InputError
-from albert_tf.tokenization.added_tokens import AddedToken, lower_each, words_of
+from albert_tf.tokenization.added_tokens import AddedToken, lower_each
 from albert_tf.tokenization.normalization import normalize
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from albert_tf.tokenization.word_characters import words_of
 
 _NAMED = 8  # problems that an error names
 _DOTTED = "İ".lower()  # The only letter that becomes two characters.

@@ -89,6 +89,15 @@ def encode(
         )
 
 
+def refuse(sampling: Sampling | None) -> None:
+    """Raises `InputError` if a WordPiece vocabulary should sample."""
+    if sampling is not None:
+        raise InputError(
+            "Subword sampling needs a SentencePiece model, as WordPiece splits words in one way. "
+            "Received a WordPiece vocabulary. Leave enable_sampling out."
+        )
+
+
 def of_arguments(
     enable_sampling: bool,
     alpha: float | None,

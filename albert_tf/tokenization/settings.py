@@ -1,4 +1,4 @@
-"""`Preprocessing`: the text settings that accompany a SentencePiece model, and their file."""
+"""`Preprocessing`: the text settings that accompany a vocabulary, and their file."""
 
 from __future__ import annotations
 
@@ -18,29 +18,33 @@ RULES = ("original", "hugging_face")
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """The settings that are stored with a SentencePiece model, with data and with exports.
+    """The settings that are stored with a vocabulary, with data and with exports.
 
-    The defaults are those of the released English models.
+    The defaults are those of the released models.
 
     Attributes:
-      lower_case: whether to lower-case the text before SentencePiece.
+      lower_case: whether to lower-case the text.
       keep_accents: whether to keep combining marks; languages such as Turkish or German need them.
       rules: "original", which the released models were trained with, or "hugging_face", which
         gives the same ids as that library's slow tokenizer. The two differ in how they split
         digits before a comma, in `` and '', in when the text is lower-cased, and in text such as
-        "[MASK]", which only "hugging_face" turns into the special id.
+        "[MASK]", which only "hugging_face" turns into the special id. With WordPiece, they differ
+        in that, and in the length of the longest word, 200 or 100 characters.
       added_tokens: the tokens that extend the pieces of the model, ordered by id; a sequence of
         `AddedToken` or of their JSON objects.
+      tokenize_chinese_chars: whether each Chinese character is a word of its own; for WordPiece
+        only.
     """
 
     lower_case: bool = True
     keep_accents: bool = False
     rules: str = "original"
     added_tokens: tuple[AddedToken, ...] = ()
+    tokenize_chinese_chars: bool = True
 
     def __post_init__(self) -> None:
         """Raises `InputError` for the first invalid setting."""
-        for name in ("lower_case", "keep_accents"):
+        for name in ("lower_case", "keep_accents", "tokenize_chinese_chars"):
             if type(getattr(self, name)) is not bool:
                 value = getattr(self, name)
                 raise InputError(f"{name} must be true or false. Received {value!r:.80}.")
@@ -78,10 +82,11 @@ class Preprocessing:
         return cls.from_dict(read_json(path, "A preprocessing description"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the keys with their values as in JSON; without added tokens, no key for them."""
+        """Returns the keys with their values as in JSON; rare ones only if they are set."""
         values = dataclasses.asdict(self)
         values["added_tokens"] = list(values["added_tokens"])
-        return {key: value for key, value in values.items() if value != []}
+        rare = {"added_tokens": [], "tokenize_chinese_chars": True}
+        return {key: value for key, value in values.items() if rare.get(key) != value}
 
     def __str__(self) -> str:
         values = self.to_dict()
@@ -105,6 +110,6 @@ class Preprocessing:
 
 
 def path_beside(model_file: str | os.PathLike) -> Path:
-    """Returns the path of a SentencePiece model's settings: `<model stem>.preprocess.json`."""
+    """Returns the path of a vocabulary's settings: `<stem>.preprocess.json`."""
     model_file = Path(model_file)
     return model_file.with_name(f"{model_file.stem}.preprocess.json")

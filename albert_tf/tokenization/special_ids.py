@@ -1,4 +1,8 @@
-"""The special pieces of ALBERT and their ids, which are the same in every vocabulary."""
+"""The special pieces of ALBERT and their ids.
+
+In a SentencePiece model, the ids are 0 to 4. In a WordPiece vocabulary, the pieces have the names
+of BERT, and are anywhere.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,11 @@ import sentencepiece
 from albert_tf.errors import InputError
 
 PIECES = ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]")
+WORDPIECE = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 class SpecialIds(NamedTuple):
-    """The ids of `PIECES`, in that order."""
+    """The ids of `PIECES`, or of `WORDPIECE`, in that order."""
 
     pad: int
     unk: int
@@ -71,16 +76,31 @@ class SpecialTokens:
     sep_token_id, mask_token_id = sep_id, mask_id
 
 
-def read(processor: sentencepiece.SentencePieceProcessor, name: str) -> SpecialIds:
-    """Returns the special ids of a model; `name` identifies the model in the error message.
+SENTENCEPIECE = SpecialIds(*range(len(PIECES)))  # In every SentencePiece model.
+
+
+def read(
+    processor: sentencepiece.SentencePieceProcessor, name: str, pieces: Sequence[str] = PIECES
+) -> SpecialIds:
+    """Returns the special ids of a vocabulary.
+
+    Args:
+      processor: the vocabulary.
+      name: identifies it in the error message.
+      pieces: `PIECES`, or `WORDPIECE`.
 
     Raises:
-      InputError: a special piece is absent, or the ids are not 0 to 4 in order.
+      InputError: a special piece is absent, or the ids of `PIECES` are not 0 to 4 in order.
     """
-    ids = [processor.piece_to_id(piece) for piece in PIECES]
+    ids = [processor.piece_to_id(piece) for piece in pieces]
     # piece_to_id returns the id of <unk> for a piece that is absent.
-    absent = [p for p, i in zip(PIECES, ids) if processor.id_to_piece(i) != p]
-    if absent or ids != list(range(len(PIECES))):
+    absent = [p for p, i in zip(pieces, ids) if processor.id_to_piece(i) != p]
+    if absent and pieces == WORDPIECE:
+        raise InputError(
+            f"A WordPiece vocabulary must have the pieces {', '.join(WORDPIECE)}. Received {name} "
+            f"without {', '.join(absent)}. Use the vocab.txt that the model was trained with."
+        )
+    if pieces == PIECES and (absent or tuple(ids) != SENTENCEPIECE):
         received = ", ".join(
             f"{piece} {'absent' if piece in absent else index}" for piece, index in zip(PIECES, ids)
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,16 @@ from albert_tf.tokenization.packing import check_seq_length
 from albert_tf.tokenization.rows import RowTokenizer
 from albert_tf.tokenization.segmentation import Sampling
 from albert_tf.tokenization.settings import Preprocessing, path_beside
+from albert_tf.tokenization.wordpiece import WordPiece
 
 
 class AlbertTokenizer(RowTokenizer, Decoder):
-    """Converts text to the ids of a SentencePiece model.
+    """Converts text to the ids of a SentencePiece model or a WordPiece vocabulary.
 
     Normalises the text (see normalization.py), runs SentencePiece, and splits pieces such as "1,"
-    (see digit_comma.py). Text such as "[MASK]" is treated as ordinary text, unless the rules are
-    "hugging_face". Added tokens are found in text first. A tokenizer can be pickled.
+    (see digit_comma.py); WordPiece has rules of its own (see wordpiece.py). Text such as "[MASK]"
+    is treated as ordinary text, unless the rules are "hugging_face". Added tokens are found in text
+    first. A tokenizer can be pickled.
 
     ```python
     tokenizer = AlbertTokenizer("30k-clean.model")
@@ -53,14 +55,16 @@ class AlbertTokenizer(RowTokenizer, Decoder):
     one, the error says so.
 
     Args:
-      model_file: a SentencePiece model. If `<stem>.preprocess.json` exists beside it, that file
-        specifies the preprocessing. Without one, a model that is named spiece.model or lies beside
-        a tokenizer_config.json is that of a Hugging Face folder: the rules are "hugging_face", and
-        the other settings those of that file. All others have the defaults of `Preprocessing`.
+      model_file: a SentencePiece model, or a WordPiece vocabulary (*.txt). If a file
+        `<stem>.preprocess.json` exists beside it, that specifies the preprocessing. Without one, a
+        model that is named spiece.model or lies beside a tokenizer_config.json is that of a Hugging
+        Face folder (see `model_files`): the rules are "hugging_face", and the other settings those
+        of that file. All others have the defaults of `Preprocessing`.
       lower_case: None takes the setting of the model.
       keep_accents: None takes the setting of the model.
       rules: None takes the setting of the model.
       added_tokens: None takes the setting of the model.
+      tokenize_chinese_chars: None takes the setting of the model.
       invalid_utf8: how to handle bytes that are not valid UTF-8: "replace" turns them into U+FFFD,
         as the original does, and counts them; "error" raises an error.
       model_max_length: the maximum length of a row. None takes that of the tokenizer_config.json,
@@ -72,9 +76,8 @@ class AlbertTokenizer(RowTokenizer, Decoder):
       matcher: finds the texts that are one token; None if there are none.
 
     Raises:
-      InputError: the file is missing or not a SentencePiece model, its special ids are not
-        ALBERT's, the added tokens do not extend its pieces, or an argument contradicts the
-        settings file.
+      InputError: the file is missing or not a vocabulary, its special ids are not ALBERT's, the
+        added tokens do not extend its pieces, or an argument contradicts the settings file.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class AlbertTokenizer(RowTokenizer, Decoder):
         rules: str | None = None,
         *,
         added_tokens: Sequence[AddedToken | dict[str, Any]] | None = None,
+        tokenize_chinese_chars: bool | None = None,
         invalid_utf8: str = "replace",
         model_max_length: int | None = None,
     ) -> None:
@@ -93,11 +97,15 @@ class AlbertTokenizer(RowTokenizer, Decoder):
                 f"invalid_utf8 must be 'replace' or 'error'. Received {invalid_utf8!r}."
             )
         self.invalid_utf8, self.replaced_bytes = invalid_utf8, 0
-        self.model_file = existing(model_file, "A SentencePiece model")
+        self.model_file = existing(model_file, "A vocabulary")
         given = dict(lower_case=lower_case, keep_accents=keep_accents, rules=rules)
-        self.preprocessing = _settings(self.model_file, given | {"added_tokens": added_tokens})
-        self.processor = model_files.load(self.model_file)
-        self.special_ids = special_ids.read(self.processor, f"'{self.model_file}'")
+        given |= dict(added_tokens=added_tokens, tokenize_chinese_chars=tokenize_chinese_chars)
+        self.preprocessing = model_files.settings(self.model_file, given)
+        self.processor = model_files.load(self.model_file, self.preprocessing)
+        self.is_wordpiece = isinstance(self.processor, WordPiece)
+        pieces = special_ids.WORDPIECE if self.is_wordpiece else special_ids.PIECES
+        self.special_ids = special_ids.read(self.processor, f"'{self.model_file}'", pieces)
+        self.special_pieces = dict(zip(pieces, self.special_ids))
         if model_max_length is None:
             model_max_length = model_files.max_length(self.model_file)
         else:
@@ -110,7 +118,7 @@ class AlbertTokenizer(RowTokenizer, Decoder):
         check(tokens, self.processor, f"'{self.model_file}'")
         self.added_tokens = {token.id: token for token in tokens}
         if self.preprocessing.rules == "hugging_face":
-            tokens = with_special(tokens)
+            tokens = with_special(tokens, self.special_pieces)
         settings = self.preprocessing
         matcher = Matcher(tokens, settings.lower_case, settings.rules)
         self.matcher = matcher if matcher.ids else None
@@ -127,7 +135,7 @@ class AlbertTokenizer(RowTokenizer, Decoder):
         """Loads the tokenizer of a model.
 
         Args:
-          source: a SentencePiece model, or anything that contains one: a folder, a handle, or the
+          source: a vocabulary file, or anything that contains one: a folder, a handle, or the
             name of a released model (see `sources`).
           **kwargs: further arguments of the constructor.
 
@@ -146,7 +154,7 @@ class AlbertTokenizer(RowTokenizer, Decoder):
           InputError: the folder already has a different model or different settings under the same
             names.
         """
-        model_file = Path(directory).expanduser() / self.model_file.name
+        model_file = Path(directory).expanduser() / model_files.saved_name(self.model_file)
         settings_file = path_beside(model_file)
         if settings_file.exists():
             stored = Preprocessing.from_json_file(settings_file)
@@ -197,7 +205,7 @@ class AlbertTokenizer(RowTokenizer, Decoder):
 
     @property
     def model_proto(self) -> bytes:
-        """The SentencePiece model, serialised."""
+        """The contents of the vocabulary file."""
         return self.processor.serialized_model_proto()
 
     @functools.cached_property
@@ -213,7 +221,8 @@ class AlbertTokenizer(RowTokenizer, Decoder):
     @functools.cached_property
     def word_starts(self) -> np.ndarray:
         """For every id, whether its piece begins a word, as added tokens do, bool [V]."""
-        return word_starts.word_starts(self.pieces, [*self.special_ids, *self.added_tokens])
+        ids = [*self.special_ids, *self.added_tokens]
+        return word_starts.word_starts(self.pieces, ids, self.is_wordpiece)
 
     def tokenize(self, text: str) -> list[str]:
         """Returns the pieces of a text, without special tokens; unknown text is kept as it is."""
@@ -246,11 +255,11 @@ class AlbertTokenizer(RowTokenizer, Decoder):
         """
         texts = [self._as_text(text, index) for index, text in enumerate(as_list(texts))]
         if self.matcher is None:
-            return list(offsets.spans(self._vocabulary, texts, self.preprocessing, sampling))
+            return list(self._spans(texts, sampling))
         rows = [self.matcher.split(text) for text in texts]
         parts = [part for row in rows for part, _, index in row if index is None]
-        plain = list(offsets.spans(self._vocabulary, parts, self.preprocessing, sampling))
-        return list(offsets.joined(texts, rows, iter(plain), self.pieces))
+        plain = self._spans(parts, sampling)
+        return list(offsets.joined(texts, rows, plain, self.pieces))
 
     def encode_batch(
         self, texts: Iterable[str], num_threads: int = 1, sampling: Sampling | None = None
@@ -283,6 +292,14 @@ class AlbertTokenizer(RowTokenizer, Decoder):
         added = {token.content: index for index, token in self.added_tokens.items()}
         return [added.get(piece, self.processor.piece_to_id(piece)) for piece in pieces]
 
+    def _spans(
+        self, texts: Sequence[str], sampling: Sampling | None
+    ) -> Iterator[offsets.TokenSpans]:
+        if self.is_wordpiece:
+            segmentation.refuse(sampling)
+            return self.processor.spans(texts)
+        return iter(offsets.spans(self._vocabulary, texts, self.preprocessing, sampling))
+
     def _as_text(self, text: Any, index: int = 0) -> str:
         if isinstance(text, str):
             return text
@@ -299,26 +316,15 @@ class AlbertTokenizer(RowTokenizer, Decoder):
         self, texts: Sequence[str], num_threads: int, sampling: Sampling | None
     ) -> list[list[int]]:
         """Encodes texts in which no token is looked for."""
+        if self.is_wordpiece:
+            segmentation.refuse(sampling)
+            return self.processor.encode(texts)
         settings = self.preprocessing
         normalized = [normalize(text, settings) for text in texts]
         batch = segmentation.encode(self.processor, normalized, sampling, int, num_threads)
         # Few rows need expanding, and this check is faster than a Python loop over all ids.
-        rare = self._expansions.keys()
-        return [ids if rare.isdisjoint(ids) else self._expand(ids) for ids in batch]
-
-    def _expand(self, ids: Iterable[int]) -> list[int]:
-        expanded: list[int] = []
-        for i in ids:
-            expanded.extend(self._expansions.get(i, (i,)))
-        return expanded
-
-
-def _settings(model_file: Path, given: dict[str, Any]) -> Preprocessing:
-    """Returns the settings of the model; arguments must agree with a settings file of its own."""
-    given = {key: value for key, value in given.items() if value is not None}
-    settings = model_files.find_preprocessing(model_file)
-    wanted = dataclasses.replace(settings, **given)
-    stored = path_beside(model_file)
-    if stored.exists():
-        settings.check_same(wanted, f"'{stored}'", "the arguments of AlbertTokenizer")
-    return wanted
+        new = self._expansions
+        return [
+            ids if new.keys().isdisjoint(ids) else [part for i in ids for part in new.get(i, [i])]
+            for ids in batch
+        ]

@@ -134,7 +134,7 @@ def test_a_source_without_vocabulary_is_rejected(source, tmp_path):
     folder = tmp_path / "source"
     shutil.copytree(source, folder)
     (folder / "small.model").unlink()
-    with pytest.raises(InputError, match="must include its SentencePiece model.*--vocab"):
+    with pytest.raises(InputError, match="must include its vocabulary.*--vocab"):
         hub_encoder.export(folder, tmp_path / "export")
     assert not (tmp_path / "export").exists()
 

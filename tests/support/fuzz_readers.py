@@ -332,6 +332,12 @@ def _lines(*values: Any) -> bytes:
     return b"".join(_json(value) + b"\n" for value in values)
 
 
+_WORDPIECE = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n1\n##0\n中\n,\ntower\n##s\n"
+_FAST_WORDPIECE = {
+    "added_tokens": [{"id": 4, "content": "[MASK]", "special": True}],
+    "normalizer": {"type": "BertNormalizer", "lowercase": True, "strip_accents": None},
+    "model": {"type": "WordPiece", "vocab": {p: i for i, p in enumerate(_WORDPIECE.split())}},
+}
 _ANSWER = {"text": "Zoë", "answer_start": 17}
 _CONTEXT = "Ada wrote notes. Zoë read them in 1912, all of them."
 _SQUAD = {
@@ -575,6 +581,8 @@ READERS = [
     Reader("gin file", "a.gin", _GIN, _gin_file, 0.2),
     Reader("gin overrides", "a.txt", _OVERRIDES, _gin_overrides, 0.4),
     Reader("vocabulary", "a.model", VOCABULARY.read_bytes(), _vocabulary),
+    Reader("WordPiece vocabulary", "vocab.txt", _WORDPIECE.encode(), _vocabulary),
+    Reader("WordPiece tokenizer.json", "tokenizer.json", _json(_FAST_WORDPIECE), _vocabulary),
     Reader("json", "a.json", _json({"a": [1, {"b": None}]}), lambda p: files.read_json(p, "It")),
     *_models(),
 ]

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from albert_tf.pretraining.masking import masking
-from albert_tf.pretraining.masking.dynamic_masking import FIRST_ORDINARY_ID, mask
+from albert_tf.pretraining.masking.dynamic_masking import mask
 
 VOCAB_SIZE = 900
 ROWS, WIDTH = 6007, 43
@@ -35,7 +35,7 @@ class Instances:
         for row, ((first, second), units) in enumerate(layouts):
             length = first + second
             self.units[row, : len(units)] = units
-            self.ids[row, :length] = rng.integers(FIRST_ORDINARY_ID, VOCAB_SIZE, length)
+            self.ids[row, :length] = rng.integers(5, VOCAB_SIZE, length)
             self.ids[row, [0, first - 1, length - 1]] = 2, 3, 3
             self.maskable[row, 1 : length - 1] = True
             self.maskable[row, first - 1] = False

@@ -123,7 +123,7 @@ def test_a_file_that_is_not_a_model_is_an_error(tmp_path, content):
 
 
 def test_a_missing_model_is_an_error(tmp_path):
-    with pytest.raises(InputError, match="A SentencePiece model must be an existing file"):
+    with pytest.raises(InputError, match="A vocabulary must be an existing file"):
         AlbertTokenizer(tmp_path / "none.model")
 
 

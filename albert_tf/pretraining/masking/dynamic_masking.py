@@ -12,9 +12,7 @@ import tensorflow as tf
 
 from albert_tf.pretraining.masking.dynamic_ngrams import Runs, choose, indices
 from albert_tf.pretraining.masking.masking import MASK_SHARE, RANDOM_SHARE, Masking
-
-MASK_ID = 4
-FIRST_ORDINARY_ID = 5  # The first id after the special pieces; random replacements start here.
+from albert_tf.tokenization.special_ids import SENTENCEPIECE, SpecialIds
 
 
 class Masked(NamedTuple):
@@ -33,16 +31,18 @@ def mask(
     masking: Masking,
     vocab_size: int,
     seed: tf.Tensor,
+    special: SpecialIds = SENTENCEPIECE,
 ) -> Masked:
     """Returns the instances with n-grams of whole units masked.
 
     Args:
-      input_ids: int32 [B, S], including [CLS] and [SEP], padded right with zeros.
+      input_ids: int32 [B, S], including [CLS] and [SEP], padded right.
       segment_lengths: int32 [B, G], the lengths of the one or two segments with special tokens.
       unit_lengths: int32 [B, U], the number of tokens in each unit, padded right with zeros.
       masking: the settings.
       vocab_size: the upper bound (exclusive) of random replacements.
       seed: int64 [2], the only source of randomness.
+      special: the special ids, which are no random replacements.
     """
     seeds = tf.random.split(seed, 3, alg="philox")
     tokens = tf.reduce_sum(segment_lengths, 1)  # [B]
@@ -55,9 +55,11 @@ def mask(
     old = tf.gather(input_ids, positions, batch_dims=1)  # [B, P]
     draw = tf.random.stateless_uniform(tf.shape(old), seeds[1], alg="philox")
     random = tf.random.stateless_uniform(
-        tf.shape(old), seeds[2], FIRST_ORDINARY_ID, vocab_size, tf.int32, alg="philox"
+        tf.shape(old), seeds[2], 0, vocab_size - len(special), tf.int32, alg="philox"
     )
-    new = tf.where(draw < MASK_SHARE, MASK_ID, random)
+    for index in sorted(special):  # Skips the special ids.
+        random += tf.cast(random >= index, tf.int32)
+    new = tf.where(draw < MASK_SHARE, special.mask, random)
     new = tf.where(used & (draw < MASK_SHARE + RANDOM_SHARE), new, old)
     # Unused slots write the unchanged [CLS] to position 0.
     masked = tf.tensor_scatter_nd_update(input_ids, indices(positions), new)

@@ -50,7 +50,9 @@ class InstanceMaker:
     def __init__(self, tokenizer: AlbertTokenizer, settings: BuildSettings) -> None:
         self.settings = settings
         self.tokenizer = tokenizer
-        self._unit_starts = unit_starts(self.tokenizer.pieces, self.tokenizer.word_starts)  # [V]
+        self._unit_starts = unit_starts(tokenizer.pieces, tokenizer.word_starts)  # [V]
+        if tokenizer.is_wordpiece:  # Every piece without "##" begins a unit, and no other.
+            self._unit_starts = tokenizer.word_starts
         special = set(self.tokenizer.special_ids)
         ordinary = [i for i in range(self.tokenizer.vocab_size) if i not in special]
         self._random_ids = np.array(ordinary, np.int32)

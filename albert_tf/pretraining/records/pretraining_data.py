@@ -60,7 +60,7 @@ def build(
     Args:
       input_files: glob patterns of text files; see documents.py for the format and storage.py for
         remote files.
-      vocab: a SentencePiece model; the preprocessing settings beside it apply.
+      vocab: a SentencePiece model or vocab.txt; the preprocessing settings beside it apply.
       output_dir: a directory that is new, empty, or has a part of the same build.
       settings: the build settings; None for the defaults.
       workers: the number of processes; the output does not depend on it.

@@ -18,6 +18,7 @@ import tensorflow as tf
 from albert_tf.data.storage import expand
 from albert_tf.pretraining.masking.masking import Masking
 from albert_tf.pretraining.records import record_batches, record_files, record_kinds, record_stream
+from albert_tf.tokenization.special_ids import SENTENCEPIECE, SpecialIds
 
 # For static records, about 6 MB at S = 64 and 30 MB at S = 512; for dynamic records, half of that.
 SHUFFLE_BUFFER = 10_000
@@ -39,6 +40,7 @@ def dataset(
     shuffle_buffer: int = SHUFFLE_BUFFER,
     drop_remainder: bool | None = None,
     skip_broken_records: bool = False,
+    special: SpecialIds = SENTENCEPIECE,
 ) -> tf.data.Dataset:
     """Returns batches of the model's inputs and labels.
 
@@ -67,6 +69,7 @@ def dataset(
       drop_remainder: whether to drop an incomplete last batch; by default only in training.
       skip_broken_records: whether to skip the rest of a file after a broken record and log the
         number of bytes, which takes a pass over all files; otherwise it is an error.
+      special: the special ids of the vocabulary, for the masks of dynamic records.
 
     Raises:
       InputError: no file matches, or the records do not match the arguments.
@@ -103,7 +106,7 @@ def dataset(
             return record_batches.checked(batch, vocab_size)
         key = tf.stack([tf.constant(mask_seed, tf.int64), number])
         parsed = record_batches.parse_dynamic(serialized, kind)
-        batch = record_batches.dynamic(parsed, max_seq_length, masking, vocab_size, key)
+        batch = record_batches.dynamic(parsed, max_seq_length, masking, vocab_size, key, special)
         return record_batches.checked(batch, vocab_size)
 
     # The map keeps the order, so that a seed determines the batches. Masks are drawn for the

@@ -11,6 +11,7 @@ from albert_tf.pretraining.masking import dynamic_masking
 from albert_tf.pretraining.masking.masking import Masking
 from albert_tf.pretraining.records.record_files import IDS
 from albert_tf.pretraining.records.record_kinds import Kind
+from albert_tf.tokenization.special_ids import SENTENCEPIECE, SpecialIds
 
 Batch = dict[str, tf.Tensor]
 
@@ -43,6 +44,7 @@ def dynamic(
     masking: Masking,
     vocab_size: int,
     seed: tf.Tensor,
+    special: SpecialIds = SENTENCEPIECE,
 ) -> Batch:
     """Pads records without masks, and draws masks for them.
 
@@ -52,6 +54,7 @@ def dynamic(
       masking: the mask settings.
       vocab_size: the upper bound (exclusive) of random replacements.
       seed: int64 [2]; the masks depend only on the seed and the records.
+      special: the special ids of the vocabulary.
     """
     ids, segments = parsed["input_ids"], parsed["segment_lengths"]
     longest = tf.shape(ids)[1]  # L
@@ -68,9 +71,12 @@ def dynamic(
     with tf.control_dependencies([fits, agrees]):
         ids = tf.pad(ids, [[0, 0], [0, max_seq_length - longest]])
     ids = tf.ensure_shape(ids, [None, max_seq_length])
-    masked = dynamic_masking.mask(ids, segments, parsed["unit_lengths"], masking, vocab_size, seed)
     position = tf.range(max_seq_length)
     inside = position < tf.reduce_sum(segments, 1, keepdims=True)  # [B, S]
+    ids = tf.where(inside, ids, special.pad)
+    masked = dynamic_masking.mask(
+        ids, segments, parsed["unit_lengths"], masking, vocab_size, seed, special
+    )
     second = inside & (position >= segments[:, :1])
     batch = {
         "input_word_ids": masked.input_ids,

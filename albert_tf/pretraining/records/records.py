@@ -23,6 +23,7 @@ from albert_tf.pretraining.records.record_files import (
     naming_broken,
 )
 from albert_tf.pretraining.records.record_kinds import Kind
+from albert_tf.tokenization.special_ids import SENTENCEPIECE, SpecialIds
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 BATCH = 1024
@@ -30,7 +31,10 @@ Parser = Callable[[tf.Tensor, tf.Tensor], record_batches.Batch]
 
 
 def read_arrays(
-    path: str | os.PathLike, vocab_size: int, batch_size: int = BATCH
+    path: str | os.PathLike,
+    vocab_size: int,
+    batch_size: int = BATCH,
+    special: SpecialIds = SENTENCEPIECE,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields batches of features by the original's names, [N, length] each.
 
@@ -41,6 +45,7 @@ def read_arrays(
       path: a record file.
       vocab_size: the upper bound (exclusive) of random replacements in dynamic records.
       batch_size: N.
+      special: the special ids of the vocabulary.
 
     Raises:
       InputError: the file does not contain records, or a record is broken or unlike the first.
@@ -59,7 +64,7 @@ def read_arrays(
             f"{kind}, without {', '.join(missing)}. Rebuild the data."
         )
     if kind.dynamic:
-        parse = _dynamic_parser(kind, _max_seq_length(path, kind), vocab_size)
+        parse = _dynamic_parser(kind, _max_seq_length(path, kind), vocab_size, special)
     else:
         parse = _static_parser(present, kind)
     batches = tf.data.TFRecordDataset(path).batch(batch_size).enumerate()
@@ -98,7 +103,7 @@ def _static_parser(present: Mapping[str, tf.train.Feature], kind: Kind) -> Parse
 
 
 @functools.cache  # Tracing takes seconds, and there are many files.
-def _dynamic_parser(kind: Kind, length: int, vocab_size: int) -> Parser:
+def _dynamic_parser(kind: Kind, length: int, vocab_size: int, special: SpecialIds) -> Parser:
     masking = Masking(max_predictions=max(1, round(length * Masking.rate)))
     original = {feature.model_name: feature.name for feature in STATIC}
 
@@ -106,7 +111,7 @@ def _dynamic_parser(kind: Kind, length: int, vocab_size: int) -> Parser:
     def parse(number: tf.Tensor, serialized: tf.Tensor) -> record_batches.Batch:
         seed = tf.stack([tf.constant(0, tf.int64), number])
         parsed = record_batches.parse_dynamic(serialized, kind)
-        masked = record_batches.dynamic(parsed, length, masking, vocab_size, seed)
+        masked = record_batches.dynamic(parsed, length, masking, vocab_size, seed, special)
         return {**parsed, **{original[name]: values for name, values in masked.items()}}
 
     return parse
@@ -140,7 +145,7 @@ def count(paths: Sequence[Path], tokenizer: AlbertTokenizer) -> Counter:
     """Returns the counts of statistics.py for all records of the files."""
     counts: Counter = Counter()
     for path in paths:
-        for arrays in read_arrays(path, tokenizer.vocab_size):
+        for arrays in read_arrays(path, tokenizer.vocab_size, special=tokenizer.special_ids):
             _check_ids(path, arrays["input_ids"], tokenizer)
             counts.update(statistics.of_instances(arrays, tokenizer.mask_id, tokenizer.unk_id))
     return counts

@@ -17,6 +17,7 @@ import tensorflow_text as tf_text
 from albert_tf.tokenization import added_tokens
 from albert_tf.tokenization.graph import normalization
 from albert_tf.tokenization.graph.edits import row_ids
+from albert_tf.tokenization.word_characters import WORD_CHARACTER
 
 
 class Segments(NamedTuple):
@@ -110,7 +111,7 @@ class GraphMatcher:
     def _is_alone(self, parts: tf.RaggedTensor, where: tf.Tensor) -> tf.Tensor:
         """Returns whether the segments `where`, int64 [M], may be single words, bool [M]."""
         values, rows = parts.values, tf.gather(row_ids(parts.row_splits), where)
-        blank = " " if self._between_spaces else added_tokens.WORD_CHARACTER
+        blank = " " if self._between_spaces else WORD_CHARACTER
         last = tf.size(values, tf.int64) - 1
         before = tf.gather(values, tf.maximum(where - 1, 0))
         before = tf.strings.regex_full_match(before, rf"\C*{blank}") == self._between_spaces

@@ -76,9 +76,14 @@ def lower(texts: tf.Tensor) -> tf.Tensor:
 
 def lower_each(texts: tf.Tensor) -> tf.Tensor:
     """Lowers the texts one character at a time, each as str.lower does."""
-    for upper, lowered in {"Σ": "σ", **_LOWERED_BY_LANGUAGE}.items():
+    return lower(lower_by_language(tf.strings.regex_replace(texts, "Σ", "σ")))
+
+
+def lower_by_language(texts: tf.Tensor) -> tf.Tensor:
+    """Lowers the letters that ICU lowers according to the locale, so that `lower` can be called."""
+    for upper, lowered in _LOWERED_BY_LANGUAGE.items():
         texts = tf.strings.regex_replace(texts, upper, lowered)
-    return lower(texts)
+    return texts
 
 
 def hide_nul(texts: tf.Tensor) -> tf.Tensor:

@@ -33,7 +33,7 @@ def locate(
       rows: the index of the text that each token belongs to, int64 [T].
       expanded: the tokens after the digit-comma rule.
     """
-    begin, end = _characters(aligned, starts, limits, rows)
+    begin, end = characters(aligned, starts, limits, rows)
     begin = tf.minimum(tf.gather(_next_visible(aligned.codes), begin), end)
     begin, end, row = (tf.gather(values, expanded.source) for values in (begin, end, rows))  # [U]
     parts = expanded.parts[:, tf.newaxis]
@@ -45,7 +45,7 @@ def locate(
     return _sources(texts, aligned, begin, end, row)
 
 
-def _characters(
+def characters(
     aligned: Aligned, starts: tf.Tensor, limits: tf.Tensor, row: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Converts byte offsets in the normalised texts to character indices, int32 [T] each."""

@@ -13,13 +13,14 @@ from albert_tf.tokenization.graph.digit_comma import DigitComma
 from albert_tf.tokenization.graph.edits import row_ids
 from albert_tf.tokenization.graph.normalization import normalize
 from albert_tf.tokenization.graph.sentencepiece import GraphSentencePiece
+from albert_tf.tokenization.graph.wordpiece import GraphWordPiece
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
 class GraphTokenizer(tf.Module):
     """An AlbertTokenizer for use in a `tf.function`, in `tf.data` and in a SavedModel.
 
-    The graph contains the SentencePiece model. The operations run on CPUs only; create the object
+    The graph contains the vocabulary. The operations run on CPUs only; create the object
     outside a strategy's scope.
 
     The ids can differ from those of the Python tokenizer in two cases. After the first 4,000 tokens
@@ -39,8 +40,12 @@ class GraphTokenizer(tf.Module):
         self.special_ids = tokenizer.special_ids
         self.vocab_size = tokenizer.vocab_size
         self._matcher = GraphMatcher(tokenizer.matcher) if tokenizer.matcher else None
-        self._digit_comma = DigitComma(tokenizer)
-        self._sentencepiece = GraphSentencePiece(tokenizer.processor)
+        if tokenizer.is_wordpiece:
+            self._wordpiece = GraphWordPiece(tokenizer.processor)
+        else:
+            self._wordpiece = None
+            self._digit_comma = DigitComma(tokenizer)
+            self._sentencepiece = GraphSentencePiece(tokenizer.processor)
         with tf.init_scope(), tf.device("CPU:0"):
             self._surfaces = tf.constant(tokenizer.surfaces)  # [V]
 
@@ -111,11 +116,17 @@ class GraphTokenizer(tf.Module):
         return texts
 
     def _ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        if self._wordpiece is not None:
+            ids = self._wordpiece.tokenize(texts)
+            return _rows(ids.values, ids.row_splits, texts)
         tokens = self._sentencepiece.tokenize(normalize(texts, self.preprocessing))
         ids = self._digit_comma.apply(tokens)
         return _rows(ids.values, ids.row_splits, texts)
 
     def _ids_with_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
+        if self._wordpiece is not None:
+            found = self._wordpiece.tokenize_with_offsets(texts)
+            return tuple(_rows(x.values, x.row_splits, texts) for x in found)
         aligned = align(texts, self.preprocessing)
         tokens, starts, limits = self._sentencepiece.tokenize_with_offsets(aligned.texts)
         expanded = self._digit_comma.expand(tokens)

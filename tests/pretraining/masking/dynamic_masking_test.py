@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from albert_tf.pretraining.masking import masking
-from albert_tf.pretraining.masking.dynamic_masking import FIRST_ORDINARY_ID, MASK_ID
 from albert_tf.pretraining.masking.masking import Masking
+from albert_tf.tokenization.special_ids import SENTENCEPIECE
 from tests.support.mask_layouts import (
     ROWS,
     VOCAB_SIZE,
@@ -73,12 +73,12 @@ def test_labels_and_replacements_follow_the_rules(instances):
     assert (out.labels == np.where(used, old, 0)).all()
     assert (out.positions[~used] == 0).all()
     new, old = out.input_ids[chosen], instances.ids[chosen]
-    random = (new != MASK_ID) & (new != old)
-    ordinary = VOCAB_SIZE - FIRST_ORDINARY_ID
-    shares = [(new == MASK_ID).mean(), random.mean(), (new == old).mean()]
+    random = (new != SENTENCEPIECE.mask) & (new != old)
+    ordinary = VOCAB_SIZE - len(SENTENCEPIECE)
+    shares = [(new == SENTENCEPIECE.mask).mean(), random.mean(), (new == old).mean()]
     for share, aim in zip(shares, (0.8, 0.1 - 0.1 / ordinary, 0.1 + 0.1 / ordinary)):
         assert abs(share - aim) < 4 * standard_error(aim, new.size)
-    assert new[random].min() >= FIRST_ORDINARY_ID
+    assert new[random].min() >= len(SENTENCEPIECE)
     assert VOCAB_SIZE - 9 < new[random].max() < VOCAB_SIZE
 
 
