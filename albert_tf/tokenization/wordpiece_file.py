@@ -111,7 +111,9 @@ def settings(folder: Path) -> dict[str, Any]:
         return {}
     normalizer = read_json(path, "A tokenizer").get("normalizer")
     if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
-        raise _unlike_bert("the normalizer", "a BertNormalizer", normalizer, path)
+        raise _unlike_bert(
+            "the normalizer", "a BertNormalizer", normalizer or "no normalizer", path
+        )
     if normalizer.get("clean_text", True) is not True:
         raise _unlike_bert("clean_text", "true", normalizer["clean_text"], path)
     names = dict(lowercase="do_lower_case", strip_accents="strip_accents")

@@ -185,7 +185,7 @@ def test_a_tokenizer_json_alone_is_a_vocabulary(tmp_path):
     [
         ({"unk_token": "<unk>"}, r"unk_token must be '\[UNK\]'.* Received '<unk>' in '.*json'"),
         ({"max_input_chars_per_word": 7}, "max_input_chars_per_word must be 100.* Received 7"),
-        ({"normalizer": None}, "the normalizer must be a BertNormalizer.* Received None"),
+        ({"normalizer": None}, "the normalizer must be a BertNormalizer.* Received .no normalizer"),
         ({"normalizer": {"type": "Sequence"}}, "the normalizer must be a BertNormalizer"),
         ({"clean_text": False}, "clean_text must be true.* Received False"),
         ({"lowercase": "yes"}, "lower_case must be true or false. Received 'yes'"),

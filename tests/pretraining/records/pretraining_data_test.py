@@ -256,7 +256,7 @@ class TestBadInput:
         self.check(tmp_path, "two sentences.*Received 3 documents of one line.*'split'", single)
         self.check(tmp_path, r"binary\.txt.*line 2", tmp_path / "binary.txt")
         self.check(tmp_path, r"no\.model', which does not exist", text, "no.model")
-        self.check(tmp_path, "SentencePiece model must be", text, text)
+        self.check(tmp_path, "A WordPiece vocabulary must have one piece on each line", text, text)
         self.check(tmp_path, r"by its Wikipedia code.*Received 'no!'", text, split_sentences="no!")
         self.check(tmp_path, "one document per shard.*shards=3 for 2", text, shards=3)
         assert not (tmp_path / "out").exists()
