@@ -126,9 +126,9 @@ def _of_premises(
             report.leave_out(f"the label {label!r:.40} makes no pair", where)
     if others and not entailed:
         raise InputError(
-            f"Premises need hypotheses with the label {config.entailment!r}. Received none in "
-            f"column {layout.label!r}. {closest(config.entailment, others)} Set ENTAILMENT and "
-            "CONTRADICTION to the labels of the files."
+            f"Premises need hypotheses with the label {config.entailment!r}. Received no such "
+            f"row in column {layout.label!r}. {closest(config.entailment, others)} Set "
+            "ENTAILMENT and CONTRADICTION to the labels of the files."
         )
     examples = []
     for premise, hypotheses in entailed.items():

@@ -82,7 +82,9 @@ def test_premises_are_paired_with_entailments_and_contradictions(tmp_path):
     ]
     other = dict(settings, entailment="neutral", contradiction="-")
     assert [example.texts[1:] for example in read(path, **other)[0]] == [("a big dog runs", "")]
-    with pytest.raises(InputError, match="label '0'. Received none in column 'gold_label'. .*Set"):
+    with pytest.raises(
+        InputError, match="label '0'. Received no such row in column 'gold_label'. .*Set"
+    ):
         read(path, **settings, entailment="0")
 
 
