@@ -31,7 +31,7 @@ def describe(
         model = task.build_model()
         # Removing padding changes no shape, and compares tensors, which this kind of graph cannot.
         model.encoder.remove_padding = False
-        outputs = task.forward(model, inputs)
+        outputs = task.inference_step(inputs, model)
         task.build_losses(labels, outputs)
         count = sum(v.shape.num_elements() for v in model.trainable_variables)
         result = _shapes(outputs) if isinstance(outputs, Mapping) else []

@@ -84,7 +84,7 @@ def test_a_model_in_the_folder_prevails(saved, tmp_path, model_file):
 
 
 @pytest.mark.parametrize(
-    "model", [None, {"type": "WordPiece", "vocab": {"a": 1}}, {"type": "Unigram", "vocab": 3}]
+    "model", [None, {"type": "BPE", "vocab": {"a": 1}}, {"type": "Unigram", "vocab": 3}]
 )
 def test_another_model_is_no_vocabulary(saved, model, tmp_path):
     assert model_files.find_model_file(folder_of({**saved, "model": model}, tmp_path)) is None
