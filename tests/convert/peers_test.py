@@ -123,8 +123,8 @@ assert ids == [2, *map(int, sys.argv[2].split(",")), 3], ids
 def test_transformers_5_finds_the_same_added_tokens_and_new_words(tmp_path, capfd):
     """Its single words are those of the rules "original"; its slow tokenizers are gone.
 
-    With lower-casing, a token that is neither special nor normalized matches its own case only,
-    while transformers 4 and this package lower the text first; such tokenizers are left out.
+    With lower-casing, a token that is not normalized matches its own case only there, while
+    transformers 4 and this package find it in any case; such tokenizers are left out.
     """
     needs("transformers", "tokenizers")
     words = ["dyspnea", "covid-19", "naïve", "हिंदी"]
@@ -133,7 +133,7 @@ def test_transformers_5_finds_the_same_added_tokens_and_new_words(tmp_path, capf
     cases = [(Preprocessing(added_tokens=new), [text, "no new word"])]
     for tokenizer, texts, _ in random_tokenizers():
         settings = dataclasses.replace(tokenizer.preprocessing, rules="original")
-        if not settings.lower_case or all(t.special or t.normalized for t in settings.added_tokens):
+        if not settings.lower_case or all(t.normalized for t in settings.added_tokens):
             cases.append((settings, texts))
     expected, folders = [], []
     for number, (settings, texts) in enumerate(cases):
@@ -156,7 +156,7 @@ def test_transformers_5_finds_the_same_added_tokens_and_new_words(tmp_path, capf
         return [[[i for i in ids if i >= SIZE] for ids in row] for row in rows]
 
     assert added(found) == added(expected)
-    assert sum(len(ids) for row in added(found) for ids in row) > 150
+    assert sum(len(ids) for row in added(found) for ids in row) > 100
 
 
 def test_a_pickle_is_read_through_torch(tmp_path):
