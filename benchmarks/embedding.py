@@ -1,6 +1,6 @@
 """Compares how many texts a second become vectors, next to sentence-transformers.
 
-    pip install . torch 'sentence-transformers<6' optimum-onnx onnxruntime 'optimum-intel<2' openvino
+    pip install . 'sentence-transformers<6' optimum-onnx onnxruntime 'optimum-intel<2' openvino
     python -m benchmarks.embedding [--cores 1 2] [--texts 128] [--rounds 5]
 
 All systems have the same random weights, float32, and take the same texts, whose lengths in tokens
