@@ -1,6 +1,6 @@
 """Compares how many texts a second become vectors, next to sentence-transformers.
 
-    pip install --constraint constraints.txt '.[bench,peers]' optimum-onnx optimum-intel
+    pip install . 'sentence-transformers<6' optimum-onnx onnxruntime 'optimum-intel<2' openvino
     python -m benchmarks.embedding [--cores 1 2] [--texts 128] [--rounds 5]
 
 All systems have the same random weights, float32, and take the same texts, whose lengths in tokens
@@ -10,6 +10,8 @@ are those of documents in `traffic`, cut to 512. They are
 - albert-tf embed: what the command computes, from texts to vectors;
 - sentence-transformers, whose `encode` sorts texts by length: PyTorch, and its backends for ONNX
   Runtime and OpenVINO.
+
+The packages of these backends need transformers 4, and sentence-transformers 6 needs version 5.
 
 Each runs in its own process, bound to a number of cores. Their vectors must first agree to 1e-4.
 Then they take turns, and the ratios of times within each round are compared. Systems with missing

@@ -1,0 +1,75 @@
+"""The benchmark of embeddings, on a tiny model and in this process."""
+
+import numpy as np
+import pytest
+
+from albert_tf.config import AlbertConfig
+from albert_tf.tasks.embedding.model import AlbertEmbedder
+from albert_tf.tokenization.tokenizer import AlbertTokenizer
+from benchmarks import artefacts, embedding, worker
+from tests.support import tiny_task
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The models that the benchmark writes."""
+    root = tmp_path_factory.mktemp("benchmark")
+    embedding.write_models(AlbertConfig(**tiny_task.MODEL), root)
+    return root
+
+
+class Local:
+    """A worker without a process of its own."""
+
+    def __init__(self, load, folder):
+        try:
+            self._bind = load(folder)
+        except ImportError as error:
+            raise worker.Failed(f"Traceback\n{error}") from error
+
+    def bind(self, batch):
+        self._call = self._bind(batch)
+        return [np.asarray(output) for output in self._call()]
+
+    def run(self, calls):
+        return 0.5
+
+    def stop(self):
+        pass
+
+
+def _fake(vectors):
+    return lambda folder, cores: lambda batch: lambda: (vectors,)
+
+
+def test_texts_have_the_lengths_of_documents():
+    tokenizer = AlbertTokenizer(artefacts.PIECES)
+    texts = embedding.texts(300)
+    words = np.array([len(text.split()) for text in texts])
+    assert words.max() == 510 and 40 < np.median(words) < 75 and texts == embedding.texts(300)
+    lengths = np.array([len(ids) for ids in tokenizer.encode_batch(texts)])
+    assert np.mean(lengths == words) > 0.5 and np.max(np.abs(lengths / words - 1)) < 0.3
+
+
+def test_systems_agree_and_those_that_are_missing_are_named(folder, monkeypatch):
+    monkeypatch.setattr(embedding, "Worker", Local)
+    monkeypatch.setattr(embedding.os, "sched_setaffinity", lambda *_: None, raising=False)
+    monkeypatch.setitem(embedding.os.environ, "OMP_NUM_THREADS", "2")
+    texts = ["a fine film", "two hours", "the river"]
+    model = AlbertEmbedder.from_pretrained(folder / "model")
+    tokenizer = AlbertTokenizer.from_pretrained(folder / "model")
+    alone = np.concatenate([model(tokenizer([text])).numpy() for text in texts])
+
+    def missing(folder, cores):
+        raise ImportError("No module named 'peer'")
+
+    systems = {name: embedding.SYSTEMS[name] for name in (embedding.OURS, "albert-tf embed")}
+    systems |= {"exact": _fake(alone), "missing": missing}
+    monkeypatch.setattr(embedding, "SYSTEMS", systems)
+    table = embedding.measure(folder, texts, 1, 2, [*systems])
+    for name in ("albert_tf", "albert-tf embed", "exact"):
+        assert f"| {name} | 6.0 | 1.00 (1.00 to 1.00) |" in table.splitlines()
+    assert "missing: skipped: No module named 'peer'" in table
+    monkeypatch.setitem(systems, "wrong", _fake(alone + 1e-3))
+    with pytest.raises(SystemExit, match="wrong differs by 1.0e-03 from albert_tf"):
+        embedding.measure(folder, texts, 1, 2, ["wrong"])
