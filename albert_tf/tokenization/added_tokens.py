@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -323,14 +324,16 @@ def _pattern(exact: Sequence[str], any_case: Sequence[str], alone: bool = False)
 
 def _tree(branches: Sequence[Sequence[str]]) -> str:
     """Returns an expression for sequences of characters, of which the longest one matches."""
+    begin = os.path.commonprefix(branches)  # Taken at once, as long texts would recur too deeply.
+    branches = [branch[len(begin) :] for branch in branches]
     children: dict[str, list[Sequence[str]]] = defaultdict(list)
     for first, *rest in filter(None, branches):
         children[first].append(rest)
     # An edge ends a shorter text.
     options = "|".join(c + _tree(children[c]) for c in sorted(children, key=_EDGE.__eq__))
     if any(not branch for branch in branches):  # One of them ends here.
-        return f"(?:{options})?" if options else ""
-    return options if len(children) == 1 else f"(?:{options})"
+        return "".join(begin) + (f"(?:{options})?" if options else "")
+    return "".join(begin) + f"(?:{options})"
 
 
 def _in_words(byte: int) -> int:

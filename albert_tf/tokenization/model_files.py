@@ -212,15 +212,14 @@ def find_preprocessing(model_file: Path | None) -> Preprocessing | None:
 
 
 def max_length(model_file: Path) -> int | None:
-    """Returns the maximum length of a row of the model beside a SentencePiece model, or None.
-
-    Raises:
-      InputError: a file is not a JSON object.
-    """
+    """Returns the maximum length of a row of the model beside a vocabulary, or None."""
     for name, key in _LENGTHS:
         file = model_file.parent / name
         if file.is_file():
-            length = read_json(file, "A config").get(key)
+            try:
+                length = read_json(file, "A config").get(key)
+            except InputError:  # What needs the file says so; a tokenizer does not.
+                continue
             # transformers writes 10^30 for a length that it does not know.
             if type(length) is int and 0 < length < 10**9:
                 return length

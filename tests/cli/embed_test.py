@@ -144,3 +144,11 @@ def test_vectors_that_are_not_finite_are_an_error(folder, tmp_path):
     with pytest.raises(InputError, match="Vectors must be finite. Received|NaN"):
         call("embed", "--model", tmp_path / "nan", "--input", folder / "texts.csv", "--output",
              tmp_path / "v.npy")  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [("--workers", 2), ("--runner", "DirectRunner")])
+def test_other_processes_and_beam_write_the_same_bytes(words, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(batching, "POOL", 1)
+    call(*command(folder, "--output", tmp_path / "whole.npy", "--batch_size", 2))
+    call(*command(folder, "--output", tmp_path / "v.npy", "--batch_size", 2, *words))
+    assert (tmp_path / "v.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()

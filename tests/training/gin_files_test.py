@@ -107,7 +107,7 @@ def parsed(*overrides):
         ("HEADER=id,score,text", "header", ["id", "score", "text"]),
         ("DROPOUT=0", "hidden_dropout", 0),
         ("DROPOUT=None", "hidden_dropout", None),
-        ("classification.ClassificationConfig.text=7", "text", "7"),
+        ("run/fine_tuning_config.with_fields.vocab_file=7", "vocab_file", "7"),
     ],
 )
 def test_values_get_the_type_of_what_they_configure(override, field, value):

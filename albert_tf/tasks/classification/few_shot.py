@@ -142,9 +142,13 @@ class FewShotTask(ClassificationTask):
     # === Training ===
     def forward(self, model: AlbertClassifier, features: Tensors) -> tf.Tensor:
         """Returns the pooled vectors of both texts of each pair, float32 [B, 2, H]."""
-        features = named(features)
-        pooled = model.encode({**features, **joined(features)}, training=True)  # [2*B, H]
-        return tf.reshape(tf.cast(pooled, tf.float32), [-1, 2, pooled.shape[-1]])
+        return _vectors(model, features, training=True)
+
+    def inference_step(self, inputs: Tensors, model: AlbertClassifier) -> tf.Tensor:
+        """Returns the same as `forward` for pairs, without dropout, and otherwise logits."""
+        if len(inputs["input_word_ids"].shape) == 3:
+            return _vectors(model, inputs, training=False)
+        return super().inference_step(inputs, model)
 
     def losses(self, labels: Tensors, outputs: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each pair in training, and of each text in evaluation."""
@@ -171,6 +175,12 @@ class FewShotTask(ClassificationTask):
         vectors.sort(key=lambda entry: entry[0])
         _, labels, vectors = map(np.stack, zip(*vectors))
         model.head.set_weights(logistic_head(vectors, labels))
+
+
+def _vectors(model: AlbertClassifier, features: Tensors, training: bool) -> tf.Tensor:
+    features = named(features)
+    pooled = model.encode({**features, **joined(features)}, training)  # [2*B, H]
+    return tf.reshape(tf.cast(pooled, tf.float32), [-1, 2, pooled.shape[-1]])
 
 
 def paired(

@@ -208,6 +208,6 @@ def test_a_model_of_any_kind_becomes_one_for_embeddings():
     again = as_embedding(as_embedding(source, "max", True))
     assert again.task.settings == {"pooling": ["max"], "normalize": True}
     assert as_embedding(again, "cls").task.settings == {"pooling": ["cls"], "normalize": True}
-    again.task.settings |= {"windows": "mean", "doc_stride": 5}
+    again.task.settings.update(windows="mean", doc_stride=5)
     assert as_embedding(again, windows="max").task.settings["doc_stride"] == 5
     assert "doc_stride" not in as_embedding(again, windows="first").task.settings
