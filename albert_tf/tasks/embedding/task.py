@@ -216,6 +216,13 @@ class EmbeddingTask(FineTuningTask):
                 "be dropout. Received rates of 0. Set DROPOUT to such as 0.1."
             )
         settings = EmbeddingSettings.of(self.settings())
+        saved = EmbeddingSettings.of(self.start.task.settings) if settings.dense else settings
+        if saved.pooling != settings.pooling:
+            raise InputError(
+                "POOLING must be that of the initial weights if they have dense layers, which read "
+                f"its vectors. Received POOLING={','.join(settings.pooling)} for weights with "
+                f"{','.join(saved.pooling)}. Leave it out, or set it to {','.join(saved.pooling)}."
+            )
         width = settings.width(self.start.config.hidden_size)
         settings_of_training.check_sizes(config.matryoshka, width)
         super().check()
