@@ -89,15 +89,15 @@ class TaskSource:
     def cases(self) -> Iterator[Case]:
         """Yields calls of all signatures with their expected outputs."""
         inputs, expected = self.task.expected(self._answers, self.predictor.task.task_config)
+        if self.task.CALLED:
+            texts = {"texts": next(iter(inputs.values()))}
+            yield Case("call", texts, {"output": expected[self.task.CALLED]})
         if self.task.reduced is not None:
             yield from self._reduced_cases(inputs)
             return
         yield Case("signatures/serving_default", inputs, expected)
         # An object array, as dtype S drops the zero byte of a record whose last text is "".
         yield Case("signatures/examples", {"examples": warmup.records(inputs)}, expected)
-        if self.task.CALLED:
-            texts = {"texts": next(iter(inputs.values()))}
-            yield Case("call", texts, {"output": expected[self.task.CALLED]})
         tokens = self._tokens()
         answers = self.task.answer(*map(tf.constant, tokens.values()))
         names = self.task.table["tokens"].outputs
