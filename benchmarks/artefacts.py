@@ -199,16 +199,18 @@ WRITERS = {
 }
 
 
-def write_for(names: Collection[str], folder: Path) -> list[str]:
-    """Writes what these systems read besides `tensorflow_formats`, and returns their names.
+def write_for(names: Collection[str], folder: Path) -> dict[str, str]:
+    """Writes what these systems read besides `tensorflow_formats`.
 
-    A system is left out, with a message, if its library cannot write its format.
+    Returns:
+      The systems that cannot run, because a library cannot write their format, and the reasons.
     """
-    names = list(names)
+    failed: dict[str, str] = {}
     for write, readers in WRITERS.items():
-        wanted = [name for name in names if name in readers]
-        if wanted and not worker.succeeds(
-            ", ".join(wanted), lambda write=write: worker.in_process(write, folder)
-        ):
-            names = [name for name in names if name not in readers]
-    return names
+        wanted = [name for name in names if name in readers and name not in failed]
+        if wanted:
+            reason = worker.failure(
+                ", ".join(wanted), lambda write=write: worker.in_process(write, folder)
+            )
+            failed |= {name: reason for name in wanted if reason}
+    return failed

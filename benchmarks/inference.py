@@ -39,7 +39,7 @@ from benchmarks import (
     traffic,
 )
 from benchmarks.systems import FLOAT32, INT8, LITE_INT8, OURS, QUANTISED, SYSTEMS
-from benchmarks.worker import Worker, in_process, succeeds
+from benchmarks.worker import Worker, failure, in_process
 
 TOLERANCE = 1e-4
 FORMATS = ("hugging_face", "keras_hub", "model_garden", "lite_int8")
@@ -115,10 +115,11 @@ def _measure(
     results["model"] = model
     print("writing the model in every format", flush=True)
     in_process(artefacts.tensorflow_formats, config, folder, FORMATS)
-    names = artefacts.write_for(args.systems, folder)
+    failed = artefacts.write_for(args.systems, folder)
+    names = [name for name in args.systems if name not in failed]
     workers, known = {}, {**SYSTEMS, **roofline.PRODUCTS}
     for name in tqdm([*names, *roofline.PRODUCTS], desc="loading", leave=False):
-        succeeds(name, lambda name=name: workers.update({name: Worker(known[name], folder)}))
+        failure(name, lambda name=name: workers.update({name: Worker(known[name], folder)}))
     for shape in shapes:
         compared = workers
         if shape in traffic.SCALING:  # these shapes measure only our own cost
@@ -143,7 +144,7 @@ def _measure_shape(
     real = batch["input_mask"].astype(bool)
     outputs: dict[str, list[np.ndarray]] = {}
     for system, worker in tqdm(workers.items(), desc=f"{name}: first calls", leave=False):
-        succeeds(system, lambda: outputs.update({system: worker.bind(batch)}))  # noqa: B023
+        failure(system, lambda: outputs.update({system: worker.bind(batch)}))  # noqa: B023
     differences = {
         system: _difference(output, outputs[OURS], real, system not in QUANTISED)
         for system, output in outputs.items()

@@ -21,6 +21,7 @@ run are reported and skipped.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ from albert_tf.errors import InputError, closest
 from albert_tf.export import lite_model
 from benchmarks import artefacts, interleaved, machine, model_size, report, traffic
 from benchmarks.systems import OURS, QUANTISED, SYSTEMS
-from benchmarks.worker import Worker, in_process, succeeds
+from benchmarks.worker import Worker, failure, in_process
 
 SHAPES = ("1x16", "1x128", "8x128", "32x128", "32x128-pairs")
 FORMATS = ("hugging_face", "lite_int8", "lite_static")
@@ -73,7 +74,12 @@ def _arguments() -> argparse.Namespace:
     )
     add("--rounds", type=int, default=5, help="turns of each system (default: %(default)s)")
     add("--threads", type=int, help="number of cores to use (default: all)")
-    add("--clock", default="wall", choices=("wall", "cpu"), help="time to measure")
+    add(
+        "--clock",
+        default="wall",
+        choices=("wall", "cpu"),
+        help="time to measure (default: %(default)s)",
+    )
     add("--report", action="store_true", help=f"write the table to {report.PAGE}")
     args = parser.parse_args()
     for name in args.systems:
@@ -81,6 +87,11 @@ def _arguments() -> argparse.Namespace:
             raise InputError(
                 f"--systems must be known names. Received {name!r}. {closest(name, SYSTEMS)}"
             )
+    cores = len(os.sched_getaffinity(0))
+    for flag, value, most in (("rounds", args.rounds, None), ("threads", args.threads, cores)):
+        if value is not None and not 1 <= value <= (most or value):
+            rule = f"from 1 to {most}, the cores here" if most else "at least 1"
+            raise InputError(f"--{flag} must be {rule}. Received {value}.")
     args.systems = list(dict.fromkeys([OURS, *args.systems]))  # the others are compared with it
     return args
 
@@ -107,13 +118,17 @@ def _setting(name: str, args: argparse.Namespace) -> str:
 def measure(config: AlbertConfig, folder: Path, args: argparse.Namespace) -> str:
     """Writes the models to `folder`, and returns a table of each shape and what was skipped."""
     in_process(artefacts.tensorflow_formats, config, folder, FORMATS, args.source)
+    failed = artefacts.write_for(args.systems, folder)
     workers: dict[str, Worker] = {}
-    for name in tqdm(artefacts.write_for(args.systems, folder), desc="loading", leave=False):
-        succeeds(name, lambda name=name: workers.update({name: Worker(SYSTEMS[name], folder)}))
+    for name in tqdm([n for n in args.systems if n not in failed], desc="loading", leave=False):
+        reason = failure(
+            name, lambda name=name: workers.update({name: Worker(SYSTEMS[name], folder)})
+        )
+        failed |= {name: reason} if reason else {}
     tables = [_table(shape, workers, config, args) for shape in args.shapes]
     for worker in workers.values():
         worker.stop()
-    return "\n\n".join(tables)
+    return "\n\n".join([*tables, *_skipped(failed)])
 
 
 def _table(
@@ -122,12 +137,14 @@ def _table(
     batch = traffic.batch(traffic.SHAPES[shape], config.vocab_size)
     real = batch["input_mask"].astype(bool)
     rows: dict[str, np.ndarray] = {}
+    failed: dict[str, str] = {}
     for name, worker in tqdm(workers.items(), desc=f"{shape}: first calls", leave=False):
 
         def first_call(name: str = name, worker: Worker = worker) -> None:
             rows[name] = worker.bind(batch)[0][real]
 
-        succeeds(f"{shape}, {name}", first_call)
+        reason = failure(f"{shape}, {name}", first_call)
+        failed |= {name: reason} if reason else {}
     bound = {name: workers[name] for name in rows}
     seconds = interleaved.take_turns(bound, args.rounds, args.clock)
     tokens = int(real.sum())
@@ -148,7 +165,11 @@ def _table(
             f"| {median:.2f} ({least:.2f} to {most:.2f}) "
             f"| {drift.largest:.1e} | {drift.relative:.1e} | {bound[name].peak_memory:.0f} |"
         )
-    return "\n".join(lines)
+    return "\n\n".join(["\n".join(lines), *_skipped(failed)])
+
+
+def _skipped(reasons: Mapping[str, str]) -> list[str]:
+    return [f"{name}: skipped: {reason}" for name, reason in reasons.items()]
 
 
 if __name__ == "__main__":

@@ -92,14 +92,15 @@ class Worker:
         return _receive(self._connection)
 
 
-def succeeds(name: str, action: Callable[[], object]) -> bool:
-    """Runs `action` and returns whether it succeeded; prints the reason if it failed."""
+def failure(name: str, action: Callable[[], object]) -> str | None:
+    """Runs `action`, and returns None, or the reason if it failed, which is also printed."""
     try:
         action()
     except Failed as error:
-        tqdm.write(f"{name}: skipped: {str(error).strip().splitlines()[-1]}")
-        return False
-    return True
+        reason = str(error).strip().splitlines()[-1]
+        tqdm.write(f"{name}: skipped: {reason}")
+        return reason
+    return None
 
 
 def first_calls(
