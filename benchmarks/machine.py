@@ -7,6 +7,8 @@ import os
 import platform
 from pathlib import Path
 
+from albert_tf.errors import InputError
+
 LIBRARIES = (
     *("tensorflow", "tf-models-official", "keras-hub", "keras", "jax", "torch"),
     *("transformers", "onnxruntime", "openvino", "nncf", "ai-edge-litert"),
@@ -46,8 +48,19 @@ def _processor() -> str:
 
 
 def use_cores(count: int) -> None:
-    """Restricts this process, and those that it starts, to `count` of the cores that it may use."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+    """Restricts this process, and those that it starts, to `count` of the cores that it may use.
+
+    Call it before TensorFlow starts its threads, which is at the first computation.
+
+    Raises:
+      InputError: there are not that many.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if not 1 <= count <= len(cores):
+        raise InputError(
+            f"--threads must be from 1 to {len(cores)}, the cores here. Received {count}."
+        )
+    os.sched_setaffinity(0, cores[:count])
     os.environ["OMP_NUM_THREADS"] = str(count)
 
 

@@ -153,7 +153,7 @@ def _arguments(monkeypatch, *flags):
 
 
 def test_arguments(monkeypatch):
-    monkeypatch.setattr(quantisation.os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
     assert _arguments(monkeypatch, "--systems", LITE, LITE).systems == [systems.OURS, LITE]
     assert set(quantisation.DEFAULT) <= set(systems.SYSTEMS)
     for flags, message in {
