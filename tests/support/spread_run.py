@@ -60,12 +60,12 @@ def documents(folder):
 
 
 def pairs(folder):
-    """Writes tables of pairs with hard negatives, of which some share a text, and the settings."""
+    """Writes tables of pairs with hard negatives, many of which share texts, and the settings."""
     words = ["file", "list", "object", "line", "string", "data", "path"]
     for name, count in (("pairs_train", 31), ("pairs_dev", 9)):
         lines = [
-            f"{words[i % 7]} {words[i % 5]},the {words[i % 5]}{' in' * (i % 3)} {words[i % 7]},"
-            + ("" if i % 4 else f"no {words[i % 6]}")
+            f"{words[i % 7]} {words[i % 2]},the {words[i % 5]}{' in' * (i % 3)},"
+            + ("" if i % 4 else f"the {words[i % 6]}")
             for i in range(count)
         ]
         (folder / f"{name}.csv").write_text("\n".join(["text,second_text,other", *lines]))

@@ -19,9 +19,10 @@ from albert_tf.task_types import EMBEDDING, TaskDescription
 from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors, gather_over_replicas
 from albert_tf.tasks.embedding import config as settings_of_training
-from albert_tf.tasks.embedding import data, losses, training_metrics
+from albert_tf.tasks.embedding import data, evaluation, losses
 from albert_tf.tasks.embedding.config import NLI, SCORES, TEXTS, EmbeddingConfig, Layout
 from albert_tf.tasks.embedding.data import Example
+from albert_tf.tasks.embedding.evaluation_files import Pairs, Retrieval
 from albert_tf.tasks.embedding.model import AlbertEmbedder
 from albert_tf.tasks.embedding.vector_files import VECTORS
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
@@ -301,37 +302,41 @@ class EmbeddingTask(FineTuningTask):
 
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
         """Returns the metrics of cosines for scores, of retrieval for pairs, or of uniformity."""
-        return self._scores_of(examples, outputs.stacked("embedding"), outputs.examples)
-
-    def _scores_of(
-        self, examples: EncodedExamples, vectors: np.ndarray, rows: Any = slice(None)
-    ) -> dict[str, float]:
-        if "target" in examples.labels:
-            return training_metrics.of_scores(examples.labels["target"][rows], vectors)
+        vectors, rows = outputs.stacked("embedding"), outputs.examples  # [N, C, D]
         if examples.choices == 1:
-            return training_metrics.of_texts(vectors[:, 0])
-        return training_metrics.of_pairs(examples.labels["text"][rows], vectors)
+            return evaluation.of_texts(vectors[:, 0])
+        return self._of_pairs(examples, vectors, rows)
+
+    def _of_pairs(
+        self, examples: EncodedExamples, vectors: np.ndarray | None, rows: Sequence[int]
+    ) -> dict[str, float]:
+        """Returns the metrics of the vectors of the texts of rows, [N, 2, D]; None for words."""
+        texts = [examples.sources[row].texts for row in rows]
+        data: Retrieval | Pairs
+        if "target" in examples.labels:
+            data = Pairs(*map(list, zip(*texts)), examples.labels["target"][rows])
+            first = second = np.arange(len(texts))
+        else:
+            data, first, second = evaluation.to_find(examples.labels["text"][rows], texts)
+        if vectors is None:
+            return evaluation.of_words(data)
+        return evaluation.of_vectors(data, vectors[first, 0], vectors[second, 1])
 
     def baseline(self, examples: EncodedExamples) -> dict[str, float]:
         """Returns the metrics of random vectors, which are as uniform as can be."""
         if examples.choices == 1:
             return {}
-        size = self.start.config.hidden_size
-        return self._scores_of(
-            examples, training_metrics.random_vectors(examples.labels["text"], size)
-        )
+        texts = examples.labels["text"]
+        vectors = evaluation.random_vectors(texts.ravel().tolist(), self.start.config.hidden_size)
+        vectors = vectors.reshape([*texts.shape, -1])  # [N, 2, D]
+        return self._of_pairs(examples, vectors, range(len(texts)))
 
     def references(self, examples: EncodedExamples) -> Mapping[str, dict[str, float]]:
         """Returns the metrics of the initial weights and of words, without any model."""
         references = {"initial": self._initial} if self._initial else {}
         if examples.choices == 1:
             return references
-        texts = [row.texts for row in examples.sources]
-        if "target" in examples.labels:
-            words = training_metrics.words_of_scores(examples.labels["target"], texts)
-        else:
-            words = training_metrics.words_of_pairs(examples.labels["text"], texts)
-        return {**references, "words": words}
+        return {**references, "words": self._of_pairs(examples, None, range(len(examples)))}
 
     # === Prediction ===
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:
