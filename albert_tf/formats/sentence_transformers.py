@@ -43,6 +43,7 @@ _MODES = {key.removeprefix("pooling_mode_"): mode for mode, key in _KEYS.items()
 _MODES |= {"cls": "cls", "max": "max", "mean": "mean", "weightedmean": "weighted_mean"}
 _OTHER_KEYS = ("word_embedding_dimension", "embedding_dimension", "include_prompt", "pooling_mode")
 _TYPE = "sentence_transformers.models."
+_OPTIONAL = {"Dense", "Normalize", "Dropout"}
 _LONGEST = 10**6  # transformers writes 10**30 for no limit.
 
 
@@ -78,16 +79,18 @@ def read(path: Path) -> Modules:
     """
     modules = _modules(path)
     kinds = [module["type"].rpartition(".")[2] for module in modules]
-    if kinds[:2] != ["Transformer", "Pooling"] or not {*kinds[2:]} <= {"Dense", "Normalize"}:
+    if kinds[:2] != ["Transformer", "Pooling"] or not {*kinds[2:]} <= _OPTIONAL:
         raise InputError(
             "A model of sentence-transformers must have the modules Transformer, Pooling and, "
-            f"optionally, Dense and Normalize. Received {', '.join(kinds):.200} in "
+            f"optionally, Dense, Normalize and Dropout. Received {', '.join(kinds):.200} in "
             f"'{path / MODULES}'. Others are not supported yet."
         )
     pooling = _pooling(_part(path, modules[1]))
     layers, inputs, stored, normalize = [], [], {}, False
     for module, kind in zip(modules[2:], kinds[2:]):
         folder = _part(path, module)
+        if kind == "Dropout":  # Changes no vector outside of training.
+            continue
         if kind == "Normalize":
             dense_modules.check_places(folder)
             normalize = True

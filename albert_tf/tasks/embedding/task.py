@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from albert_tf.task_types import EMBEDDING, TaskDescription
 from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors, gather_over_replicas
 from albert_tf.tasks.embedding import config as settings_of_training
-from albert_tf.tasks.embedding import data, evaluation, losses
+from albert_tf.tasks.embedding import data, evaluation, initial_metrics, losses
 from albert_tf.tasks.embedding.config import NLI, SCORES, TEXTS, EmbeddingConfig, Layout
 from albert_tf.tasks.embedding.data import Example
 from albert_tf.tasks.embedding.evaluation_files import Pairs, Retrieval
@@ -227,7 +228,9 @@ class EmbeddingTask(FineTuningTask):
         width = settings.width(self.start.config.hidden_size)
         settings_of_training.check_sizes(config.matryoshka, width)
         super().check()
-        train = config.train_data
+        train, held = config.train_data, config.validation_data
+        if self.logging_dir and (held.input_path or held.tfds_name):
+            self._initial = initial_metrics.read(Path(self.logging_dir), self.examples(held))
         if layout.objective != SCORES and (train.input_path or train.tfds_name):
             texts = self.examples(train).labels["text"]
             if len(np.unique(texts[:, 1])) < 2:
@@ -253,6 +256,12 @@ class EmbeddingTask(FineTuningTask):
         )
         outputs = Outputs.gather(map(step, batches))
         self._initial = self.evaluate(self.examples(held), outputs)
+
+    def after_loop(self, model: AlbertEmbedder) -> None:
+        """Writes the metrics of the initial weights before there is a checkpoint to resume."""
+        if self._initial and self.logging_dir and self.saves_results:
+            held = self.examples(self.task_config.validation_data)
+            initial_metrics.write(Path(self.logging_dir), held, self._initial)
 
     @property
     def compares_examples(self) -> bool:
@@ -332,7 +341,7 @@ class EmbeddingTask(FineTuningTask):
         return self._of_pairs(examples, vectors, range(len(texts)))
 
     def references(self, examples: EncodedExamples) -> Mapping[str, dict[str, float]]:
-        """Returns the metrics of the initial weights and of words, without any model."""
+        """Returns the metrics of the initial weights of the run, and of words without any model."""
         references = {"initial": self._initial} if self._initial else {}
         if examples.choices == 1:
             return references
