@@ -44,6 +44,7 @@ _MODES |= {"cls": "cls", "max": "max", "mean": "mean", "weightedmean": "weighted
 _OTHER_KEYS = ("word_embedding_dimension", "embedding_dimension", "include_prompt", "pooling_mode")
 _TYPE = "sentence_transformers.models."
 _OPTIONAL = {"Dense", "Normalize", "Dropout"}
+_LONGEST_NAME = 255  # Bytes of the name of a file.
 _LONGEST = 10**6  # transformers writes 10**30 for no limit.
 
 
@@ -271,7 +272,8 @@ def _modules(path: Path) -> list[dict[str, str]]:
 
 def _part(path: Path, module: Mapping[str, str]) -> Path:
     name = module["path"]
-    if name and (name != Path(name).name or name in (".", "..")):
+    is_name = name == Path(name).name and name not in (".", "..")
+    if name and not (is_name and len(name.encode(errors="replace")) <= _LONGEST_NAME):
         raise InputError(
             "A module must be in the folder of the model. Received the path "
             f"{name!r:.200} in '{path / MODULES}'. Download it again."

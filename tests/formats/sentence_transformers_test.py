@@ -203,6 +203,16 @@ def test_another_module_is_refused_by_name(folder, kind):
         load(folder)
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("path", ["x" * 256, "ä" * 128, "../other", ".."])
+def test_a_module_that_cannot_be_in_the_folder_is_refused(folder, place, path):
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[place]["path"] = path
+    (folder / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(InputError, match="must be in the folder of the model. Received the path"):
+        load(folder)
+
+
 def test_a_module_for_tokens_is_refused(folder):
     change(folder / "2_Normalize/config.json", module_input_name="token_embeddings")
     with pytest.raises(InputError, match="must be sentence_embedding.*Received 'token_embeddings'"):

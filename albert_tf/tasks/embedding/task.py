@@ -240,6 +240,18 @@ class EmbeddingTask(FineTuningTask):
                     f"{train.input_path or train.tfds_name!r}. Check the file."
                 )
 
+    def check_length(self, params: FineTuningDataConfig) -> None:
+        """Raises `InputError` if sequences may be longer than the position table, or have no token.
+
+        Texts would have the same vector then, that of the special tokens.
+        """
+        super().check_length(params)
+        if params.seq_length < 3:
+            raise InputError(
+                "A sequence must have room for a token between [CLS] and [SEP], so for three. "
+                f"Received seq_length={params.seq_length}. Raise SEQ_LENGTH."
+            )
+
     def initialize(self, model: AlbertEmbedder) -> None:
         """Loads the initial weights, and evaluates them to compare the run with."""
         super().initialize(model)
