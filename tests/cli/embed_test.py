@@ -122,7 +122,11 @@ def _interrupted(after):
         (("--output", "v.npy", "--pooling", "average"), "Unknown pooling. Received 'average'"),
         (("--output", "v.npy", "--seq_length", "25"), "Received seq_length=25, max_position"),
         (("--output", "v.npy", "--seq_length", "2"), "room for a token .*Received seq_length=2. R"),
-        (("--output", "v.npy", "--seq_length", "-1"), "so for three. Received seq_length=-1. Rais"),
+        (
+            ("--output", "v.npy", "--seq_length", "0"),
+            "must be at least 1. Received 0. Leave it out",
+        ),
+        (("--output", "v.npy", "--seq_length", "-1"), "seq_length must be at least 1. Received -1"),
         (("--output", "v.npy", "--seq_length", "1", "--windows", "mean"), "Received seq_length=1"),
     ],
 )
