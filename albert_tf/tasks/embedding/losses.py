@@ -84,19 +84,21 @@ def _paired(first: tf.Tensor, second: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
 
     Args:
       first: the numbers of texts, int32 [M].
-      second: the numbers of others, int32 [N].
+      second: the numbers of texts that are in `pairs`, int32 [N].
       pairs: the numbers of the texts of examples, int32 [G, C].
     """
     ends = pairs[:, 0], _positives(pairs)  # [G] each
-    ways = [
-        tf.matmul(
-            tf.cast(_same(first, one), tf.float32),
-            tf.cast(_same(second, other), tf.float32),
-            transpose_b=True,
-        )
-        for one, other in (ends, ends[::-1])
-    ]
-    return tf.add_n(ways) > 0
+    ordered = tf.sort(tf.reshape(pairs, [-1]))  # [G*C]
+    places = tf.searchsorted(ordered, second)  # The same for the same text, [N].
+    ways = []
+    for one, other in (ends, ends[::-1]):
+        partners = tf.math.unsorted_segment_max(
+            tf.cast(_same(one, first), tf.int8),
+            tf.searchsorted(ordered, other),
+            tf.size(ordered),
+        )  # [G*C, M]
+        ways.append(tf.gather(partners, places) > 0)  # [N, M]
+    return tf.transpose(ways[0] | ways[1])  # [M, N]
 
 
 def _positives(values: tf.Tensor) -> tf.Tensor:
