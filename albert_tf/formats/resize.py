@@ -1,4 +1,4 @@
-"""Sources with longer tables: new words in the word table, and more positions.
+"""Sources of another size: new words in the word table, more positions, fewer layers.
 
 The arrays are still read only when accessed.
 """
@@ -6,10 +6,13 @@ The arrays are still read only when accessed.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
 from albert_tf.formats.source import Source, Stored, Weights
 from albert_tf.tokenization.settings import Preprocessing
@@ -17,8 +20,10 @@ from albert_tf.tokenization.settings import Preprocessing
 _WORDS = "encoder/embeddings/word_embeddings/embeddings"
 _POSITIONS = "encoder/embeddings/position_embeddings/embeddings"
 _BIAS = "masked_lm/output_bias"
+_GROUP = re.compile(r"(?P<begin>encoder/stack/group_)(?P<group>\d+)(?P<end>_inner_.*)")
 INITS = ("mean", "noise")
 POSITIONS = ("repeated", "interpolated")
+KEPT = "layers kept: "  # The note of `with_layers`.
 
 
 def with_words(
@@ -123,6 +128,67 @@ def with_positions(source: Source, length: int | None, positions: str = "repeate
 
     return dataclasses.replace(
         source, config=config, weights=_changed(source.weights, {_POSITIONS: longer}, length)
+    )
+
+
+def shortened(config: AlbertConfig, num_layers: int, model: str) -> AlbertConfig:
+    """Returns a config with fewer layers, each of which runs all inner blocks of its group.
+
+    There are as many groups as before, but at most one for each layer.
+
+    Args:
+      config: the config.
+      num_layers: the number of layers.
+      model: what the config belongs to, for errors.
+
+    Raises:
+      InputError: there would be no layer, or more than before. More applications of a group give
+        outputs that no training has made useful.
+    """
+    layers = config.num_hidden_layers
+    if type(num_layers) is not int or not 1 <= num_layers <= layers:
+        raise InputError(
+            f"NUM_LAYERS must be a number of layers from 1 to the {layers} of the initial weights. "
+            f"Received NUM_LAYERS={num_layers!r:.80} for {model}. Change it, or leave it out for "
+            "all layers."
+        )
+    groups = min(config.num_hidden_groups, num_layers)
+    return dataclasses.replace(config, num_hidden_layers=num_layers, num_hidden_groups=groups)
+
+
+def with_layers(source: Source, num_layers: int | None) -> Source:
+    """Returns a source with fewer layers.
+
+    The layers that stay are spread evenly over the groups as before. Of more groups than layers,
+    group (i + 1) * groups // layers - 1 becomes group i: the last of each equal part.
+
+    Args:
+      source: the source.
+      num_layers: the number of layers; None for those of the source.
+
+    Raises:
+      InputError: see `shortened`.
+    """
+    if num_layers is None:
+        return source
+    config, groups = source.config, source.config.num_hidden_groups
+    fewer = shortened(config, num_layers, f"'{source.path}'")
+    count = fewer.num_hidden_groups
+    kept = {(i + 1) * groups // count - 1: i for i in range(count)}
+    names = {}
+    for name in source.weights:
+        match = _GROUP.match(name)
+        if match is None:
+            names[name] = name
+        elif int(match["group"]) in kept:
+            names[f"{match['begin']}{kept[int(match['group'])]}{match['end']}"] = name
+    weights = {
+        new: Stored(source.weights.shape(old), functools.partial(source.weights.__getitem__, old))
+        for new, old in names.items()
+    }
+    note = f"{KEPT}{num_layers} of {config.num_hidden_layers}"
+    return dataclasses.replace(
+        source, config=fewer, weights=Weights(weights), notes=(*source.notes, note)
     )
 
 
