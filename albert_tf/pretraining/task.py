@@ -124,13 +124,13 @@ class PretrainingTask(AlbertTask):
         if params.num_layers is not None:
             if not params.init_checkpoint:
                 raise InputError(
-                    "NUM_LAYERS keeps some layers of initial weights. Received "
+                    "NUM_LAYERS changes the number of layers of initial weights. Received "
                     f"NUM_LAYERS={params.num_layers!r:.80} and no INIT_FROM. Set INIT_FROM, or the "
                     "num_hidden_layers of MODEL."
                 )
             config = params.model.to_albert_config()
             if params.num_layers != config.num_hidden_layers:  # MODEL may have them already.
-                config = resize.shortened(config, params.num_layers, "MODEL")
+                config = resize.layered(config, params.num_layers, "MODEL", more=True)
             params.model = ModelConfig(**config.to_dict())
         super().__init__(params, *args, **kwargs)
 

@@ -42,8 +42,8 @@ class AlbertTaskConfig(config_definitions.TaskConfig):
         for the gradient. This needs less memory and about a third more time.
       remove_padding: whether to compute real tokens only. XLA and TPUs need static shapes and
         cannot do this. With None, `train_lib.run` decides (`runtime.decide_padding`).
-      num_layers: the number of layers to keep of the initial weights (`resize.with_layers`); None
-        for all.
+      num_layers: the number of layers, if not that of the initial weights: fewer, or in pretraining
+        also more (`resize.with_layers`).
       distillation: the teacher to learn from, if any.
     """
 

@@ -179,12 +179,12 @@ def check_weights(
       config: the config of the run's model.
       tokenizer: the tokenizer of the run; compared if the weights come with a vocabulary.
       positions: how a position table becomes longer, if the run's model reads longer texts.
-      num_layers: the number of layers to keep; None for all.
+      num_layers: the number of layers; None for those of the weights.
 
     Raises:
       InputError: the weights cannot be read, or belong to another model or vocabulary.
     """
-    source = resize.with_layers(load(path_or_handle), num_layers)
+    source = resize.with_layers(load(path_or_handle), num_layers, more=True)
     source = _lengthened(source, config, positions)
     check_config(config, source)
     if source.model_file is not None:
@@ -255,7 +255,7 @@ def load_weights(
       model: an `AlbertPretrainer` or a task model, with its encoder as `encoder`.
       path_or_source: anything that `from_pretrained` reads, or the result of `formats.load`.
       positions: how the position table becomes longer, if that of the model is.
-      num_layers: the number of layers to keep; None for all.
+      num_layers: the number of layers; None for those of the weights.
 
     Returns:
       A line for the user: how many variables of each part were loaded, and which are new.
@@ -264,7 +264,7 @@ def load_weights(
       InputError: a weight of the encoder other than the pooler is missing, or a shape differs. In
         these cases no variable is changed.
     """
-    stored = resize.with_layers(load(path_or_source), num_layers)
+    stored = resize.with_layers(load(path_or_source), num_layers, more=True)
     source = _lengthened(stored, model.albert_config, positions)
     held = set(source.weights)
     wanted = {name: part for name, part in source.parts.items() if hasattr(model, part)}
@@ -277,7 +277,7 @@ def load_weights(
     # Partial, because the model may lack heads of the source, and the source new heads.
     report = pretrained.assign(model, source, allow_partial=True)
     rows = [s.config.max_position_embeddings for s in (stored, source)]
-    shorter = "".join(f"; {note}" for note in source.notes if note.startswith(resize.KEPT))
+    shorter = "".join(f"; {note}" for note in source.notes if note.startswith(resize.LAYERS))
     longer = f"; {rows[0]} positions {positions} to {rows[1]}" if rows[0] < rows[1] else ""
     return f"{_summary(wanted, report)}, from {source}{longer}{shorter}"
 
