@@ -14,20 +14,18 @@ from albert_tf.data import tables
 from albert_tf.data.row_report import RowReport
 from albert_tf.embedding_settings import EmbeddingSettings, modes_of
 from albert_tf.errors import InputError
-from albert_tf.formats.source import Source
 from albert_tf.modeling.inputs import joined
 from albert_tf.task_types import EMBEDDING, TaskDescription
 from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors, gather_over_replicas
-from albert_tf.tasks.distillation.config import LOGITS
 from albert_tf.tasks.embedding import config as settings_of_training
 from albert_tf.tasks.embedding import data, losses, training_metrics
 from albert_tf.tasks.embedding.config import NLI, SCORES, TEXTS, EmbeddingConfig, Layout
 from albert_tf.tasks.embedding.data import Example
 from albert_tf.tasks.embedding.model import AlbertEmbedder
+from albert_tf.tasks.embedding.student import EmbeddingStudent
 from albert_tf.tasks.embedding.vector_files import VECTORS
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
-from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
 from albert_tf.tasks.task_files import Facts
 from albert_tf.tasks.text_windows import FIRST, TextWindowSettings
@@ -43,7 +41,7 @@ class Text(NamedTuple):
 
 
 @task_factory.register_task_cls(EmbeddingConfig)
-class EmbeddingTask(FineTuningTask):
+class EmbeddingTask(EmbeddingStudent):
     """Computes a vector for each text.
 
     In training, an example has one to three texts, which are rows of the same batch, and the loss
@@ -53,7 +51,6 @@ class EmbeddingTask(FineTuningTask):
     MODEL = AlbertEmbedder
     UNIT = "text"
     KEEPS_COLUMNS = True
-    MAY_LACK_LABELS = False
     SETTINGS = ("text", "pooling", "normalize", "matryoshka", "prompt", "windows", "doc_stride")
     OUTPUTS = tuple(VECTORS)
 
@@ -288,33 +285,6 @@ class EmbeddingTask(FineTuningTask):
             ),
             sizes,
         )
-
-    # === Distillation ===
-    def check_teacher(self, source: Source) -> None:
-        """Raises `InputError` if the vectors of the teacher have another size."""
-        if LOGITS not in self.task_config.distillation.parts:
-            return
-        theirs = EmbeddingSettings.of(source.task.settings).size(source.config.hidden_size)
-        ours = EmbeddingSettings.of(self.settings()).size(self.start.config.hidden_size)
-        if ours != theirs:
-            raise InputError(
-                "The vectors of a teacher must have the size of its student's. Received vectors of "
-                f"{ours} numbers for TEACHER='{source.path}' with {theirs}. Set DISTILL_LOGITS=0 "
-                "to learn from hidden states only."
-            )
-
-    def soft_weights(self, labels: Tensors) -> dict[str, tf.Tensor]:
-        """Returns 1 for each text that exists, [B, C]."""
-        if "target" in labels:
-            return {"logits": tf.ones_like(labels["text"], tf.float32)}
-        return {"logits": tf.cast(labels["text"] >= 0, tf.float32)}
-
-    def soft_losses(
-        self, labels: Tensors, outputs: tf.Tensor, teacher: tf.Tensor, temperature: float
-    ) -> dict[str, tf.Tensor]:
-        """Returns 1 - the cosine of the vectors of student and teacher, [B, C]."""
-        ours, theirs = (tf.math.l2_normalize(x, axis=-1) for x in (outputs, teacher))
-        return {"logits": 1.0 - tf.reduce_sum(ours * theirs, axis=-1)}
 
     # === Evaluation ===
     def kept(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
