@@ -268,9 +268,10 @@ def test_parts_recomputation_and_padding_removal_leave_the_gradients_unchanged(m
     parts = step(task, model, whole.batch)
     assert parts.gradients.keys() == whole.gradients.keys() and len(parts.gradients) > 15
     for name, value in whole.gradients.items():
-        np.testing.assert_allclose(parts.gradients[name], value, atol=1e-5, err_msg=name)
+        most = 1e-5 * max(1.0, np.abs(value).max())
+        np.testing.assert_allclose(parts.gradients[name], value, atol=most, err_msg=name)
     for name in ("label_loss", "distill_logits", "distill_hidden"):
-        assert parts.metrics[name] == pytest.approx(whole.metrics[name], rel=1e-4)
+        assert parts.metrics[name] == pytest.approx(whole.metrics[name], rel=1e-3)
 
 
 def test_the_loss_is_the_weighted_sum(made):
