@@ -25,9 +25,9 @@ from albert_tf.tasks.embedding.config import NLI, SCORES, TEXTS, EmbeddingConfig
 from albert_tf.tasks.embedding.data import Example
 from albert_tf.tasks.embedding.evaluation_files import Pairs, Retrieval
 from albert_tf.tasks.embedding.model import AlbertEmbedder
+from albert_tf.tasks.embedding.student import EmbeddingStudent
 from albert_tf.tasks.embedding.vector_files import VECTORS
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
-from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
 from albert_tf.tasks.task_files import Facts
 from albert_tf.tasks.text_windows import FIRST, TextWindowSettings
@@ -43,7 +43,7 @@ class Text(NamedTuple):
 
 
 @task_factory.register_task_cls(EmbeddingConfig)
-class EmbeddingTask(FineTuningTask):
+class EmbeddingTask(EmbeddingStudent):
     """Computes a vector for each text.
 
     In training, an example has one to three texts, which are rows of the same batch, and the loss
