@@ -49,10 +49,11 @@ EXTRAS = {
     "search": SEARCH,
     # pytorch_model.bin. Earlier versions run code or corrupt memory in spite of weights_only.
     "torch": ["torch>=2.10"],
-    # Libraries to compare with. onnx writes the model for onnxruntime and openvino.
+    # Libraries to compare with. onnx writes the model for onnxruntime and openvino, which nncf
+    # quantises for; accelerate runs transformers' Trainer.
     "bench": [
         *("jax", "keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"),
-        *("accelerate", "onnx", "onnxruntime", "openvino"),  # accelerate runs transformers' Trainer
+        *("accelerate", "nncf==3.4.0", "onnx", "onnxruntime", "openvino"),
     ],
     "peers": [  # make test-peers
         *("keras-hub==0.32.0", "torch==2.13.0", "transformers==5.23.0"),

@@ -15,6 +15,7 @@ from official.core import base_task, config_definitions, task_factory
 
 from albert_tf.errors import InputError, closest
 from albert_tf.files import check_writable
+from albert_tf.tasks.distillation.config import DistillationConfig
 from albert_tf.training import (
     MODES,
     best_checkpoint,
@@ -77,6 +78,8 @@ def run(
     folder = run_folder.check(model_dir, mode)
     checks.check_seed(seed)
     experiment = copy.deepcopy(experiment)  # The run fills in settings; the caller's stay as is.
+    if "train" not in mode:  # Only training needs a teacher, which may be gone.
+        experiment.task.distillation = DistillationConfig()
     if experiment.task.train_data.seed is None:
         experiment.task.train_data.seed = seed
     distribution = strategies.build(experiment.runtime)

@@ -1,7 +1,7 @@
 """Compares how many texts a second become vectors, next to sentence-transformers.
 
     pip install . 'sentence-transformers<6' optimum-onnx onnxruntime 'optimum-intel<2' openvino
-    python -m benchmarks.embedding [--cores 1 2] [--texts 128] [--rounds 5]
+    python -m benchmarks.embedding [--cores 1 2] [--texts 128] [--rounds 5] [--report]
 
 All systems have the same random weights, float32, and take the same texts, whose lengths in tokens
 are those of documents in `traffic`, cut to 512. They are
@@ -13,13 +13,15 @@ are those of documents in `traffic`, cut to 512. They are
 
 The packages of these backends need transformers 4, and sentence-transformers 6 needs version 5.
 
-Each runs in its own process, bound to a number of cores. Their vectors must first agree to 1e-4.
-Then they take turns, and the ratios of times within each round are compared. Systems with missing
-libraries are reported and skipped. Close other programs for reliable results.
+Each runs in its own process for each number of cores, and is bound to that many. Their vectors must
+first agree to 1e-4. Then all of them take turns, A B A B, and the ratios of times within each round
+are compared. Systems with missing libraries are reported and skipped. Close other programs for
+reliable results.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import functools
 import os
@@ -32,6 +34,7 @@ from typing import Any
 import numpy as np
 
 from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError, closest
 from benchmarks import machine, model_size, report, traffic
 from benchmarks.artefacts import PIECES
 from benchmarks.worker import Failed, Worker, in_process
@@ -43,27 +46,52 @@ BATCH = 32  # The default of sentence-transformers.
 
 
 def main() -> None:
-    """Prints a table for each number of cores."""
+    """Prints the table, and writes it to the page of all tables if asked."""
     parser = model_size.parser(__doc__)
     add = parser.add_argument
     add("--cores", type=int, nargs="+", default=[1, 2], help="numbers of cores (default: 1 2)")
     add("--texts", type=int, default=128, help="number of texts (default: %(default)s)")
     add("--rounds", type=int, default=5, help="turns of each system (default: %(default)s)")
     add("--systems", nargs="+", default=[*SYSTEMS], help=f"{'; '.join(SYSTEMS)} (default: all)")
+    add("--report", action="store_true", help=f"write the table to {report.PAGE}")
     args = parser.parse_args()
+    _check(args)
     config = dataclasses.replace(model_size.config(args), vocab_size=len(pieces()))
     host = machine.describe()
     names = ("sentence-transformers", "optimum-onnx", "optimum-intel")
     libraries = host["libraries"] | {n: v for n in names if (v := machine.version_of(n))}
     listed = ", ".join(f"{name} {version}" for name, version in libraries.items())
-    print(
-        f"{args.preset}, {config.num_hidden_layers} layers, float32, {host['processor']}; {listed}"
+    about = (
+        f"{args.preset}, {config.num_hidden_layers} layers, random weights, float32, "
+        f"{host['processor']}, Python {host['python']}; {listed}."
     )
     with tempfile.TemporaryDirectory() as folder:
         in_process(write_models, config, Path(folder))
-        found = texts(args.texts)
-        for cores in args.cores:
-            print(f"\n{measure(Path(folder), found, cores, args.rounds, args.systems)}", flush=True)
+        table = measure(Path(folder), texts(args.texts), args.cores, args.rounds, args.systems)
+    text = f"{about}\n\n{table}"
+    print(text)
+    if args.report:
+        report.put("benchmarks.embedding", text)
+
+
+def _check(args: argparse.Namespace) -> None:
+    for name in args.systems:
+        if name not in SYSTEMS:
+            raise InputError(
+                f"--systems must be known names. Received {name!r}. {closest(name, SYSTEMS)}"
+            )
+    there = len(os.sched_getaffinity(0))
+    for flag, values, most in (
+        ("--cores", args.cores, there),
+        ("--texts", [args.texts], None),
+        ("--rounds", [args.rounds], None),
+    ):
+        if min(values) < 1 or most and max(values) > most:
+            limit = f" and at most {most}, those of this machine" if most else ""
+            raise InputError(
+                f"{flag} must be at least 1{limit}. Received {' '.join(map(str, values))}. "
+                "Change it."
+            )
 
 
 def pieces() -> list[str]:
@@ -169,44 +197,49 @@ def _on_cores(folder: Path, name: str, cores: int) -> Bind:
 
 
 def measure(
-    folder: Path, found: Sequence[str], cores: int, rounds: int, names: Sequence[str]
+    folder: Path, found: Sequence[str], cores: Sequence[int], rounds: int, names: Sequence[str]
 ) -> str:
-    """Returns a table of the systems on a number of cores."""
+    """Returns a table of the systems on each number of cores."""
     batch = {"texts": np.array(found, dtype=object)}
-    workers: dict[str, Worker] = {}
-    skipped: list[str] = []
+    workers: dict[tuple[int, str], Worker] = {}
+    skipped: dict[str, str] = {}
     expected = None
     for name in dict.fromkeys([OURS, *names]):
-        try:
-            worker = Worker(functools.partial(_on_cores, name=name, cores=cores), folder)
-            (vectors,) = worker.bind(batch)
-        except Failed as error:
-            skipped.append(f"{name}: skipped: {str(error).strip().splitlines()[-1]:.200}")
-            continue
-        expected = vectors if expected is None else expected
-        difference = float(np.max(np.abs(vectors - expected)))
-        if vectors.shape != expected.shape or difference > TOLERANCE:
-            raise SystemExit(f"{name} differs by {difference:.1e} from {OURS}")
-        workers[name] = worker
-    seconds: dict[str, list[float]] = {name: [] for name in workers}
+        for count in dict.fromkeys(cores):
+            try:
+                worker = Worker(functools.partial(_on_cores, name=name, cores=count), folder)
+                (vectors,) = worker.bind(batch)
+            except Failed as error:
+                if name == OURS:
+                    raise
+                skipped[name] = f"{name}: skipped: {str(error).strip().splitlines()[-1]:.200}"
+                continue
+            expected = vectors if expected is None else expected
+            difference = float(np.max(np.abs(vectors - expected)))
+            if vectors.shape != expected.shape or difference > TOLERANCE:
+                raise SystemExit(f"{name} differs by {difference:.1e} from {OURS}")
+            workers[count, name] = worker
+    seconds: dict[tuple[int, str], list[float]] = {key: [] for key in workers}
     for _ in range(rounds):
-        for name, worker in workers.items():
-            seconds[name].append(worker.run(1))
+        for key, worker in workers.items():
+            seconds[key].append(worker.run(1))
     for worker in workers.values():
         worker.stop()
     words = sum(len(text.split()) for text in found)
     lines = [
-        f"{cores} core(s), {len(found)} texts of {words / len(found):.0f} words on average, "
-        f"{rounds} rounds",
+        f"{len(found)} texts of {words / len(found):.0f} words on average, {rounds} rounds; "
+        "medians, with the least and the most of the ratios.",
         "",
-        f"| system | texts/s | time / {OURS} |",
-        "|---|---|---|",
+        f"| cores | system | texts/s | time / {OURS} on as many cores |",
+        "|---|---|---|---|",
     ]
-    for name, values in seconds.items():
-        median, least, most = report.ratio(values, seconds[OURS])
+    for (count, name), values in sorted(seconds.items(), key=lambda item: item[0][0]):
+        median, least, most = report.ratio(values, seconds[count, OURS])
         rate = len(found) / statistics.median(values)
-        lines.append(f"| {name} | {rate:.1f} | {median:.2f} ({least:.2f} to {most:.2f}) |")
-    return "\n".join([*lines, *skipped])
+        lines.append(
+            f"| {count} | {name} | {rate:.1f} | {median:.2f} ({least:.2f} to {most:.2f}) |"
+        )
+    return "\n".join([*lines, *(["", *skipped.values()] if skipped else [])])
 
 
 if __name__ == "__main__":

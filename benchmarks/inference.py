@@ -19,7 +19,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,22 @@ from tqdm import tqdm
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
 from albert_tf.files import replacing
-from benchmarks import artefacts, machine, model_size, report, roofline, traffic
-from benchmarks.systems import OURS, QUANTISED, SYSTEMS
-from benchmarks.worker import Failed, Worker, in_process
+from benchmarks import (
+    artefacts,
+    interleaved,
+    machine,
+    model_size,
+    report,
+    roofline,
+    traffic,
+)
+from benchmarks.systems import FLOAT32, INT8, LITE_INT8, OURS, QUANTISED, SYSTEMS
+from benchmarks.worker import Worker, failure, in_process
 
 TOLERANCE = 1e-4
-SECONDS_A_TURN = 1.0
+FORMATS = ("hugging_face", "keras_hub", "model_garden", "lite_int8")
+# `quantisation` compares the int8 models of other libraries.
+DEFAULT = (*FLOAT32, INT8, LITE_INT8)
 ALL_SHAPES = {**traffic.SHAPES, **traffic.SCALING}
 
 
@@ -56,7 +66,12 @@ def _arguments() -> argparse.Namespace:
     add = parser.add_argument
     shapes, systems = ", ".join(ALL_SHAPES), "; ".join(SYSTEMS)
     add("--shapes", nargs="+", default=[*ALL_SHAPES], help=f"{shapes} (default: all)")
-    add("--systems", nargs="+", default=[*SYSTEMS], help=f"{systems} (default: all)")
+    add(
+        "--systems",
+        nargs="+",
+        default=[*DEFAULT],
+        help=f"of: {systems} (default: {'; '.join(DEFAULT)})",
+    )
     add("--rounds", type=int, default=7, help="turns of each system (default: %(default)s)")
     add(
         "--results",
@@ -99,12 +114,12 @@ def _measure(
         )
     results["model"] = model
     print("writing the model in every format", flush=True)
-    in_process(artefacts.tensorflow_formats, config, folder)
-    if {"ONNX Runtime", "OpenVINO"} & set(args.systems):
-        _succeeds("model.onnx", lambda: in_process(artefacts.onnx, folder))
+    in_process(artefacts.tensorflow_formats, config, folder, FORMATS)
+    failed = artefacts.write_for(args.systems, folder)
+    names = [name for name in args.systems if name not in failed]
     workers, known = {}, {**SYSTEMS, **roofline.PRODUCTS}
-    for name in tqdm([*args.systems, *roofline.PRODUCTS], desc="loading", leave=False):
-        _succeeds(name, lambda name=name: workers.update({name: Worker(known[name], folder)}))
+    for name in tqdm([*names, *roofline.PRODUCTS], desc="loading", leave=False):
+        failure(name, lambda name=name: workers.update({name: Worker(known[name], folder)}))
     for shape in shapes:
         compared = workers
         if shape in traffic.SCALING:  # these shapes measure only our own cost
@@ -122,16 +137,6 @@ def _measure(
         worker.stop()
 
 
-def _succeeds(name: str, action: Callable[[], object]) -> bool:
-    """Runs `action` and returns whether it succeeded; prints the reason if it failed."""
-    try:
-        action()
-    except Failed as error:
-        tqdm.write(f"{name}: skipped: {str(error).strip().splitlines()[-1]}")
-        return False
-    return True
-
-
 def _measure_shape(
     name: str, rounds: int, workers: Mapping[str, Worker], config: AlbertConfig
 ) -> dict[str, Any]:
@@ -139,17 +144,13 @@ def _measure_shape(
     real = batch["input_mask"].astype(bool)
     outputs: dict[str, list[np.ndarray]] = {}
     for system, worker in tqdm(workers.items(), desc=f"{name}: first calls", leave=False):
-        _succeeds(system, lambda: outputs.update({system: worker.bind(batch)}))  # noqa: B023
+        failure(system, lambda: outputs.update({system: worker.bind(batch)}))  # noqa: B023
     differences = {
         system: _difference(output, outputs[OURS], real, system not in QUANTISED)
         for system, output in outputs.items()
         if output and system != OURS
     }
-    calls = {s: max(1, round(SECONDS_A_TURN / workers[s].run(1))) for s in outputs}
-    seconds: dict[str, list[float]] = {system: [] for system in outputs}
-    for _ in tqdm(range(rounds), desc=f"{name}: rounds", leave=False):
-        for system in outputs:
-            seconds[system].append(workers[system].run(calls[system]))
+    seconds = interleaved.take_turns({system: workers[system] for system in outputs}, rounds)
     return {
         "positions": int(real.size),
         "tokens": int(real.sum()),

@@ -5,6 +5,14 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from benchmarks.worker import Worker
+
+SECONDS_A_TURN = 1.0
 
 
 def measure(
@@ -33,6 +41,25 @@ def measure(
             for _ in range(calls):
                 function()
             seconds[name].append((clock() - begin) / calls)
+    return seconds
+
+
+def take_turns(
+    workers: Mapping[str, Worker], rounds: int, clock: str = "wall"
+) -> dict[str, list[float]]:
+    """Returns the seconds per call of each worker, one value per round.
+
+    Args:
+      workers: the systems, bound to a batch.
+      rounds: number of turns of each system; a turn takes `SECONDS_A_TURN` or one call.
+      clock: "wall", or "cpu" for processor time, on which other programs have less influence.
+    """
+    calls = {n: max(1, round(SECONDS_A_TURN / worker.run(1))) for n, worker in workers.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in workers}
+    for _ in tqdm(range(rounds), desc="rounds", leave=False):
+        for name, worker in workers.items():
+            wall = worker.run(calls[name])
+            seconds[name].append(wall if clock == "wall" else worker.cpu_seconds)
     return seconds
 
 

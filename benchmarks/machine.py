@@ -7,9 +7,16 @@ import os
 import platform
 from pathlib import Path
 
+from albert_tf.errors import InputError
+
 LIBRARIES = (
     *("tensorflow", "tf-models-official", "keras-hub", "keras", "jax", "torch"),
-    *("transformers", "onnxruntime", "openvino", "ai-edge-litert"),
+    *("transformers", "onnxruntime", "openvino", "nncf", "ai-edge-litert"),
+)
+# The instructions that decide how fast float32 and int8 products are.
+VECTORS = (
+    *("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16"),
+    *("amx_bf16", "amx_int8", "asimd", "asimddp", "i8mm"),
 )
 
 
@@ -35,8 +42,39 @@ def _processor() -> str:
         for line in info.read_text().split("\n\n")[0].splitlines()
         if ":" in line
     )
-    vectors = [f for f in fields["flags"].split() if f in ("avx2", "avx512f", "avx512_vnni")]
-    return f"{fields['model name']} ({', '.join(vectors)})"
+    flags = fields.get("flags", fields.get("Features", "")).split()
+    vectors = [name for name in VECTORS if name in flags]
+    return f"{fields.get('model name', platform.machine())} ({', '.join(vectors)})"
+
+
+def use_cores(count: int) -> None:
+    """Restricts this process, and those that it starts, to `count` of the cores that it may use.
+
+    Call it before TensorFlow starts its threads, which is at the first computation.
+
+    Raises:
+      InputError: there are not that many.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if not 1 <= count <= len(cores):
+        raise InputError(
+            f"--threads must be from 1 to {len(cores)}, the cores here. Received {count}."
+        )
+    os.sched_setaffinity(0, cores[:count])
+    os.environ["OMP_NUM_THREADS"] = str(count)
+
+
+def memory(name: str) -> float:
+    """Returns a memory value of this process in MiB, such as its peak, `VmHWM`."""
+    status = Path("/proc/self/status").read_text()
+    return (
+        next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name)) / 1024
+    )
+
+
+def forget_peak() -> None:
+    """Makes `memory("VmHWM")` count from now on."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def version_of(name: str) -> str | None:

@@ -1,6 +1,6 @@
 """Profiles a request to an exported encoder by type of operation.
 
-    python -m benchmarks.op_times [--shape 1x128] [--rounds 20]
+    python -m benchmarks.op_times [--shape 1x128] [--rounds 20] [--threads 1]
 
 TensorFlow traces when each operation of the signature `tokens` starts and ends. The table lists the
 types of operations by their time in a call, as the median over all rounds. "between operations" is
@@ -23,7 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from benchmarks import artefacts, model_size, traffic  # noqa: E402
+from benchmarks import artefacts, machine, model_size, traffic  # noqa: E402
 
 # Operations that call functions. The operations in the functions are traced one by one.
 CALLERS = {"PartitionedCall", "StatefulPartitionedCall", "RemoteCall"}
@@ -44,7 +44,10 @@ def main() -> None:
     parser.add_argument(
         "--top", type=int, default=8, help="types of operations to list (default: %(default)s)"
     )
+    parser.add_argument("--threads", type=int, help="number of cores to use (default: all)")
     args = parser.parse_args()
+    if args.threads is not None:
+        machine.use_cores(args.threads)
     config = model_size.config(args)
     batch = traffic.batch(traffic.SHAPES[args.shape], config.vocab_size)
     with tempfile.TemporaryDirectory() as folder:
@@ -53,7 +56,8 @@ def main() -> None:
     kinds = Counter({kind: _median(rounds, kind) for kind in set().union(*rounds)})
     whole = kinds.pop("call")
     kinds["between operations"] = max(0.0, whole - kinds.total())
-    print(f"{args.preset}, {args.shape}: {1000 * whole:.1f} ms per call\n")
+    cores = machine.describe()["cores"]
+    print(f"{args.preset}, {args.shape}, {cores} cores: {1000 * whole:.1f} ms per call\n")
     print("| operations | ms | share |\n|---|---|---|")
     listed = kinds.most_common(args.top)
     listed.append(("all others", kinds.total() - sum(seconds for _, seconds in listed)))

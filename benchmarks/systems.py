@@ -1,6 +1,6 @@
 """The systems compared in `benchmarks.inference`, each as its users run it, with default threads.
 
-All systems except `QUANTISED` compute in float32.
+`FLOAT32` compute in float32, `QUANTISED` have int8 weights.
 
 A system is a function that loads the model from the folder written by `artefacts` and returns
 `bind`. `bind` converts a batch to the tensors of its library and returns the call to time. The call
@@ -22,18 +22,19 @@ Batch = Mapping[str, np.ndarray]
 Bind = Callable[[Batch], Callable[[], tuple[Any, Any]]]
 
 OURS = "albert_tf"
-INT8 = "albert_tf, LiteRT int8"
-QUANTISED = (INT8,)  # their differences are reported but not limited
+INT8 = "albert_tf, int8"
+LITE_INT8 = "albert_tf, LiteRT int8"
+LITE_STATIC = "LiteRT int8, static ranges"
 _HUGGING_FACE = dict(
     input_ids="input_ids", attention_mask="input_mask", token_type_ids="segment_ids"
 )
 
 
-def saved_model(folder: Path, padding: bool = False) -> Bind:
-    """The export of `albert-tf export encoder`: its signature, or with `padding` its root call."""
+def saved_model(folder: Path, name: str = "hub", padding: bool = False) -> Bind:
+    """An export of `albert-tf export encoder`: its signature, or with `padding` its root call."""
     import tensorflow as tf
 
-    module = tf.saved_model.load(str(folder / "hub"))
+    module = tf.saved_model.load(str(folder / name))
 
     def bind(batch: Batch) -> Callable[[], tuple[Any, Any]]:
         tensors = {name: tf.constant(value) for name, value in batch.items()}
@@ -54,10 +55,13 @@ def lite(folder: Path, name: str) -> Bind:
     threads = len(os.sched_getaffinity(0))
     model = Interpreter(str(folder / name / "model.tflite"), num_threads=threads)
     run = model.get_signature_runner()
+    fixed = model.get_input_details()[0]["shape_signature"][-1]  # -1: any length
 
     def bind(batch: Batch) -> Callable[[], tuple[Any, Any]]:
         inputs = dict(zip(("input_word_ids", "input_mask", "input_type_ids"), batch.values()))
         lengths = inputs["input_mask"].sum(1)
+        if fixed != -1 and (lengths != fixed).any():
+            raise ValueError(f"this model is for rows of {fixed} tokens")
         rows = [
             {name: value[i : i + 1, :length] for name, value in inputs.items()}
             for i, length in enumerate(lengths)
@@ -110,11 +114,13 @@ def _keras_hub(folder: Path, backend: str) -> Bind:
     return bind
 
 
-def _transformers(folder: Path, compiled: bool) -> Bind:
+def _transformers(folder: Path, compiled: bool = False, int8: bool = False) -> Bind:
     import torch
     from transformers import AlbertModel
 
     model = AlbertModel.from_pretrained(folder / "hugging_face").eval()
+    if int8:
+        model = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, torch.qint8)
     run = torch.compile(model) if compiled else model
 
     def bind(batch: Batch) -> Callable[[], tuple[Any, Any]]:
@@ -130,27 +136,30 @@ def _transformers(folder: Path, compiled: bool) -> Bind:
     return bind
 
 
-def _int64(batch: Batch) -> dict[str, np.ndarray]:
+def int64(batch: Batch) -> dict[str, np.ndarray]:
+    """Returns a batch with the names and the type that transformers uses."""
     return {name: batch[ours].astype(np.int64) for name, ours in _HUGGING_FACE.items()}
 
 
-def _onnx_runtime(folder: Path) -> Bind:
+def _onnx_runtime(folder: Path, name: str = "model.onnx") -> Bind:
     import onnxruntime
 
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = len(os.sched_getaffinity(0))
     session = onnxruntime.InferenceSession(
-        str(folder / "model.onnx"), providers=["CPUExecutionProvider"]
+        str(folder / name), options, providers=["CPUExecutionProvider"]
     )
-    return lambda batch: functools.partial(session.run, ["sequence", "pooled"], _int64(batch))
+    return lambda batch: functools.partial(session.run, ["sequence", "pooled"], int64(batch))
 
 
-def _openvino(folder: Path) -> Bind:
+def _openvino(folder: Path, name: str = "model.onnx") -> Bind:
     import openvino
 
     settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    model = openvino.Core().compile_model(str(folder / "model.onnx"), "CPU", settings)
+    model = openvino.Core().compile_model(str(folder / name), "CPU", settings)
 
     def bind(batch: Batch) -> Callable[[], tuple[Any, Any]]:
-        inputs = _int64(batch)
+        inputs = int64(batch)
 
         def call() -> tuple[Any, Any]:
             outputs = model(inputs)
@@ -161,16 +170,28 @@ def _openvino(folder: Path) -> Bind:
     return bind
 
 
-SYSTEMS: Mapping[str, Callable[[Path], Bind]] = {
+FLOAT32: Mapping[str, Callable[[Path], Bind]] = {
     OURS: saved_model,
     "albert_tf, padding kept": functools.partial(saved_model, padding=True),
-    INT8: functools.partial(lite, name="lite_int8"),
     "Model Garden": functools.partial(_model_garden, xla=False),
     "Model Garden, XLA": functools.partial(_model_garden, xla=True),
     "KerasHub on TensorFlow": functools.partial(_keras_hub, backend="tensorflow"),
     "KerasHub on JAX": functools.partial(_keras_hub, backend="jax"),
-    "transformers": functools.partial(_transformers, compiled=False),
+    "transformers": _transformers,
     "transformers, torch.compile": functools.partial(_transformers, compiled=True),
     "ONNX Runtime": _onnx_runtime,
     "OpenVINO": _openvino,
 }
+QUANTISED: Mapping[str, Callable[[Path], Bind]] = {
+    INT8: functools.partial(saved_model, name="hub_int8"),
+    LITE_INT8: functools.partial(lite, name="lite_int8"),
+    LITE_STATIC: functools.partial(lite, name="lite_static"),
+    "ONNX Runtime, int8": functools.partial(_onnx_runtime, name="model_int8.onnx"),
+    "ONNX Runtime, int8, reduced range": functools.partial(
+        _onnx_runtime, name="model_int8_reduced.onnx"
+    ),
+    "OpenVINO, int8 weights": functools.partial(_openvino, name="int8_weights.xml"),
+    "OpenVINO, int8": functools.partial(_openvino, name="int8.xml"),
+    "transformers, int8": functools.partial(_transformers, int8=True),
+}
+SYSTEMS = {**FLOAT32, **QUANTISED}

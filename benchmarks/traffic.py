@@ -26,6 +26,7 @@ class Shape(NamedTuple):
 
 
 SHAPES = {
+    "1x16": Shape(1, 16),
     "1x128": Shape(1, 128),
     "8x128": Shape(8, 128),
     "32x128": Shape(32, 128),

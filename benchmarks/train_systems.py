@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import memory
+
 Batch = Mapping[str, np.ndarray]
 Bind = Callable[[Batch], Callable[[], tuple[float, ...]]]
 
@@ -40,14 +42,6 @@ def artefacts(config: Mapping[str, object], folder: Path) -> None:
     np.savez(folder / "order.npz", *model.sentence_order.classifier.get_weights())
 
 
-def _memory(name: str) -> float:
-    """Returns a memory value of this process in MiB, such as its peak, `VmHWM`."""
-    status = Path("/proc/self/status").read_text()
-    return (
-        next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name)) / 1024
-    )
-
-
 def _ours(folder: Path, remove_padding: bool = False, xla: bool = False) -> Bind:
     from official.core import base_task
 
@@ -55,7 +49,7 @@ def _ours(folder: Path, remove_padding: bool = False, xla: bool = False) -> Bind
     from albert_tf.pretraining.task import PretrainingConfig, PretrainingTask
     from albert_tf.training import optimization
 
-    before = _memory("VmRSS")
+    before = memory("VmRSS")
     model = AlbertPretrainer.from_pretrained(folder / "checkpoint")
     model.encoder.remove_padding = remove_padding
     task = PretrainingTask(PretrainingConfig())
@@ -77,7 +71,7 @@ def _model_garden(folder: Path, xla: bool = False) -> Bind:
     from albert_tf import AlbertConfig
     from benchmarks.model_garden import encoder_config
 
-    before = _memory("VmRSS")
+    before = memory("VmRSS")
     config = AlbertConfig.from_json_file(folder / "checkpoint" / "albert_config.json")
     head = bert.ClsHeadConfig(inner_dim=config.hidden_size, num_classes=2, name="next_sentence")
     pretrainer = bert.PretrainerConfig(
@@ -113,7 +107,7 @@ def _tensorflow(task: Any, model: Any, optimizer: Any, before: float, xla: bool)
 
     def bind(batch: Batch) -> Callable[[], tuple[float, ...]]:
         features = {name: tf.constant(value) for name, value in batch.items()}
-        return lambda: (float(step(features)), _memory("VmHWM"), before)
+        return lambda: (float(step(features)), memory("VmHWM"), before)
 
     return bind
 
@@ -122,7 +116,7 @@ def _transformers(folder: Path) -> Bind:
     import torch
     from transformers import AlbertForPreTraining
 
-    before = _memory("VmRSS")
+    before = memory("VmRSS")
     model = AlbertForPreTraining.from_pretrained(folder / "hugging_face").train()
     model.sop_classifier.dropout.p = 0.0
     excluded = [p for n, p in model.named_parameters() if "bias" in n or "LayerNorm" in n]
@@ -152,7 +146,7 @@ def _transformers(folder: Path) -> Bind:
             torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
             optimizer.step()
             optimizer.zero_grad()
-            return loss.item(), _memory("VmHWM"), before
+            return loss.item(), memory("VmHWM"), before
 
         return call
 

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks import machine
+
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -44,6 +46,7 @@ class Worker:
     Attributes:
       load_seconds: seconds for importing the libraries and loading the model.
       first_call: seconds of the very first call, including compilation.
+      peak_memory: most MiB that the process has used since the last `bind`, with its libraries.
       cpu_seconds: processor time per call in the last `run`, summed over all threads. Other
         programs have less influence on it.
 
@@ -57,6 +60,7 @@ class Worker:
         self._process.start()
         theirs.close()  # so that the end of the process is noticed here
         self.first_call: float | None = None
+        self.peak_memory: float | None = None
         self.cpu_seconds: float | None = None
         self.load_seconds = _receive(self._connection)
 
@@ -73,7 +77,7 @@ class Worker:
 
     def run(self, calls: int) -> float:
         """Returns the mean seconds per call of `calls` calls in a row."""
-        seconds, self.cpu_seconds = self._ask("run", calls)
+        seconds, self.cpu_seconds, self.peak_memory = self._ask("run", calls)
         return seconds
 
     def stop(self) -> None:
@@ -86,6 +90,17 @@ class Worker:
     def _ask(self, request: str, argument: Any) -> Any:
         self._connection.send((request, argument))
         return _receive(self._connection)
+
+
+def failure(name: str, action: Callable[[], object]) -> str | None:
+    """Runs `action`, and returns None, or the reason if it failed, which is also printed."""
+    try:
+        action()
+    except Failed as error:
+        reason = str(error).strip().splitlines()[-1]
+        tqdm.write(f"{name}: skipped: {reason}")
+        return reason
+    return None
 
 
 def first_calls(
@@ -141,25 +156,40 @@ def _serve(connection: Connection, load: Callable[[Path], Any], folder: Path) ->
         begin = time.perf_counter()
         bind = load(folder)
         connection.send(("ok", time.perf_counter() - begin))
-        call = None
+        call: Callable[[], Any] | None = None
         while True:
             request, argument = connection.recv()
-            begin, cpu_begin = time.perf_counter(), time.process_time()
-            if request == "bind":
-                batch, settling_calls = argument
-                call = bind(batch)
-                outputs = call()
-                seconds = time.perf_counter() - begin
-                for _ in range(settling_calls):
-                    call()
-                answer = seconds, [np.asarray(output) for output in outputs]
+            try:
+                if request == "bind":
+                    call, answer = _first_call(bind, *argument)
+                else:
+                    answer = _timed(call, argument)
+            except Exception:  # noqa: BLE001 - another batch may work
+                connection.send(("error", traceback.format_exc()))
             else:
-                for _ in range(argument):
-                    call()
-                ends = time.perf_counter() - begin, time.process_time() - cpu_begin
-                answer = tuple(seconds / argument for seconds in ends)
-            connection.send(("ok", answer))
+                connection.send(("ok", answer))
     except EOFError:
         pass
     except Exception:  # noqa: BLE001 - reported to the parent process, which skips this system
         connection.send(("error", traceback.format_exc()))
+
+
+def _first_call(
+    bind: Callable[..., Any], batch: dict[str, np.ndarray], settling_calls: int
+) -> tuple[Callable[[], Any], tuple[float, list[np.ndarray]]]:
+    machine.forget_peak()
+    begin = time.perf_counter()
+    call = bind(batch)
+    outputs = call()
+    seconds = time.perf_counter() - begin
+    for _ in range(settling_calls):
+        call()
+    return call, (seconds, [np.asarray(output) for output in outputs])
+
+
+def _timed(call: Callable[[], Any], calls: int) -> tuple[float, float, float]:
+    begin, cpu_begin = time.perf_counter(), time.process_time()
+    for _ in range(calls):
+        call()
+    ends = time.perf_counter() - begin, time.process_time() - cpu_begin
+    return *(seconds / calls for seconds in ends), machine.memory("VmHWM")

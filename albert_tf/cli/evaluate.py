@@ -10,7 +10,8 @@ query. If it is a file, it is a table or JSON Lines with pairs of texts and a sc
 correlation with the cosine is computed.
 
 Beside the model and --baseline, such as the encoder that it was trained from, the table has what
-the words of the texts alone can do (BM25), and random vectors.
+the words of the texts alone can do (BM25 for queries, the share of common words for pairs), and
+random vectors.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Prints and writes the metrics."""
+    import functools
     import json
     import os
     from pathlib import Path
@@ -89,12 +91,13 @@ def run(args: argparse.Namespace) -> None:
             predictor.params("", args.batch_size)  # checks both numbers
             print(f"{name}: {predictor.source}")
             predictors[name] = predictor
-    systems = {
-        name: evaluation.of_vectors(data, lambda texts: predictor.embed(texts, args.batch_size))  # noqa: B023
-        for name, predictor in predictors.items()
-    }
-    systems["BM25"] = evaluation.of_words(data)
-    systems["random vectors"] = evaluation.of_random(data)
+    systems = evaluation.compare(
+        data,
+        {
+            name: functools.partial(predictor.embed, batch_size=args.batch_size)
+            for name, predictor in predictors.items()
+        },
+    )
     counts = ", ".join(f"{report.kept:,} x {report.unit}" for report in reports)
     print(f"{counts}\n\n{evaluation.table(systems)}")
     if args.output:

@@ -67,6 +67,9 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
         if key is not None:
             stored[place] = checkpoint.stored(key)
             used.add(key)
+    # A layer that only distillation needs; see `tasks.distillation`.
+    node = graph.node("model/distillation")
+    extra = set() if node is None else graph.keys_below(node)
     step = graph.key("global_step")
     model_file = find_model_file(prefix.parent)
     return Source(
@@ -74,8 +77,12 @@ def read(path: Path, config: AlbertConfig | None = None) -> Source:
         path=path,
         config=config,
         weights=mapping.to_ours("checkpoint", stored, config, path, task).weights,
-        unread=tuple(sorted(keys - used - optimizer - counters)),
-        skipped={"optimizer variables": len(optimizer), "step counters": len(counters)},
+        unread=tuple(sorted(keys - used - optimizer - counters - extra)),
+        skipped={
+            "optimizer variables": len(optimizer),
+            "step counters": len(counters),
+            **({"variables of distillation": len(extra)} if extra else {}),
+        },
         model_file=model_file,
         preprocessing=find_preprocessing(model_file),
         classifier_dropout=task.settings.get("dropout_rate") if task else None,

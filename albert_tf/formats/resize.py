@@ -1,4 +1,4 @@
-"""Sources with longer tables: new words in the word table, and more positions.
+"""Sources of another size: new words in the word table, more positions, fewer layers.
 
 The arrays are still read only when accessed.
 """
@@ -6,10 +6,13 @@ The arrays are still read only when accessed.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError, closest
 from albert_tf.formats.source import Source, Stored, Weights
 from albert_tf.tokenization.settings import Preprocessing
@@ -17,8 +20,10 @@ from albert_tf.tokenization.settings import Preprocessing
 _WORDS = "encoder/embeddings/word_embeddings/embeddings"
 _POSITIONS = "encoder/embeddings/position_embeddings/embeddings"
 _BIAS = "masked_lm/output_bias"
+_GROUP = re.compile(r"(?P<begin>encoder/stack/group_)(?P<group>\d+)(?P<end>_inner_.*)")
 INITS = ("mean", "noise")
 POSITIONS = ("repeated", "interpolated")
+LAYERS = "layers: "  # The note of `with_layers`.
 
 
 def with_words(
@@ -123,6 +128,71 @@ def with_positions(source: Source, length: int | None, positions: str = "repeate
 
     return dataclasses.replace(
         source, config=config, weights=_changed(source.weights, {_POSITIONS: longer}, length)
+    )
+
+
+def layered(config: AlbertConfig, num_layers: int, model: str, more: bool) -> AlbertConfig:
+    """Returns a config with another number of layers.
+
+    Each layer runs all inner blocks of its group. There are as many groups as before, but at most
+    one for each layer.
+
+    Args:
+      config: the config.
+      num_layers: the number of layers.
+      model: what the config belongs to, for errors.
+      more: whether there may be more layers than before. They only begin to be useful: Lan et al.
+        2020 (appendix A.1) pretrain deeper models from shallower ones.
+
+    Raises:
+      InputError: there would be no layer, or more layers than there may be.
+    """
+    layers = config.num_hidden_layers
+    if type(num_layers) is not int or num_layers < 1 or (num_layers > layers and not more):
+        most = "1 or more" if more else f"from 1 to the {layers} of the initial weights"
+        raise InputError(
+            f"NUM_LAYERS must be a number of layers, {most}. Received "
+            f"NUM_LAYERS={num_layers!r:.80} for {model}. Change it, or leave it out for as many as "
+            "there are."
+        )
+    groups = min(config.num_hidden_groups, num_layers)
+    return dataclasses.replace(config, num_hidden_layers=num_layers, num_hidden_groups=groups)
+
+
+def with_layers(source: Source, num_layers: int | None, more: bool = False) -> Source:
+    """Returns a source with another number of layers, spread evenly over the groups as before.
+
+    Of more groups than layers, group (i + 1) * groups // layers - 1 becomes group i: the last of
+    each equal part.
+
+    Args:
+      source: the source.
+      num_layers: the number of layers; None for those of the source.
+      more: see `layered`.
+
+    Raises:
+      InputError: see `layered`.
+    """
+    if num_layers is None:
+        return source
+    config, groups = source.config, source.config.num_hidden_groups
+    result = layered(config, num_layers, f"'{source.path}'", more)
+    count = result.num_hidden_groups
+    kept = {(i + 1) * groups // count - 1: i for i in range(count)}
+    names = {}
+    for name in source.weights:
+        match = _GROUP.match(name)
+        if match is None:
+            names[name] = name
+        elif int(match["group"]) in kept:
+            names[f"{match['begin']}{kept[int(match['group'])]}{match['end']}"] = name
+    weights = {
+        new: Stored(source.weights.shape(old), functools.partial(source.weights.__getitem__, old))
+        for new, old in names.items()
+    }
+    note = f"{LAYERS}{num_layers} from {config.num_hidden_layers}"
+    return dataclasses.replace(
+        source, config=result, weights=Weights(weights), notes=(*source.notes, note)
     )
 
 

@@ -43,6 +43,8 @@ _MODES = {key.removeprefix("pooling_mode_"): mode for mode, key in _KEYS.items()
 _MODES |= {"cls": "cls", "max": "max", "mean": "mean", "weightedmean": "weighted_mean"}
 _OTHER_KEYS = ("word_embedding_dimension", "embedding_dimension", "include_prompt", "pooling_mode")
 _TYPE = "sentence_transformers.models."
+_OPTIONAL = {"Dense", "Normalize", "Dropout"}
+_LONGEST_NAME = 255  # Bytes of the name of a file.
 _LONGEST = 10**6  # transformers writes 10**30 for no limit.
 
 
@@ -78,16 +80,18 @@ def read(path: Path) -> Modules:
     """
     modules = _modules(path)
     kinds = [module["type"].rpartition(".")[2] for module in modules]
-    if kinds[:2] != ["Transformer", "Pooling"] or not {*kinds[2:]} <= {"Dense", "Normalize"}:
+    if kinds[:2] != ["Transformer", "Pooling"] or not {*kinds[2:]} <= _OPTIONAL:
         raise InputError(
             "A model of sentence-transformers must have the modules Transformer, Pooling and, "
-            f"optionally, Dense and Normalize. Received {', '.join(kinds):.200} in "
+            f"optionally, Dense, Normalize and Dropout. Received {', '.join(kinds):.200} in "
             f"'{path / MODULES}'. Others are not supported yet."
         )
     pooling = _pooling(_part(path, modules[1]))
     layers, inputs, stored, normalize = [], [], {}, False
     for module, kind in zip(modules[2:], kinds[2:]):
         folder = _part(path, module)
+        if kind == "Dropout":  # Changes no vector outside of training.
+            continue
         if kind == "Normalize":
             dense_modules.check_places(folder)
             normalize = True
@@ -268,7 +272,8 @@ def _modules(path: Path) -> list[dict[str, str]]:
 
 def _part(path: Path, module: Mapping[str, str]) -> Path:
     name = module["path"]
-    if name and (name != Path(name).name or name in (".", "..")):
+    is_name = name == Path(name).name and name not in (".", "..")
+    if name and not (is_name and len(name.encode(errors="replace")) <= _LONGEST_NAME):
         raise InputError(
             "A module must be in the folder of the model. Received the path "
             f"{name!r:.200} in '{path / MODULES}'. Download it again."

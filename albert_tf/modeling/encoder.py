@@ -13,7 +13,7 @@ from official.modeling import tf_utils
 from albert_tf import presets
 from albert_tf.config import ENCODER_ARGUMENTS, LAYER_NORM_EPSILON, AlbertConfig
 from albert_tf.errors import InputError
-from albert_tf.modeling import arguments, pretrained
+from albert_tf.modeling import arguments, observation, pretrained
 from albert_tf.modeling.embeddings import AlbertEmbeddings, Table
 from albert_tf.modeling.inputs import DENSE_NAMES, NAMES, standardize
 from albert_tf.modeling.layers import (
@@ -297,6 +297,7 @@ class AlbertEncoder(Resizable, tf_keras.layers.Layer):
             *(layout.unpack(rows, None) for rows in outputs[:-1]),
             last.unpack(outputs[-1], output_range),
         ]  # each [B, S, H]
+        observation.note(mask, outputs, scores, output_positions)
         if not self._dict_outputs:
             return [outputs[-1], pooled, *([scores] if self._return_attention_scores else [])]
         result = dict(sequence_output=outputs[-1], pooled_output=pooled, encoder_outputs=outputs)

@@ -15,6 +15,8 @@ from official.core import config_definitions, task_factory
 
 from albert_tf.data.storage import expand
 from albert_tf.errors import InputError
+from albert_tf.formats import resize
+from albert_tf.formats.source import Source
 from albert_tf.modeling.pretrainer import AlbertPretrainer
 from albert_tf.pretraining import report as pretraining_report
 from albert_tf.pretraining.masking.masking import Masking
@@ -22,11 +24,14 @@ from albert_tf.pretraining.records import manifest, pretraining_input, record_fi
 from albert_tf.pretraining.report import PER_BYTE, LossPerByte, MajorityShare, piece_bytes
 from albert_tf.tasks import starting_point
 from albert_tf.tasks.base import AlbertTask, AlbertTaskConfig, Tensors
+from albert_tf.tasks.distillation import teacher
+from albert_tf.tasks.distillation.losses import soft_cross_entropy
 from albert_tf.tasks.model_config import ModelConfig
 from albert_tf.tokenization import model_files
 from albert_tf.tokenization.special_ids import SENTENCEPIECE
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
+HEADS = ("mlm", "sop")
 ORDER = "next_sentence_labels"  # The order of the segments: 0 in order, 1 swapped.
 
 
@@ -115,6 +120,20 @@ class PretrainingTask(AlbertTask):
     of mlm_loss is ln(vocab_size). With records without sentence order there are no sop metrics.
     """
 
+    def __init__(self, params: PretrainingConfig, *args: Any, **kwargs: Any) -> None:
+        if params.num_layers is not None:
+            if not params.init_checkpoint:
+                raise InputError(
+                    "NUM_LAYERS changes the number of layers of initial weights. Received "
+                    f"NUM_LAYERS={params.num_layers!r:.80} and no INIT_FROM. Set INIT_FROM, or the "
+                    "num_hidden_layers of MODEL."
+                )
+            config = params.model.to_albert_config()
+            if params.num_layers != config.num_hidden_layers:  # MODEL may have them already.
+                config = resize.layered(config, params.num_layers, "MODEL", more=True)
+            params.model = ModelConfig(**config.to_dict())
+        super().__init__(params, *args, **kwargs)
+
     @functools.cached_property
     def sentence_order(self) -> bool:
         """Whether the records have a sentence-order label; reads the first record of each file."""
@@ -146,13 +165,65 @@ class PretrainingTask(AlbertTask):
             config.model.to_albert_config(), recompute=config.recompute, name="pretrainer"
         )
         model.encoder.remove_padding = config.remove_padding
+        self.learn_from_teacher(model)
         return model
 
     def initialize(self, model: tf_keras.Model) -> None:
         """Loads the weights of a new run from `init_checkpoint`, in any format, if it is set."""
         if self.starts_from:
-            positions = self.task_config.positions
-            print(starting_point.load_weights(model, self.starts_from, positions))
+            config = self.task_config
+            print(
+                starting_point.load_weights(
+                    model, self.starts_from, config.positions, config.num_layers
+                )
+            )
+
+    # === Distillation ===
+    @functools.cached_property
+    def teacher(self) -> teacher.Teacher:
+        """The teacher, which is checked on first use.
+
+        Raises:
+          InputError: it cannot be read, has another vocabulary, or lacks a head.
+        """
+        config = self.task_config
+        student = config.model.to_albert_config()
+        found = teacher.find(config.distillation, student, self.tokenizer)
+        teacher.check_vocabulary(found, config.distillation, False, "pretraining")
+        heads = ("masked_lm", *(["sentence_order"] if self.sentence_order else []))
+        if lacking := [head for head in heads if head not in found.source.heads]:
+            raise InputError(
+                "A teacher of pretraining must have its heads. Received "
+                f"TEACHER='{found.source.path}' without {', '.join(lacking)}. Use a pretrained "
+                "model that was not fine-tuned."
+            )
+        longest = found.source.config.max_position_embeddings
+        if config.train_data.seq_length > longest:
+            raise InputError(
+                "A teacher must be able to read the records of its student. Received records of "
+                f"{config.train_data.seq_length} tokens for TEACHER='{found.source.path}' with "
+                f"max_position_embeddings={longest}. Build shorter records."
+            )
+        return found
+
+    def build_teacher(self, source: Source) -> AlbertPretrainer:
+        """Returns the teacher with its heads."""
+        return AlbertPretrainer.from_pretrained(source, allow_partial=not self.sentence_order)
+
+    def soft_weights(self, labels: Tensors) -> dict[str, tf.Tensor]:
+        """Returns 1 for each real prediction, [B, P], and for each sequence, [B]."""
+        weights = dict(mlm=labels["masked_lm_weights"])
+        if ORDER in labels:
+            weights["sop"] = tf.ones_like(labels["masked_lm_weights"][:, 0])
+        return weights
+
+    def soft_losses(
+        self, labels: Tensors, outputs: Tensors, teacher: Tensors, temperature: float
+    ) -> dict[str, tf.Tensor]:
+        """Returns the divergences of the two heads; rows that pad a word table do not count."""
+        pairs = {name: (outputs[f"{name}_logits"], teacher[f"{name}_logits"]) for name in HEADS}
+        pairs["mlm"] = tuple(logits[..., : self.pieces] for logits in pairs["mlm"])
+        return {n: soft_cross_entropy(*pair, temperature) for n, pair in pairs.items()}
 
     def forward(self, model: AlbertPretrainer, features: Tensors) -> dict[str, tf.Tensor]:
         """Returns the logits of both heads."""
@@ -196,9 +267,12 @@ class PretrainingTask(AlbertTask):
         config = self.task_config
         model = config.model.to_albert_config()
         tokenizer = self.tokenizer
+        config.distillation.check()
         starting_point.check_rows(model, tokenizer, "Set VOCAB_SIZE to the size of the vocabulary.")
         if config.init_checkpoint:
-            starting_point.check_weights(config.init_checkpoint, model, tokenizer, config.positions)
+            starting_point.check_weights(
+                config.init_checkpoint, model, tokenizer, config.positions, config.num_layers
+            )
         for data in (config.train_data, config.validation_data):
             data.seq_length, data.max_predictions_per_seq = data.sizes
             manifest.check_vocabulary(data.input_path, tokenizer)
@@ -217,6 +291,8 @@ class PretrainingTask(AlbertTask):
                     f"'{config.train_data.input_path}' and {self._kind(config.validation_data)} in "
                     f"'{config.validation_data.input_path}'. Rebuild one of them."
                 )
+        if config.distillation.teacher:
+            self.teacher  # noqa: B018 - It is checked.
 
     def folder_files(self) -> dict[str, Path | str]:
         """Returns the files that turn a checkpoint folder into a model: paths to copy, or text."""
@@ -252,7 +328,7 @@ class PretrainingTask(AlbertTask):
 
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
         """Returns the metrics of the base class and those that `process_metrics` updates."""
-        heads = ("mlm", "sop") if self.sentence_order else ("mlm",)
+        heads = HEADS if self.sentence_order else HEADS[:1]
         metrics = super().build_metrics(training)
         metrics += [
             tf_keras.metrics.Mean(name=f"{head}_{kind}")

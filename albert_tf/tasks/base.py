@@ -21,7 +21,10 @@ from official.core import base_task, config_definitions
 
 from albert_tf.errors import InputError
 from albert_tf.modeling.layers import seeded, step_seed
+from albert_tf.modeling.observation import observing
 from albert_tf.tasks import starting_point
+from albert_tf.tasks.distillation.config import DistillationConfig
+from albert_tf.tasks.distillation.step import LOSSES, Distillation, Student
 
 Tensors = Mapping[str, tf.Tensor]
 Gradients = list[tf.Tensor | None]
@@ -39,14 +42,19 @@ class AlbertTaskConfig(config_definitions.TaskConfig):
         for the gradient. This needs less memory and about a third more time.
       remove_padding: whether to compute real tokens only. XLA and TPUs need static shapes and
         cannot do this. With None, `train_lib.run` decides (`runtime.decide_padding`).
+      num_layers: the number of layers, if not that of the initial weights: fewer, or in pretraining
+        also more (`resize.with_layers`).
+      distillation: the teacher to learn from, if any.
     """
 
     accumulation_steps: int = 1
     recompute: bool = False
     remove_padding: bool | None = False
+    num_layers: int | None = None
+    distillation: DistillationConfig = dataclasses.field(default_factory=DistillationConfig)
 
 
-class AlbertTask(base_task.Task):
+class AlbertTask(Student, base_task.Task):
     """A Model Garden task with gradient accumulation and with metrics of the training step.
 
     Subclasses implement `counts`, `build_losses` and `process_metrics`, and extend `build_metrics`.
@@ -120,14 +128,15 @@ class AlbertTask(base_task.Task):
         """Returns the metrics of the step; none in evaluation.
 
         In training they are `gradient_norm` (before clipping), `nonfinite_updates`, `tokens` (real
-        tokens) and `padding_fraction`.
+        tokens) and `padding_fraction`, and with a teacher each of the losses.
         """
         if not training:
             return []
-        means = ("gradient_norm", "padding_fraction")
+        taught = Distillation.metrics(self.task_config.distillation)
+        means = ("gradient_norm", "padding_fraction", *taught)
         return [
             (tf_keras.metrics.Mean if name in means else tf_keras.metrics.Sum)(name=name)
-            for name in self._STEP_METRICS
+            for name in (*self._STEP_METRICS, *taught)
         ]
 
     def forward(self, model: tf_keras.Model, features: Any) -> Any:
@@ -159,8 +168,13 @@ class AlbertTask(base_task.Task):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         steps = self.task_config.accumulation_steps
         scales = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
-        counts = _sum_over_replicas(self.counts(labels))
+        teacher, counts = self.distillation, self.counts(labels)
+        if teacher is not None:
+            counts = {**counts, **teacher.counts(self, features, labels)}
+        counts = _sum_over_replicas(counts)
         by_name = {metric.name: metric for metric in metrics or ()}
+        taught = {n: m for n, m in by_name.items() if n in LOSSES}
+        by_name = {n: m for n, m in by_name.items() if n not in taught}
         step_metrics = {n: by_name.pop(n) for n in self._STEP_METRICS if n in by_name}
         gates = _gates(optimizer.inner_optimizer if scales else optimizer, model)
         variables = [variable for variable, _ in gates]
@@ -178,11 +192,17 @@ class AlbertTask(base_task.Task):
             index: tf.Tensor, features: Any, labels: Any, slopes: tf.Tensor | None = None
         ) -> tuple[tf.Tensor, Gradients]:
             with tf.GradientTape() as tape:
-                outputs = forward(index, features)
+                with observing() as observed:
+                    outputs = forward(index, features)
                 if slopes is None:
                     loss = self.build_losses(labels, outputs, counts=counts)
                 else:
                     loss = _with_slopes(whole_loss / steps, outputs, slopes)
+                if teacher is not None:
+                    example = features, labels, outputs
+                    loss = teacher.total(
+                        self, loss, example, observed, counts, taught, steps * replicas
+                    )
                 if model.losses:
                     loss += tf.add_n(model.losses) / (steps * replicas)
                 scaled = optimizer.get_scaled_loss(loss) if scales else loss

@@ -91,6 +91,37 @@ class EncodedExamples:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def followed_by(self, others: EncodedExamples) -> EncodedExamples:
+        """Returns these examples and others, which have 0 for labels that they lack (-1 for each
+        token if there is one for each).
+        """
+        mine, theirs = self.ids, others.ids
+        splits = np.concatenate([mine.splits, mine.splits[-1] + theirs.splits[1:]])
+        labels: dict[str, Any] = {}
+        for name, values in self.labels.items():
+            more = others.labels.get(name)
+            if isinstance(values, Ragged):
+                more = np.full_like(theirs.values, -1) if more is None else more.values
+                labels[name] = Ragged(np.concatenate([values.values, more]), splits)
+                continue
+            if more is None:
+                more = np.zeros([len(others), *values.shape[1:]], values.dtype)
+            labels[name] = np.concatenate([values, more])
+        windows = None
+        if self.windows is not None:
+            windows = np.concatenate([self.windows, others.windows])
+        rows = [examples.ids.values[a:b] for examples in (self, others)
+                for a, b in itertools.pairwise(examples.ids.splits)]  # fmt: skip
+        return EncodedExamples(
+            rows,
+            np.concatenate([self.second_starts, others.second_starts]),
+            labels,
+            self.choices,
+            [*self.sources, *others.sources],
+            self.report,
+            windows,
+        )
+
     @property
     def row_axes(self) -> tuple[int | None, ...]:
         """The axes of a batch between B and S: C, which windows leave open, or none."""

@@ -22,7 +22,8 @@ from albert_tf.formats.source import Source
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.task_types import FILE
 from albert_tf.tasks import batching, results, starting_point
-from albert_tf.tasks.base import AlbertTask, Tensors
+from albert_tf.tasks.base import Tensors
+from albert_tf.tasks.distillation.student import LABELLED, FineTuningStudent
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning_config import (
     FineTuningConfig,
@@ -30,12 +31,11 @@ from albert_tf.tasks.fine_tuning_config import (
     usual_rates,
 )
 from albert_tf.tasks.model_config import ModelConfig
-from albert_tf.tasks.task_files import TaskFiles
 from albert_tf.tokenization import model_files
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 
-class FineTuningTask(TaskFiles, AlbertTask):
+class FineTuningTask(FineTuningStudent):
     """A task on labelled text. Subclasses implement the abstract methods.
 
     Attributes:
@@ -103,6 +103,7 @@ class FineTuningTask(TaskFiles, AlbertTask):
                 config.model,
                 config.vocab_file,
                 self.logging_dir,
+                config.num_layers,
             )
             if self._start.resumes and self._start.task is not None:
                 _fill(config, self._start.task.settings)
@@ -151,6 +152,7 @@ class FineTuningTask(TaskFiles, AlbertTask):
         Raises:
           InputError: the weights, vocabulary, config and files are not consistent.
         """
+        self.task_config.distillation.check()
         for data in (self.task_config.train_data, self.task_config.validation_data):
             if data.input_path or data.tfds_name:
                 self.check_length(data)
@@ -159,6 +161,8 @@ class FineTuningTask(TaskFiles, AlbertTask):
                     self.results.baseline = baseline
                     self._chosen_metric(baseline)
         self.describe()
+        if self.task_config.distillation.teacher:
+            self.teacher  # noqa: B018 - It is checked.
 
     def check_length(self, params: FineTuningDataConfig) -> None:
         """Raises `InputError` if sequences may be longer than the position table."""
@@ -187,6 +191,7 @@ class FineTuningTask(TaskFiles, AlbertTask):
             kwargs["dropout_rate"] = rate
         model = self.MODEL.from_description(self._config(), self.describe(), **kwargs)
         model.encoder.remove_padding = bool(self.task_config.remove_padding)
+        self.learn_from_teacher(model)
         return model
 
     @property
@@ -219,7 +224,9 @@ class FineTuningTask(TaskFiles, AlbertTask):
 
     # === Training ===
     def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:
-        """Returns the number of losses to average: one for each example, by default."""
+        """Returns the number of losses to average: one for each labelled example, by default."""
+        if LABELLED in labels:
+            return {"losses": tf.reduce_sum(labels[LABELLED])}
         return {"losses": tf.cast(tf.size(labels["example"]), tf.float32)}
 
     def build_losses(
@@ -230,8 +237,12 @@ class FineTuningTask(TaskFiles, AlbertTask):
         counts: Tensors | None = None,
     ) -> tf.Tensor:
         """Returns the mean of `losses`, or these examples' share of a larger batch's mean."""
-        total = tf.reduce_sum(self.losses(labels, model_outputs))
-        loss = total / (counts or self.counts(labels))["losses"]
+        losses, counts = self.losses(labels, model_outputs), counts or self.counts(labels)
+        if LABELLED in labels:  # A batch may have no labelled example.
+            total = tf.reduce_sum(tf.einsum("b...,b->b...", losses, labels[LABELLED]))
+            loss = tf.math.divide_no_nan(total, counts["losses"])
+        else:
+            loss = tf.reduce_sum(losses) / counts["losses"]
         return loss + (tf.add_n(aux_losses) if aux_losses else 0.0)
 
     def process_metrics(
@@ -264,6 +275,8 @@ class FineTuningTask(TaskFiles, AlbertTask):
                     "Training and evaluation data must contain examples. Received 0 examples in "
                     f"{params.input_path or params.tfds_name!r}. Check the path."
                 )
+            if params.is_training and self.task_config.distillation.teacher:
+                examples = self.with_teacher(examples, params)
             self._examples[key] = examples
         return self._examples[key]
 

@@ -63,6 +63,14 @@ def task_type(source: Source) -> TaskType:
     return task_types.get("fill_mask")
 
 
+def _check_length(seq_length: int | None) -> None:
+    if seq_length is not None and seq_length < 1:
+        raise InputError(
+            f"seq_length must be at least 1. Received {seq_length}. Leave it out for that of the "
+            "training."
+        )
+
+
 def _task(source: Source, config: Mapping[str, Any]) -> FineTuningTask:
     """Returns the task of a model; with labels to rank, this is ranking them."""
     row = task_type(source)
@@ -123,6 +131,7 @@ class Predictor(TextAnswers):
         keep_columns: Sequence[str] = (),
         **config: Any,
     ) -> None:
+        _check_length(seq_length)
         source = load(path_or_handle)
         self.source = source
         self.task = _task(source, config)
@@ -179,6 +188,7 @@ class Predictor(TextAnswers):
         """Returns the files and settings of a prediction; arguments and errors are as above."""
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1. Received {batch_size}.")
+        _check_length(seq_length)
         params = self.task.task_config.validation_data.replace(
             input_path=os.fspath(input_path),
             is_training=False,

@@ -49,7 +49,12 @@ class StartingPoint:
 
 
 def find(
-    init_from: str, from_scratch: bool, model: ModelConfig, vocab_file: str, folder: str
+    init_from: str,
+    from_scratch: bool,
+    model: ModelConfig,
+    vocab_file: str,
+    folder: str,
+    num_layers: int | None = None,
 ) -> StartingPoint:
     """Returns the starting point of a run.
 
@@ -60,6 +65,7 @@ def find(
         those of the weights.
       vocab_file: a vocabulary; "" for the one stored with the weights.
       folder: the folder of the run; a checkpoint in it takes precedence over `init_from`.
+      num_layers: the number of layers of `init_from` to keep; None for all.
 
     Raises:
       InputError: there is nothing to start from, or the arguments are not consistent.
@@ -73,11 +79,23 @@ def find(
                 f"A run must resume with the model in its folder. Received '{folder}' with "
                 f"{differing}. Leave MODEL out, or start a new run in another --model_dir."
             )
+        if num_layers not in (None, config.num_hidden_layers):
+            raise InputError(
+                "A run must resume with the model in its folder. Received "
+                f"NUM_LAYERS={num_layers!r:.80} for '{folder}' with {config.num_hidden_layers} "
+                "layers. Leave it out, or start a new run in another --model_dir."
+            )
         return StartingPoint(
             config,
             AlbertTokenizer.from_pretrained(folder),
             task=TaskDescription.beside(folder),
             resumes=True,
+        )
+    if not init_from and from_scratch and num_layers is not None:
+        raise InputError(
+            "NUM_LAYERS keeps some layers of initial weights. Received "
+            f"NUM_LAYERS={num_layers!r:.80} with FROM_SCRATCH=True. Set INIT_FROM, or the "
+            "num_hidden_layers of MODEL."
         )
     if not init_from:
         return _from_scratch(from_scratch, model, vocab_file)
@@ -86,7 +104,7 @@ def find(
             "A run must start either from weights or from scratch. Received both: "
             f"INIT_FROM='{init_from}' and FROM_SCRATCH=True. Leave one out."
         )
-    source = load(init_from)
+    source = resize.with_layers(load(init_from), num_layers)
     if model != ModelConfig():
         check_config(model.to_albert_config(), source)
     tokenizer = tokenizer_of(source, vocab_file)
@@ -152,6 +170,7 @@ def check_weights(
     config: AlbertConfig,
     tokenizer: AlbertTokenizer,
     positions: str = resize.POSITIONS[0],
+    num_layers: int | None = None,
 ) -> None:
     """Checks the config and vocabulary of a run against its initial weights; reads no weights.
 
@@ -160,11 +179,13 @@ def check_weights(
       config: the config of the run's model.
       tokenizer: the tokenizer of the run; compared if the weights come with a vocabulary.
       positions: how a position table becomes longer, if the run's model reads longer texts.
+      num_layers: the number of layers; None for those of the weights.
 
     Raises:
       InputError: the weights cannot be read, or belong to another model or vocabulary.
     """
-    source = _lengthened(load(path_or_handle), config, positions)
+    source = resize.with_layers(load(path_or_handle), num_layers, more=True)
+    source = _lengthened(source, config, positions)
     check_config(config, source)
     if source.model_file is not None:
         check_same_vocabulary(tokenizer, AlbertTokenizer(source.model_file))
@@ -226,6 +247,7 @@ def load_weights(
     model: tf_keras.Model,
     path_or_source: str | os.PathLike | Source,
     positions: str = resize.POSITIONS[0],
+    num_layers: int | None = None,
 ) -> str:
     """Loads the encoder of `model`, and the heads that model and source share.
 
@@ -233,6 +255,7 @@ def load_weights(
       model: an `AlbertPretrainer` or a task model, with its encoder as `encoder`.
       path_or_source: anything that `from_pretrained` reads, or the result of `formats.load`.
       positions: how the position table becomes longer, if that of the model is.
+      num_layers: the number of layers; None for those of the weights.
 
     Returns:
       A line for the user: how many variables of each part were loaded, and which are new.
@@ -241,7 +264,7 @@ def load_weights(
       InputError: a weight of the encoder other than the pooler is missing, or a shape differs. In
         these cases no variable is changed.
     """
-    stored = load(path_or_source)
+    stored = resize.with_layers(load(path_or_source), num_layers, more=True)
     source = _lengthened(stored, model.albert_config, positions)
     held = set(source.weights)
     wanted = {name: part for name, part in source.parts.items() if hasattr(model, part)}
@@ -254,8 +277,9 @@ def load_weights(
     # Partial, because the model may lack heads of the source, and the source new heads.
     report = pretrained.assign(model, source, allow_partial=True)
     rows = [s.config.max_position_embeddings for s in (stored, source)]
+    shorter = "".join(f"; {note}" for note in source.notes if note.startswith(resize.LAYERS))
     longer = f"; {rows[0]} positions {positions} to {rows[1]}" if rows[0] < rows[1] else ""
-    return f"{_summary(wanted, report)}, from {source}{longer}"
+    return f"{_summary(wanted, report)}, from {source}{longer}{shorter}"
 
 
 def _summary(wanted: dict[str, str], report: pretrained.Report) -> str:

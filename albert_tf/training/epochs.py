@@ -26,6 +26,7 @@ def steps(
     epochs: float,
     task: FineTuningConfig | None = None,
     eval_fraction: float = 0.0,
+    unlabelled: str | Sequence[str] = "",
 ) -> int:
     """Returns the number of training steps for `epochs` passes over the examples of tables.
 
@@ -35,6 +36,7 @@ def steps(
       epochs: number of passes.
       task: the config of the task, which says which rows are left out; None to count all rows.
       eval_fraction: the fraction of the examples that is held out.
+      unlabelled: files of further examples, without labels.
 
     Raises:
       InputError: there are no rows, a file is not readable, or a number is not positive.
@@ -50,8 +52,12 @@ def steps(
             f"EVAL_FRACTION={eval_fraction}. Correct it."
         )
     patterns = input_path if isinstance(input_path, str) else tuple(input_path)
-    count = _count(_Data(patterns, "" if task is None else repr(task.as_dict()), task))
+    settings = "" if task is None else repr(task.as_dict())
+    count = _count(_Data(patterns, settings, task))
     count -= round(eval_fraction * count)
+    if unlabelled:
+        paths = unlabelled if isinstance(unlabelled, str) else tuple(unlabelled)
+        count += _count(_Data(paths, settings, task, labelled=False))
     return math.ceil(math.ceil(count / batch_size) * epochs)
 
 
@@ -76,6 +82,7 @@ class _Data:
     input_path: str | tuple[str, ...]
     settings: str
     task: FineTuningConfig | None = dataclasses.field(compare=False)
+    labelled: bool = True
 
 
 @functools.lru_cache  # Gin calls it once for each use of the macro.
@@ -105,4 +112,5 @@ def _rows(data: _Data) -> Any:
     config.train_data.input_path = data.input_path
     task = task_factory.get_task(config)
     task.start_from(StartingPoint(AlbertConfig(), None))  # Reading needs no weights.
-    yield from task.rows(config.train_data, True, task.new_report(labelled=True))
+    report = task.new_report(labelled=data.labelled)
+    yield from task.rows(config.train_data, data.labelled, report)

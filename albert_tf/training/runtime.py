@@ -59,12 +59,21 @@ def decide_padding(
     the run uses neither XLA nor a TPU.
 
     Raises:
-      InputError: `task.remove_padding` is True for a run with XLA or a TPU.
+      InputError: `task.remove_padding` is True for a run with XLA or a TPU, or that compares
+        attention with a teacher.
     """
+    compares = bool(task.distillation.teacher and task.distillation.attention)
     static = runtime.enable_xla or str(runtime.distribution_strategy).lower() == "tpu"
     if task.remove_padding is None:
         # Pretraining has no `bucketed` setting, since its sequences have hardly any padding.
-        task.remove_padding = not static and getattr(task.train_data, "bucketed", False)
+        bucketed = getattr(task.train_data, "bucketed", False)
+        task.remove_padding = bucketed and not static and not compares
+    elif task.remove_padding and compares:
+        raise InputError(
+            "Attention is compared with that of a teacher in padded rows. Received "
+            f"remove_padding=True with DISTILL_ATTENTION={task.distillation.attention}. Leave "
+            "REMOVE_PADDING out, or set DISTILL_ATTENTION=0."
+        )
     elif task.remove_padding and static:
         raise InputError(
             "Padding removal needs shapes that depend on the data, which XLA and TPUs do not "

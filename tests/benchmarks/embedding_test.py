@@ -1,12 +1,15 @@
 """The benchmark of embeddings, on a tiny model and in this process."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError
 from albert_tf.tasks.embedding.model import AlbertEmbedder
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
-from benchmarks import artefacts, embedding, worker
+from benchmarks import artefacts, embedding, report, worker
 from tests.support import tiny_task
 
 
@@ -66,10 +69,48 @@ def test_systems_agree_and_those_that_are_missing_are_named(folder, monkeypatch)
     systems = {name: embedding.SYSTEMS[name] for name in (embedding.OURS, "albert-tf embed")}
     systems |= {"exact": _fake(alone), "missing": missing}
     monkeypatch.setattr(embedding, "SYSTEMS", systems)
-    table = embedding.measure(folder, texts, 1, 2, [*systems])
-    for name in ("albert_tf", "albert-tf embed", "exact"):
-        assert f"| {name} | 6.0 | 1.00 (1.00 to 1.00) |" in table.splitlines()
-    assert "missing: skipped: No module named 'peer'" in table
+    lines = embedding.measure(folder, texts, [2, 1], 2, [*systems]).splitlines()
+    rows = [line for line in lines if line.endswith("| 6.0 | 1.00 (1.00 to 1.00) |")]
+    names = ("albert_tf", "albert-tf embed", "exact")
+    assert [row.rsplit(" | 6.0")[0] for row in rows] == [
+        f"| {cores} | {name}" for cores in (1, 2) for name in names
+    ]
+    assert lines[-1] == "missing: skipped: No module named 'peer'"
     monkeypatch.setitem(systems, "wrong", _fake(alone + 1e-3))
     with pytest.raises(SystemExit, match="wrong differs by 1.0e-03 from albert_tf"):
-        embedding.measure(folder, texts, 1, 2, ["wrong"])
+        embedding.measure(folder, texts, [1], 2, ["wrong"])
+
+
+def test_the_table_is_written_to_the_page_of_all_tables(monkeypatch, tmp_path, capsys):
+    page = tmp_path / "tables.md"
+    page.write_text(report.PAGE.read_text())
+    monkeypatch.setattr(report, "PAGE", page)
+    monkeypatch.setattr(embedding, "in_process", lambda *_: None)
+    asked = []
+    monkeypatch.setattr(embedding, "measure", lambda *given: asked.append(given) or "| a table |")
+    monkeypatch.setattr(sys, "argv", ["embedding", "--texts", "7", "--cores", "1", "--report"])
+    embedding.main()
+    text = page.read_text()
+    part = text.partition("<!-- benchmarks.embedding -->")[2]
+    part = part.partition("<!-- end of benchmarks.embedding -->")[0]
+    assert part.startswith("\n\nalbert_base_v2, 12 layers,") and part.endswith(
+        "\n\n| a table |\n\n"
+    )
+    assert part.strip() == capsys.readouterr().out.strip()
+    assert len(asked[0][1]) == 7 and asked[0][2:4] == ([1], 5)
+    assert "<!-- benchmarks.inference -->" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--systems", "albert"], "--systems must be known names. Received 'albert'. Closest: alb"),
+        (["--cores", "1", "4096"], "--cores must be at least 1 and at most .* Received 1 4096"),
+        (["--texts", "0"], "--texts must be at least 1. Received 0. Change it"),
+        (["--rounds", "-1"], "--rounds must be at least 1. Received -1. Change it"),
+    ],
+)
+def test_flags_that_measure_nothing_are_errors(words, message, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["embedding", *words])
+    with pytest.raises(InputError, match=message):
+        embedding.main()

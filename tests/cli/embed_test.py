@@ -121,6 +121,13 @@ def _interrupted(after):
         (("--output", "v.bin"), r"written as .jsonl, .csv, .tsv, .parquet, .npy or .tfrecord"),
         (("--output", "v.npy", "--pooling", "average"), "Unknown pooling. Received 'average'"),
         (("--output", "v.npy", "--seq_length", "25"), "Received seq_length=25, max_position"),
+        (("--output", "v.npy", "--seq_length", "2"), "room for a token .*Received seq_length=2. R"),
+        (
+            ("--output", "v.npy", "--seq_length", "0"),
+            "must be at least 1. Received 0. Leave it out",
+        ),
+        (("--output", "v.npy", "--seq_length", "-1"), "seq_length must be at least 1. Received -1"),
+        (("--output", "v.npy", "--seq_length", "1", "--windows", "mean"), "Received seq_length=1"),
     ],
 )
 def test_wrong_settings_are_errors(folder, words, message, monkeypatch, tmp_path):
@@ -149,6 +156,8 @@ def test_vectors_that_are_not_finite_are_an_error(folder, tmp_path):
 @pytest.mark.parametrize("words", [("--workers", 2), ("--runner", "DirectRunner")])
 def test_other_processes_and_beam_write_the_same_bytes(words, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(batching, "POOL", 1)
-    call(*command(folder, "--output", tmp_path / "whole.npy", "--batch_size", 2))
-    call(*command(folder, "--output", tmp_path / "v.npy", "--batch_size", 2, *words))
+    flags = ("--batch_size", 2, "--windows", "mean", "--dimensions", 5)
+    call(*command(folder, "--output", tmp_path / "whole.npy", *flags))
+    call(*command(folder, "--output", tmp_path / "v.npy", *flags, *words))
+    assert np.load(tmp_path / "v.npy").shape == (4, 5)
     assert (tmp_path / "v.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()

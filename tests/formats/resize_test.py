@@ -11,6 +11,8 @@ from albert_tf.convert.conversion import convert
 from albert_tf.errors import InputError
 from albert_tf.formats import resize
 from albert_tf.formats.load import load
+from albert_tf.formats.source import Stored, Weights
+from albert_tf.modeling import pretrained
 from albert_tf.tokenization.settings import Preprocessing
 from tests.support.paths import TESTDATA
 
@@ -173,3 +175,68 @@ def test_fewer_positions_are_refused(source, length):
 def test_invalid_arguments_are_errors(arguments, message):
     with pytest.raises(InputError, match=message):
         AlbertEncoder.from_pretrained(FOLDER, **arguments)
+
+
+def grouped(layers, groups, inner=2):
+    """Returns a source with weights that tell their group."""
+    config = dataclasses.replace(
+        load(FOLDER).config,
+        num_hidden_layers=layers,
+        num_hidden_groups=groups,
+        inner_group_num=inner,
+    )
+    model = AlbertEncoder.from_albert_config(config)
+    for group, blocks in enumerate(model.stack.groups):
+        for block in blocks:
+            for variable in block.variables:
+                variable.assign(tf.random.stateless_normal(variable.shape, [group, 3], stddev=0.1))
+    stored = pretrained._variables(model, config, None)
+    weights = {n: Stored(tuple(v.shape), lambda v=v: v.numpy()) for n, v in stored.items()}
+    return model, dataclasses.replace(load(FOLDER), config=config, weights=Weights(weights))
+
+
+@pytest.mark.parametrize(
+    ("layers", "groups", "count", "kept"),
+    [
+        (6, 1, 3, [0, 0, 0]),
+        (6, 2, 4, [0, 0, 1, 1]),
+        (6, 2, 1, [1]),
+        (6, 6, 3, [1, 3, 5]),
+        (7, 6, 5, [0, 1, 2, 3, 5]),
+        (5, 5, 5, [0, 1, 2, 3, 4]),
+    ],
+)
+def test_fewer_layers_run_groups_that_are_spread_evenly(layers, groups, count, kept):
+    full, source = grouped(layers, groups)
+    fewer = resize.with_layers(source, count)
+    model = AlbertEncoder.from_pretrained(fewer)
+    assert len(model.transformer_layers) == 2 * count == 2 * fewer.config.num_hidden_layers
+    ids = tf.constant([[2, 48, 25, 3, 17], [2, 9, 3, 0, 0]])
+    inputs = {"input_word_ids": ids, "input_mask": tf.cast(ids > 0, tf.int32)}
+    # An encoder whose layers are those of the full one, in the order that is expected.
+    monkey = full.stack
+    order = [block for group in kept for block in monkey.groups[group]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(monkey), "applications", property(lambda _: order))
+        expected = full(inputs)["sequence_output"]
+    np.testing.assert_allclose(model(inputs)["sequence_output"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("count", [0, -1, 4, True, 1.5, "2"])
+def test_a_number_of_layers_that_there_cannot_be_is_an_error(count, groups):
+    _, source = grouped(3, groups)
+    message = (
+        f"a number of layers, from 1 to the 3 of the initial weights. Received .*={count!r} for"
+    )
+    with pytest.raises(InputError, match=message):
+        resize.with_layers(source, count)
+
+
+def test_more_layers_run_the_same_groups_more_often():
+    _, source = grouped(2, 2)
+    more = resize.with_layers(source, 5, more=True)
+    assert (more.config.num_hidden_layers, more.config.num_hidden_groups) == (5, 2)
+    assert set(more.weights) == set(source.weights)
+    with pytest.raises(InputError, match="a number of layers, 1 or more. Received NUM_LAYERS=0"):
+        resize.with_layers(source, 0, more=True)

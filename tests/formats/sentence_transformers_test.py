@@ -182,12 +182,34 @@ def test_a_wrong_file_is_one_error(folder, name, content, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("kind", ["LayerNorm", "Dropout"])
-def test_another_module_is_refused_by_name(folder, kind):
+def insert(folder, kind, place):
     modules = json.loads((folder / "modules.json").read_text())
-    modules.insert(2, {"idx": 1.5, "name": "d", "path": "2_X", "type": f"a.models.{kind}"})
+    modules.insert(place, {"name": "d", "path": f"{place}_X", "type": f"a.models.{kind}"})
+    modules = [{**module, "idx": index} for index, module in enumerate(modules)]
     (folder / "modules.json").write_text(json.dumps(modules))
+
+
+@pytest.mark.parametrize("place", [2, 3])
+def test_dropout_changes_no_vector(folder, golden, place):
+    insert(folder, "Dropout", place)
+    assert load(folder).task.settings["normalize"]
+    assert np.max(np.abs(vectors(folder, golden["texts"]) - golden["clsmax"])) < TOLERANCE
+
+
+@pytest.mark.parametrize("kind", ["LayerNorm", "CNN"])
+def test_another_module_is_refused_by_name(folder, kind):
+    insert(folder, kind, 2)
     with pytest.raises(InputError, match=f"Received Transformer, Pooling, {kind}, Normalize"):
+        load(folder)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("path", ["x" * 256, "ä" * 128, "../other", ".."])
+def test_a_module_that_cannot_be_in_the_folder_is_refused(folder, place, path):
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[place]["path"] = path
+    (folder / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(InputError, match="must be in the folder of the model. Received the path"):
         load(folder)
 
 

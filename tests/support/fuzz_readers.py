@@ -28,7 +28,15 @@ from albert_tf.task_types import TaskDescription
 from albert_tf.tasks import text_windows
 from albert_tf.tasks.classification import data as classification
 from albert_tf.tasks.classification import encoding, glue
-from albert_tf.tasks.embedding import evaluation_files, index_folder, retrieval_metrics
+from albert_tf.tasks.embedding import data as embedding
+from albert_tf.tasks.embedding import (
+    evaluation_files,
+    index_folder,
+    initial_metrics,
+    retrieval_metrics,
+)
+from albert_tf.tasks.embedding.config import EmbeddingConfig, Layout
+from albert_tf.tasks.encoded_examples import EncodedExamples
 from albert_tf.tasks.multiple_choice import choice_tables, race
 from albert_tf.tasks.multiple_choice import data as multiple_choice
 from albert_tf.tasks.question_answering import data as question_answering
@@ -97,6 +105,28 @@ def _predicted(path: Path) -> None:
 
 def _pairs(path: Path) -> None:
     _table(path, ("first", "second"))
+
+
+def _to_embed(objective: str, **columns: str) -> Callable[[Path], None]:
+    """Returns what reads rows to train embeddings on."""
+    config = EmbeddingConfig(objective=objective, **columns)
+    layout = Layout.of(config, is_training=True)
+
+    def read(path: Path) -> None:
+        report = RowReport(skip_broken=len(path.parts) % 2 == 0)
+        rows = tables.read(path, layout.columns, report=report)
+        rows = tables.without_repeats(rows, report, False)
+        rows = list(embedding.read(rows, layout, config, report))
+        groups = embedding.groups(rows, 1.0)
+        assert len(groups) == len(rows)
+        str(report)
+
+    return read
+
+
+def _initial_metrics(path: Path) -> None:
+    examples = EncodedExamples([[2, 3]], labels={"text": np.zeros([1, 1], np.int32)})
+    initial_metrics.read(path.parent, examples)
 
 
 def _glue(path: Path) -> None:
@@ -560,6 +590,35 @@ READERS = [
         "a.csv",
         b'sentence1,sentence2,score\n"a, b",c,1.5\nx,,-2e1\n,"z""z",0\n',
         evaluation_files.read_pairs,
+    ),
+    Reader(
+        "pairs to train on",
+        "a.csv",
+        b'text,second_text,other\n"a, b",c,d\nx,"z""z",\nc,x,"a\nb"\n',
+        _to_embed("pairs", negative="other"),
+    ),
+    Reader(
+        "scored pairs to train on",
+        "a.tsv",
+        b"text\tsecond_text\tlabel\na\tb\t0.5\nZo\xc3\xab\tc\t5\nx\ty\t1e0\n",
+        _to_embed("scores"),
+    ),
+    Reader(
+        "premises to train on",
+        "a.jsonl",
+        _lines(
+            {"text": "a", "second_text": "b", "label": "entailment"},
+            {"text": "a", "second_text": "c", "label": "contradiction"},
+            {"text": "d", "second_text": "b", "label": "neutral"},
+        ),
+        _to_embed("nli"),
+    ),
+    Reader("texts to train on", "a.txt", b"one\n\n three \nfo\xc3\xbcr\n", _to_embed("texts")),
+    Reader(
+        "metrics of initial weights",
+        "initial.json",
+        _json({"examples": "0f", "metrics": {"mrr_at_10": 0.5, "recall_at_1": 1}}),
+        _initial_metrics,
     ),
     Reader("manifest", "manifest.json", _json(_MANIFEST, 1), _manifest),
     Reader(

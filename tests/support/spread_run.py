@@ -60,17 +60,19 @@ def documents(folder):
 
 
 def pairs(folder):
-    """Writes tables of pairs with hard negatives, of which some share a text, and the settings."""
+    """Writes tables of pairs with hard negatives, many of which share texts, and the settings."""
     words = ["file", "list", "object", "line", "string", "data", "path"]
+    seconds = [f"the {words[i % 5]}{' in' * (i % 3)} {words[i % 7]}" for i in range(31)]
     for name, count in (("pairs_train", 31), ("pairs_dev", 9)):
         lines = [
-            f"{words[i % 7]} {words[i % 5]},the {words[i % 5]}{' in' * (i % 3)} {words[i % 7]},"
-            + ("" if i % 4 else f"no {words[i % 6]}")
+            f"{words[i % 7]} {words[i % 2]},{seconds[i]},"
+            + ("" if i % 4 else seconds[(i + 14) % 31])  # Of the same first text.
             for i in range(count)
         ]
         (folder / f"{name}.csv").write_text("\n".join(["text,second_text,other", *lines]))
     files = dict(TRAIN_DATA=folder / "pairs_train.csv", EVAL_DATA=folder / "pairs_dev.csv")
-    return dict(files, NEGATIVE="other", DIMENSIONS="[32,8]")
+    # Each further step enlarges the differences of rounding.
+    return dict(files, NEGATIVE="other", DIMENSIONS="[32,8]", TRAIN_STEPS=5)
 
 
 def main(folder, *kill):

@@ -83,6 +83,11 @@ class FewShotTask(ClassificationTask):
                     f"{name.upper()}={getattr(config, name)!r:.80}. Leave it out, or use "
                     "finetune_table."
                 )
+        if config.distillation.teacher:
+            raise InputError(
+                "Few-shot training learns from pairs, and has no logits to compare. Received "
+                f"TEACHER={config.distillation.teacher!r:.80}. Leave it out, or use finetune_table."
+            )
         if may_have_several(config) or config.problem == "regression":
             self._refuse("several labels or numbers of a text")
         super().check()

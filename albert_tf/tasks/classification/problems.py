@@ -15,6 +15,7 @@ from albert_tf.errors import InputError, closest
 from albert_tf.tasks import losses
 from albert_tf.tasks.classification import data, metrics
 from albert_tf.tasks.classification.data import LabelledText
+from albert_tf.tasks.distillation.losses import soft_cross_entropy, soft_sigmoids
 
 THRESHOLD = 0.5
 
@@ -50,6 +51,16 @@ class Problem(abc.ABC):
           targets: the labels of a batch, [B, ...].
           logits: the outputs, float32 [B, C].
           smoothing: see `losses.cross_entropy`, float32 [B]; None for none.
+        """
+
+    @abc.abstractmethod
+    def soft_losses(self, logits: tf.Tensor, teacher: tf.Tensor, temperature: float) -> tf.Tensor:
+        """Returns how the outputs of each example differ from the teacher's, float32 [B].
+
+        Args:
+          logits: the outputs, float32 [B, C].
+          teacher: the outputs of the teacher, [B, C].
+          temperature: what logits are divided by.
         """
 
     def smoothing(self, setting: Any, count: int) -> np.ndarray:
@@ -116,6 +127,9 @@ class Classes(Problem):
     ) -> tf.Tensor:
         return losses.cross_entropy(targets, logits, smoothing)  # [B]
 
+    def soft_losses(self, logits: tf.Tensor, teacher: tf.Tensor, temperature: float) -> tf.Tensor:
+        return soft_cross_entropy(logits, teacher, temperature)  # [B]
+
     def constant(self, wanted: np.ndarray) -> np.ndarray:
         return np.bincount(wanted, minlength=len(self.labels)).astype(np.float32)
 
@@ -173,6 +187,9 @@ class Numbers(Problem):
         if not self.labels:
             return tf.square(logits[:, 0] - targets)  # [B]
         return tf.reduce_mean(tf.square(logits - targets), axis=-1)  # [B]
+
+    def soft_losses(self, logits: tf.Tensor, teacher: tf.Tensor, temperature: float) -> tf.Tensor:
+        return tf.reduce_mean(tf.square(logits - teacher), axis=-1)  # [B]; numbers have no softmax
 
     def smoothing(self, setting: Any, count: int) -> np.ndarray:
         raise InputError(
@@ -270,6 +287,9 @@ class LabelSets(Problem):
             targets += smoothing[:, tf.newaxis] * (0.5 - targets)
         of_each = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)  # [B, C]
         return tf.reduce_mean(of_each, axis=-1)  # [B]
+
+    def soft_losses(self, logits: tf.Tensor, teacher: tf.Tensor, temperature: float) -> tf.Tensor:
+        return tf.reduce_mean(soft_sigmoids(logits, teacher, temperature), axis=-1)  # [B]
 
     def tuned(self, wanted: np.ndarray, logits: np.ndarray) -> Problem:
         if not self.tunes:

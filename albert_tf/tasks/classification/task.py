@@ -32,6 +32,7 @@ from albert_tf.tasks.classification.config import (
 )
 from albert_tf.tasks.classification.data import LabelledText
 from albert_tf.tasks.classification.model import MEAN, POOLED, POOLINGS, AlbertClassifier
+from albert_tf.tasks.distillation.student import LABELLED
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
@@ -39,6 +40,7 @@ from albert_tf.tasks.task_files import Facts
 from albert_tf.tasks.text_windows import FIRST, TextWindowSettings
 
 # Settings in task.json that models for several labels, or for windows, have.
+_COLUMNS = ("text", "second_text", "label", "header")
 _OF_LABEL_SETS = ("label_separator", "threshold")
 _OF_WINDOWS = ("windows", "doc_stride")
 _POOLING = "pooling"
@@ -52,17 +54,9 @@ class ClassificationTask(FineTuningTask):
     """
 
     MODEL = AlbertClassifier
-    SETTINGS = (
-        "glue",
-        "text",
-        "second_text",
-        "label",
-        "header",
-        *_OF_LABEL_SETS,
-        *_OF_WINDOWS,
-        _POOLING,
-    )
+    SETTINGS = ("glue", *_COLUMNS, *_OF_LABEL_SETS, *_OF_WINDOWS, _POOLING)
     KEEPS_COLUMNS = True
+    WHOLE_TEXTS = True
 
     def __init__(self, params: ClassificationConfig, *args: Any, **kwargs: Any) -> None:
         # A run that resumes fills in the threshold of the earlier session, and tunes it again.
@@ -312,6 +306,12 @@ class ClassificationTask(FineTuningTask):
         losses = self.problem.losses(labels["label"], outputs, labels.get("smoothing"))  # [B]
         return losses * labels["weight"] if "weight" in labels else losses
 
+    def soft_losses(
+        self, labels: Tensors, outputs: tf.Tensor, teacher: tf.Tensor, temperature: float
+    ) -> dict[str, tf.Tensor]:
+        """Returns the losses by which logits or numbers differ from the teacher's."""
+        return {"logits": self.problem.soft_losses(outputs, teacher, temperature)}
+
     def build_metrics(self, training: bool = True) -> list[tf_keras.metrics.Metric]:
         """Returns the metrics of the step and, for classification, `train_accuracy`."""
         metrics = super().build_metrics(training)
@@ -325,7 +325,8 @@ class ClassificationTask(FineTuningTask):
         """Updates `train_accuracy`."""
         for metric in metrics:
             answers = tf.argmax(model_outputs, -1, output_type=tf.int32)  # [B]
-            metric.update_state(tf.cast(answers == labels["label"], tf.float32))
+            hits = tf.cast(answers == labels["label"], tf.float32)
+            metric.update_state(hits, labels.get(LABELLED))
 
     # === Evaluation ===
     @property

@@ -133,6 +133,13 @@ def check(config: EmbeddingConfig) -> None:
             "TEMPERATURE must be a positive number. Received "
             f"{config.temperature!r:.80}. Set it to such as 0.05."
         )
+    for names in (Layout.of(config, True).texts, Layout.of(config, False).texts):
+        if len(set(names)) < len(names):
+            raise InputError(
+                "The texts of a row must be in columns of their own, as a text tells nothing about "
+                f"itself. Received {', '.join(names)}. Correct TEXT, SECOND_TEXT or NEGATIVE, or "
+                "those of the evaluation."
+            )
     size = config.train_data.global_batch_size
     if Layout.of(config, True).objective != SCORES and size < 2:
         raise InputError(

@@ -17,6 +17,7 @@ from albert_tf.files import existing
 PAIR_COLUMNS = ("sentence1", "sentence2", "score")
 _ID, _TEXT, _TITLE = "_id", "text", "title"
 _JUDGEMENT = ("query-id", "corpus-id", "score")
+_AT = (1, 10, 100)
 _QRELS = ("qrels.tsv", "qrels/test.tsv")
 
 
@@ -29,12 +30,14 @@ class Retrieval(NamedTuple):
       grades: the grades of the documents judged for each query, by number.
       own: the number of the document that has the id of the query, or None. It is not ranked, as in
         BEIR.
+      at: the numbers of documents that recall looks at, in ascending order.
     """
 
     documents: list[str]
     queries: list[str]
     grades: list[dict[int, float]]
     own: list[int | None]
+    at: Sequence[int] = (1, 10)
 
 
 class Pairs(NamedTuple):
@@ -42,7 +45,7 @@ class Pairs(NamedTuple):
 
     first: list[str]
     second: list[str]
-    scores: list[float]
+    scores: Sequence[float]
 
 
 def read_retrieval(
@@ -100,6 +103,7 @@ def read_retrieval(
         [queries[name] for name in judged],
         [grades[name] for name in judged],
         [numbers.get(name) for name in judged],
+        _AT,
     ), [of_documents, of_queries, report]
 
 
@@ -141,17 +145,16 @@ def read_pairs(
             f"{','.join(columns)!r}. Pass them as --columns sentence1,sentence2,score."
         )
     path, report = existing(path, "The file of pairs"), RowReport("pair")
-    pairs = Pairs([], [], [])
-    for row in tables.read(path, columns, report=report):
-        pairs.first.append(row.fields[columns[0]])
-        pairs.second.append(row.fields[columns[1]])
-        pairs.scores.append(_number(row, columns[2]))
-    if len(pairs.scores) < 2:
+    rows = [
+        (row.fields[columns[0]], row.fields[columns[1]], _number(row, columns[2]))
+        for row in tables.read(path, columns, report=report)
+    ]
+    if len(rows) < 2:
         raise InputError(
             "A correlation needs two pairs at least. Received "
-            f"'{path}' with {len(pairs.scores)}. Pass a file with more."
+            f"'{path}' with {len(rows)}. Pass a file with more."
         )
-    return pairs, [report]
+    return Pairs(*map(list, zip(*rows))), [report]
 
 
 def _number(row: Row, column: str) -> float:

@@ -24,8 +24,9 @@ def contrastive(
 
     The candidates are its positive, and the positives and hard negatives of the whole batch, which
     are compared by cosine over temperature (InfoNCE, van den Oord et al. 2018). A candidate is left
-    out if it has the same text as the anchor or its positive, or is a positive of an example with
-    the same anchor: it would be a wrong negative.
+    out if its text is that of the anchor, or belongs to it by any example of the whole batch: it
+    would be a wrong negative. Texts that are related by way of other texts only are negatives. In
+    data such as texts and their topics, these connect nearly everything.
 
     Args:
       vectors: float32 [B, C, D]; with C of 1, a text is its own positive.
@@ -36,16 +37,13 @@ def contrastive(
     """
     anchors, positives = unit(vectors[:, 0]), unit(_positives(vectors))  # [B, D]
     own = tf.reduce_sum(anchors * positives, axis=-1) / temperature  # [B]
-    anchor, positive = texts[:, :1], _positives(texts)[:, tf.newaxis]  # [B, 1]
-    candidates, names = [_positives(all_vectors)], [_positives(all_texts)]
-    wrong = [tf.equal(anchor, all_texts[:, 0])]  # [B, G]
+    anchor, name = texts[:, 0], _positives(all_texts)  # [B], [G]
+    candidates = _positives(all_vectors)
     if vectors.shape[1] == 3:
-        candidates.append(all_vectors[:, 2])
-        names.append(all_texts[:, 2])
-        wrong.append(tf.zeros_like(wrong[0]) | (all_texts[:, 2] < 0))
-    name = tf.concat(names, axis=0)  # [G or 2*G]
-    wrong = tf.concat(wrong, axis=1) | tf.equal(anchor, name) | tf.equal(positive, name)
-    others = tf.matmul(anchors, unit(tf.concat(candidates, axis=0)), transpose_b=True)
+        name = tf.concat([name, all_texts[:, 2]], axis=0)  # [2*G]
+        candidates = tf.concat([candidates, all_vectors[:, 2]], axis=0)
+    wrong = _same(anchor, name) | _paired(anchor, name, all_texts) | (name < 0)  # [B, G or 2*G]
+    others = tf.matmul(anchors, unit(candidates), transpose_b=True)
     others = tf.reduce_logsumexp(tf.where(wrong, _NONE, others / temperature), axis=-1)  # [B]
     return tf.nn.softplus(others - own)
 
@@ -74,6 +72,33 @@ def of_sizes(loss: Callable[[int | None], tf.Tensor], sizes: Sequence[int]) -> t
 def unit(vectors: tf.Tensor) -> tf.Tensor:
     """Divides vectors by their length."""
     return tf.math.l2_normalize(vectors, axis=-1, epsilon=1e-24)
+
+
+def _same(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """Returns which texts are equal, bool [M, N], from their numbers, [M] and [N]."""
+    return tf.equal(first[:, tf.newaxis], second)
+
+
+def _paired(first: tf.Tensor, second: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
+    """Returns which texts are the anchor and the positive of an example, in any order, bool [M, N].
+
+    Args:
+      first: the numbers of texts, int32 [M].
+      second: the numbers of texts that are in `pairs`, int32 [N].
+      pairs: the numbers of the texts of examples, int32 [G, C].
+    """
+    ends = pairs[:, 0], _positives(pairs)  # [G] each
+    ordered = tf.sort(tf.reshape(pairs, [-1]))  # [G*C]
+    places = tf.searchsorted(ordered, second)  # The same for the same text, [N].
+    ways = []
+    for one, other in (ends, ends[::-1]):
+        partners = tf.math.unsorted_segment_max(
+            tf.cast(_same(one, first), tf.int8),
+            tf.searchsorted(ordered, other),
+            tf.size(ordered),
+        )  # [G*C, M]
+        ways.append(tf.gather(partners, places) > 0)  # [N, M]
+    return tf.transpose(ways[0] | ways[1])  # [M, N]
 
 
 def _positives(values: tf.Tensor) -> tf.Tensor:

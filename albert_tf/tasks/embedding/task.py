@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,13 +20,14 @@ from albert_tf.task_types import EMBEDDING, TaskDescription
 from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors, gather_over_replicas
 from albert_tf.tasks.embedding import config as settings_of_training
-from albert_tf.tasks.embedding import data, losses, training_metrics
+from albert_tf.tasks.embedding import data, evaluation, initial_metrics, losses
 from albert_tf.tasks.embedding.config import NLI, SCORES, TEXTS, EmbeddingConfig, Layout
 from albert_tf.tasks.embedding.data import Example
+from albert_tf.tasks.embedding.evaluation_files import Pairs, Retrieval
 from albert_tf.tasks.embedding.model import AlbertEmbedder
+from albert_tf.tasks.embedding.student import EmbeddingStudent
 from albert_tf.tasks.embedding.vector_files import VECTORS
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
-from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
 from albert_tf.tasks.task_files import Facts
 from albert_tf.tasks.text_windows import FIRST, TextWindowSettings
@@ -41,7 +43,7 @@ class Text(NamedTuple):
 
 
 @task_factory.register_task_cls(EmbeddingConfig)
-class EmbeddingTask(FineTuningTask):
+class EmbeddingTask(EmbeddingStudent):
     """Computes a vector for each text.
 
     In training, an example has one to three texts, which are rows of the same batch, and the loss
@@ -226,7 +228,9 @@ class EmbeddingTask(FineTuningTask):
         width = settings.width(self.start.config.hidden_size)
         settings_of_training.check_sizes(config.matryoshka, width)
         super().check()
-        train = config.train_data
+        train, held = config.train_data, config.validation_data
+        if self.logging_dir and (held.input_path or held.tfds_name):
+            self._initial = initial_metrics.read(Path(self.logging_dir), self.examples(held))
         if layout.objective != SCORES and (train.input_path or train.tfds_name):
             texts = self.examples(train).labels["text"]
             if len(np.unique(texts[:, 1])) < 2:
@@ -235,6 +239,18 @@ class EmbeddingTask(FineTuningTask):
                     f"Received {len(texts)} row(s) with the same text in "
                     f"{train.input_path or train.tfds_name!r}. Check the file."
                 )
+
+    def check_length(self, params: FineTuningDataConfig) -> None:
+        """Raises `InputError` if sequences may be longer than the position table, or have no token.
+
+        Texts would have the same vector then, that of the special tokens.
+        """
+        super().check_length(params)
+        if params.seq_length < 3:
+            raise InputError(
+                "A sequence must have room for a token between [CLS] and [SEP], so for three. "
+                f"Received seq_length={params.seq_length}. Raise SEQ_LENGTH."
+            )
 
     def initialize(self, model: AlbertEmbedder) -> None:
         """Loads the initial weights, and evaluates them to compare the run with."""
@@ -252,6 +268,12 @@ class EmbeddingTask(FineTuningTask):
         )
         outputs = Outputs.gather(map(step, batches))
         self._initial = self.evaluate(self.examples(held), outputs)
+
+    def after_loop(self, model: AlbertEmbedder) -> None:
+        """Writes the metrics of the initial weights before there is a checkpoint to resume."""
+        if self._initial and self.logging_dir and self.saves_results:
+            held = self.examples(self.task_config.validation_data)
+            initial_metrics.write(Path(self.logging_dir), held, self._initial)
 
     @property
     def compares_examples(self) -> bool:
@@ -301,37 +323,41 @@ class EmbeddingTask(FineTuningTask):
 
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
         """Returns the metrics of cosines for scores, of retrieval for pairs, or of uniformity."""
-        return self._scores_of(examples, outputs.stacked("embedding"), outputs.examples)
-
-    def _scores_of(
-        self, examples: EncodedExamples, vectors: np.ndarray, rows: Any = slice(None)
-    ) -> dict[str, float]:
-        if "target" in examples.labels:
-            return training_metrics.of_scores(examples.labels["target"][rows], vectors)
+        vectors, rows = outputs.stacked("embedding"), outputs.examples  # [N, C, D]
         if examples.choices == 1:
-            return training_metrics.of_texts(vectors[:, 0])
-        return training_metrics.of_pairs(examples.labels["text"][rows], vectors)
+            return evaluation.of_texts(vectors[:, 0])
+        return self._of_pairs(examples, vectors, rows)
+
+    def _of_pairs(
+        self, examples: EncodedExamples, vectors: np.ndarray | None, rows: Sequence[int]
+    ) -> dict[str, float]:
+        """Returns the metrics of the vectors of the texts of rows, [N, 2, D]; None for words."""
+        texts = [examples.sources[row].texts for row in rows]
+        data: Retrieval | Pairs
+        if "target" in examples.labels:
+            data = Pairs(*map(list, zip(*texts)), examples.labels["target"][rows])
+            first = second = np.arange(len(texts))
+        else:
+            data, first, second = evaluation.to_find(examples.labels["text"][rows], texts)
+        if vectors is None:
+            return evaluation.of_words(data)
+        return evaluation.of_vectors(data, vectors[first, 0], vectors[second, 1])
 
     def baseline(self, examples: EncodedExamples) -> dict[str, float]:
         """Returns the metrics of random vectors, which are as uniform as can be."""
         if examples.choices == 1:
             return {}
-        size = self.start.config.hidden_size
-        return self._scores_of(
-            examples, training_metrics.random_vectors(examples.labels["text"], size)
-        )
+        texts = examples.labels["text"]
+        vectors = evaluation.random_vectors(texts.ravel().tolist(), self.start.config.hidden_size)
+        vectors = vectors.reshape([*texts.shape, -1])  # [N, 2, D]
+        return self._of_pairs(examples, vectors, range(len(texts)))
 
     def references(self, examples: EncodedExamples) -> Mapping[str, dict[str, float]]:
-        """Returns the metrics of the initial weights and of words, without any model."""
+        """Returns the metrics of the initial weights of the run, and of words without any model."""
         references = {"initial": self._initial} if self._initial else {}
         if examples.choices == 1:
             return references
-        texts = [row.texts for row in examples.sources]
-        if "target" in examples.labels:
-            words = training_metrics.words_of_scores(examples.labels["target"], texts)
-        else:
-            words = training_metrics.words_of_pairs(examples.labels["text"], texts)
-        return {**references, "words": words}
+        return {**references, "words": self._of_pairs(examples, None, range(len(examples)))}
 
     # === Prediction ===
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:

@@ -22,6 +22,7 @@ from albert_tf.tasks import losses
 from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.classification import metrics as classification_metrics
 from albert_tf.tasks.classification.problems import softmax
+from albert_tf.tasks.distillation.losses import soft_cross_entropy
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
@@ -164,6 +165,13 @@ class MultipleChoiceTask(FineTuningTask):
         """Returns the loss of each item; padded choices are excluded."""
         smoothing, exists = labels.get("smoothing"), labels["choices"] > 0
         return losses.cross_entropy(labels["label"], outputs, smoothing, exists)  # [B]
+
+    def soft_losses(
+        self, labels: Tensors, outputs: tf.Tensor, teacher: tf.Tensor, temperature: float
+    ) -> dict[str, tf.Tensor]:
+        """Returns the divergence of the softmax over the choices of each item that exist."""
+        exists = labels["choices"] > 0
+        return {"logits": soft_cross_entropy(outputs, teacher, temperature, exists)}
 
     # === Evaluation ===
     @property

@@ -10,7 +10,9 @@ import tensorflow as tf
 from official.core import task_factory
 
 from albert_tf.tasks.base import Tensors
+from albert_tf.tasks.distillation.losses import soft_cross_entropy, soft_sigmoids
 from albert_tf.tasks.question_answering import span_decoding
+from albert_tf.tasks.question_answering.joint_head import answer_positions
 from albert_tf.tasks.question_answering.joint_model import AlbertJointSpanLabeler
 from albert_tf.tasks.question_answering.span_decoding import Candidates
 from albert_tf.tasks.question_answering.span_windows import Window
@@ -61,6 +63,19 @@ class JointQuestionAnsweringTask(QuestionAnsweringTask):
             tf.cast(labels["impossible"], tf.float32), outputs["impossible_logits"]
         )
         return 0.5 * tf.add_n([*sides, no_answer])  # [B]
+
+    def soft_losses(
+        self, labels: Tensors, outputs: Tensors, teacher: Tensors, temperature: float
+    ) -> dict[str, tf.Tensor]:
+        """Returns half the sum of three divergences: of starts, ends and no answer.
+
+        Ends are those given the true start or, without a label, given [CLS].
+        """
+        allowed = answer_positions(labels["input_type_ids"])  # [B, S]
+        names = "start_log_probs", "end_log_probs"
+        sides = [soft_cross_entropy(outputs[n], teacher[n], temperature, allowed) for n in names]
+        pair = (o["impossible_logits"] for o in (outputs, teacher))
+        return {"logits": 0.5 * tf.add_n([*sides, soft_sigmoids(*pair, temperature)])}
 
     def kept(self, outputs: Tensors) -> dict[str, tf.Tensor]:
         """Returns all outputs except the scores of all positions, which only the loss needs."""

@@ -27,6 +27,7 @@ from albert_tf.task_types import FILE, TaskDescription
 from albert_tf.tasks import results
 from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors
+from albert_tf.tasks.distillation.losses import soft_cross_entropy
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
@@ -189,6 +190,17 @@ class QuestionAnsweringTask(FineTuningTask):
                 for side in ("start", "end")
             ]
         )
+
+    def soft_losses(
+        self, labels: Tensors, outputs: Tensors, teacher: Tensors, temperature: float
+    ) -> dict[str, tf.Tensor]:
+        """Returns half the sum of the divergences of starts and ends, over real positions."""
+        pairs = [
+            (outputs[f"{side}_logits"], teacher[f"{side}_logits"]) for side in ("start", "end")
+        ]
+        real = labels["input_mask"] > 0
+        sides = [soft_cross_entropy(*pair, temperature, real) for pair in pairs]
+        return {"logits": 0.5 * tf.add_n(sides)}
 
     # === Answers ===
     def _answers(self, examples: EncodedExamples, outputs: Outputs) -> list[Answer]:

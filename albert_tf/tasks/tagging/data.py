@@ -124,6 +124,14 @@ def encode(
     return EncodedExamples(ids, labels=targets, sources=rows, report=report), cut
 
 
+def any_labels(examples: EncodedExamples) -> Ragged:
+    """Returns 0 at the first token of each word and `NO_LABEL` elsewhere, for unlabelled rows."""
+    tags = np.full_like(examples.ids.values, NO_LABEL)
+    for begin, row in zip(examples.ids.splits, examples.sources):
+        tags[begin + np.array(row.heads, int)] = 0
+    return Ragged(tags, examples.ids.splits)
+
+
 def _parts(lengths: Sequence[int], room: int) -> Iterator[tuple[int, int]]:
     """Yields the first word of each row and the word after its last one."""
     first, used = 0, 0

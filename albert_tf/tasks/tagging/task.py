@@ -18,6 +18,7 @@ from albert_tf.task_types import TaskDescription
 from albert_tf.tasks import losses
 from albert_tf.tasks.answer_files import AnswerFile
 from albert_tf.tasks.base import Tensors
+from albert_tf.tasks.distillation.student import LABELLED
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs, Ragged
 from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig, FineTuningDataConfig
@@ -163,7 +164,7 @@ class TaggingTask(FineTuningTask):
         for word in cut:
             report.remark("have a word cut to seq_length", word)
         config = self.task_config
-        if params.is_training and config.class_weights:
+        if labelled and params.is_training and config.class_weights:
             tags = examples.labels["label"]
             words = tags.values[tags.values != tagging.NO_LABEL]
             weights = losses.class_weights(config.class_weights, labels, words)
@@ -244,8 +245,18 @@ class TaggingTask(FineTuningTask):
 
     # === Training ===
     def counts(self, labels: Tensors) -> dict[str, tf.Tensor]:
-        """Returns the number of words."""
-        return {"losses": tf.reduce_sum(_is_word(labels["label"]))}
+        """Returns the number of words that have a label."""
+        words = _is_word(labels["label"])
+        words *= labels[LABELLED][:, tf.newaxis] if LABELLED in labels else 1.0
+        return {"losses": tf.reduce_sum(words)}
+
+    def soft_weights(self, labels: Tensors) -> dict[str, tf.Tensor]:
+        """Returns 1 at the first token of each word, [B, S]."""
+        return {"logits": _is_word(labels["label"])}
+
+    def without_label(self, examples: EncodedExamples) -> dict[str, Any]:
+        """Returns a label of each word, which only says where it is."""
+        return {"label": tagging.any_labels(examples)}
 
     def losses(self, labels: Tensors, outputs: tf.Tensor) -> tf.Tensor:
         """Returns the loss of each word at its first token, 0 elsewhere."""

@@ -1,9 +1,11 @@
-"""Evaluations: metrics against pytrec_eval and NumPy, and every broken row one error."""
+"""Evaluations: metrics against pytrec_eval, scipy and loops, and every broken row one error."""
 
 import json
+import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from albert_tf.config import AlbertConfig
 from albert_tf.errors import InputError
@@ -55,7 +57,7 @@ def test_metrics_of_a_folder_equal_those_of_pytrec_eval(tmp_path):
             vector[ids] = 100 - np.arange(len(ids))
         return vectors
 
-    found = evaluation.of_vectors(data, embed)
+    found = evaluation.compare(data, {"model": embed})["model"]
     wanted = np.mean([GOLDENS["scores"][i] for i in chosen], axis=0)
     names = ["recall_at_1", "recall_at_10", "mrr_at_10", "ndcg_at_10"]
     assert np.allclose([found[name] for name in names], wanted[[0, 2, 3, 4]], atol=1e-12)
@@ -73,7 +75,8 @@ def test_a_document_with_the_id_of_the_query_is_not_ranked(tmp_path):
         angles = [np.arccos(cosines.get(text, 0.0)) for text in texts]
         return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
-    assert evaluation.of_vectors(data, embed)["recall_at_1"] == 1.0
+    vectors = embed(data.queries), embed(data.documents)
+    assert evaluation.of_vectors(data, *vectors)["recall_at_1"] == 1.0
 
 
 def test_words_alone_rank_documents(tmp_path):
@@ -91,10 +94,70 @@ def test_random_vectors_are_close_to_chance():
     grades = [{i: 1.0} for i in range(300)]
     texts = [f"d{i}" for i in range(300)]
     data = evaluation_files.Retrieval(texts, texts, grades, [None] * 300)
-    found = evaluation.of_random(data)
-    assert abs(found["recall_at_10"] - 10 / 300) < 0.03 and found == evaluation.of_random(data)
-    pairs = evaluation_files.Pairs(texts, texts, list(range(300)))
-    assert abs(evaluation.of_random(pairs)["pearson"]) < 0.15
+    found = evaluation.compare(data, {})["random"]
+    assert found["recall_at_10"] == 1.0  # The query is a document, and has the vector of it.
+    data = data._replace(queries=[f"q{i}" for i in range(300)])
+    found = evaluation.compare(data, {})["random"]
+    assert abs(found["recall_at_10"] - 10 / 300) < 0.03
+    assert found == evaluation.compare(data, {})["random"]
+    pairs = evaluation_files.Pairs(texts, [f"q{i}" for i in range(300)], list(range(300)))
+    assert abs(evaluation.compare(pairs, {})["random"]["pearson"]) < 0.15
+    vectors = evaluation.random_vectors(["a", "b", "b", "c"], 50)
+    assert vectors.shape == (4, 50) and np.array_equal(vectors[1], vectors[2])
+    assert abs(vectors.mean()) < 0.2 and abs(vectors.std() - 1) < 0.2
+
+
+RNG = np.random.default_rng(5)
+
+
+def test_scores_are_correlated_with_cosines():
+    vectors, targets = RNG.normal(size=(9, 2, 4)).astype(np.float32), RNG.uniform(size=9)
+    cosines = [a @ b / (np.linalg.norm(a) * np.linalg.norm(b)) for a, b in vectors]
+    data = evaluation_files.Pairs([""] * 9, [""] * 9, targets)
+    metrics = evaluation.of_vectors(data, vectors[:, 0], vectors[:, 1])
+    assert metrics["spearman"] == pytest.approx(stats.spearmanr(targets, cosines)[0])
+    assert metrics["pearson"] == pytest.approx(stats.pearsonr(targets, cosines)[0], abs=1e-6)
+    wanted = np.mean((targets - np.array(cosines)) ** 2)
+    assert metrics["mean_squared_error"] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_each_anchor_is_to_find_its_positives_among_those_of_all_pairs():
+    # Anchor 10 has the positives 20 and 21; anchor 20 is the positive of another pair.
+    texts = np.array([[10, 20], [10, 21], [11, 22], [20, 23]])
+    direction = {
+        10: (1, 0.0), 11: (0, 1), 20: (1, 0.1), 21: (0.1, 1), 22: (0.2, 1), 23: (1, 0.2)
+    }  # fmt: skip
+    data, queries, documents = evaluation.to_find(texts, [(f"{a}", f"{b}") for a, b in texts])
+    assert data.queries == ["10", "11", "20"] and data.documents == ["20", "21", "22", "23"]
+    vectors = np.array([[direction[text] for text in row] for row in texts])
+    # 10 finds 20, 23, 22, 21; 11 finds 21, 22, ...; 20 finds 23 after itself, which is no answer.
+    metrics = evaluation.of_vectors(data, vectors[queries, 0], vectors[documents, 1])
+    assert metrics["recall_at_1"] == pytest.approx((0.5 + 0 + 1) / 3)
+    assert metrics["recall_at_10"] == 1
+    assert metrics["mrr_at_10"] == pytest.approx((1 + 1 / 2 + 1) / 3)
+    gains = (1 + 1 / math.log2(5)) / (1 + 1 / math.log2(3))
+    assert metrics["ndcg_at_10"] == pytest.approx((gains + 1 / math.log2(3) + 1) / 3)
+    assert metrics["distinct_answers"] == 3
+
+
+def test_words_find_positives_and_compare_pairs():
+    pairs = [("a red file", "the red one"), ("a blue list", "blue"), ("an old path", "path, old")]
+    data, _, _ = evaluation.to_find(np.array([[0, 1], [2, 3], [4, 5]]), pairs)
+    assert evaluation.of_words(data)["mrr_at_10"] == 1
+    data = evaluation_files.Pairs(*map(list, zip(*pairs)), [1 / 5, 1 / 3, 2 / 3])
+    assert evaluation.of_words(data)["mean_squared_error"] == pytest.approx(0)
+
+
+def test_uniformity_is_that_of_all_pairs(monkeypatch):
+    vectors = RNG.normal(size=(7, 3))
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    pairs = [math.exp(-2 * np.sum((units[i] - units[j]) ** 2)) for i in range(7) for j in range(i)]
+    expected = -math.log(np.mean(pairs))
+    assert evaluation.of_texts(vectors)["uniformity"] == pytest.approx(expected)
+    assert evaluation.of_texts(np.ones([5, 3]))["uniformity"] == pytest.approx(0, abs=1e-12)
+    monkeypatch.setattr(evaluation, "_COMPARED", 4)  # Rows 0, 2, 4 and 6.
+    some = evaluation.of_texts(vectors)["uniformity"]
+    assert some == pytest.approx(evaluation.of_texts(vectors[::2])["uniformity"])
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +180,7 @@ def test_the_command_measures_a_folder(model, tmp_path, capsys):
     words = ("--input", _write(tmp_path / "beir"), "--baseline", folder, "--pooling", "cls")
     call("evaluate", "--model", folder, *words, "--output", tmp_path / "scores.json")
     values = json.loads((tmp_path / "scores.json").read_text())
-    assert list(values["metrics"]) == ["model", "baseline", "BM25", "random vectors"]
+    assert list(values["metrics"]) == ["model", "baseline", "words", "random"]
     assert values["metrics"]["model"] == values["metrics"]["baseline"]
     call("evaluate", "--model", folder, *words[:2], "--output", tmp_path / "scores.json")
     values = json.loads((tmp_path / "scores.json").read_text())

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from albert_tf.errors import InputError
 from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.embedding.model import AlbertEmbedder
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
@@ -51,6 +52,25 @@ def test_a_run_that_lost_its_last_checkpoint_gets_the_same_weights(run, tmp_path
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["references"] == run.metrics["references"]
     assert list(metrics["references"]) == ["initial", "words"]
+
+
+def test_a_run_that_is_killed_before_its_first_evaluation_keeps_the_metrics_of_its_start(
+    run, tmp_path
+):
+    folder = tmp_path / "run"
+    run.train("train", folder, TRAIN_STEPS=2)  # Has checkpoints and no evaluation.
+    assert not (folder / "metrics.json").exists()
+    run.train("train_and_eval", folder, TRAIN_STEPS=3)
+    references = json.loads((folder / "metrics.json").read_text())["references"]
+    assert references["initial"] == pytest.approx(run.metrics["references"]["initial"], abs=1e-6)
+    other = run.kind.write(tmp_path / "other.csv", 9, 4)
+    run.train("train_and_eval", folder, TRAIN_STEPS=4, EVAL_DATA=other)
+    references = json.loads((folder / "metrics.json").read_text())["references"]
+    assert list(references) == ["words"]  # Those of other examples are not shown.
+    (folder / "initial.json").write_text('{"metrics": {"mrr_at_10": "high"}}')
+    (folder / "metrics.json").unlink()
+    with pytest.raises(InputError, match="must be numbers by name. Received .*initial.json' with"):
+        run.train("train_and_eval", folder, TRAIN_STEPS=5)
 
 
 def test_the_trained_model_embeds_and_is_exported_and_converted(run, tmp_path):
