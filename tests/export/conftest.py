@@ -52,10 +52,16 @@ def exports(source, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def exported(source, tmp_path_factory):
-    """A function that returns the export of a kind of task; each is written and loaded once."""
-    return functools.cache(
-        lambda kind: served_tasks.export(kind, source, tmp_path_factory.mktemp("build-machine"))
-    )
+    """A function that returns the export of a kind of task; each is written and loaded once.
+
+    A second argument is the precision of its products.
+    """
+
+    def export(kind, products="float32"):
+        folder = tmp_path_factory.mktemp("build-machine")
+        return served_tasks.export(kind, source, folder, products=products)
+
+    return functools.cache(export)
 
 
 @pytest.fixture(params=served_tasks.KINDS)
