@@ -266,8 +266,8 @@ def _origin(description: Mapping[str, Any]) -> str:
         if files:
             listed = ", ".join(list(files)[:5]) + (", ..." if len(files) > 5 else "")
             cells[name] = listed + (f": {used:,} rows" if used else "")
-    if "precision" in description:
-        products = description["precision"]
+    products = description.get("precision")
+    if isinstance(products, Mapping):  # That of a LiteRT model is a name.
         text = f"{products['products']} products; {precision.describe(products)}"
         cells["precision"] = f"{text} (compared with float32)"
     if "metrics" in run:

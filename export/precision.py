@@ -155,10 +155,10 @@ def of_task(
 
 def _of_file(predictor: Predictor, other: Predictor, path: str) -> Comparison:
     params, task = predictor.params(path, _BATCH), predictor.task
-    try:
-        examples, labelled = task.read(params), True
-    except InputError:  # Files to predict have no labels.
-        examples, labelled = task.read(params, labelled=False), False
+    labelled = task.any_labelled(params)
+    if not labelled:
+        print(f"note: '{path}' has no labels, so that metrics are not compared")
+    examples = task.read(params, labelled)
     if not len(examples):
         raise InputError(
             f"--calibration must have rows. Received '{path}', which has none. Pass a file of the "
@@ -175,7 +175,7 @@ def _of_file(predictor: Predictor, other: Predictor, path: str) -> Comparison:
     metrics = None
     if labelled:
         before, after = (task.evaluate(examples, o) for o in outputs)
-        metrics = {name: (before[name], after[name]) for name in before if name in after}
+        metrics = {name: (before[name], after[name]) for name in before if name in after} or None
     return Comparison(len(examples), drift, agreement, metrics)
 
 
