@@ -150,8 +150,11 @@ class Exits:
           score: returns the metric of logits, [N, C]; larger is better.
           least: the least metric to keep.
         """
-        shares = np.linspace(0, 1, _CANDIDATES)
-        candidates = {*np.quantile(self._sure, shares, method="lower").tolist(), 0.0}
+        values = np.unique(self._sure).astype(np.float64)
+        # Between two confidences, so that roundings move no text to the other side.
+        middles = (values[1:] + values[:-1]) / 2
+        chosen = np.linspace(0, len(middles) - 1, min(_CANDIDATES, len(middles))).astype(int)
+        candidates = {*middles[chosen].tolist(), 0.0}
         best, fewest = NEVER, float(self.layers)
         for threshold in sorted(candidates, reverse=True):
             layers = float(self.used(threshold).mean())
