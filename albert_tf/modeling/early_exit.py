@@ -12,16 +12,58 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from albert_tf.config import layer_to_group
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.inputs import mask_of, standardize
-from albert_tf.modeling.padding_removal import TokenRows, Tokens, UnpaddedLayout
+from albert_tf.modeling.padding_removal import (
+    Attend,
+    Probabilities,
+    TokenRows,
+    Tokens,
+    UnpaddedLayout,
+)
 
+_LEAST_STEP, _GROUP_STEP = 8, 4  # Of rounded numbers of rows, and of sequences and slots.
 # (rows [T, H], their layout, the number of their layer from 0) -> logits [b, C], of each sequence
 Head = Callable[[tf.Tensor, TokenRows, tf.Tensor | int], tf.Tensor]
+
+
+class _Remaining(TokenRows):
+    """The rows of a batch that some sequences have left, with rows more that belong to none.
+
+    oneDNN prepares a product for each number of rows that it has not met lately, which takes longer
+    than a small product itself. So the number of rows is rounded up.
+    """
+
+    def select(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
+        return rows if output_range is None else super().select(self._real(rows), output_range)
+
+    def attend(
+        self, rows: tf.Tensor, attend: Attend, output_range: int | None
+    ) -> tuple[tf.Tensor, Probabilities]:
+        context, probabilities = super().attend(self._real(rows), attend, output_range)
+        if output_range is None:
+            context = tf.pad(context, [[0, tf.shape(rows)[0] - tf.shape(context)[0]], [0, 0]])
+        return context, probabilities
+
+    def means(self, rows: tf.Tensor) -> tf.Tensor:
+        return super().means(self._real(rows))
+
+    def _real(self, rows: tf.Tensor) -> tf.Tensor:
+        return rows[: tf.size(self.tokens.slots)]
+
+
+def _rounded(rows: tf.Tensor, most: tf.Tensor) -> tf.Tensor:
+    """Returns rows [T, W] with zeros below, T rounded up by an eighth at most, and to `most`."""
+    count = tf.shape(rows)[0]
+    octave = tf.math.log(tf.cast(tf.maximum(count, 1), tf.float32)) / np.log(2)
+    step = tf.maximum(tf.cast(2 ** (tf.floor(octave) - 3), tf.int32), _LEAST_STEP)
+    rounded = tf.minimum(-(-count // step) * step, most)
+    return tf.pad(rows, [[0, rounded - count], [0, 0]])
 
 
 class ExitHeads(tf_keras.layers.Layer):
@@ -77,7 +119,7 @@ def run(
     layers = tf.zeros([layout.count], tf.int32)  # [B]
 
     def rows_of(tokens: Tokens, order: tf.Tensor) -> TokenRows:
-        return TokenRows(tokens, tf.size(order), encoder.compute_dtype)
+        return _Remaining(tokens, tf.size(order), encoder.compute_dtype, _GROUP_STEP)
 
     def loop(group: int, end: int, state: tuple[Any, ...]) -> tuple[Any, ...]:
         """Applies the layers of a group until layer `end`, or until all have left."""
@@ -101,7 +143,8 @@ def run(
             layers = tf.tensor_scatter_nd_update(layers, places, used)
             tokens, kept = tokens.without(left)
             order = tf.boolean_mask(order, ~left)
-            return i + 1, tf.gather(x, kept), tokens, order, logits, layers
+            x = _rounded(tf.gather(x, kept), tf.shape(x)[0])
+            return i + 1, x, tokens, order, logits, layers
 
         some = tf.TensorShape([None])
         wide = tf.TensorShape([None, x.shape[-1]])

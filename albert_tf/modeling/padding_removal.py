@@ -149,16 +149,19 @@ class TokenRows:
       tokens: the token of each row.
       count: b, the number of sequences.
       dtype: type of the attention scores.
+      step: what the sizes of groups are rounded up to multiples of, so that fewer shapes occur.
     """
 
-    def __init__(self, tokens: Tokens, count: tf.Tensor | int, dtype: tf.DType) -> None:
+    def __init__(
+        self, tokens: Tokens, count: tf.Tensor | int, dtype: tf.DType, step: int = 1
+    ) -> None:
         self.tokens, self.count = tokens, count
         self._bounds = [count * i // GROUPS for i in range(GROUPS + 1)]
         groups = tf.searchsorted(tf.stack(self._bounds[1:]), tokens.sequences, side="right")  # [T]
         self._sizes = tf.math.bincount(groups, minlength=GROUPS, maxlength=GROUPS)  # [GROUPS]
         parts = (tf.split(x, self._sizes, num=GROUPS) for x in tokens)
         self._groups = [
-            _Group(Tokens(*part), begin, end, dtype)
+            _Group(Tokens(*part), begin, end, dtype, step)
             for *part, begin, end in zip(*parts, self._bounds, self._bounds[1:])
         ]
 
@@ -271,12 +274,17 @@ class _Group:
       begin: index of the first sequence in the group.
       end: index after the last sequence in the group.
       dtype: type of the attention scores.
+      step: see `TokenRows`.
     """
 
-    def __init__(self, tokens: Tokens, begin: tf.Tensor, end: tf.Tensor, dtype: tf.DType) -> None:
+    def __init__(
+        self, tokens: Tokens, begin: tf.Tensor, end: tf.Tensor, dtype: tf.DType, step: int
+    ) -> None:
         self._positions, slots = tokens.positions, tokens.slots
         self._indices = tf.stack([tokens.sequences - begin, slots], axis=1)  # [t, 2]
         self._shape = [end - begin, tf.reduce_max(tf.concat([[0], slots], 0)) + 1]  # [b, s]
+        if step > 1:
+            self._shape = [-(-size // step) * step for size in self._shape]
         mask = tf.scatter_nd(self._indices, tokens.mask, self._shape)  # [b, s]
         self._bias = mask_to_bias(mask, dtype)  # [b, 1, 1, s]
 
