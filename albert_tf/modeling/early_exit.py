@@ -27,7 +27,7 @@ from albert_tf.modeling.padding_removal import (
     UnpaddedLayout,
 )
 
-_LEAST_STEP, _GROUP_STEP = 8, 4  # Of rounded numbers of rows, and of sequences and slots.
+_LEAST_STEP, _GROUP_STEP = 8, 4  # Of rounded numbers of rows, and of lengths.
 # (rows [T, H], their layout, the number of their layer from 0) -> logits [b, C], of each sequence
 Head = Callable[[tf.Tensor, TokenRows, tf.Tensor | int], tf.Tensor]
 

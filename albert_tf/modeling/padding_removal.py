@@ -149,7 +149,7 @@ class TokenRows:
       tokens: the token of each row.
       count: b, the number of sequences.
       dtype: type of the attention scores.
-      step: what the sizes of groups are rounded up to multiples of, so that fewer shapes occur.
+      step: what the lengths of groups are rounded up to multiples of, so that fewer shapes occur.
     """
 
     def __init__(
@@ -282,9 +282,8 @@ class _Group:
     ) -> None:
         self._positions, slots = tokens.positions, tokens.slots
         self._indices = tf.stack([tokens.sequences - begin, slots], axis=1)  # [t, 2]
-        self._shape = [end - begin, tf.reduce_max(tf.concat([[0], slots], 0)) + 1]  # [b, s]
-        if step > 1:
-            self._shape = [-(-size // step) * step for size in self._shape]
+        longest = tf.reduce_max(tf.concat([[0], slots], 0)) + 1
+        self._shape = [end - begin, longest if step == 1 else -(-longest // step) * step]  # [b, s]
         mask = tf.scatter_nd(self._indices, tokens.mask, self._shape)  # [b, s]
         self._bias = mask_to_bias(mask, dtype)  # [b, 1, 1, s]
 
