@@ -294,8 +294,7 @@ class Predictor(TextAnswers):
         return self._step(batch)
 
     def _outputs(self, features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        outputs = self.model(features, training=False)
-        return {"example": features["example"], **self.task.kept(outputs)}
+        return {"example": features["example"], **self.task.predicted(self.model, features)}
 
     def command(self, params: FineTuningDataConfig) -> dict[str, Any]:
         """Returns what the answers depend on, as JSON values: model, inputs and settings."""
