@@ -261,3 +261,19 @@ def test_the_tuned_threshold_uses_the_fewest_layers_for_the_metric_to_keep():
     assert exits.tuned(score, 1.1) == 1.0
     assert exits.tuned(score, 0.0) == 0.0
     assert exits.used(0.0).tolist() == [1] * 60
+
+
+def test_another_number_of_layers_is_refused(run, data, tmp_path):
+    macros = dict(TRAIN_STEPS=1, SEQ_LENGTH=32, INIT_FROM=str(run), NUM_LAYERS=2)
+    with pytest.raises(InputError, match="must keep its layers. Received NUM_LAYERS=2 for"):
+        train(tmp_path / "student", **macros, **data)
+    assert not (tmp_path / "student").exists()
+
+
+@pytest.mark.parametrize("mode", ["joint", "after"])
+def test_a_teacher_and_heads_of_layers_are_refused(run, data, mode, tmp_path):
+    starts = dict(INIT_FROM=str(run), TEACHER=str(run))
+    macros = dict(TRAIN_STEPS=1, SEQ_LENGTH=32, EARLY_EXIT=mode, **starts)
+    message = f"at once. Received EARLY_EXIT='{mode}' and TEACHER='{run}'. Train the student first"
+    with pytest.raises(InputError, match=message):
+        train(tmp_path / "student", **macros, **data)
