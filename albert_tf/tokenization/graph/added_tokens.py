@@ -1,9 +1,9 @@
 """The added tokens of added_tokens.py as TensorFlow operations.
 
-Each text is split at its tokens. The segments between them are tokenized as separate texts, and the
-ids of the tokens are then put back.
+Texts with tokens, which are few, are split at them. The segments between them are tokenized as
+separate texts, and the ids of the tokens are then put back.
 
-Shapes: B texts; P segments of all texts; K tokens that can be found.
+Shapes: B texts, R of which have tokens; P segments of these; K tokens that can be found.
 """
 
 from __future__ import annotations
@@ -14,38 +14,42 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from albert_tf.tokenization import added_tokens
 from albert_tf.tokenization.graph import normalization
-from albert_tf.tokenization.graph.edits import row_ids
+from albert_tf.tokenization.graph.edits import lower_bound, row_ids
+from albert_tf.tokenization.token_matcher import Matcher
 from albert_tf.tokenization.word_characters import WORD_CHARACTER
 
 
 class Segments(NamedTuple):
-    """The segments of texts.
+    """Texts, and the segments of those that have tokens.
 
     Attributes:
-      texts: string [P]; empty for a token.
+      texts: the texts, in which those with tokens are empty, followed by the segments, in which
+        tokens are empty, string [B + P].
+      rows: the indices of the texts with tokens, int64 [R].
+      row_splits: int64 [R + 1], over P.
       token: int32 [P]; the id of a token, and -1 for other segments.
       starts: the byte of the text where each segment begins, int64 [P].
       limits: the byte of the text where each segment ends, int64 [P].
-      row_splits: int64 [B + 1], over P.
     """
 
     texts: tf.Tensor
+    rows: tf.Tensor
+    row_splits: tf.Tensor
     token: tf.Tensor
     starts: tf.Tensor
     limits: tf.Tensor
-    row_splits: tf.Tensor
 
 
 class GraphMatcher:
-    """Splits texts as `added_tokens.Matcher.split` does.
+    """Sets tokens apart as `token_matcher.Matcher.apart` does.
 
     Its small arrays become constants in the graphs that use them.
     """
 
-    def __init__(self, matcher: added_tokens.Matcher) -> None:
+    def __init__(self, matcher: Matcher) -> None:
         self._pattern = matcher.pattern
+        self._sign = rf"\C*?(?:{matcher.sign})\C*"
         with tf.init_scope(), tf.device("CPU:0"):
             hashes = _hash(tf.constant(list(matcher.ids))).numpy()
         order = np.argsort(hashes)
@@ -54,8 +58,24 @@ class GraphMatcher:
         self._single = np.isin(self._ids, [*matcher.single_words])  # [K]
         self._between_spaces = matcher.between_spaces
 
-    def split(self, texts: tf.Tensor) -> Segments:
-        """Splits texts, string [B], at their tokens."""
+    def apart(self, texts: tf.Tensor) -> Segments:
+        """Sets the tokens of texts, string [B], apart from what is to be tokenized."""
+        has_tokens = tf.strings.regex_full_match(texts, self._sign)
+
+        def split() -> Segments:
+            rows = tf.where(has_tokens)[:, 0]
+            found = self._split(tf.gather(texts, rows))
+            others = tf.where(has_tokens, "", texts)
+            return found._replace(texts=tf.concat([others, found.texts], 0), rows=rows)
+
+        def none() -> Segments:
+            no, no_token = tf.zeros([0], tf.int64), tf.zeros([0], tf.int32)
+            return Segments(texts, no, tf.zeros([1], tf.int64), no_token, no, no)
+
+        return tf.cond(tf.reduce_any(has_tokens), split, none)
+
+    def _split(self, texts: tf.Tensor) -> Segments:
+        """Returns the segments of texts, string [R], all of which may have tokens."""
         # tf_text.regex_split also ends a text at NUL.
         has_nul = tf.strings.regex_full_match(texts, r"\C*\x00\C*")
         any_nul = tf.reduce_any(has_nul)
@@ -73,9 +93,8 @@ class GraphMatcher:
         reach = tf.concat([[0], tf.cumsum(tf.cast(tf.strings.length(values), tf.int64))], 0)
         before_row = tf.gather(tf.gather(reach, parts.row_splits), rows)  # [P]
         plain = tf.where(token >= 0, "", values)
-        return Segments(
-            plain, token, reach[:-1] - before_row, reach[1:] - before_row, parts.row_splits
-        )
+        starts, limits = reach[:-1] - before_row, reach[1:] - before_row
+        return Segments(plain, rows, parts.row_splits, token, starts, limits)
 
     def _tokens(self, parts: tf.RaggedTensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
         """Returns the segments, string [B, (P)], and the ids of tokens, int32 [P]."""
@@ -143,17 +162,33 @@ def _marked(row_splits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
 
 def join(segments: Segments, values: tf.RaggedTensor, of_token: tf.Tensor) -> tf.RaggedTensor:
-    """Joins the values of all segments of each text, [B, (T)].
+    """Returns the values of each text, [B, (T)].
 
     Args:
-      segments: the segments.
-      values: the values of the other segments, [P, (t)].
+      segments: the texts and segments.
+      values: the values of the texts and of the segments, [B + P, (t)].
       of_token: the values of the tokens, [P]; those of other segments are ignored.
     """
-    is_token = segments.token >= 0
-    token = tf.RaggedTensor.from_row_lengths(
-        tf.boolean_mask(of_token, is_token), tf.cast(is_token, tf.int64)
-    )
-    merged = tf.concat([token, values], 1)  # [P, (0 or 1, then t)]
-    splits = tf.gather(merged.row_splits, segments.row_splits)
-    return tf.RaggedTensor.from_row_splits(merged.values, splits)
+    splits = values.row_splits
+
+    def joined() -> tuple[tf.Tensor, tf.Tensor]:
+        added = tf.size(segments.token, tf.int64)
+        text = tf.range(values.nrows() - added)  # [B]
+        row = tf.gather(segments.rows, row_ids(segments.row_splits))  # [P]
+        # The place of each text is before its segments.
+        place = text + lower_bound(row, text)
+        places = tf.concat([place, tf.range(added) + row + 1], 0)[:, tf.newaxis]
+        first, last = splits[:-1], splits[1:]
+        token = tf.where(segments.token >= 0)  # [M, 1]
+        after = splits[-1] + token[:, 0]  # of_token follows the values.
+        first = tf.tensor_scatter_nd_update(first, token + tf.size(text, tf.int64), after)
+        last = tf.tensor_scatter_nd_update(last, token + tf.size(text, tf.int64), after + 1)
+        size = tf.size(places, tf.int64)[tf.newaxis]
+        ordered = tf.ragged.range(
+            tf.scatter_nd(places, first, size), tf.scatter_nd(places, last, size)
+        )
+        result = tf.gather(tf.concat([values.values, of_token], 0), ordered.values)
+        return result, tf.gather(ordered.row_splits, tf.concat([place, size], 0))
+
+    result = tf.cond(tf.size(segments.rows) > 0, joined, lambda: (values.values, splits))
+    return tf.RaggedTensor.from_row_splits(*result, validate=False)
