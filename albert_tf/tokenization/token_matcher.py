@@ -165,7 +165,7 @@ def _lengths(texts: Iterable[str]) -> dict[str, list[int]]:
 
 def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
     """Returns an expression for the longest of short texts."""
-    return re.compile(_tree([re.escape(c) for c in text] for text in texts))
+    return re.compile(_tree(map(_escaped, text) for text in texts))
 
 
 class _Edges(dict[str, bool]):
@@ -191,7 +191,7 @@ def _pattern(exact: Sequence[str], any_case: Sequence[str], alone: bool = False)
     With `alone`, it does not match parts of words in ASCII, which saves time.
     """
     texts = [*exact, *any_case]
-    branches = [[re.escape(c) for c in text] for text in exact]
+    branches = [[*map(_escaped, text)] for text in exact]
     branches += [list(map(_any_case, text)) for text in any_case]
     if {text[0].lower() for text in exact}.isdisjoint(text[0] for text in any_case):
         # No two branches match the same character, so common beginnings are written only once.
@@ -207,7 +207,7 @@ def _pattern(exact: Sequence[str], any_case: Sequence[str], alone: bool = False)
     return "|".join("".join(branch) for *_, branch in ordered)
 
 
-def _tree(branches: Iterable[Sequence[str]]) -> str:
+def _tree(branches: Iterable[Iterable[str]]) -> str:
     """Returns an expression for sequences of characters, of which the longest one matches."""
     root: dict[str, Any] = {}
     for branch in branches:
@@ -234,6 +234,10 @@ def _tree(branches: Iterable[Sequence[str]]) -> str:
     return "".join(result)
 
 
+_escaped = functools.cache(re.escape)
+
+
+@functools.cache
 def _any_case(character: str) -> str:
     upper = _upper_cases().get(character)
     return f"[{character}{upper}]" if upper else re.escape(character)

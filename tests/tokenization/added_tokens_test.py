@@ -275,3 +275,26 @@ def test_a_folder_of_the_fast_tokenizer_has_them_in_tokenizer_json(folder):
     (folder / "tokenizer.json").write_text(json.dumps({"added_tokens": listed, "model": {}}))
     tokenizer = AlbertTokenizer.from_pretrained(folder)
     assert tokenizer.encode("<e1>the") == [SIZE, *tokenizer.encode("the")]
+
+
+def test_thousands_of_tokens_may_begin_with_one_another():
+    tokens = [AddedToken(i, "a" + "b" * i) for i in range(3000)]
+    matcher = Matcher([*tokens, AddedToken(3000, "AbX")], True)
+    texts = ["xA" + "bB" * n + "ya" for n in (0, 17, 1499, 1500)]
+    assert matcher.find([*texts, "abx AbX"]) == {
+        0: [(1, 2, 0), (3, 4, 0)],
+        1: [(1, 36, 34), (37, 38, 0)],
+        2: [(1, 3000, 2998), (3001, 3002, 0)],
+        3: [(1, 3001, 2999), (3003, 3004, 0)],
+        4: [(0, 2, 1), (4, 7, 3000)],
+    }
+
+
+def test_words_with_signs_hide_the_words_in_them():
+    """As in transformers 5: the longest token is taken first, and then refused."""
+    tokens = [AddedToken(i, word, single_word=True) for i, word in enumerate(["ab", "ab-c"])]
+    matcher = Matcher(tokens, True, "original")
+    assert matcher.find(["ab-cd ab-d (AB-C)", "ab"]) == {
+        0: [(6, 8, 0), (12, 16, 1)],
+        1: [(0, 2, 0)],
+    }
