@@ -114,7 +114,8 @@ def spans(
     pieces = [vocabulary.pieces[i] for row in rows for i in row]
     lengths = vocabulary.lengths[ids]
     opens = vocabulary.opens[ids]
-    whole = [SPACE + text.replace(" ", SPACE) for text in normalized]  # as SentencePiece has them
+    # As SentencePiece has them.
+    whole = [SPACE + text.replace(" ", SPACE) if text else "" for text in normalized]
     for index, runs in _unknown(vocabulary, rows, whole).items():
         end = limits[index]
         places = end - sizes[index] + np.flatnonzero(ids[end - sizes[index] : end] == _UNKNOWN)

@@ -33,7 +33,7 @@ from albert_tf.tokenization.normalization import normalize
 from albert_tf.tokenization.packing import check_seq_length
 from albert_tf.tokenization.rows import RowTokenizer
 from albert_tf.tokenization.segmentation import Sampling
-from albert_tf.tokenization.settings import Preprocessing, path_beside
+from albert_tf.tokenization.settings import path_beside
 from albert_tf.tokenization.token_matcher import Matcher
 from albert_tf.tokenization.wordpiece import WordPiece
 
@@ -158,7 +158,7 @@ class AlbertTokenizer(RowTokenizer, Decoder):
         model_file = Path(directory).expanduser() / model_files.saved_name(self.model_file)
         settings_file = path_beside(model_file)
         if settings_file.exists():
-            stored = Preprocessing.from_json_file(settings_file)
+            stored = model_files.find_preprocessing(model_file)
             self.preprocessing.check_same(stored, "this tokenizer", f"'{settings_file}'")
         if model_file.exists() and model_file.read_bytes() != self.model_proto:
             raise InputError(
