@@ -46,8 +46,9 @@ class HeadWeight(NamedTuple):
 
     Attributes:
       name: the path of the weight below the model's `head` layer, such as "kernel".
-      shape: its axes: letters as in `formats.names` (H hidden size, D twice that, L labels), or
-        numbers; each is a character of a string, or an item such as "12" or "3H" of a tuple.
+      shape: its axes: letters as in `formats.names` (H hidden size, D twice that, L labels, K the
+        layers before the last), or numbers; each is a character of a string, or an item such as
+        "12" or "3H" of a tuple.
       tf1: the variable in the original graph; None if the original has no such head.
       hugging_face: the key in model.safetensors; None if transformers has no such head.
       tf1_transposed: whether the original stores the matrix transposed.
@@ -168,6 +169,13 @@ def _dense_layers(settings: Mapping[str, Any]) -> tuple[HeadWeight, ...]:
     )
 
 
+def _exit_heads(settings: Mapping[str, Any]) -> tuple[HeadWeight, ...]:
+    """Returns the weights of the heads of layers before the last; no other library has them."""
+    if not settings.get("early_exit"):
+        return ()
+    return (HeadWeight("exits/kernel", ("K", "H", "L")), HeadWeight("exits/bias", ("K", "L")))
+
+
 # From run_classifier.py; run_race.py has the same head with one output.
 _CLASSIFIER = dense_head("HL", "output_weights", "output_bias", "classifier")
 # From squad_utils.py:create_v2_model; no other library has this head.
@@ -195,6 +203,7 @@ _TYPES: dict[str, TaskType] = {
             "AlbertClassifier ClassificationTask ServedClassifier",
             _CLASSIFIER,
             "AlbertForSequenceClassification",
+            head_of=_exit_heads,
         ),
         _builtin(
             "regression",
@@ -209,6 +218,7 @@ _TYPES: dict[str, TaskType] = {
             "AlbertClassifier ClassificationTask ServedClassifier",
             _CLASSIFIER,
             "AlbertForSequenceClassification",
+            head_of=_exit_heads,
         ),
         _builtin(
             "question_answering",

@@ -10,6 +10,9 @@ processor times, on which other programs have little influence. First, the ids o
 Python and in the graph, must equal those of a plain implementation of the original's rules. The
 fraction of lines with the same ids is printed next to the speed of each of the other tokenizers.
 
+Two more tokenizers have the 500 words that `albert-tf vocab extend` takes from the text: words of
+three pieces or more, which are in few lines, and words of two or more, which are in many.
+
 `--long_line` also tokenizes a single line of that many megabytes, and one of a tenth of it.
 """
 
@@ -41,6 +44,8 @@ from benchmarks import interleaved  # noqa: E402
 BATCH = 1000
 WORDS = 500
 Ids = list[list[int]]
+Peer = Callable[[Path, list[str]], tuple[Callable[[], object], Ids]]
+Ours = Callable[[Path, list[str]], tuple[dict[str, Callable[[], object]], Ids]]
 
 
 class PlainRules:
@@ -103,32 +108,37 @@ def rows_of(data: tf.data.Dataset) -> Ids:
 
 
 def ours(model_file: Path, texts: list[str]) -> tuple[dict[str, Callable[[], object]], Ids]:
-    """Returns our tokenizers and the plain rules, and the ids that all of them return."""
+    """Returns our tokenizers, and the ids that all of them without new words return."""
     tokenizer, plain = AlbertTokenizer(model_file), PlainRules(model_file)
-    in_graph = in_data(GraphTokenizer(tokenizer).tokenize, texts)
     expected = plain(texts)
-    assert tokenizer.encode_batch(texts) == expected, "Python differs from the plain rules"
-    with_offsets = tokenizer.tokenize_batch_with_offsets(texts)
-    assert [spans.ids for spans in with_offsets] == expected, "ids with offsets differ"
-    assert rows_of(in_graph) == expected, "the graph differs from the plain rules"
-    extended = with_words(tokenizer, texts)
-    words_in_graph = in_data(GraphTokenizer(extended).tokenize, texts)
-    assert rows_of(words_in_graph) == extended.encode_batch(texts), "new words differ in the graph"
-    systems = {
-        "plain Python rules": in_batches(plain, texts),
-        "albert_tf in Python": in_batches(tokenizer.encode_batch, texts),
-        f"  with {WORDS} new words": in_batches(extended.encode_batch, texts),
-        "albert_tf with offsets": in_batches(tokenizer.tokenize_batch_with_offsets, texts),
-        f"  with offsets and {WORDS}": in_batches(extended.tokenize_batch_with_offsets, texts),
-        "albert_tf in tf.data": passes(in_graph),
-        f"  in tf.data with {WORDS}": passes(words_in_graph),
-    }
+    tokenizers = {"": tokenizer}
+    for pieces in (3, 2):
+        extended = with_words(tokenizer, texts, pieces)
+        share = len(extended.matcher.find(texts)) / len(texts)
+        tokenizers[f"  {len(extended.added_tokens)} words, {share:.0%} of lines"] = extended
+    systems: dict[str, Callable[[], object]] = {"plain Python rules": in_batches(plain, texts)}
+    for runtime in ("in Python", "with offsets", "in tf.data"):
+        for name, system in tokenizers.items():
+            ids = system.encode_batch(texts)
+            assert name or ids == expected, "Python differs from the plain rules"
+            if runtime == "in Python":
+                run = in_batches(system.encode_batch, texts)
+            elif runtime == "with offsets":
+                spans = system.tokenize_batch_with_offsets(texts)
+                assert [tokens.ids for tokens in spans] == ids, "ids with offsets differ"
+                run = in_batches(system.tokenize_batch_with_offsets, texts)
+            else:
+                data = in_data(GraphTokenizer(system).tokenize, texts)
+                assert rows_of(data) == ids, "the graph differs from Python"
+                run = passes(data)
+            # A name belongs to the last one above that is not indented.
+            systems[f"{name} {runtime}" if name else f"albert_tf {runtime}"] = run
     return systems, expected
 
 
-def with_words(tokenizer: AlbertTokenizer, texts: list[str]) -> AlbertTokenizer:
+def with_words(tokenizer: AlbertTokenizer, texts: list[str], pieces: int) -> AlbertTokenizer:
     """Returns the tokenizer with the words that `albert-tf vocab extend` takes from the texts."""
-    words = new_words.frequent(texts, tokenizer, WORDS, min_pieces=2)
+    words = new_words.frequent(texts, tokenizer, WORDS, pieces)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, tokenizer.model_file.name)
         file.write_bytes(tokenizer.model_proto)
@@ -184,17 +194,65 @@ PEERS = {
 
 
 def table(seconds: Mapping[str, list[float]], megabytes: float, same: Mapping[str, float]) -> str:
-    """Returns a table of rates, with ratios (median, min, max) to the tokenizers to beat."""
+    """Returns a table of rates, with ratios (median, min, max) to the tokenizers to beat.
+
+    Indented names are those of a tokenizer with new words; their ratio is that to the one without.
+    """
     bases = [name for name in ("Hugging Face fast", "plain Python rules") if name in seconds]
-    lines = [f"{'':<24}{'MB/s':>7}{'same ids':>10}" + "".join(f"  rate / {b:<21}" for b in bases)]
+    lines = [f"{'':<38}{'MB/s':>7}{'same ids':>10}" + "".join(f"  rate / {b:<21}" for b in bases)]
+    above = ""
     for name, values in seconds.items():
-        line = f"{name:<24}{megabytes / statistics.median(values):>7.2f}{same[name]:>10.1%}"
-        for base in bases:
+        own = same.get(name)
+        line = f"{name:<38}{megabytes / statistics.median(values):>7.2f}"
+        line += f"{'' if own is None else format(own, '.1%'):>10}"
+        above = above if name.startswith(" ") else name
+        for base in bases if above == name else [above]:
             ratios = [other / value for value, other in zip(values, seconds[base])]
             middle = statistics.median(ratios)
             line += f"{middle:>12.2f} ({min(ratios):.2f}, {max(ratios):.2f})".ljust(30)
-        lines.append(line.rstrip())
+        lines.append(line.rstrip() + ("" if above == name else " of the speed without new words"))
     return "\n".join(lines)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Returns the arguments of all comparisons, and sets up TensorFlow for them."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    parser = argparse.ArgumentParser()
+    parser.add_argument(
+        "--megabytes", type=float, default=1.0, help="size of the text in MB (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="turns of each system (default: %(default)s)"
+    )
+    return parser
+
+
+def compare(
+    vocab: Path, texts: list[str], ours: Ours, peers: Mapping[str, Peer], rounds: int
+) -> None:
+    """Checks the ids and prints the table.
+
+    Args:
+      vocab: the vocabulary.
+      texts: the texts.
+      ours: returns our tokenizers, and the ids that they return.
+      peers: return another tokenizer and its ids; missing ones are skipped.
+      rounds: the number of turns of each system.
+    """
+    systems, expected = ours(vocab, texts)
+    same = {name: 1.0 for name in systems if not name.startswith(" ")}
+    for name, build in peers.items():
+        try:
+            systems[name], ids = build(vocab, texts)
+        except ImportError as error:
+            print(f"skipped {name}: {error}")
+            continue
+        same[name] = sum(a == b for a, b in zip(ids, expected)) / len(expected)
+    megabytes = sum(len(line.encode()) for line in texts) / 1e6
+    print(f"{len(texts):,} lines, {megabytes:.1f} MB")
+    seconds = interleaved.measure(systems, rounds, calls=1, clock=time.process_time)
+    print(table(seconds, megabytes, same))
 
 
 def long_lines(model_file: Path, texts: list[str], megabytes: float) -> str:
@@ -219,13 +277,8 @@ def long_lines(model_file: Path, texts: list[str], megabytes: float) -> str:
 
 def main() -> None:
     """Trains the vocabulary, checks the ids and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--megabytes", type=float, default=1.0, help="size of the text in MB (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--rounds", type=int, default=5, help="turns of each system (default: %(default)s)"
-    )
+    parser = arguments()
+    parser.description = __doc__.splitlines()[0]
     parser.add_argument(
         "--long_line",
         type=float,
@@ -236,8 +289,6 @@ def main() -> None:
         "--vocab", type=Path, help="SentencePiece model to use (default: train one on the text)"
     )
     args = parser.parse_args()
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder, "text.txt")
         write_corpus(text, Path(folder, "rest.txt"), max_bytes=max(4e6, args.megabytes * 1.3e6))
@@ -249,19 +300,7 @@ def main() -> None:
             texts.append(line)
             if left <= 0:
                 break
-        systems, expected = ours(model_file, texts)
-        same = dict.fromkeys(systems, 1.0)
-        for name, build in PEERS.items():
-            try:
-                systems[name], ids = build(model_file, texts)
-            except ImportError as error:
-                print(f"skipped {name}: {error}")
-                continue
-            same[name] = sum(a == b for a, b in zip(ids, expected)) / len(expected)
-        megabytes = sum(len(line.encode()) for line in texts) / 1e6
-        print(f"{len(texts):,} lines, {megabytes:.1f} MB")
-        seconds = interleaved.measure(systems, args.rounds, calls=1, clock=time.process_time)
-        print(table(seconds, megabytes, same))
+        compare(model_file, texts, ours, PEERS, args.rounds)
         if args.long_line:
             print(long_lines(model_file, texts, args.long_line))
 

@@ -9,22 +9,27 @@ of the graph must equal those of Python.
 
 from __future__ import annotations
 
-import argparse
 import random
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 # Binds the process to one core, so it comes first.
-from benchmarks.tokenization import Ids, in_batches, in_data, passes, rows_of, table  # isort: skip
+from benchmarks.tokenization import (  # isort: skip
+    Ids,
+    arguments,
+    compare,
+    in_batches,
+    in_data,
+    passes,
+    rows_of,
+)
 
 import tensorflow as tf
 
 from albert_tf.quickstart.docstrings import write_corpus
 from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
-from benchmarks import interleaved
 
 
 def ours(vocab: Path, texts: list[str]) -> tuple[dict[str, Callable[[], object]], Ids]:
@@ -117,32 +122,13 @@ def chinese(vocab: Path, megabytes: float) -> list[str]:
 
 def main() -> None:
     """Checks the ids and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments()
+    parser.description = __doc__.splitlines()[0]
     parser.add_argument("--vocab", type=Path, required=True, help="vocab.txt")
-    parser.add_argument(
-        "--megabytes", type=float, default=1.0, help="size of the text in MB (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--rounds", type=int, default=5, help="turns of each system (default: %(default)s)"
-    )
     parser.add_argument("--chinese", action="store_true", help="Chinese text (default: English)")
     args = parser.parse_args()
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     texts = chinese(args.vocab, args.megabytes) if args.chinese else english(args.megabytes)
-    systems, expected = ours(args.vocab, texts)
-    same = dict.fromkeys(systems, 1.0)
-    for name, build in PEERS.items():
-        try:
-            systems[name], ids = build(args.vocab, texts)
-        except ImportError as error:
-            print(f"skipped {name}: {error}")
-            continue
-        same[name] = sum(a == b for a, b in zip(ids, expected)) / len(expected)
-    megabytes = sum(len(line.encode()) for line in texts) / 1e6
-    print(f"{len(texts):,} lines, {megabytes:.1f} MB")
-    seconds = interleaved.measure(systems, args.rounds, calls=1, clock=time.process_time)
-    print(table(seconds, megabytes, same))
+    compare(args.vocab, texts, ours, PEERS, args.rounds)
 
 
 if __name__ == "__main__":

@@ -135,6 +135,12 @@ def _add_task_arguments(task: argparse.ArgumentParser) -> None:
         help="maximum sequence length in tokens; default: as in training",
     )
     task.add_argument("--top_k", type=int, help="number of candidates for each mask; default: 5")
+    task.add_argument(
+        "--exit_threshold",
+        type=float,
+        help="probability from 0 to 1 above which a text leaves a classifier trained with "
+        "EARLY_EXIT before its last layer; default: as tuned in training",
+    )
 
 
 def _add_embedding_arguments(kind: argparse.ArgumentParser) -> None:
@@ -246,6 +252,7 @@ def run(args: argparse.Namespace) -> None:
             seq_length=args.seq_length,
             pairs=args.pairs,
             top_k=args.top_k,
+            exit_threshold=args.exit_threshold,
             limits=limits,
             precision=precision.Settings(args.precision, args.calibration, args.max_drift),
         )

@@ -45,6 +45,8 @@ class Settings:
       pairs: whether a classifier takes two texts, if its training settings do not say so. Models
         of transformers never do.
       top_k: the number of candidates for each mask; None for 5.
+      exit_threshold: the confidence above which texts leave a classifier before its last layer, if
+        it has a head for each; None for the one that training determined.
       limits: how much a request may ask for.
       precision: the precision of the products.
     """
@@ -56,13 +58,15 @@ class Settings:
     seq_length: int = 0
     pairs: bool = False
     top_k: int | None = None
+    exit_threshold: float | None = None
     limits: Limits = Limits()
     precision: precision.Settings = precision.DEFAULTS
 
     @property
     def options(self) -> dict[str, Any]:
         """The given options that apply only to some tasks."""
-        return {name: getattr(self, name) for name in ("pairs", "top_k") if getattr(self, name)}
+        given = {name: getattr(self, name) for name in ("pairs", "top_k", "exit_threshold")}
+        return {n: value for n, value in given.items() if value is not None and value is not False}
 
 
 DEFAULTS = Settings()

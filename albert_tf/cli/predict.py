@@ -50,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--top_k", type=int, help="number of predictions for each [MASK] (default: 5)"
     )
     parser.add_argument(
+        "--exit_threshold",
+        type=float,
+        help="probability from 0 to 1 above which a text leaves a model trained with EARLY_EXIT "
+        "before its last layer (default: as tuned in training)",
+    )
+    parser.add_argument(
         "--explain",
         nargs="?",
         const=True,
@@ -240,7 +246,13 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
     from albert_tf.errors import InputError
     from albert_tf.files import existing
 
-    settings = {"top_k": args.top_k, "template": args.template}
+    if args.labels is not None and args.exit_threshold is not None:
+        raise InputError(
+            "Labels of your own are ranked with all layers. Received --exit_threshold "
+            f"{args.exit_threshold} with --labels. Leave one of them out."
+        )
+    names = ("top_k", "template", "exit_threshold")
+    settings = {name: getattr(args, name) for name in names}
     settings = {name: value for name, value in settings.items() if value is not None}
     if args.multi_label:
         settings["several"] = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import json
 import os
@@ -19,6 +20,8 @@ from albert_tf.version import __version__
 REPORT = "conversion_report.json"
 # The float32 rounding error through all layers of the released sizes stays below this.
 LIMIT = 1e-5
+# The heads of early exit, and the settings in task.json of models that have them.
+_EXITS, _OF_EXITS = "head/exits/", ("early_exit", "exit_threshold")
 
 
 def writable() -> list[str]:
@@ -59,6 +62,8 @@ def convert(
     source = load.load(path_or_handle)
     left = _check_complete(source, to, allow_partial)
     _check_pooling(source, to)
+    if any(name.startswith(_EXITS) for name in left):
+        source = _without_exits(source)
     module = load.FORMATS[to]
     with files.new_directory(dest, size=source.weights.size) as folder:
         notes = [*source.notes, *module.write(source, folder)]
@@ -99,6 +104,12 @@ def _check_pooling(source: Source, to: str) -> None:
             f"'{source.path}', which was trained with POOLING=mean, to convert to {to}. Convert it "
             "to checkpoint, or train with POOLING=pooled."
         )
+
+
+def _without_exits(source: Source) -> Source:
+    """Returns the source as a model without early exit, for formats that cannot store its heads."""
+    settings = {n: v for n, v in source.task.settings.items() if n not in _OF_EXITS}
+    return dataclasses.replace(source, task=dataclasses.replace(source.task, settings=settings))
 
 
 def _notes_on_added_tokens(source: Source, to: str) -> tuple[str, ...]:

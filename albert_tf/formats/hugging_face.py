@@ -30,6 +30,7 @@ from albert_tf.tokenization import added_token_files
 from albert_tf.tokenization.model_files import (
     TOKENIZER_CONFIG,
     find_model_file,
+    find_preprocessing,
     hugging_face_settings,
 )
 from albert_tf.tokenization.settings import Preprocessing, path_beside
@@ -235,5 +236,5 @@ def _preprocessing(path: Path, model_file: Path | None) -> Preprocessing | None:
     if model_file is None:
         return None
     if path_beside(model_file).is_file():
-        return Preprocessing.from_json_file(path_beside(model_file))
+        return find_preprocessing(model_file)
     return hugging_face_settings(model_file)

@@ -103,6 +103,7 @@ def weights(config: AlbertConfig, task: TaskDescription | None = None) -> Iterat
         P=config.max_position_embeddings,
         T=config.type_vocab_size,
         L=len(task.labels) or 1 if task else 1,
+        K=config.num_hidden_layers - 1,
     )
     for row in (*TABLE, *_head_rows(task)):
         if row.ours.startswith(PROJECTION) and not factorized:

@@ -171,12 +171,20 @@ def with_layers(source: Source, num_layers: int | None, more: bool = False) -> S
       more: see `layered`.
 
     Raises:
-      InputError: see `layered`.
+      InputError: see `layered`; or the model has a head for each layer.
     """
     if num_layers is None:
         return source
     config, groups = source.config, source.config.num_hidden_groups
     result = layered(config, num_layers, f"'{source.path}'", more)
+    exits = source.task.settings.get("early_exit") if source.task else ""
+    if exits and num_layers != config.num_hidden_layers:
+        raise InputError(
+            "A model with a head for each layer must keep its layers. Received "
+            f"NUM_LAYERS={num_layers} for '{source.path}' with EARLY_EXIT={exits!r}. Start from "
+            "the model that it was trained from, or write it without the heads with `albert-tf "
+            "convert --allow_partial`."
+        )
     count = result.num_hidden_groups
     kept = {(i + 1) * groups // count - 1: i for i in range(count)}
     names = {}

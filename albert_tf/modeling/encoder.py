@@ -15,7 +15,7 @@ from albert_tf.config import ENCODER_ARGUMENTS, LAYER_NORM_EPSILON, AlbertConfig
 from albert_tf.errors import InputError
 from albert_tf.modeling import arguments, observation, pretrained
 from albert_tf.modeling.embeddings import AlbertEmbeddings, Table
-from albert_tf.modeling.inputs import DENSE_NAMES, NAMES, standardize
+from albert_tf.modeling.inputs import DENSE_NAMES, NAMES, mask_of, standardize
 from albert_tf.modeling.layers import (
     Activation,
     build_parts,
@@ -283,9 +283,7 @@ class AlbertEncoder(Resizable, tf_keras.layers.Layer):
         remove_padding = self.remove_padding if remove_padding is None else remove_padding
         self._check_scores(remove_padding)
         features = standardize(inputs, mask)
-        mask = features["input_mask"]
-        if "dense_mask" in features:
-            mask = tf.concat([mask, tf.cast(features["dense_mask"], mask.dtype)], axis=1)
+        mask = mask_of(features)
         layout = (UnpaddedLayout if remove_padding else PaddedLayout)(mask, self.compute_dtype)
         x = self.embeddings_layer(features, layout, training=training)  # [T, H]
         last = layout if output_positions is None else SelectedPositions(layout, output_positions)

@@ -134,6 +134,17 @@ def standardize(inputs: Any, keras_mask: Any = None) -> dict[str, tf.Tensor]:
     return inputs
 
 
+def mask_of(features: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Returns the mask of all positions, int32 [B, S], of the result of `standardize`.
+
+    The positions of `dense_inputs` follow those of the ids.
+    """
+    mask = features["input_mask"]
+    if "dense_mask" not in features:
+        return mask
+    return tf.concat([mask, tf.cast(features["dense_mask"], mask.dtype)], axis=1)
+
+
 def joined(features: Mapping[str, Any]) -> dict[str, tf.Tensor]:
     """Returns the inputs of rows, [B, C, S, ...] each, as [B*C, S, ...], without other entries.
 

@@ -15,7 +15,7 @@ output positions per sequence, which is `output_range` if given and S otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 from official.modeling import tf_utils
@@ -112,13 +112,90 @@ class PaddedLayout:
         return _flat_positions(positions, self._shape)
 
 
-class UnpaddedLayout:
+class Tokens(NamedTuple):
+    """The real tokens of a batch, int32 [T] each, by sequence, longest sequence first.
+
+    Attributes:
+      sequences: the sequence of each, counted in this order.
+      slots: its index among the tokens of the sequence.
+      positions: its position in the padded sequence.
+      mask: 1; 0 for masked positions that count as real.
+    """
+
+    sequences: tf.Tensor
+    slots: tf.Tensor
+    positions: tf.Tensor
+    mask: tf.Tensor
+
+    def without(self, left: tf.Tensor) -> tuple[Tokens, tf.Tensor]:
+        """Returns the tokens of the sequences that stay, and their indices among these rows.
+
+        Args:
+          left: whether each sequence leaves, bool [b].
+        """
+        stays = tf.logical_not(left)
+        rows = tf.where(tf.gather(stays, self.sequences))[:, 0]
+        number = tf.cumsum(tf.cast(stays, tf.int32), exclusive=True)  # [b]
+        kept = Tokens(*(tf.gather(x, rows) for x in self))
+        return kept._replace(sequences=tf.gather(number, kept.sequences)), rows
+
+
+class TokenRows:
+    """A row for each real token, and the groups of sequences in which rows attend.
+
+    It implements the methods of `TokenLayout` that a block uses.
+
+    Args:
+      tokens: the token of each row.
+      count: b, the number of sequences.
+      dtype: type of the attention scores.
+      step: what the lengths of groups are rounded up to multiples of, so that fewer shapes occur.
+    """
+
+    def __init__(
+        self, tokens: Tokens, count: tf.Tensor | int, dtype: tf.DType, step: int = 1
+    ) -> None:
+        self.tokens, self.count = tokens, count
+        self._bounds = [count * i // GROUPS for i in range(GROUPS + 1)]
+        groups = tf.searchsorted(tf.stack(self._bounds[1:]), tokens.sequences, side="right")  # [T]
+        self._sizes = tf.math.bincount(groups, minlength=GROUPS, maxlength=GROUPS)  # [GROUPS]
+        parts = (tf.split(x, self._sizes, num=GROUPS) for x in tokens)
+        self._groups = [
+            _Group(Tokens(*part), begin, end, dtype, step)
+            for *part, begin, end in zip(*parts, self._bounds, self._bounds[1:])
+        ]
+
+    def select(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
+        return rows if output_range is None else rows[self.tokens.positions < output_range]
+
+    def attend(
+        self, rows: tf.Tensor, attend: Attend, output_range: int | None
+    ) -> tuple[tf.Tensor, Probabilities]:
+        parts = zip(self._groups, tf.split(rows, self._sizes, num=GROUPS))
+        contexts = [group.attend(part, attend, output_range) for group, part in parts]
+        return tf.concat(contexts, axis=0), ()
+
+    def starts(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns [b, W]: of rows [T, W], the first one of each sequence, longest first."""
+        return tf.gather(rows, tf.where(self.tokens.slots == 0)[:, 0])
+
+    def means(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns [b, W]: the mean of the rows [T, W] of each sequence; see `mean_of_tokens`."""
+        weights = tf.cast(self.tokens.mask, rows.dtype)[:, tf.newaxis]  # [T, 1]
+        total = tf.math.segment_sum(rows * weights, self.tokens.sequences)  # [b, W]
+        return total / tf.maximum(tf.math.segment_sum(weights, self.tokens.sequences), 1.0)
+
+
+class UnpaddedLayout(TokenRows):
     """Rows for real tokens only, ordered by sequence length, longest sequence first.
 
     Real positions get the same values as with `PaddedLayout`; all others get zeros. Two kinds of
     masked positions count as real because their values are used: the first position of each
     sequence, which the pooler reads, and all positions of a fully masked sequence, which attend to
     each other.
+
+    Attributes:
+      order: int32 [B], the index in the batch of each sequence, longest first.
 
     Args:
       mask: int32 [B, S].
@@ -129,39 +206,34 @@ class UnpaddedLayout:
         self._shape = batch, length = tf_utils.get_shape_list(mask)
         real = mask != 0
         kept = real | ~tf.reduce_any(real, axis=1, keepdims=True) | (tf.range(length) == 0)
-        order = tf.argsort(_count(kept), direction="DESCENDING", stable=True)  # [B]
-        self._kept = tf.gather(kept, order)  # [B, S]
-        self._rank = tf.math.invert_permutation(order)  # [B]
+        self.order = tf.argsort(_count(kept), direction="DESCENDING", stable=True)  # [B]
+        self._kept = tf.gather(kept, self.order)  # [B, S]
+        self._rank = tf.math.invert_permutation(self.order)  # [B]
         indices = tf.cast(tf.where(self._kept), tf.int32)  # [T, 2]
-        sequences, self._positions = tf.unstack(indices, axis=1)  # 2 x [T]
-        self._index = tf.gather(order, sequences) * length + self._positions  # [T], in [0, B*S)
-
-        # === Groups ===
+        sequences, positions = tf.unstack(indices, axis=1)  # 2 x [T]
+        self._index = tf.gather(self.order, sequences) * length + positions  # [T], in [0, B*S)
         slots = tf.gather_nd(tf.cumsum(tf.cast(self._kept, tf.int32), 1, exclusive=True), indices)
-        self._bounds = [batch * i // GROUPS for i in range(GROUPS + 1)]
-        groups = tf.searchsorted(tf.stack(self._bounds[1:]), sequences, side="right")  # [T]
-        self._sizes = tf.math.bincount(groups, minlength=GROUPS, maxlength=GROUPS)  # [GROUPS]
-        mask = self.pack(tf.reshape(mask, [-1, 1]))  # [T, 1]
-        parts = (
-            tf.split(x, self._sizes, num=GROUPS) for x in (sequences, slots, self._positions, mask)
-        )
-        self._groups = [
-            _Group(*part, begin, end, dtype)
-            for *part, begin, end in zip(*parts, self._bounds, self._bounds[1:])
-        ]
-
-    def pack(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.gather(x, self._index)
-
-    def select(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
-        return rows if output_range is None else rows[self._positions < output_range]
+        mask = tf.gather(tf.reshape(mask, [-1]), self._index)  # [T]
+        super().__init__(Tokens(sequences, slots, positions, mask), batch, dtype)
+        self._is_full, self._no_bias = tf.reduce_all(real), tf.zeros([1, 1, 1, 1], dtype)
 
     def attend(
         self, rows: tf.Tensor, attend: Attend, output_range: int | None
     ) -> tuple[tf.Tensor, Probabilities]:
-        parts = zip(self._groups, tf.split(rows, self._sizes, num=GROUPS))
-        contexts = [group.attend(part, attend, output_range) for group, part in parts]
-        return tf.concat(contexts, axis=0), ()
+        """See `TokenLayout`. A batch without padding, such as a single text, needs no groups."""
+        attend_in_groups = super().attend
+
+        def of_full_batch() -> tf.Tensor:
+            context, _ = attend(tf.reshape(rows, [*self._shape, rows.shape[-1]]), self._no_bias)
+            return _flat(context)
+
+        def of_groups() -> tf.Tensor:
+            return attend_in_groups(rows, attend, output_range)[0]
+
+        return tf.cond(self._is_full, of_full_batch, of_groups), ()
+
+    def pack(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.gather(x, self._index)
 
     def unpack(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
         shape = [*self._shape, rows.shape[-1]]
@@ -214,29 +286,22 @@ class _Group:
     """A group of `b` sequences of similar length, padded to `s` slots each.
 
     Args:
-      sequences: int32 [t], sequence index of each row, counted across all groups.
-      slots: int32 [t], index of each row among the rows of its sequence.
-      positions: int32 [t], position of each row in its padded sequence.
-      mask: int32 [t, 1].
+      tokens: the tokens of the group, whose sequences are counted across all groups.
       begin: index of the first sequence in the group.
       end: index after the last sequence in the group.
       dtype: type of the attention scores.
+      step: see `TokenRows`.
     """
 
     def __init__(
-        self,
-        sequences: tf.Tensor,
-        slots: tf.Tensor,
-        positions: tf.Tensor,
-        mask: tf.Tensor,
-        begin: tf.Tensor,
-        end: tf.Tensor,
-        dtype: tf.DType,
+        self, tokens: Tokens, begin: tf.Tensor, end: tf.Tensor, dtype: tf.DType, step: int
     ) -> None:
-        self._positions = positions
-        self._indices = tf.stack([sequences - begin, slots], axis=1)  # [t, 2]
-        self._shape = [end - begin, tf.reduce_max(tf.concat([[0], slots], 0)) + 1]  # [b, s]
-        self._bias = mask_to_bias(self._pad(mask)[..., 0], dtype)  # [b, 1, 1, s]
+        self._positions, slots = tokens.positions, tokens.slots
+        self._indices = tf.stack([tokens.sequences - begin, slots], axis=1)  # [t, 2]
+        longest = tf.reduce_max(tf.concat([[0], slots], 0)) + 1
+        self._shape = [end - begin, longest if step == 1 else -(-longest // step) * step]  # [b, s]
+        mask = tf.scatter_nd(self._indices, tokens.mask, self._shape)  # [b, s]
+        self._bias = mask_to_bias(mask, dtype)  # [b, 1, 1, s]
 
     def attend(self, rows: tf.Tensor, attend: Attend, output_range: int | None) -> tf.Tensor:
         context, _ = attend(self._pad(rows), self._bias)  # [b, Q, H]

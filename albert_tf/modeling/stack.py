@@ -78,7 +78,7 @@ class SharedStack(tf_keras.layers.Layer):
         last_layout: TokenLayout | None = None,
         training: bool = False,
     ) -> tuple[list[tf.Tensor], list[Probabilities]]:
-        fused = {block.name: block.attention.fused_projection() for block in self.blocks}
+        fused = self.fused_projections()
         outputs, probabilities = [], []
         applications = self.applications
         # Eager calls need no graph, and in training each application draws its own dropout masks.
@@ -96,6 +96,38 @@ class SharedStack(tf_keras.layers.Layer):
             outputs.append(x)
             probabilities.append(scores)
         return outputs, probabilities
+
+    def fused_projections(self) -> dict[str, FusedProjection]:
+        """Returns the joined projections of each block, by its name, for calls of the blocks."""
+        return {block.name: block.attention.fused_projection() for block in self.blocks}
+
+    def layer(
+        self,
+        group: int,
+        index: tf.Tensor | int,
+        x: tf.Tensor,
+        layout: TokenLayout,
+        fused: dict[str, FusedProjection],
+        output_range: int | None = None,
+        head_mask: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Returns the rows that one layer makes of rows [T, H] in inference.
+
+        Args:
+          group: the group of the layer, whose blocks are applied.
+          index: the number of the layer, from 0; a loop over the layers of a group has a tensor.
+          x: the rows.
+          layout: their layout.
+          fused: the result of `fused_projections`.
+          output_range: the positions that the last block computes, from the start.
+          head_mask: see `AlbertEncoder`.
+        """
+        blocks = self.groups[group]
+        for i, block in enumerate(blocks):
+            heads = None if head_mask is None else _row(head_mask, index * len(blocks) + i)
+            limit = output_range if i + 1 == len(blocks) else None
+            x, _ = block(x, layout, fused[block.name], limit, heads, training=False)
+        return x
 
     def _apply(
         self, block: TransformerBlock, layout: TokenLayout, output_range: int | None, training: bool
@@ -159,6 +191,6 @@ def _traced_once(
     return tf.function(apply, autograph=False, experimental_attributes=attributes)
 
 
-def _row(head_mask: tf.Tensor, application: int) -> tf.Tensor:
+def _row(head_mask: tf.Tensor, application: tf.Tensor | int) -> tf.Tensor:
     """Returns the mask [N] of an application from [applications, N], or from [N] for all."""
     return head_mask if head_mask.shape.rank == 1 else head_mask[application]

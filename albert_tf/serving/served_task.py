@@ -219,6 +219,10 @@ class ServedTask(abc.ABC):
         """Returns the specs of the results of `answer`."""
         return self.answer.get_concrete_function().structured_outputs
 
+    def whole(self: Served) -> Served:
+        """Returns the task for formats in which all layers compute all rows."""
+        return self
+
     def module(self, assets: Mapping[str, str | os.PathLike]) -> Any:
         """Returns the object to save with `tf.saved_model.save`.
 

@@ -301,6 +301,10 @@ class FineTuningTask(FineTuningStudent):
         """Returns the model outputs that answers and metrics need, [B, ...] each."""
         return dict(outputs) if isinstance(outputs, Mapping) else {"logits": outputs}
 
+    def predicted(self, model: TaskModel, features: Tensors) -> dict[str, tf.Tensor]:
+        """Returns the outputs of a model that answers need, for a batch without labels."""
+        return self.kept(model(features, training=False))
+
     def validation_step(
         self, inputs: Tensors, model: tf_keras.Model, metrics: Any = None
     ) -> dict[str, tf.Tensor]:

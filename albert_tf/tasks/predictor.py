@@ -309,8 +309,8 @@ class Predictor(TextAnswers):
 
     def _outputs(self, features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         with replaced(self.reduced):
-            outputs = self.model(features, training=False)
-        return {"example": features["example"], **self.task.kept(outputs)}
+            outputs = self.task.predicted(self.model, features)
+        return {"example": features["example"], **outputs}
 
     def command(self, params: FineTuningDataConfig) -> dict[str, Any]:
         """Returns what the answers depend on, as JSON values: model, inputs and settings."""

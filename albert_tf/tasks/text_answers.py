@@ -16,6 +16,7 @@ from albert_tf.formats.source import Source
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.tasks import answer_files, batching
 from albert_tf.tasks.classification.data import LabelledText
+from albert_tf.tasks.classification.exits import NEVER
 from albert_tf.tasks.classification.zero_shot import TEMPLATE, ZeroShotTask
 from albert_tf.tasks.embedding.task import EmbeddingTask, Text
 from albert_tf.tasks.explanations import STEPS, Explainer, gradients
@@ -108,6 +109,12 @@ class TextAnswers:
             raise InputError(
                 "Explanations are of the model's own labels. Received labels to rank. Leave one of "
                 "the two out."
+            )
+        if getattr(self.task, "exit_threshold", NEVER) < NEVER:
+            raise InputError(
+                "Explanations are of the answers of all layers. Received a model whose texts leave "
+                f"early, with the threshold {self.task.exit_threshold}. Set the threshold to 1 "
+                "(--exit_threshold 1)."
             )
         explainer = Explainer(self._gradients, self.task, label, steps)
         other = copy.copy(self)

@@ -61,25 +61,59 @@ def of_documents(
       remove_padding: whether windows that do not exist are left out before they are computed.
       training: whether all rows are computed together, as gradients need.
     """
-    count, longest = tf.unstack(tf.shape(features["input_word_ids"])[:2])  # B, W
-    rows = joined(features)  # each [B*W, S]
-    document = tf.repeat(tf.range(count), longest)  # [B*W]
-    if "input_mask" in rows:
-        document = tf.where(rows["input_mask"][:, 0] > 0, document, -1)
-    if remove_padding:
-        exists = tf.where(document >= 0)[:, 0]
-        document = tf.gather(document, exists)  # [W of all documents]
-        rows = {name: tf.gather(x, exists) for name, x in rows.items()}
+    rows = WindowRows(features, remove_padding)
     if training:
-        return pool(windows, compute({**features, **rows}), document, count)  # [B, width]
+        results = compute({**features, **rows.features})
+    else:
+        outputs = {"results": tf.TensorSpec([None, width], tf.float32)}
+        results = rows.computed(lambda some: {"results": compute(some)}, outputs)["results"]
+    return pool(windows, results, rows.document, rows.count)  # [B, width]
 
-    def of_some(*some: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"results": compute({**features, **dict(zip(rows, some))})}
 
-    outputs = {"results": tf.TensorSpec([None, width], tf.float32)}
-    at_once = rows_at_once(tf.shape(rows["input_word_ids"])[1])
-    results = in_parts(of_some, list(rows.values()), outputs, at_once)["results"]
-    return pool(windows, results, document, count)  # [B, width]
+class WindowRows:
+    """The windows of documents, [B, W, S], as rows of a model, [R, S].
+
+    Attributes:
+      features: the rows, by the names of the model.
+      document: the index of the document of each row, int32 [R]; -1 if it is no window.
+      count: B.
+
+    Args:
+      features: see `of_documents`, as is the next.
+      remove_padding: whether windows that do not exist are left out.
+    """
+
+    def __init__(self, features: Mapping[str, tf.Tensor], remove_padding: bool) -> None:
+        self.count, self._longest = tf.unstack(tf.shape(features["input_word_ids"])[:2])  # B, W
+        self._others, self.features = features, joined(features)  # each [B*W, S]
+        self.document = tf.repeat(tf.range(self.count), self._longest)  # [B*W]
+        self._places = tf.range(self.count * self._longest)
+        if "input_mask" in self.features:
+            exists = self.features["input_mask"][:, 0] > 0
+            self.document = tf.where(exists, self.document, -1)
+        if remove_padding:
+            self._places = tf.cast(tf.where(self.document >= 0)[:, 0], tf.int32)
+            self.document = tf.gather(self.document, self._places)  # [W of all documents]
+            self.features = {n: tf.gather(x, self._places) for n, x in self.features.items()}
+
+    def computed(
+        self,
+        compute: Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]],
+        outputs: Mapping[str, tf.TensorSpec],
+    ) -> dict[str, tf.Tensor]:
+        """Returns what a model computes for the rows, a few at a time; see `in_parts`."""
+
+        def of_some(*some: tf.Tensor) -> dict[str, tf.Tensor]:
+            return compute({**self._others, **dict(zip(self.features, some))})
+
+        at_once = rows_at_once(tf.shape(self.features["input_word_ids"])[1])
+        return in_parts(of_some, list(self.features.values()), outputs, at_once)
+
+    def apart(self, results: tf.Tensor) -> tf.Tensor:
+        """Returns results of the rows, [R, C], as those of windows, [B, W, C]."""
+        size = [self.count * self._longest, results.shape[-1]]
+        flat = tf.scatter_nd(self._places[:, tf.newaxis], results, size)
+        return tf.reshape(flat, [self.count, self._longest, results.shape[-1]])
 
 
 def checked(windows: str) -> str:

@@ -8,18 +8,14 @@ split at them before it is normalised, as the slow tokenizer of transformers 4 d
 from __future__ import annotations
 
 import dataclasses
-import functools
-import os
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sentencepiece
 
 from albert_tf.errors import InputError, closest
 from albert_tf.tokenization.special_ids import PIECES
-from albert_tf.tokenization.word_characters import is_word, words_of
 
 SPECIAL = {piece: index for index, piece in enumerate(PIECES)}  # In a SentencePiece model.
 FLAGS = ("special", "lstrip", "rstrip", "normalized", "single_word")
@@ -156,191 +152,6 @@ def check(
         following += 1
 
 
-class Matcher:
-    """Finds tokens in texts.
-
-    With lower-casing, transformers first lowers everything except the tokens that are special or
-    normalized, and then looks for tokens. So lower-case tokens match text of any case, and "<UNK>"
-    is "<unk>". The expression says the same about text that is not lowered yet. Where several
-    tokens begin, the longest matches.
-
-    Args:
-      tokens: the tokens.
-      lower_case: whether text is lower-cased.
-      rules: what encloses a single word; see `AddedToken`.
-
-    Attributes:
-      pattern: matches each token; for Python's `re` and RE2.
-      ids: the ids by text, which is that of the match or, if that is not a key, its lower case.
-      single_words: the ids of the tokens that must stand alone.
-      between_spaces: whether these stand alone between spaces only.
-    """
-
-    def __init__(
-        self, tokens: Sequence[AddedToken], lower_case: bool, rules: str = "hugging_face"
-    ) -> None:
-        self.ids: dict[str, int] = {}
-        self.single_words = {token.id for token in tokens if token.single_word}
-        self.between_spaces = rules == "hugging_face"
-        self._edges, self._lower_case = _Edges(self.between_spaces), lower_case
-        # Single words without other characters, in Unicode and, for ASCII texts, in bytes.
-        self._words: dict[str, int] = {}
-        exact, any_case, others = [], [], ([], [])
-        for token in tokens:
-            in_any_case = lower_case and lower_each(token.content) == token.content
-            if lower_case and not (in_any_case or token.special or token.normalized):
-                continue
-            self.ids[token.content] = token.id
-            (any_case if in_any_case else exact).append(token.content)
-            if token.single_word and in_any_case == lower_case and is_word(token.content):
-                self._words[token.content] = token.id
-            else:
-                others[in_any_case].append(token.content)
-        # Without other tokens, no match inside a word can be a token or hide one.
-        alone = all(token.single_word for token in tokens)
-        self.pattern = _pattern(exact, any_case, alone)
-        self._expression = re.compile(self.pattern.replace(_EDGE, f"(?a:{_EDGE})"))  # as in RE2
-        self._others = re.compile(_pattern(*others)) if any(others) else None
-        self._ascii_words = {word.encode() for word in self._words if word.isascii()}
-        self._to_words = bytes(map(_in_words, range(256)))
-        if lower_case:
-            self._to_words = self._to_words.lower()
-
-    def encode(
-        self, texts: Sequence[str], encode: Callable[[list[str]], Iterable[list[int]]]
-    ) -> list[list[int]]:
-        """Returns the ids of texts, given a function that returns those of texts without tokens."""
-        rows = [(found := self.find(text)) and self.split(text, found) for text in texts]
-        parts: list[str] = []
-        for text, row in zip(texts, rows):
-            parts += [part for part, _, index in row if index is None] if row else [text]
-        plain = iter(encode(parts))
-        return [
-            [i for _, _, index in row for i in (next(plain) if index is None else (index,))]
-            if row
-            else next(plain)
-            for row in rows
-        ]
-
-    def split(
-        self, text: str, found: Sequence[tuple[int, int, int]] | None = None
-    ) -> list[tuple[str, int, int | None]]:
-        """Splits a text at its tokens.
-
-        Args:
-          text: the text.
-          found: the result of `find`, if it is known.
-
-        Returns:
-          All parts, where each begins, and the ids of those that are tokens.
-        """
-        parts: list[tuple[str, int, int | None]] = []
-        done = 0
-        for begin, end, index in self.find(text) if found is None else found:
-            if done < begin:
-                parts.append((text[done:begin], done, None))
-            parts.append((text[begin:end], begin, index))
-            done = end
-        if done < len(text):
-            parts.append((text[done:], done, None))
-        return parts
-
-    def find(self, text: str) -> Sequence[tuple[int, int, int]]:
-        """Returns where tokens begin and end, and their ids."""
-        if not self._words or self._others and self._others.search(text):
-            return self._search(text)
-        # Only words are left, which sets find faster than an expression does.
-        runs = text.encode().translate(self._to_words).split() if text.isascii() else None
-        if runs is not None and self._ascii_words.isdisjoint(runs):
-            return ()
-        lowered = lower_each(text) if self._lower_case else text
-        if len(lowered) != len(text):  # Places in it are not those in the text.
-            return self._search(text)
-        if runs is None:
-            words = self._words.keys() & words_of(lowered)
-        else:
-            words = {run.decode() for run in runs if run in self._ascii_words}
-        found = []
-        for word in words:
-            begin = lowered.find(word)
-            while begin >= 0:
-                end = begin + len(word)
-                if self._edges[text[begin - 1 : begin]] and self._edges[text[end : end + 1]]:
-                    found.append((begin, end, self._words[word]))
-                begin = lowered.find(word, end)
-        return sorted(found)
-
-    def _search(self, text: str) -> list[tuple[int, int, int]]:
-        """Returns the same for tokens of every kind, with the expression."""
-        found = []
-        for match in self._expression.finditer(text):
-            content = match.group()
-            index = self.ids[content if content in self.ids else lower_each(content)]
-            begin, end = match.span()
-            alone = self._edges[text[begin - 1 : begin]] and self._edges[text[end : end + 1]]
-            if alone or index not in self.single_words:
-                found.append((begin, end, index))
-        return found
-
-
-class _Edges(dict[str, bool]):
-    """Whether a single word may be beside a character, or "" for an end of the text."""
-
-    def __init__(self, between_spaces: bool) -> None:
-        super().__init__({"": True, " ": True})
-        self._between_spaces = between_spaces
-
-    def __missing__(self, character: str) -> bool:
-        self[character] = not (self._between_spaces or is_word(character))
-        return self[character]
-
-
-# In RE2, between a character of [0-9A-Za-z_] and another, or an end of the text.
-_EDGE = r"\b"
-_AT_EDGE = re.compile(r"\w", re.ASCII)
-
-
-def _pattern(exact: Sequence[str], any_case: Sequence[str], alone: bool = False) -> str:
-    """Returns an expression for texts as they are, and for lower-case texts in any case.
-
-    With `alone`, it does not match parts of words in ASCII, which saves time.
-    """
-    texts = [*exact, *any_case]
-    branches = [[re.escape(c) for c in text] for text in exact]
-    branches += [list(map(_any_case, text)) for text in any_case]
-    if {text[0].lower() for text in exact}.isdisjoint(text[0] for text in any_case):
-        # No two branches match the same character, so common beginnings are written only once.
-        if not alone:
-            return _tree(branches)
-        ends = [[*b, _EDGE] if _AT_EDGE.match(text[-1]) else b for b, text in zip(branches, texts)]
-        begins = all(_AT_EDGE.match(text[0]) for text in texts)
-        return f"{_EDGE if begins else ''}(?:{_tree(ends)})"
-    ordered = sorted(
-        (-len(text), index >= len(exact), branch)
-        for index, (branch, text) in enumerate(zip(branches, texts))
-    )
-    return "|".join("".join(branch) for *_, branch in ordered)
-
-
-def _tree(branches: Sequence[Sequence[str]]) -> str:
-    """Returns an expression for sequences of characters, of which the longest one matches."""
-    begin = os.path.commonprefix(branches)  # Taken at once, as long texts would recur too deeply.
-    branches = [branch[len(begin) :] for branch in branches]
-    children: dict[str, list[Sequence[str]]] = defaultdict(list)
-    for first, *rest in filter(None, branches):
-        children[first].append(rest)
-    # An edge ends a shorter text.
-    options = "|".join(c + _tree(children[c]) for c in sorted(children, key=_EDGE.__eq__))
-    if any(not branch for branch in branches):  # One of them ends here.
-        return "".join(begin) + (f"(?:{options})?" if options else "")
-    return "".join(begin) + f"(?:{options})"
-
-
-def _in_words(byte: int) -> int:
-    """Returns the byte of an ASCII character of words, and a space for other bytes."""
-    return byte if byte < 128 and is_word(chr(byte)) else ord(" ")
-
-
 def with_special(
     tokens: Sequence[AddedToken], special_pieces: Mapping[str, int] = SPECIAL
 ) -> tuple[AddedToken, ...]:
@@ -364,18 +175,3 @@ def with_special(
 def lower_each(text: str) -> str:
     """Lowers one character at a time; only the lower case of sigma depends on its neighbours."""
     return text.replace("Σ", "σ").lower()
-
-
-def _any_case(character: str) -> str:
-    upper = _upper_cases().get(character)
-    return f"[{character}{upper}]" if upper else re.escape(character)
-
-
-@functools.cache
-def _upper_cases() -> dict[str, str]:
-    """Returns the characters that become each lower-case character, such as "K" and "K" for k."""
-    table: dict[str, str] = defaultdict(str)
-    for character in map(chr, range(0x20000)):
-        if (lowered := character.lower()) != character:
-            table[lowered] += character
-    return dict(table)

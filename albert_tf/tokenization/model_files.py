@@ -200,7 +200,10 @@ def find_preprocessing(model_file: Path | None) -> Preprocessing | None:
         return None
     path = path_beside(model_file)
     if path.is_file():
-        return Preprocessing.from_json_file(path)
+        values = read_json(path, "A preprocessing description")
+        if wordpiece_file.is_wordpiece(model_file) and values.get("lower_case") is False:
+            values.setdefault("keep_accents", True)  # As in the original.
+        return Preprocessing.from_dict(values)
     files = [TOKENIZER_CONFIG]
     if wordpiece_file.is_wordpiece(model_file):
         files += [wordpiece_file.FAST_NAME, "config.json"]
@@ -239,7 +242,8 @@ def settings(model_file: Path, given: dict[str, Any]) -> Preprocessing:
     """
     given = {key: value for key, value in given.items() if value is not None}
     own = find_preprocessing(model_file)
-    if given.get("lower_case") is False and wordpiece_file.is_wordpiece(model_file):
+    cased = given.get("lower_case") is False and own.lower_case
+    if cased and wordpiece_file.is_wordpiece(model_file):
         given.setdefault("keep_accents", True)
     wanted = dataclasses.replace(own, **given)
     stored = path_beside(model_file)

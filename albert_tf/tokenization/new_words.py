@@ -62,7 +62,7 @@ def check(words: Sequence[str], tokenizer: AlbertTokenizer) -> list[NewWord]:
             problems.append(f"{word!r:.80} holds NUL or a surrogate")
         elif len(content) != len(word):  # "İ" would have to be looked for as "i" and a mark.
             problems.append(f"{word!r:.80} has a capital that is two characters in lower case")
-        elif not normal:
+        elif not normal or not ids:
             problems.append(f"{word!r:.80} has no text after normalisation")
         elif normal in seen:
             problems.append(f"{word!r:.80} is {seen[normal]!r:.80} again after normalisation")

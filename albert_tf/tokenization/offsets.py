@@ -21,6 +21,7 @@ from albert_tf.tokenization.digit_comma import SPACE, Part
 from albert_tf.tokenization.segmentation import Sampling
 from albert_tf.tokenization.settings import Preprocessing
 from albert_tf.tokenization.special_ids import PIECES
+from albert_tf.tokenization.token_matcher import Place
 
 # Ranges of the code points that SentencePiece's nmt_nfkc deletes or turns into a space. A token
 # does not include such characters at its beginning.
@@ -72,7 +73,9 @@ class Vocabulary:
     """
 
     def __init__(
-        self, processor: sentencepiece.SentencePieceProcessor, parts: dict[int, list[Part]]
+        self,
+        processor: sentencepiece.SentencePieceProcessor,
+        parts: dict[int, list[Part]],
     ) -> None:
         self.processor = processor
         self.parts = parts
@@ -111,7 +114,8 @@ def spans(
     pieces = [vocabulary.pieces[i] for row in rows for i in row]
     lengths = vocabulary.lengths[ids]
     opens = vocabulary.opens[ids]
-    whole = [SPACE + text.replace(" ", SPACE) for text in normalized]  # as SentencePiece has them
+    # As SentencePiece has them.
+    whole = [SPACE + text.replace(" ", SPACE) if text else "" for text in normalized]
     for index, runs in _unknown(vocabulary, rows, whole).items():
         end = limits[index]
         places = end - sizes[index] + np.flatnonzero(ids[end - sizes[index] : end] == _UNKNOWN)
@@ -227,35 +231,30 @@ def words(text: str, starts: Sequence[int]) -> list[int]:
 
 
 def joined(
-    texts: Sequence[str],
-    rows: Sequence[Sequence[tuple[str, int, int | None]]],
-    plain: Iterator[TokenSpans],
-    pieces: Sequence[str],
-) -> Iterator[TokenSpans]:
-    """Yields the tokens of each text from those of its parts.
+    text: str, places: Sequence[Place], plain: Iterator[TokenSpans], pieces: Sequence[str]
+) -> TokenSpans:
+    """Returns the tokens of a text with added tokens.
 
     Args:
-      texts: the texts.
-      rows: the parts of each text; see `added_tokens.Matcher.split`.
-      plain: the tokens of the parts that are not a token themselves, of all texts.
+      text: the text.
+      places: where its added tokens are.
+      plain: the tokens of what is before, between and after these.
       pieces: the piece of every id.
     """
-    for text, row in zip(texts, rows):
-        if len(row) == 1 and row[0][2] is None:
-            yield next(plain)
-            continue
-        tokens = TokenSpans([], [], [], [], [])
-        for part, begin, index in row:
-            if index is None:
-                ids, own, starts, ends, _ = next(plain)
-            else:
-                ids, own, starts, ends = [index], [pieces[index]], [0], [len(part)]
-            tokens.ids.extend(ids)
-            tokens.pieces.extend(own)
-            tokens.starts.extend(begin + start for start in starts)
-            tokens.ends.extend(begin + end for end in ends)
-        tokens.words.extend(words(text, tokens.starts))
-        yield tokens
+    tokens = TokenSpans([], [], [], [], [])
+    begin = 0
+    for start, end, index in (*places, (len(text), len(text), None)):
+        ids, own, starts, ends, _ = next(plain)
+        tokens.ids.extend(ids)
+        tokens.pieces.extend(own)
+        tokens.starts.extend(begin + place for place in starts)
+        tokens.ends.extend(begin + place for place in ends)
+        if index is not None:
+            for values, value in zip(tokens, (index, pieces[index], start, end)):
+                values.append(value)
+        begin = end
+    tokens.words.extend(words(text, tokens.starts))
+    return tokens
 
 
 def of_words(tokens: Sequence[TokenSpans], counts: Iterable[int]) -> list[TokenSpans]:

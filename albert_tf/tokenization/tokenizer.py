@@ -26,14 +26,15 @@ from albert_tf.tokenization import (
     special_ids,
     word_starts,
 )
-from albert_tf.tokenization.added_tokens import AddedToken, Matcher, check, with_special
+from albert_tf.tokenization.added_tokens import AddedToken, check, with_special
 from albert_tf.tokenization.decoding import Decoder
 from albert_tf.tokenization.lines import as_list, decoded
 from albert_tf.tokenization.normalization import normalize
 from albert_tf.tokenization.packing import check_seq_length
 from albert_tf.tokenization.rows import RowTokenizer
 from albert_tf.tokenization.segmentation import Sampling
-from albert_tf.tokenization.settings import Preprocessing, path_beside
+from albert_tf.tokenization.settings import path_beside
+from albert_tf.tokenization.token_matcher import Matcher
 from albert_tf.tokenization.wordpiece import WordPiece
 
 
@@ -157,7 +158,7 @@ class AlbertTokenizer(RowTokenizer, Decoder):
         model_file = Path(directory).expanduser() / model_files.saved_name(self.model_file)
         settings_file = path_beside(model_file)
         if settings_file.exists():
-            stored = Preprocessing.from_json_file(settings_file)
+            stored = model_files.find_preprocessing(model_file)
             self.preprocessing.check_same(stored, "this tokenizer", f"'{settings_file}'")
         if model_file.exists() and model_file.read_bytes() != self.model_proto:
             raise InputError(
@@ -256,10 +257,12 @@ class AlbertTokenizer(RowTokenizer, Decoder):
         texts = [self._as_text(text, index) for index, text in enumerate(as_list(texts))]
         if self.matcher is None:
             return list(self._spans(texts, sampling))
-        rows = [self.matcher.split(text) for text in texts]
-        parts = [part for row in rows for part, _, index in row if index is None]
-        plain = self._spans(parts, sampling)
-        return list(offsets.joined(texts, rows, plain, self.pieces))
+        plain, found = self.matcher.apart(texts)
+        spans = list(self._spans(plain, sampling))
+        rest = iter(spans[len(texts) :])
+        for row, places in found.items():
+            spans[row] = offsets.joined(texts[row], places, rest, self.pieces)
+        return spans[: len(texts)]
 
     def encode_batch(
         self, texts: Iterable[str], num_threads: int = 1, sampling: Sampling | None = None

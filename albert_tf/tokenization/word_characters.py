@@ -6,6 +6,8 @@ import functools
 import re
 import unicodedata
 
+import numpy as np
+
 # A letter, digit, mark or "_", for RE2.
 WORD_CHARACTER = r"[\pL\pM\pN_]"
 
@@ -26,6 +28,15 @@ def _words() -> re.Pattern[str]:
 def words_of(text: str) -> list[str]:
     """Returns the words of a text: runs of letters, digits, marks and "_"."""
     return _words().findall(text)
+
+
+@functools.cache
+def table() -> np.ndarray:
+    """Returns for every code point whether it is a character of words, bool [0x110000]."""
+    result = np.zeros(0x110000, bool)
+    for match in _words().finditer("".join(map(chr, range(0x110000)))):
+        result[slice(*match.span())] = True
+    return result
 
 
 def is_word(text: str) -> bool:

@@ -15,7 +15,7 @@ from albert_tf.export import preprocessor
 from albert_tf.formats.load import load
 from albert_tf.tokenization.graph.tokenizer import GraphTokenizer
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
-from tests.support import tiny_task
+from tests.support import tiny_task, wordpiece
 from tests.support.commands import status
 
 run = functools.partial(status, "vocab", "extend")
@@ -174,6 +174,7 @@ def test_frequent_words_of_a_corpus_are_shown_and_added(plain, tmp_path, capsys)
         (b"zyx\nZYX\n", "'ZYX' is 'zyx' again after normalisation"),
         ("zyé\nzye\n".encode(), "'zye' is 'zyé' again after normalisation"),
         ("\u0301\n".encode(), "has no text after normalisation"),
+        ("\u200b\n".encode(), "has no text after normalisation"),
         ("İzmir\n".encode(), "'İzmir' has a capital that is two characters in lower case"),
         (b"", "extended by one word or more. Received no words"),
         (b"zyx\xff\n", "must be UTF-8 text"),
@@ -270,3 +271,50 @@ def test_the_vocabulary_that_two_models_share_is_not_changed(plain, extended):
     settings = json.loads((plain / "spm.preprocess.json").read_text())
     assert "added_tokens" not in settings
     assert (plain / "spm.model").read_bytes() == (extended / "spm.model").read_bytes()
+
+
+def test_a_model_with_wordpiece_is_extended_too(tmp_path, capsys):
+    vocab = wordpiece.write(tmp_path)
+    size = len(wordpiece.pieces())
+    model = albert_tf.AlbertPretrainer(tiny_task.MODEL | {"vocab_size": size})
+    model.save_pretrained(tmp_path / "plain", AlbertTokenizer(vocab))
+    words = ["dataer", "Covid-19", "naïve", "中国人"]
+    (tmp_path / "words.txt").write_text("\n".join(words), encoding="utf-8")
+    command = tmp_path / "plain", "--add", tmp_path / "words.txt", "--output", tmp_path / "new"
+    assert run(*command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split() == ["dataer", "2", "data", "##er"]
+    old, new = (AlbertTokenizer.from_pretrained(tmp_path / name) for name in ("plain", "new"))
+    texts = {
+        "The DATAER, of": [0],
+        "dataers (covid-19) covid-190": [1],
+        "Naïve naive": [2],
+        "他是中国人 中国人，": [3],
+        "the data \u0301 of film 中国": [],
+    }
+    rows = new.encode_batch(texts)
+    assert [[i - size for i in row if i >= size] for row in rows] == [*texts.values()]
+    assert rows[-1] == old.encode_batch(texts)[-1]
+    assert [spans.ids for spans in new.tokenize_batch_with_offsets(texts)] == rows
+    assert GraphTokenizer(new).tokenize(tf.constant([*texts])).to_list() == rows
+    before, after = (
+        albert_tf.AlbertEncoder.from_pretrained(tmp_path / name) for name in ("plain", "new")
+    )
+    inputs = old(["the data of film"])
+    np.testing.assert_array_equal(after(inputs)["pooled_output"], before(inputs)["pooled_output"])
+    table = before.get_embedding_table().numpy()
+    means = [table[list(old.encode(word))].mean(0) for word in words]
+    np.testing.assert_allclose(after.get_embedding_table()[size:], means, atol=1e-7)
+    expected, source = after(new([*texts]))["pooled_output"], tmp_path / "new"
+    for to in ("hugging_face", "tf1", "checkpoint"):
+        convert(source, to, tmp_path / to)
+        source = tmp_path / to
+        again = AlbertTokenizer.from_pretrained(source)
+        assert again.encode_batch(texts) == rows
+        result = albert_tf.AlbertEncoder.from_pretrained(source)(again([*texts]))
+        np.testing.assert_array_equal(result["pooled_output"], expected)
+    (tmp_path / "words.txt").write_text("the\n\u00ad\n[MASK]\n", encoding="utf-8")
+    assert run(*command[:3], "--dry_run") == 2
+    err = capsys.readouterr().err
+    assert "'the' is the piece 'the' already; '\\xad' has no text" in err
+    assert "'[MASK]' is the text of a piece already" in err

@@ -33,7 +33,7 @@ BY_NAME = {
     "albert_tf/cli/main.py": "",  # the table of commands
     "albert_tf/task_types.py": "albert_tf.tasks",  # the classes of a task
 }
-MAX_LINES, MAX_FILES = 400, 300
+MAX_LINES, MAX_FILES = 400, 312
 _NAME = re.compile(r"albert_tf(\.\w+)+\.?(:\w+)?")
 
 

@@ -1,5 +1,6 @@
 """Added tokens in Python: ids of transformers 4, flags, folders and their errors."""
 
+import itertools
 import json
 import pickle
 import random
@@ -9,8 +10,9 @@ import shutil
 import pytest
 
 from albert_tf.errors import InputError
-from albert_tf.tokenization.added_tokens import AddedToken, Matcher, lower_each, with_special
+from albert_tf.tokenization.added_tokens import AddedToken, lower_each, with_special
 from albert_tf.tokenization.settings import Preprocessing
+from albert_tf.tokenization.token_matcher import Matcher
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from tests.support.added_tokens import FOLDERS, SIZE, random_tokenizers, write_folder
 from tests.support.paths import TESTDATA
@@ -24,6 +26,20 @@ def folder(tmp_path):
     """A Hugging Face folder without added tokens."""
     shutil.copy(MODEL, tmp_path / "spiece.model")
     return tmp_path
+
+
+def parts(matcher, text):
+    """Returns the parts of a text, where each begins, and the ids of those that are tokens."""
+    plain, found = matcher.apart(["", text])
+    assert plain[:2] == ["", "" if found else text] and found.keys() <= {1}
+    plain, place, result = plain[2:] or [text], 0, []
+    for between, token in itertools.zip_longest(plain, found.get(1, [])):
+        assert text[place : place + len(between)] == between
+        result += [(between, place, None)] if between else []
+        if token is not None:
+            start, place, index = token
+            result.append((text[start:place], start, index))
+    return result
 
 
 def with_tokens(*tokens, **arguments):
@@ -77,7 +93,7 @@ def test_words_are_found_as_by_a_plain_search(rules, lower_case):
             alone = rules == "original" or around <= {"", " "}
             if key in words and len(key) == len(run) and alone:
                 expected.append((begin, place, words.index(key)))
-        assert list(matcher.find(text)) == expected, text
+        assert matcher.find([text]).get(0, []) == expected, text
         found += len(expected)
     assert found > 50
 
@@ -112,17 +128,17 @@ def test_offsets_are_those_of_the_text():
     ],
 )
 def test_text_is_split_at_special_pieces(text, lower, expected):
-    assert Matcher(with_special([]), lower).split(text) == expected
+    assert parts(Matcher(with_special([]), lower), text) == expected
 
 
 def test_a_single_word_is_a_token_between_spaces_only():
     matcher = Matcher([AddedToken(70, "ab", single_word=True), AddedToken(71, "x")], False)
     found = {
-        text: [part for part, _, index in matcher.split(text) if index == 70]
+        text: [part for part, _, index in parts(matcher, text) if index == 70]
         for text in ("ab", "ab ab", "abc", "cab", "ab.", "\nab", "xab", "abx", "abab")
     }
     assert found == {text: [] for text in found} | {"ab": ["ab"], "ab ab": ["ab", "ab"]}
-    assert matcher.split("cabx") == [("cab", 0, None), ("x", 3, 71)]
+    assert parts(matcher, "cabx") == [("cab", 0, None), ("x", 3, 71)]
 
 
 def test_tokens_that_no_text_can_match_change_nothing():
@@ -137,7 +153,7 @@ def test_under_the_original_rules_punctuation_ends_a_word():
     tokens = [AddedToken(i, word, single_word=True) for i, word in enumerate(words)]
     matcher = Matcher(tokens, True, "original")
     found = {
-        text: [part for part, _, index in matcher.split(text) if index is not None]
+        text: [part for part, _, index in parts(matcher, text) if index is not None]
         for text in (
             "(AB), ab.",
             "abé éab é",
@@ -155,8 +171,8 @@ def test_under_the_original_rules_punctuation_ends_a_word():
 def test_the_longest_token_wins_and_upper_case_wins_over_any_case():
     names = ["ab", "abc", "abcd e", "AB"]
     matcher = Matcher([AddedToken(i, name) for i, name in enumerate(names)], True)
-    found = [index for *_, index in matcher.split("abcd e ABCD E abd AB Ab") if index is not None]
-    assert found == [2, 2, 0, 3, 0]
+    found = matcher.find(["abcd e ABCD E abd AB Ab"])[0]
+    assert [index for *_, index in found] == [2, 2, 0, 3, 0]
 
 
 def test_settings_travel_and_pickle(tmp_path):
@@ -259,3 +275,26 @@ def test_a_folder_of_the_fast_tokenizer_has_them_in_tokenizer_json(folder):
     (folder / "tokenizer.json").write_text(json.dumps({"added_tokens": listed, "model": {}}))
     tokenizer = AlbertTokenizer.from_pretrained(folder)
     assert tokenizer.encode("<e1>the") == [SIZE, *tokenizer.encode("the")]
+
+
+def test_thousands_of_tokens_may_begin_with_one_another():
+    tokens = [AddedToken(i, "a" + "b" * i) for i in range(3000)]
+    matcher = Matcher([*tokens, AddedToken(3000, "AbX")], True)
+    texts = ["xA" + "bB" * n + "ya" for n in (0, 17, 1499, 1500)]
+    assert matcher.find([*texts, "abx AbX"]) == {
+        0: [(1, 2, 0), (3, 4, 0)],
+        1: [(1, 36, 34), (37, 38, 0)],
+        2: [(1, 3000, 2998), (3001, 3002, 0)],
+        3: [(1, 3001, 2999), (3003, 3004, 0)],
+        4: [(0, 2, 1), (4, 7, 3000)],
+    }
+
+
+def test_words_with_signs_hide_the_words_in_them():
+    """As in transformers 5: the longest token is taken first, and then refused."""
+    tokens = [AddedToken(i, word, single_word=True) for i, word in enumerate(["ab", "ab-c"])]
+    matcher = Matcher(tokens, True, "original")
+    assert matcher.find(["ab-cd ab-d (AB-C)", "ab"]) == {
+        0: [(6, 8, 0), (12, 16, 1)],
+        1: [(0, 2, 0)],
+    }

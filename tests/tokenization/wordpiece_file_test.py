@@ -227,3 +227,24 @@ def test_several_vocabularies_are_an_error(tmp_path):
     # Other text files are no vocabularies.
     (tmp_path / "vocab_chinese.txt").rename(tmp_path / "labels.txt")
     assert AlbertTokenizer.from_pretrained(tmp_path).model_file.name == "vocab.txt"
+
+
+@pytest.mark.parametrize(
+    ("values", "keeps"),
+    [
+        ({"lower_case": False}, True),
+        ({"lower_case": False, "rules": "hugging_face"}, True),
+        ({"lower_case": False, "keep_accents": False}, False),
+        ({"lower_case": True}, False),
+        ({}, False),
+    ],
+)
+def test_a_settings_file_without_accents_keeps_them_as_bert_does(tmp_path, values, keeps):
+    path = wordpiece.write(tmp_path, "my.txt")
+    (tmp_path / "my.preprocess.json").write_text(json.dumps(values))
+    tokenizer = AlbertTokenizer.from_pretrained(tmp_path)
+    assert tokenizer.preprocessing.keep_accents is keeps
+    assert tokenizer.tokenize("é") == ["é" if keeps else "e"]
+    assert AlbertTokenizer(path, lower_case=values.get("lower_case")).save(tmp_path) == path
+    assert tokenizer.save(tmp_path / "new").name == "my.txt"
+    assert AlbertTokenizer.from_pretrained(tmp_path / "new").preprocessing.keep_accents is keeps

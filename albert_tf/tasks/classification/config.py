@@ -5,7 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from albert_tf.errors import InputError, closest
+from albert_tf.task_types import TaskDescription
 from albert_tf.tasks.classification import problems
+from albert_tf.tasks.classification.exits import LOSS
+from albert_tf.tasks.classification.model import MEAN, POOLED, POOLINGS
 from albert_tf.tasks.fine_tuning_config import FineTuningConfig
 from albert_tf.tasks.text_windows import FIRST, MAX_WINDOWS
 
@@ -45,6 +49,12 @@ class ClassificationConfig(FineTuningConfig):
       pooling: what the head reads: "pooled", the pooled output, or "mean", the mean of the vectors
         of all tokens; "" for "mean" if the initial weights are those of an embedding with that
         pooling, and otherwise "pooled". No other library has such a model for "mean".
+      early_exit: how the heads of the layers before the last are trained, by which texts leave
+        early: "joint", with the model, or "after", alone, for a model that is trained already; ""
+        for a model without them.
+      exit_threshold: the confidence above which a text leaves, from 0 to 1; None determines it on
+        the evaluation data of a run that trains. task.json stores it.
+      exit_loss: the points, in hundredths, that this threshold may cost of the metric.
       header: the names of the columns, for files without a header line.
       skip_labels: labels whose rows are left out, as a list or separated by commas.
       skip_broken_rows: whether to leave out rows with too few or too many fields, or without a
@@ -65,6 +75,9 @@ class ClassificationConfig(FineTuningConfig):
     doc_stride: int | None = None
     max_windows: int = MAX_WINDOWS
     pooling: str = ""
+    early_exit: str = ""
+    exit_threshold: Any = None
+    exit_loss: float = LOSS
     header: list[str] = dataclasses.field(default_factory=list)
     skip_labels: list[str] = dataclasses.field(default_factory=list)
     skip_broken_rows: bool = False
@@ -88,3 +101,21 @@ def skipped_labels(config: ClassificationConfig) -> set[str]:
     if isinstance(labels, (list, tuple)):
         return set(map(str, labels))
     return {name.strip() for name in str(labels).split(",")} - {""}
+
+
+def pooling_of(config: ClassificationConfig, start: TaskDescription | None) -> str:
+    """Returns the pooling of the config, or else that of the task of the initial weights.
+
+    Raises:
+      InputError: it is unknown.
+    """
+    pooling = config.pooling
+    if pooling not in ("", *POOLINGS):
+        raise InputError(
+            f"POOLING must be {' or '.join(POOLINGS)}. Received {pooling!r:.80}. "
+            f"{closest(str(pooling)[:80], POOLINGS)}"
+        )
+    if pooling or start is None:
+        return pooling or POOLED
+    kept = start.settings.get("pooling")
+    return MEAN if kept in (MEAN, [MEAN]) else POOLED

@@ -76,7 +76,7 @@ class FewShotTask(ClassificationTask):
                 "Few-shot training reads one row of each text. Received WINDOWS="
                 f"{config.windows!r:.80}. Leave it out, or use finetune_table."
             )
-        for name in ("class_weights", "label_smoothing"):
+        for name in ("class_weights", "label_smoothing", "early_exit"):
             if getattr(config, name):
                 raise InputError(
                     "Few-shot training learns from pairs, and has no loss of classes. Received "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ _LABEL_SETS = {
     "probabilities": Spec(tf.float32, ("B", "C")),
     "lengths": Spec(tf.int32, ("B",)),
 }
+_LAYERS = {"layers": Spec(tf.int32, ("B",))}
 _LOGITS = {"logits": tf.TensorSpec([None, None], tf.float32)}
 _OUTPUTS = {
     "classification": _CLASSES,
@@ -42,7 +44,8 @@ class ServedClassifier(ServedTask):
 
     A class comes with the probabilities of all classes. Labels are those whose probability exceeds
     the threshold, in the order of the model, and "" after the last. If the model pools windows, all
-    of a text are computed; a row of `tokens` is one window.
+    of a text are computed; a row of `tokens` is one window. If the model has a head for each layer,
+    texts leave early, and `layers` is the number of layers used.
 
     Args:
       model: the model with its weights.
@@ -51,6 +54,7 @@ class ServedClassifier(ServedTask):
       pairs: whether the model reads two texts.
       threshold: the probability above which one of several labels is returned, or one by label.
       doc_stride: see `TextWindowSettings`.
+      exit_threshold: see `AlbertClassifier.early`; None for all layers, and no output `layers`.
     """
 
     SIGNATURES = {
@@ -58,7 +62,7 @@ class ServedClassifier(ServedTask):
         for kind, outputs in _OUTPUTS.items()
         for prefix, texts in (("", {"text": TEXTS}), ("pair_", _PAIRS))
     }
-    OPTIONS = ("pairs",)
+    OPTIONS = ("pairs", "exit_threshold")
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class ServedClassifier(ServedTask):
         pairs: bool = False,
         threshold: Any = problems.THRESHOLD,
         doc_stride: int | None = None,
+        exit_threshold: float | None = None,
     ) -> None:
         self._limit = problems.LabelSets(model.labels, threshold=threshold).limit
         self._stride = TextWindowSettings(model.windows, seq_length, doc_stride).stride
@@ -79,11 +84,19 @@ class ServedClassifier(ServedTask):
             self.facts["threshold"] = threshold
         if model.windows != FIRST:
             self.facts |= {"windows": model.windows, "doc_stride": self._stride}
+        self._exit_threshold = exit_threshold
+        if exit_threshold is not None:
+            self.facts["exit_threshold"] = exit_threshold
+            self.table = {
+                name: signature._replace(outputs={**signature.outputs, **_LAYERS})
+                for name, signature in self.table.items()
+            }
 
     @classmethod
     def config_of(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the columns of a text pair if the option `pairs` is set."""
-        return {"glue": "", "second_text": "text_b"} if options.get("pairs") else {}
+        """Returns the columns of a text pair if the option `pairs` is set, and the threshold."""
+        columns = {"glue": "", "second_text": "text_b"} if options.get("pairs") else {}
+        return columns | {n: value for n, value in options.items() if n == "exit_threshold"}
 
     @classmethod
     def from_predictor(cls, predictor: Trained) -> ServedClassifier:
@@ -94,7 +107,18 @@ class ServedClassifier(ServedTask):
         )
         task, length = predictor.task, predictor.seq_length
         threshold = getattr(task.problem, "threshold", problems.THRESHOLD)
-        return cls(predictor.model, task.tokenizer, length, pairs, threshold, config.doc_stride)
+        early = task.exit_threshold if predictor.model.early_exit else None
+        stride = config.doc_stride
+        return cls(predictor.model, task.tokenizer, length, pairs, threshold, stride, early)
+
+    def whole(self) -> ServedClassifier:
+        """Returns the task without early exit."""
+        if self._exit_threshold is None:
+            return self
+        task = copy.copy(self)
+        task._exit_threshold, task.table = None, self.SIGNATURES[self.kind]
+        task.facts = {n: value for n, value in self.facts.items() if n != "exit_threshold"}
+        return task
 
     def expected(self, answer: AnswerFile, config: Any) -> tuple[Arrays, Arrays]:
         """Returns texts or pairs of texts, and the expected labels or numbers."""
@@ -118,12 +142,21 @@ class ServedClassifier(ServedTask):
         segments = [self.tokenize(text) for text in texts.values()]
         if self.model.windows == FIRST:
             return self.answer_segments(segments)
-        answers, text = self.answer_windows(segments, self._stride, _LOGITS)
+        early = self._exit_threshold is not None
+        specs = {**_LOGITS, **({"layers": _LAYERS["layers"].tensor_spec} if early else {})}
+        answers, text = self.answer_windows(segments, self._stride, specs)
         count = tf.cast(segments[0].nrows(), tf.int32)
+        if early:
+            pooled = self.model.pooled(answers, text, count)
+            return {**self._answers(pooled["logits"]), "layers": pooled["layers"]}
         return self._answers(pool(self.model.windows, answers["logits"], text, count))
 
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
-        return self._answers(self.model(self.features(ids, mask, types)))
+        features = self.features(ids, mask, types)
+        if self._exit_threshold is None:
+            return self._answers(self.model(features))
+        outputs = self.model.early(features, self._exit_threshold)
+        return {**self._answers(outputs["logits"]), "layers": outputs["layers"]}
 
     def _answers(self, logits: tf.Tensor) -> Tensors:
         """Returns the answers for logits, [B, C], and the logits."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
@@ -28,13 +27,15 @@ from albert_tf.tasks.classification.config import (
     ClassificationConfig,
     label_columns,
     may_have_several,
+    pooling_of,
     skipped_labels,
 )
 from albert_tf.tasks.classification.data import LabelledText
-from albert_tf.tasks.classification.model import MEAN, POOLED, POOLINGS, AlbertClassifier
+from albert_tf.tasks.classification.early_exit import EarlyExitTask
+from albert_tf.tasks.classification.model import POOLED, AlbertClassifier
+from albert_tf.tasks.classification.problems import LabelSets
 from albert_tf.tasks.distillation.student import LABELLED
 from albert_tf.tasks.encoded_examples import EncodedExamples, Outputs
-from albert_tf.tasks.fine_tuning import FineTuningTask
 from albert_tf.tasks.fine_tuning_config import FineTuningDataConfig
 from albert_tf.tasks.task_files import Facts
 from albert_tf.tasks.text_windows import FIRST, TextWindowSettings
@@ -44,17 +45,18 @@ _COLUMNS = ("text", "second_text", "label", "header")
 _OF_LABEL_SETS = ("label_separator", "threshold")
 _OF_WINDOWS = ("windows", "doc_stride")
 _POOLING = "pooling"
+_OF_EXITS = ("early_exit", "exit_threshold")
 
 
 @task_factory.register_task_cls(ClassificationConfig)
-class ClassificationTask(FineTuningTask):
+class ClassificationTask(EarlyExitTask):
     """Predicts a class, any number of labels, or a number for a text or a pair of texts.
 
     The loss is the mean cross entropy or the mean squared error (original run_classifier.py).
     """
 
     MODEL = AlbertClassifier
-    SETTINGS = ("glue", *_COLUMNS, *_OF_LABEL_SETS, *_OF_WINDOWS, _POOLING)
+    SETTINGS = ("glue", *_COLUMNS, *_OF_LABEL_SETS, *_OF_WINDOWS, _POOLING, *_OF_EXITS)
     KEEPS_COLUMNS = True
     WHOLE_TEXTS = True
 
@@ -162,25 +164,14 @@ class ClassificationTask(FineTuningTask):
         if task != "multi_label" and not config.label_separator:
             others += ("label_separator",)
         others += _OF_WINDOWS if config.windows == FIRST else ()
-        settings = {**self.settings(), _POOLING: self._pooling()}
+        settings = {**self.settings(), _POOLING: pooling_of(config, self.start.task)}
         others += (_POOLING,) if settings[_POOLING] == POOLED else ()
+        settings["early_exit"] = self.early_exit(task)
+        others += () if settings["early_exit"] else _OF_EXITS
         settings = {n: value for n, value in settings.items() if n not in others}
         if "threshold" in settings:
             settings["threshold"] = problems.plain(settings["threshold"])
         return settings
-
-    def _pooling(self) -> str:
-        """Returns the pooling of the config, or else of the initial weights."""
-        pooling, start = self.task_config.pooling, self.start.task
-        if pooling not in ("", *POOLINGS):
-            raise InputError(
-                f"POOLING must be {' or '.join(POOLINGS)}. Received {pooling!r:.80}. "
-                f"{closest(str(pooling)[:80], POOLINGS)}"
-            )
-        if pooling or start is None:
-            return pooling or POOLED
-        kept = start.settings.get(_POOLING)
-        return MEAN if kept in (MEAN, [MEAN]) else POOLED
 
     @functools.cached_property
     def problem(self) -> problems.Problem:
@@ -194,7 +185,7 @@ class ClassificationTask(FineTuningTask):
                 "with an empty list of labels. Add them to its task.json."
             )
         if description.task == "multi_label":
-            return problems.LabelSets(
+            return LabelSets(
                 description.labels, config.label_separator, config.threshold, self._tunes
             )
         return problems.Classes(description.labels)
@@ -301,11 +292,6 @@ class ClassificationTask(FineTuningTask):
         return expand(path)
 
     # === Training ===
-    def losses(self, labels: Tensors, outputs: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of each example; see the class."""
-        losses = self.problem.losses(labels["label"], outputs, labels.get("smoothing"))  # [B]
-        return losses * labels["weight"] if "weight" in labels else losses
-
     def soft_losses(
         self, labels: Tensors, outputs: tf.Tensor, teacher: tf.Tensor, temperature: float
     ) -> dict[str, tf.Tensor]:
@@ -323,6 +309,8 @@ class ClassificationTask(FineTuningTask):
         self, metrics: Any, labels: Tensors, model_outputs: tf.Tensor, **kwargs: Any
     ) -> None:
         """Updates `train_accuracy`."""
+        if len(model_outputs.shape) == 3:
+            model_outputs = model_outputs[:, -1]  # Of the last layer.
         for metric in metrics:
             answers = tf.argmax(model_outputs, -1, output_type=tf.int32)  # [B]
             hits = tf.cast(answers == labels["label"], tf.float32)
@@ -338,9 +326,8 @@ class ClassificationTask(FineTuningTask):
 
     def evaluate(self, examples: EncodedExamples, outputs: Outputs) -> dict[str, float]:
         """Returns the metrics of all files together and, if there are several, of each file."""
-        wanted, logits = self._wanted(examples, outputs), outputs.stacked()
-        problem = self.problem.tuned(wanted, logits)
-        metrics = problem.scores(wanted, logits)
+        wanted, problem, logits, of_layers = self._answered(examples, outputs)
+        metrics = problem.scores(wanted, logits) | of_layers
         groups = np.array([examples.sources[i].group for i in outputs.examples])
         names = sorted(set(groups))
         for name in names if len(names) > 1 else ():
@@ -351,30 +338,42 @@ class ClassificationTask(FineTuningTask):
     def baseline(self, examples: EncodedExamples) -> dict[str, float]:
         """Returns the metrics of the most frequent class, of the mean or of the labels' shares."""
         logits = self.problem.constant(examples.labels["label"])
-        return self.evaluate(examples, Outputs.same(len(examples), logits=logits))
+        constant = self.evaluate(examples, Outputs.same(len(examples), logits=logits))
+        return self.with_layers(constant)
 
-    def _wanted(self, examples: EncodedExamples, outputs: Outputs) -> np.ndarray:
-        return examples.labels["label"][outputs.examples]
+    def _answered(
+        self, examples: EncodedExamples, outputs: Outputs
+    ) -> tuple[np.ndarray, problems.Problem, np.ndarray, dict[str, float]]:
+        """Returns targets, the tuned problem, the logits of the answers, and their layers."""
+        wanted = examples.labels["label"][outputs.examples]
+        problem = self.problem.tuned(wanted, outputs.stacked())
+        return wanted, problem, *self.left_early(examples, outputs, wanted, problem)
 
     def details(self, examples: EncodedExamples, outputs: Outputs) -> str:
         """Returns the scores of each label, and a confusion table of classes; "" for numbers."""
-        wanted, logits = self._wanted(examples, outputs), outputs.stacked()
-        return self.problem.tuned(wanted, logits).table(wanted, logits)
+        wanted, problem, logits, _ = self._answered(examples, outputs)
+        return problem.table(wanted, logits)
 
     def draw(self, examples: EncodedExamples, outputs: Outputs, folder: Path) -> list[Path]:
         """Writes confusion.png, precision_recall.png or scatter.png; see `metrics`."""
-        return self.problem.draw(self._wanted(examples, outputs), outputs.stacked(), folder)
+        wanted, _, logits, _ = self._answered(examples, outputs)
+        return self.problem.draw(wanted, logits, folder)
 
     def write_results(self, folder: str | Path) -> list[Path]:
-        """Writes metrics, plots and, to task.json, the threshold of the best evaluation."""
+        """Writes metrics, plots and, to task.json, the thresholds of the best evaluation."""
         paths = super().write_results(folder)
         best = self.results.best if self.results.best_is_new else None
-        if self._tunes and best and isinstance(self.problem, problems.LabelSets):
+        if best is None:
+            return paths
+        config, tunes = self.task_config, self._tunes and isinstance(self.problem, LabelSets)
+        if tunes:
+            config.threshold = self.problem.threshold_in(best.metrics)
+        if tunes_exit := self._tunes_exit and "exit_threshold" in best.metrics:
+            config.exit_threshold = best.metrics["exit_threshold"]
+        if tunes or tunes_exit:
+            self._description = None
             for path in results.tuned_folders(Path(folder), best.step):
-                self.task_config.threshold = self.problem.threshold_in(best.metrics)
-                settings = self._settings_of("multi_label")
-                self._description = dataclasses.replace(self.describe(), settings=settings)
-                self._description.to_json_file(path / FILE)
+                self.describe().to_json_file(path / FILE)
         return paths
 
     # === Prediction ===
@@ -382,13 +381,17 @@ class ClassificationTask(FineTuningTask):
         """Yields `label`, its `probability` and all `probabilities` by label.
 
         For several labels, these are `labels` and `probabilities`; for numbers, `value` or, if the
-        model has several outputs, `values`.
+        model has several outputs, `values`. With early exit, `layers` are those used.
         """
-        return map(self.problem.answer, outputs["logits"])
+        answers = map(self.problem.answer, outputs["logits"])
+        if "layers" not in outputs:
+            return answers
+        return ({**a, "layers": int(n)} for a, n in zip(answers, outputs["layers"]))
 
     def columns(self) -> dict[str, Any]:
-        """Returns the columns of the problem's answers."""
-        return self.problem.columns()
+        """Returns the columns of the problem's answers, and of the layers used."""
+        exits = "early_exit" in self.describe().settings
+        return {**self.problem.columns(), **({"layers": int} if exits else {})}
 
     def answer_file(self, ending: str, keep: Sequence[str] = ()) -> AnswerFile:
         """Returns a file of answers; .tsv has GLUE's format, with `index` and `prediction`."""

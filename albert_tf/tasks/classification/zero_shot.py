@@ -17,6 +17,8 @@ from official.core import task_factory
 from albert_tf.data.row_report import RowReport
 from albert_tf.errors import InputError
 from albert_tf.formats.source import Source
+from albert_tf.modeling.task_model import TaskModel
+from albert_tf.tasks.base import Tensors
 from albert_tf.tasks.classification import problems
 from albert_tf.tasks.classification.config import ClassificationConfig
 from albert_tf.tasks.classification.data import LabelledText
@@ -123,6 +125,10 @@ class ZeroShotTask(ClassificationTask):
                 ids.append(np.concatenate([cut, label]))
                 second_starts.append(len(cut) + 1)
         return EncodedExamples(ids, second_starts, report=report)
+
+    def predicted(self, model: TaskModel, features: Tensors) -> Tensors:
+        """Returns the logits of all layers, as scores of different labels are compared."""
+        return self.kept(model(features, training=False))
 
     def answers(self, examples: EncodedExamples, outputs: Outputs) -> Iterator[dict[str, Any]]:
         """Yields the answers of classes or of several labels, the most probable label first."""

@@ -53,8 +53,9 @@ class GraphTokenizer(tf.Module):
         """Returns the ids, int32 [B, (tokens)], of texts, string [B], without special tokens."""
         if self._matcher is None:
             return self._ids(texts)
-        parts = self._matcher.split(texts)
-        return join(parts, self._ids(parts.texts), parts.token)
+        parts = self._matcher.apart(texts)
+        ids = join(parts, self._ids(parts.texts), parts.token)
+        return _rows(ids.values, ids.row_splits, texts)
 
     def tokenize_with_offsets(
         self, texts: tf.Tensor
@@ -72,14 +73,16 @@ class GraphTokenizer(tf.Module):
         """
         if self._matcher is None:
             return self._ids_with_offsets(texts)
-        parts = self._matcher.split(texts)
+        parts = self._matcher.apart(texts)
         ids, starts, limits = self._ids_with_offsets(parts.texts)
-        begin = tf.gather(parts.starts, row_ids(ids.row_splits))
-        return (
+        begins = tf.concat([tf.zeros_like(texts, tf.int64), parts.starts], 0)  # [B + P]
+        begin = tf.gather(begins, row_ids(ids.row_splits))
+        found = (
             join(parts, ids, parts.token),
             join(parts, starts.with_values(starts.values + begin), parts.starts),
             join(parts, limits.with_values(limits.values + begin), parts.limits),
         )
+        return tuple(_rows(x.values, x.row_splits, texts) for x in found)
 
     def detokenize(self, ids: tf.RaggedTensor | tf.Tensor) -> tf.Tensor:
         """Returns the texts of ids, without special tokens, as `AlbertTokenizer.decode`.

@@ -125,3 +125,12 @@ def test_bytes_that_are_not_text_are_around_a_single_word():
     ids = GraphTokenizer(tokenizer).tokenize(tf.constant(texts)).to_list()
     assert ids == tokenizer.encode_batch(texts)
     assert [row.count(SIZE) for row in ids] == [1, 0, 1, 1, 0, 1, 1, 0]
+
+
+def test_thousands_of_tokens_may_begin_with_one_another():
+    tokens = [AddedToken(SIZE + i, "zq" + "q" * i) for i in range(3000)]
+    tokenizer = AlbertTokenizer(MODEL, added_tokens=tokens)
+    texts = ["the " + "Z" * min(n, 1) + "qQ" * n for n in (0, 1, 17, 1499, 1500)]
+    ids = GraphTokenizer(tokenizer).tokenize(tf.constant(texts)).to_list()
+    assert ids == tokenizer.encode_batch(texts)
+    assert [max(row) - SIZE for row in ids[1:]] == [1, 33, 2997, 2999]

@@ -1,0 +1,114 @@
+"""Measures a classifier with early exit: texts a second and its metric, for several thresholds.
+
+    python -m benchmarks.early_exit --model runs/packages --data labelled/dev.jsonl [--batches 1 32]
+
+The model was trained with EARLY_EXIT, and the file has labelled texts in its format. Each threshold
+is served as `albert-tf export task` does, from token ids, and so is the same model without early
+exit ("all layers"). They take turns, A B C A B C, and the ratios within each round are compared.
+With --cpu_time, processor time is measured, for machines on which other programs run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from albert_tf import Predictor
+from albert_tf.serving.signatures import TF1_HUB
+from albert_tf.tasks.classification.served import ServedClassifier
+from albert_tf.tasks.encoded_examples import EncodedExamples
+from benchmarks import interleaved, machine, report
+
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+PLAIN = "all layers"
+
+
+def main() -> None:
+    """Prints a table for each batch size."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--model", required=True, help="a run, or another model with early exit")
+    add("--data", type=Path, required=True, help="a table of labelled texts")
+    add("--batches", type=int, nargs="+", default=[1, 32], help="texts in a request (1 32)")
+    add("--texts", type=int, default=256, help="texts to time (default: %(default)s)")
+    add("--rounds", type=int, default=7, help="turns of each (default: %(default)s)")
+    add("--cpu_time", action="store_true", help="measure processor time")
+    args = parser.parse_args()
+    host = machine.describe()
+    print(f"{host['processor']}, {host['cores']} core(s), TensorFlow {tf.__version__}, float32")
+    predictor = Predictor(args.model)
+    config, task = predictor.model.albert_config, predictor.task
+    print(f"{config.num_hidden_layers} layers, hidden size {config.hidden_size}")
+    tuned = task.exit_threshold
+    examples = task.read(
+        task.task_config.validation_data.replace(
+            input_path=str(args.data), is_training=False, seq_length=predictor.seq_length
+        )
+    )
+    wanted = examples.labels["label"]
+    systems = {PLAIN: None, f"tuned, {tuned:.4f}": tuned, **{f"{t}": t for t in THRESHOLDS}}
+    signatures = {name: _tokens(predictor, threshold) for name, threshold in systems.items()}
+    clock = time.process_time if args.cpu_time else time.perf_counter
+    for size in args.batches:
+        batches = _batches(examples, range(len(wanted)), 32)
+        answers = {
+            name: _answers(run, batches, config.num_hidden_layers)
+            for name, run in signatures.items()
+        }
+        timed = _batches(examples, range(min(args.texts, len(wanted))), size)
+        calls = {
+            name: lambda run=run, timed=timed: _answers(run, timed, 0)
+            for name, run in signatures.items()
+        }
+        seconds = interleaved.measure(calls, args.rounds, 1, clock)
+        what = "processor time" if args.cpu_time else "elapsed time"
+        print(f"\n{size} text(s) in a request, {args.rounds} rounds, {what}\n")
+        print(f"| threshold | {task.metric} | mean layers | ms a text | speed |")
+        print("|---|---|---|---|---|")
+        for name, values in seconds.items():
+            logits, layers = answers[name]
+            metric = task.problem.scores(wanted, logits)[task.metric]
+            median, least, most = report.ratio(seconds[PLAIN], values)
+            count = sum(len(batch[0]) for batch in timed)
+            print(
+                f"| {name} | {metric:.4f} | {layers.mean():.2f} "
+                f"| {1000 * statistics.median(values) / count:.3f} "
+                f"| {median:.2f} ({least:.2f} to {most:.2f}) |",
+                flush=True,
+            )
+
+
+def _tokens(predictor: Predictor, threshold: float | None) -> Callable[..., dict[str, tf.Tensor]]:
+    """Returns the signature `tokens` of the model; with None, without early exit."""
+    served = ServedClassifier(
+        predictor.model, predictor.task.tokenizer, predictor.seq_length, exit_threshold=threshold
+    )
+    return served.signatures()["tokens"].get_concrete_function()
+
+
+def _batches(examples: EncodedExamples, rows: range, size: int) -> list[tuple[tf.Tensor, ...]]:
+    """Returns ids, mask and types of `size` rows at a time, in their order."""
+    names = ("input_word_ids", "input_mask", "input_type_ids")
+    parts = [np.array(rows[i : i + size]) for i in range(0, len(rows), size)]
+    return [tuple(map(tf.constant, (examples.batch(p)[n] for n in names))) for p in parts]
+
+
+def _answers(
+    run: Callable[..., dict[str, tf.Tensor]], batches: list[tuple[tf.Tensor, ...]], layers: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the logits of all rows and the layers that they used, `layers` without early exit."""
+    outputs = [run(**dict(zip(TF1_HUB, batch))) for batch in batches]
+    logits = np.concatenate([o["logits"].numpy() for o in outputs])
+    if "layers" not in outputs[0]:
+        return logits, np.full(len(logits), layers)
+    return logits, np.concatenate([o["layers"].numpy() for o in outputs])
+
+
+if __name__ == "__main__":
+    main()
