@@ -139,26 +139,27 @@ def of_task(
       InputError: the file breaks a rule of its format or has no rows, or the drift is too large.
     """
     other = predictor.with_products(reduced)
-    if settings.calibration is not None:
-        return _accepted(_of_file(predictor, other, settings.calibration), settings)
+    path = settings.calibration
+    if path is not None:
+        labelled = predictor.task.any_labelled(predictor.params(path))
+        if not labelled:
+            print(f"note: '{path}' has no labels, so metrics are not compared")
+        return _accepted(_of_file(predictor, other, path, labelled), settings)
     comparisons = []
 
     def compare(ending: str, content: str) -> list[Mapping[str, Any]]:
         path = folder / f"calibration{len(comparisons)}{ending}"
         path.write_text(content, encoding="utf-8")
-        comparisons.append(_of_file(predictor, other, str(path)))
+        comparisons.append(_of_file(predictor, other, str(path), labelled=False))
         return list(predictor(path))
 
     samples(compare)
     return _accepted(max(comparisons, key=lambda comparison: comparison.drift), settings)
 
 
-def _of_file(predictor: Predictor, other: Predictor, path: str) -> Comparison:
-    params, task = predictor.params(path, _BATCH), predictor.task
-    labelled = task.any_labelled(params)
-    if not labelled:
-        print(f"note: '{path}' has no labels, so that metrics are not compared")
-    examples = task.read(params, labelled)
+def _of_file(predictor: Predictor, other: Predictor, path: str, labelled: bool) -> Comparison:
+    task = predictor.task
+    examples = task.read(predictor.params(path, _BATCH), labelled)
     if not len(examples):
         raise InputError(
             f"--calibration must have rows. Received '{path}', which has none. Pass a file of the "
@@ -175,7 +176,9 @@ def _of_file(predictor: Predictor, other: Predictor, path: str) -> Comparison:
     metrics = None
     if labelled:
         before, after = (task.evaluate(examples, o) for o in outputs)
-        metrics = {name: (before[name], after[name]) for name in before if name in after} or None
+        # Others, such as baselines, do not depend on the precision.
+        names = [n for n in before if n == task.metric or before[n] != after.get(n)]
+        metrics = {name: (before[name], after[name]) for name in names if name in after} or None
     return Comparison(len(examples), drift, agreement, metrics)
 
 

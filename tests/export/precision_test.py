@@ -288,7 +288,7 @@ def test_rows_without_labels_have_no_metrics(exported, header, tmp_path, capsys)
     written, card = exported_with("task", run, path, tmp_path / "to")
     assert written["precision"]["rows"] == 5 and written["precision"]["metrics"] is None
     assert "instead of" not in card
-    assert f"'{path}' has no labels, so that metrics are not compared" in capsys.readouterr().out
+    assert f"'{path}' has no labels, so metrics are not compared" in capsys.readouterr().out
 
 
 # Files that can be predicted, with labels and without.
