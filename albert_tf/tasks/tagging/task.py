@@ -98,9 +98,8 @@ class TaggingTask(FineTuningTask):
             for sentence in sentences:
                 if scheme and theirs and theirs != scheme:
                     if sentence.text is None:
-                        report.remark(
-                            f"have labels in {theirs}, read as {scheme}", sentence.place(0)
-                        )
+                        place = sentence.place(0)
+                        report.remark(f"have labels in {theirs}, read as {scheme}", place)
                     labels = schemes.converted(sentence.labels, scheme)
                     sentence = dataclasses.replace(sentence, labels=labels)
                 yield sentence
@@ -139,10 +138,9 @@ class TaggingTask(FineTuningTask):
 
     def any_labelled(self, params: FineTuningDataConfig) -> bool:
         """Returns whether texts have spans, or words a column of labels; see `TaskFiles`."""
-        for path in self.paths(params):
-            has_columns = self._has_words(path) and conll.width(path) > 1
-            if not (has_columns or span_annotations.matches(path)):
-                return False
+        of_words = [path for path in self.paths(params) if not span_annotations.matches(path)]
+        if any(not self._has_words(path) or conll.width(path) < 2 for path in of_words):
+            return False
         return super().any_labelled(params)
 
     _ending = ".jsonl"  # The extension of the answers that will be written.
