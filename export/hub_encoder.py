@@ -27,7 +27,8 @@ from albert_tf.serving.signatures import FAMILIES, TF1_HUB
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
 from . import manifest, model_card, warmup, writer
-from .verify import Case, verify
+from .precision import FLOAT32, Settings, of_encoder, reduced
+from .verify import REDUCED_TOLERANCE, TOLERANCE, Case, verify
 
 KIND = "hub_encoder"
 
@@ -41,6 +42,7 @@ def export(
     version: str | None = None,
     license: str = model_card.AS_SOURCE,
     limits: Limits = DEFAULTS,
+    precision: Settings | str = FLOAT32,
 ) -> Path:
     """Writes the encoder of `source`, with its heads, as a TF-Hub SavedModel.
 
@@ -55,16 +57,20 @@ def export(
         of this version is created in `dest` (see `writer.version_folder`).
       license: the licence of the weights, for the card and the manifest.
       limits: of which `tokens` is how much a request to a signature may ask for.
+      precision: the precision of the products in signatures, or its settings. Calls of the module,
+        which can be trained, are in float32.
 
     Returns:
       The folder that was created.
 
     Raises:
-      InputError: `dest` is not empty, `version` is invalid, `source` is not a model or has no
-        vocabulary, or the vocabulary has more pieces than the model has ids, or
-        the limits do not admit the requests of warmup. Raised before anything is written.
+      InputError: `dest` is not empty, `version` or `precision` is invalid, `source` is not a model
+        or has no vocabulary, or the vocabulary has more pieces than the model has ids, the limits
+        do not admit the requests of warmup, or the outputs with less precision drift too far.
+        Raised before anything is written.
       VerificationError: the outputs of the artefact differ from those of its source.
     """
+    settings = precision if isinstance(precision, Settings) else Settings(precision)
     dest = check_new_directory(
         dest if version is None else writer.version_folder(dest, version), writer.WHAT
     )
@@ -72,7 +78,13 @@ def export(
     tokenizer = _tokenizer(loaded, vocab)
     with writer.step("loading the model"):
         model = _model(loaded, tokenizer.vocab_size)
-    rest = dest, check, remove_padding, license, limits, manifest.origin(loaded)
+    entries = manifest.origin(loaded)
+    model.reduced = reduced(model.encoder, settings)
+    if model.reduced is not None:
+        with writer.step(f"comparing {settings.precision} with float32"):
+            compared = of_encoder(model, tokenizer, settings)
+        entries["precision"] = {"products": settings.precision, **compared._asdict()}
+    rest = dest, check, remove_padding, license, limits, entries
     return write(model, loaded.config, tokenizer, *rest)
 
 
@@ -90,7 +102,7 @@ def write(
     """Writes a model that is already in memory; see `export`.
 
     Args:
-      model: the encoder and the heads to export.
+      model: the encoder and the heads to export, with products of less precision if it has them.
       config: the config of the model.
       tokenizer: the tokenizer whose model file and settings are stored in the artefact.
       dest: the folder to create; it must be new or empty.
@@ -98,7 +110,7 @@ def write(
       remove_padding: as in `export`.
       license: as in `export`.
       limits: as in `export`.
-      origin: the result of `manifest.origin`, if there is one.
+      origin: further entries of the manifest, such as the result of `manifest.origin`.
 
     Raises:
       InputError: `dest` is not empty, the vocabulary does not match the model, or the limits do not
@@ -123,9 +135,14 @@ def write(
             signatures,
             description,
             model_card.encoder(description, signatures),
-            (lambda path: verify(path, cases(model, config, remove_padding))) if check else None,
+            (lambda path: _verify(path, model, config, remove_padding)) if check else None,
             warmup.of_encoder(signatures, config.max_position_embeddings, tokenizer.mask_id),
         )
+
+
+def _verify(path: Path, model: SharedModel, config: AlbertConfig, remove_padding: bool) -> None:
+    tolerance = TOLERANCE if model.reduced is None else REDUCED_TOLERANCE
+    verify(path, cases(model, config, remove_padding), tolerance)
 
 
 def _model(source: Source, pieces: int) -> SharedModel:
@@ -182,6 +199,8 @@ def _size(variables: Iterable[tf.Variable]) -> int:
 def cases(model: SharedModel, config: AlbertConfig, remove_padding: bool) -> Iterator[Case]:
     """Yields calls of every kind with the expected outputs, computed eagerly by the Keras layers.
 
+    Those of signatures with less precision are computed in a graph.
+
     Args:
       model: the source.
       config: the config of the source.
@@ -194,7 +213,12 @@ def cases(model: SharedModel, config: AlbertConfig, remove_padding: bool) -> Ite
     types = rng.integers(0, config.type_vocab_size, [rows, length], np.int32)
     positions = rng.integers(0, length, [rows, masked], np.int32)
     outputs = _numbers(model.encoder([tf.constant(x) for x in (ids, mask, types)]))
-    tokens = {key: outputs[key] for key in ("pooled_output", "sequence_output")}
+    of_signatures = outputs
+    if model.reduced is not None:
+        inputs = {n: tf.constant(x) for n, x in zip(TF1_HUB, (ids, mask, types))}
+        reduced = model.encode(inputs, TF1_HUB, real_tokens=remove_padding, reduce=True)
+        of_signatures = _numbers({**reduced})
+    tokens = {key: of_signatures[key] for key in ("pooled_output", "sequence_output")}
     if remove_padding:
         tokens["sequence_output"] = tokens["sequence_output"] * mask[:, :, np.newaxis]
     for family in FAMILIES:
@@ -215,7 +239,7 @@ def cases(model: SharedModel, config: AlbertConfig, remove_padding: bool) -> Ite
         dense = {**outputs, "mlm_logits": logits(outputs["sequence_output"])}
         yield Case("mlm", inputs_mlm, dense)
     if model.sentence_order is not None:
-        log_probs = tf.nn.log_softmax(model.sentence_order(outputs["pooled_output"])).numpy()
+        log_probs = tf.nn.log_softmax(model.sentence_order(tokens["pooled_output"])).numpy()
         yield Case("signatures/sop", inputs, {**tokens, "sop_log_probs": log_probs})
 
 

@@ -17,6 +17,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from albert_tf.files import read_json
 from albert_tf.formats.source import Source
+from albert_tf.modeling import int8
 from albert_tf.tasks import results
 from albert_tf.training import run_folder
 from albert_tf.version import __version__
@@ -46,7 +47,7 @@ def write(folder: Path, description: Mapping[str, Any]) -> None:
             **description,
             "signatures": _signatures(graph),
             "ops": ops,
-            "custom_ops": [op for op in ops if not hasattr(tf.raw_ops, op)],
+            "custom_ops": [op for op in ops if not _is_tensorflow(op)],
         },
     )
 
@@ -114,6 +115,10 @@ def _ops(graph: Any) -> list[str]:
     nodes = itertools.chain(graph.node, *(f.node_def for f in graph.library.function))
     functions = {function.signature.name for function in graph.library.function}
     return sorted({node.op for node in nodes} - functions)
+
+
+def _is_tensorflow(op: str) -> bool:
+    return op == int8.OP or hasattr(tf.raw_ops, op)  # `raw_ops` lists no internal ops.
 
 
 def _signatures(graph: Any) -> dict[str, dict[str, dict[str, Any]]]:

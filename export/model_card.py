@@ -11,6 +11,8 @@ from albert_tf.serving import limits
 from albert_tf.serving.signatures import Signature, Spec
 from albert_tf.version import __version__
 
+from . import precision
+
 NAME = "README.md"
 # The settings of a run that a card shows; the manifest has all.
 _SETTINGS = ("INIT_FROM", "BATCH_SIZE", "LEARNING_RATE", "TRAIN_STEPS", "EPOCHS", "SEED")
@@ -264,6 +266,10 @@ def _origin(description: Mapping[str, Any]) -> str:
         if files:
             listed = ", ".join(list(files)[:5]) + (", ..." if len(files) > 5 else "")
             cells[name] = listed + (f": {used:,} rows" if used else "")
+    products = description.get("precision")
+    if isinstance(products, Mapping):  # That of a LiteRT model is a name.
+        text = f"{products['products']} products; {precision.describe(products)}"
+        cells["precision"] = f"{text} (compared with float32)"
     if "metrics" in run:
         values = [f"{name} {value:.4f}" for name, value in list(run["metrics"].items())[:6]]
         cells["metrics"] = ", ".join(values)

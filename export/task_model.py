@@ -25,8 +25,8 @@ from albert_tf.tasks.embedding.model import as_embedding
 from albert_tf.tasks.predictor import Predictor, task_type
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 
-from . import manifest, model_card, warmup, writer
-from .verify import Case, verify
+from . import manifest, model_card, precision, warmup, writer
+from .verify import REDUCED_TOLERANCE, TOLERANCE, Case, verify
 
 KIND = "task_model"
 
@@ -48,6 +48,7 @@ class Settings:
       exit_threshold: the confidence above which texts leave a classifier before its last layer, if
         it has a head for each; None for the one that training determined.
       limits: how much a request may ask for.
+      precision: the precision of the products.
     """
 
     pooling: str = ""
@@ -59,6 +60,7 @@ class Settings:
     top_k: int | None = None
     exit_threshold: float | None = None
     limits: Limits = Limits()
+    precision: precision.Settings = precision.DEFAULTS
 
     @property
     def options(self) -> dict[str, Any]:
@@ -91,18 +93,53 @@ class TaskSource:
     def cases(self) -> Iterator[Case]:
         """Yields calls of all signatures with their expected outputs."""
         inputs, expected = self.task.expected(self._answers, self.predictor.task.task_config)
-        yield Case("signatures/serving_default", inputs, expected)
-        # An object array, as dtype S drops the zero byte of a record whose last text is "".
-        yield Case("signatures/examples", {"examples": warmup.records(inputs)}, expected)
         if self.task.CALLED:
             texts = {"texts": next(iter(inputs.values()))}
             yield Case("call", texts, {"output": expected[self.task.CALLED]})
+        if self.task.reduced is not None:
+            yield from self._reduced_cases(inputs)
+            return
+        yield Case("signatures/serving_default", inputs, expected)
+        # An object array, as dtype S drops the zero byte of a record whose last text is "".
+        yield Case("signatures/examples", {"examples": warmup.records(inputs)}, expected)
         tokens = self._tokens()
         answers = self.task.answer(*map(tf.constant, tokens.values()))
         names = self.task.table["tokens"].outputs
         yield Case(
             "signatures/tokens", tokens, {name: _plain(answers[name].numpy()) for name in names}
         )
+
+    def _reduced_cases(self, inputs: Mapping[str, np.ndarray]) -> Iterator[Case]:
+        """Yields calls of the signatures with what they return in this process."""
+        requests = inputs, {"examples": warmup.records(inputs)}, self._tokens()
+        signatures = self.task.signatures()
+        for name, values in zip(("serving_default", "examples", "tokens"), requests):
+            names = self.task.table[name].inputs
+            outputs = signatures[name](*(_tensor(values[n]) for n in names))
+            yield Case(
+                f"signatures/{name}", values, {n: _plain(x.numpy()) for n, x in outputs.items()}
+            )
+
+    def reduce(self, settings: precision.Settings) -> precision.Comparison | None:
+        """Makes the signatures compute with less precision, and compares their answers.
+
+        Returns None if they stay in float32.
+        """
+        reduced = precision.reduced(self.task.encoder, settings)
+        if reduced is None:
+            return None
+        config = self.predictor.task.task_config
+        step = writer.step(f"comparing {settings.precision} with float32")
+        with step, tempfile.TemporaryDirectory() as folder:
+            compared = precision.of_task(
+                self.predictor,
+                reduced,
+                settings,
+                lambda answer: self.task.expected(answer, config),
+                Path(folder),
+            )
+        self.task.reduced = reduced
+        return compared
 
     def _answers(self, ending: str, text: str) -> list[Mapping[str, Any]]:
         """Returns the answers of `albert-tf predict` for a file with this text."""
@@ -119,6 +156,10 @@ class TaskSource:
         mask = np.broadcast_to(np.arange(11) < rng.integers(5, 12, [*sizes[:-1], 1]), sizes)
         types = np.broadcast_to(np.arange(11) > 3, sizes) & mask
         return dict(zip(TF1_HUB, (array.astype(np.int32) for array in (values, mask, types))))
+
+
+def _tensor(array: np.ndarray) -> tf.Tensor:
+    return tf.constant(array.tolist() if array.dtype.kind in "UO" else array)
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
@@ -211,6 +252,7 @@ def export(
     loaded = writer.read(source)
     with writer.step("loading the model"):
         exported = read(loaded, settings)
+    compared = exported.reduce(settings.precision)
     task, tokenizer = exported.task, exported.tokenizer
     check_new_directory(dest, writer.WHAT, writer.size(task.model.variables))
     description = {
@@ -225,6 +267,10 @@ def export(
         "license": license,
         **manifest.origin(loaded),
     }
+    if compared is not None:
+        precise = {"products": settings.precision.precision, **compared._asdict()}
+        description["precision"] = precise
+    tolerance = TOLERANCE if task.reduced is None else REDUCED_TOLERANCE
     with tempfile.TemporaryDirectory() as folder:
         files = writer.write_assets(Path(folder), tokenizer, exported.config)
         if exported.labels:
@@ -236,6 +282,6 @@ def export(
             task.signatures(),
             description,
             model_card.task(description, task.table),
-            (lambda path: verify(path, exported.cases())) if check else None,
+            (lambda path: verify(path, exported.cases(), tolerance)) if check else None,
             warmup.of_task(task),
         )

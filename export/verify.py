@@ -16,6 +16,8 @@ PROGRAM = Path(__file__).with_name("clean_process.py")
 # Summing in another order causes rounding differences, 2e-6 for a model with three layers and
 # values around 1. Real differences, such as another form of gelu, are 1e-3 or more.
 TOLERANCE = 1e-4
+# A difference of 1e-7 may round an activation to the next of 255 levels.
+REDUCED_TOLERANCE = 2e-2
 
 
 class Case(NamedTuple):
@@ -30,15 +32,16 @@ class VerificationError(Exception):
     """An artefact cannot be loaded, or its outputs differ from those of its source."""
 
 
-def verify(path: str | os.PathLike, cases: Iterable[Case]) -> float:
+def verify(path: str | os.PathLike, cases: Iterable[Case], tolerance: float = TOLERANCE) -> float:
     """Compares every expected output and prints the largest difference.
 
-    Floats may differ by `TOLERANCE`, relative to the largest expected value if that exceeds 1.
+    Floats may differ by `tolerance`, relative to the largest expected value if that exceeds 1.
     Everything else must be equal.
 
     Args:
       path: the artefact.
       cases: the calls to run, with their expected outputs.
+      tolerance: see above.
 
     Returns:
       The largest absolute difference.
@@ -57,7 +60,7 @@ def verify(path: str | os.PathLike, cases: Iterable[Case]) -> float:
                     f"An artefact must return every output. Received {sorted(answer)} without "
                     f"'{key}'."
                 )
-            largest = max(largest, _difference(key, answer[key], np.asarray(expected)))
+            largest = max(largest, _difference(key, answer[key], np.asarray(expected), tolerance))
     print(f"verified in a separate process: {len(cases)} calls, largest difference {largest:.1e}")
     return largest
 
@@ -96,7 +99,7 @@ def run(
             return {key: outputs[key] for key in outputs.files}
 
 
-def _difference(key: str, received: np.ndarray, expected: np.ndarray) -> float:
+def _difference(key: str, received: np.ndarray, expected: np.ndarray, tolerance: float) -> float:
     if received.shape != expected.shape or received.dtype.kind != expected.dtype.kind:
         raise VerificationError(
             f"An output must have the type and shape that it has in the source. Received '{key}', "
@@ -110,7 +113,7 @@ def _difference(key: str, received: np.ndarray, expected: np.ndarray) -> float:
             )
         return 0.0
     difference = float(np.max(np.abs(received - expected), initial=0.0))
-    allowed = TOLERANCE * max(1.0, float(np.max(np.abs(expected), initial=0.0)))
+    allowed = tolerance * max(1.0, float(np.max(np.abs(expected), initial=0.0)))
     # Comparisons with NaN are false, so this form of the condition also rejects NaN.
     if not difference <= allowed:
         raise VerificationError(

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras
 from official.modeling import tf_utils
 
-from albert_tf.modeling.layers import Dropout, build_parts
+from albert_tf.modeling.layers import Dropout, build_parts, product_of
 from albert_tf.modeling.padding_removal import Probabilities, TokenLayout
 
 
@@ -60,8 +60,13 @@ class SelfAttention(tf_keras.layers.Layer):
         build_parts(*((part, self.hidden_size) for part in parts))
         super().build(input_shape)
 
-    def fused_projection(self) -> FusedProjection:
-        """Joins the three projections. Call it inside the `call` method of an enclosing layer."""
+    def fused_projection(self) -> FusedProjection | None:
+        """Joins the three projections. Call it inside the `call` method of an enclosing layer.
+
+        Returns None if another product replaces them (`layers.replaced_by`).
+        """
+        if product_of(self) is not self:
+            return None
         parts = (self.query, self.key, self.value)
         return FusedProjection(
             tf.concat([p.kernel for p in parts], axis=1), tf.concat([p.bias for p in parts], axis=0)
@@ -71,18 +76,21 @@ class SelfAttention(tf_keras.layers.Layer):
         self,
         x: tf.Tensor,
         layout: TokenLayout,
-        fused: FusedProjection,
+        fused: FusedProjection | None,
         output_range: int | None = None,
         head_mask: tf.Tensor | None = None,
         training: bool = False,
     ) -> tuple[tf.Tensor, Probabilities]:
-        qkv = tf.nn.bias_add(x @ fused.kernel, fused.bias)  # [T, 3H]
+        if fused is None:
+            qkv = product_of(self)(x)  # [T, 3H]
+        else:
+            qkv = tf.nn.bias_add(x @ fused.kernel, fused.bias)  # [T, 3H]
 
         def attend(qkv: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return self._attend(qkv, bias, output_range, head_mask, training)
 
         context, probabilities = layout.attend(qkv, attend, output_range)
-        return self.attention_output(context), probabilities
+        return product_of(self.attention_output)(context), probabilities
 
     def _attend(
         self,

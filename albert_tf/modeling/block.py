@@ -9,7 +9,14 @@ import tf_keras
 from official.modeling import tf_utils
 
 from albert_tf.modeling.attention import FusedProjection, SelfAttention
-from albert_tf.modeling.layers import Activation, Dropout, build_parts, get_activation, layer_norm
+from albert_tf.modeling.layers import (
+    Activation,
+    Dropout,
+    build_parts,
+    get_activation,
+    layer_norm,
+    product_of,
+)
 from albert_tf.modeling.padding_removal import Probabilities, TokenLayout
 
 
@@ -68,7 +75,7 @@ class TransformerBlock(tf_keras.layers.Layer):
         self,
         x: tf.Tensor,
         layout: TokenLayout,
-        fused: FusedProjection,
+        fused: FusedProjection | None,
         output_range: int | None = None,
         head_mask: tf.Tensor | None = None,
         training: bool = False,
@@ -83,7 +90,8 @@ class TransformerBlock(tf_keras.layers.Layer):
         if not self.norm_first:
             y = self._normalize(self.attention_norm, y)
         z = self._normalize(self.output_norm, y) if self.norm_first else y
-        z = self.feed_forward_output(self.intermediate(z))  # [T, H]
+        z = product_of(self.intermediate)(z)  # [T, F]
+        z = product_of(self.feed_forward_output)(z)  # [T, H]
         y = y + self.dropout(z, training=training)
         if not self.norm_first:
             y = self._normalize(self.output_norm, y)

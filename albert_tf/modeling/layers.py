@@ -8,8 +8,9 @@ first pass. Inside `seeded(seed)`, masks depend only on the seed and on the orde
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -19,6 +20,7 @@ from albert_tf.config import ACTIVATIONS, LAYER_NORM_EPSILON
 from albert_tf.errors import InputError, closest
 
 Activation = Callable[[tf.Tensor], tf.Tensor]
+Product = Callable[[tf.Tensor], tf.Tensor]
 
 
 @tf_keras.utils.register_keras_serializable(package="albert_tf")
@@ -158,3 +160,22 @@ def build_parts(*parts: tuple[tf_keras.layers.Layer | None, int | None]) -> None
         if layer is not None and not layer.built:
             with tf.name_scope(layer.name):
                 layer.build(tf.TensorShape([None, width]))
+
+
+_replacements: contextvars.ContextVar[Mapping[tf_keras.layers.Layer, Product]]
+_replacements = contextvars.ContextVar("replacements")
+
+
+@contextlib.contextmanager
+def replaced_by(products: Mapping[tf_keras.layers.Layer, Product]) -> Iterator[None]:
+    """In this block, `product_of` returns these functions instead of the layers."""
+    token = _replacements.set(products)
+    try:
+        yield
+    finally:
+        _replacements.reset(token)
+
+
+def product_of(layer: tf_keras.layers.Layer) -> Product:
+    """Returns the function that computes a dense layer: its replacement, or the layer itself."""
+    return _replacements.get({}).get(layer, layer)

@@ -43,7 +43,8 @@ class HubEncoder(_Reusable):
 
     Args:
       model: the encoder and its heads; the weights that they have when the module is saved are
-        exported. A signature is left out if its head is missing.
+        exported. A signature is left out if its head is missing. If the model has products of less
+        precision, signatures compute with them; calls of the module, which can be trained, do not.
       lower_case: whether text is lower-cased; `tokenization_info` returns it.
       assets: files by the name of the attribute that holds them. One of them must be
         `sp_model_file`, the SentencePiece model, or `vocab_file`, the WordPiece vocabulary, as in
@@ -62,6 +63,7 @@ class HubEncoder(_Reusable):
       trainable_variables: the trainable variables of the encoder only.
       regularization_losses: an empty list.
       sentence_order_variables: the variables of the sentence order head; missing if there is none.
+      reduced_variables: those of products of less precision; missing if there are none.
       do_lower_case: a bool variable, as in TF-Hub's TF2 encoders.
     """
 
@@ -76,11 +78,13 @@ class HubEncoder(_Reusable):
     ) -> None:
         super().__init__(model.variables()["encoder"])
         self._model, self._limits = model, limits
-        self._signatures_run = dict(real_tokens=remove_padding, cls_id=cls_id)
+        self._signatures_run = dict(real_tokens=remove_padding, cls_id=cls_id, reduce=True)
         if model.masked_lm is not None:
             self.mlm = HubMaskedLM(model)
         if model.sentence_order is not None:
             self.sentence_order_variables = model.variables()["sentence_order"]
+        if model.reduced is not None:
+            self.reduced_variables = list(model.reduced.variables)
         self.do_lower_case = tf.Variable(lower_case, trainable=False, name="do_lower_case")
         for name, path in assets.items():
             setattr(self, name, tf.saved_model.Asset(os.fspath(path)))

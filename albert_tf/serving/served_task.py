@@ -20,6 +20,7 @@ import tf_keras
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.inputs import checked
 from albert_tf.modeling.parts import in_parts, rows_at_once
+from albert_tf.modeling.precision import ReducedPrecision, replaced
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.serving import encoder_inputs, signatures
 from albert_tf.serving.limits import Limits
@@ -63,8 +64,11 @@ class ServedTask(abc.ABC):
 
     Attributes:
       model: the Keras model.
+      encoder: its encoder.
       graph_tokenizer: the in-graph tokenizer.
       limits: how much a request may ask for. Set other limits before calling `signatures`.
+      reduced: products of less precision, with which signatures compute; None for float32. Set it
+        before anything else is called.
       SIGNATURES: the tables that `signatures.of_task` returns, one for each kind of the task.
       CALLED: the output that a call of the module with texts returns; "" if it cannot be called.
       OPTIONS: the options of `albert-tf export task` that are specific to the task.
@@ -90,16 +94,17 @@ class ServedTask(abc.ABC):
         self.table = self.SIGNATURES[kind]
         self.special_ids = tokenizer.special_ids
         self.model, self.graph_tokenizer = model, GraphTokenizer(tokenizer)
-        encoder: AlbertEncoder = model.encoder if isinstance(model, TaskModel) else model
-        encoder.remove_padding = True
+        self.encoder: AlbertEncoder = model.encoder if isinstance(model, TaskModel) else model
+        self.encoder.remove_padding = True
         self.limits = Limits()
+        self.reduced: ReducedPrecision | None = None
         texts = signatures.TEXTS.tensor_spec
         self.tokenize = tf.function(
             self.graph_tokenizer.tokenize, input_signature=[texts], autograph=False
         )
         first = next(iter(self.table["tokens"].inputs.values()))
         self.answer = tf.function(
-            self.answer_ids, input_signature=[first.tensor_spec] * 3, autograph=False
+            self._answer, input_signature=[first.tensor_spec] * 3, autograph=False
         )
 
     @classmethod
@@ -145,6 +150,10 @@ class ServedTask(abc.ABC):
     @abc.abstractmethod
     def answer_ids(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
         """Returns the outputs of `tokens`, and further tensors that `answer_texts` needs."""
+
+    def _answer(self, ids: tf.Tensor, mask: tf.Tensor, types: tf.Tensor) -> Tensors:
+        with replaced(self.reduced):
+            return self.answer_ids(ids, mask, types)
 
     def answer_texts(self, texts: Texts) -> Tensors:
         """Returns the outputs of `serving_default`."""
@@ -221,11 +230,19 @@ class ServedTask(abc.ABC):
           assets: files by the name of the attribute that holds them.
         """
         module = tf.__internal__.tracking.AutoTrackable()
-        module.variables = list(self.model.variables)
+        module.variables = self._saved_variables()
         module.tokenizer = self.graph_tokenizer
         for name, path in assets.items():
             setattr(module, name, tf.saved_model.Asset(os.fspath(path)))
         return module
+
+    def _saved_variables(self) -> list[tf.Variable]:
+        """Returns the variables that calls and signatures read; a weight is stored only once."""
+        if self.reduced is None:
+            return list(self.model.variables)
+        unread = set() if self.CALLED else {v.ref() for v in self.reduced.replaced_variables}
+        kept = [v for v in self.model.variables if v.ref() not in unread]
+        return [*kept, *self.reduced.variables]
 
     def signatures(self) -> dict[str, Callable[..., Any]]:
         """Returns the signatures of the task, by name."""

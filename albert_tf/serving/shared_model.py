@@ -10,6 +10,7 @@ import tensorflow as tf
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.heads import MaskedLMHead, SentenceOrderHead
 from albert_tf.modeling.inputs import checked
+from albert_tf.modeling.precision import ReducedPrecision, replaced
 from albert_tf.modeling.stack import calls_kept
 from albert_tf.serving import encoder_inputs
 from albert_tf.serving.signatures import TEXT_ENCODER, Family
@@ -30,8 +31,9 @@ class SharedModel:
     Methods take a dict of inputs by the names of `family` and ignore other entries. With
     `real_tokens` they skip padding, as `AlbertEncoder` does with `remove_padding`. Callers that
     need only `pooled_output` pass `output_range=1`, which saves most of the last block. With
-    `cls_id`, methods repair the mask of batches that a server padded (`encoder_inputs`). Letters: B
-    batch, S sequence, P predictions in a sequence, V vocabulary.
+    `cls_id`, methods repair the mask of batches that a server padded (`encoder_inputs`). With
+    `reduce`, the encoder computes with `reduced`, if there is one. Letters: B batch, S sequence, P
+    predictions in a sequence, V vocabulary.
 
     Args:
       encoder: the encoder.
@@ -39,6 +41,7 @@ class SharedModel:
       sentence_order: the sentence order head, if any.
       pieces: the number of pieces of the vocabulary, if the word table has more rows; their logits
         are lower than all others.
+      reduced: products of less precision, if any.
 
     Raises:
       tf.errors.InvalidArgumentError: raised by each method when the graph runs, if the inputs
@@ -51,11 +54,13 @@ class SharedModel:
         masked_lm: MaskedLMHead | None = None,
         sentence_order: SentenceOrderHead | None = None,
         pieces: int | None = None,
+        reduced: ReducedPrecision | None = None,
     ) -> None:
         self.encoder = encoder
         self.masked_lm = masked_lm
         self.sentence_order = sentence_order
         self.pieces = pieces
+        self.reduced = reduced
         self._run = tf.function(self._run_encoder, autograph=False)
 
     def variables(self) -> dict[str, list[tf.Variable]]:
@@ -78,10 +83,11 @@ class SharedModel:
         real_tokens: bool = False,
         output_range: int | None = None,
         cls_id: int | None = None,
+        reduce: bool = False,
     ) -> dict[str, Any]:
         """Returns the outputs of `AlbertEncoder`, and `default`, which is the pooled output."""
         ids, mask, types = encoder_inputs.standardize(inputs, family, cls_id)
-        outputs = self._run(ids, mask, types, training, real_tokens, output_range)
+        outputs = self._run(ids, mask, types, training, real_tokens, output_range, reduce)
         return encoder_inputs.with_static_shape(outputs, inputs[family.ids])
 
     def predict_masked(
@@ -91,9 +97,10 @@ class SharedModel:
         training: bool = False,
         real_tokens: bool = False,
         cls_id: int | None = None,
+        reduce: bool = False,
     ) -> dict[str, Any]:
         """Returns the outputs of `encode`, and `mlm_logits` [B, P, V] for positions [B, P]."""
-        outputs = self.encode(inputs, family, training, real_tokens, cls_id=cls_id)
+        outputs = self.encode(inputs, family, training, real_tokens, cls_id=cls_id, reduce=reduce)
         positions, length = inputs[family.positions], tf.shape(inputs[family.ids])[1]
         positions = checked(
             positions,
@@ -120,9 +127,10 @@ class SharedModel:
         family: Family,
         real_tokens: bool = False,
         cls_id: int | None = None,
+        reduce: bool = False,
     ) -> dict[str, Any]:
         """Returns the outputs of `encode`, and `sop_log_probs` [B, 2] for (in order, swapped)."""
-        outputs = self.encode(inputs, family, real_tokens=real_tokens, cls_id=cls_id)
+        outputs = self.encode(inputs, family, real_tokens=real_tokens, cls_id=cls_id, reduce=reduce)
         logits = self.sentence_order(outputs["pooled_output"])
         return {**outputs, "sop_log_probs": tf.nn.log_softmax(logits)}
 
@@ -134,8 +142,9 @@ class SharedModel:
         training: bool,
         real_tokens: bool,
         output_range: int | None,
+        reduce: bool,
     ) -> dict[str, Any]:
-        with calls_kept():
+        with calls_kept(), replaced(self.reduced if reduce else None):
             outputs = self.encoder(
                 dict(zip(TEXT_ENCODER[:3], (ids, mask, types))),
                 training=training,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import contextlib
+import copy
 import dataclasses
 import functools
 import hashlib
@@ -26,6 +27,7 @@ from albert_tf.data.workers import ordered_map
 from albert_tf.errors import InputError, closest
 from albert_tf.formats.load import load
 from albert_tf.formats.source import Source
+from albert_tf.modeling.precision import ReducedPrecision, replaced
 from albert_tf.modeling.task_model import TaskModel
 from albert_tf.task_types import TaskDescription, TaskType
 from albert_tf.tasks import answer_files, batching
@@ -115,6 +117,7 @@ class Predictor(TextAnswers):
       model: the model with its weights; it removes padding.
       seq_length: the maximum sequence length.
       kept: the names in answers of the columns that are kept.
+      reduced: products of less precision to compute with; see `with_products`.
 
     Raises:
       InputError: the model cannot be read, it has no head or no vocabulary, or its task does not
@@ -147,6 +150,7 @@ class Predictor(TextAnswers):
         if keep_columns:
             self.kept = kept_names(self.task.keep_columns, self.task.columns())
         self.settings = {**config, "keep_columns": list(self.task.keep_columns)}
+        self.reduced: ReducedPrecision | None = None
         self._step: Callable[..., dict[str, tf.Tensor]] | None = None
 
     def __call__(
@@ -165,6 +169,18 @@ class Predictor(TextAnswers):
         params = self.params(input_path, batch_size, seq_length)
         for window in self.windows(params):
             yield from window.answers
+
+    def with_products(self, reduced: ReducedPrecision) -> Predictor:
+        """Returns a predictor that computes with products of less precision."""
+        other = copy.copy(self)
+        other.reduced, other._step = reduced, None
+        return other
+
+    def outputs(self, examples: EncodedExamples, batch_size: int = 32) -> Outputs:
+        """Returns what the model makes of examples."""
+        batches = batching.evaluation_batches(examples.lengths, batch_size)
+        steps = (self._run(examples.batch(batch), examples.choices) for batch in batches)
+        return Outputs.gather(steps)
 
     def params(
         self, input_path: str | os.PathLike, batch_size: int = 32, seq_length: int | None = None
@@ -265,9 +281,7 @@ class Predictor(TextAnswers):
     def _window(
         self, rows: list[Any], examples: EncodedExamples, report: RowReport, batch_size: int
     ) -> Window:
-        batches = batching.evaluation_batches(examples.lengths, batch_size)
-        steps = (self._run(examples.batch(batch), examples.choices) for batch in batches)
-        outputs = Outputs.gather(steps)
+        outputs = self.outputs(examples, batch_size)
         answers = list(self.task.answers(examples, outputs))
         if self._explainer is not None:
             explained = self._explainer.explain(rows, examples, outputs, batch_size, report)
@@ -294,7 +308,9 @@ class Predictor(TextAnswers):
         return self._step(batch)
 
     def _outputs(self, features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return {"example": features["example"], **self.task.predicted(self.model, features)}
+        with replaced(self.reduced):
+            outputs = self.task.predicted(self.model, features)
+        return {"example": features["example"], **outputs}
 
     def command(self, params: FineTuningDataConfig) -> dict[str, Any]:
         """Returns what the answers depend on, as JSON values: model, inputs and settings."""

@@ -186,6 +186,15 @@ class TaskFiles(abc.ABC):
         report.forget()
         return examples
 
+    def any_labelled(self, params: FineTuningDataConfig) -> bool:
+        """Returns whether files that can be predicted have labels: a row that can be trained on.
+
+        Raises:
+          InputError: a file cannot be read.
+        """
+        report = RowReport(self.UNIT, skip_broken=True)
+        return any(True for _ in self.rows(params.replace(is_training=True), True, report))
+
     def part(self, rows: list[Any], params: FineTuningDataConfig) -> list[Any]:
         """Returns the rows to train on, or those that `EVAL_FRACTION` holds out."""
         if self._held is None:

@@ -5,9 +5,20 @@ import sys
 import pytest
 from absl.flags import argparse_flags
 
-from albert_tf.export import command, hub_encoder, model_card, preprocessor, writer
+from albert_tf.export import (
+    command,
+    hub_encoder,
+    model_card,
+    precision,
+    preprocessor,
+    task_model,
+    writer,
+)
 from albert_tf.serving.limits import Limits
 from tests.support.commands import status
+
+PRECISION = ("--precision", "int8", "--calibration", "dev.csv", "--max_drift", "0.2")
+SETTINGS = precision.Settings("int8", "dev.csv", 0.2)
 
 
 def parse(*arguments):
@@ -23,13 +34,27 @@ def test_the_flags_of_an_encoder_reach_its_exporter(monkeypatch, capsys):
     command.run(parse("encoder", "from", "to", "--license", "CC-BY-4.0"))
     command.run(parse("encoder", "from", "to", "--keep_padding", "--version", "next"))
     command.run(parse("encoder", "from", "to", "--limits", "tokens=9000"))
+    command.run(parse("encoder", "from", "to", *PRECISION))
+    float32, license = precision.DEFAULTS, model_card.AS_SOURCE
     assert calls == [
-        ("from", "to", "v.model", False, True, None, model_card.AS_SOURCE, Limits()),
-        ("from", "to", None, True, True, None, "CC-BY-4.0", Limits()),
-        ("from", "to", None, True, False, "next", model_card.AS_SOURCE, Limits()),
-        ("from", "to", None, True, True, None, model_card.AS_SOURCE, Limits(tokens=9000)),
+        ("from", "to", "v.model", False, True, None, license, Limits(), float32),
+        ("from", "to", None, True, True, None, "CC-BY-4.0", Limits(), float32),
+        ("from", "to", None, True, False, "next", license, Limits(), float32),
+        ("from", "to", None, True, True, None, license, Limits(tokens=9000), float32),
+        ("from", "to", None, True, True, None, license, Limits(), SETTINGS),
     ]
     assert "to: written" in capsys.readouterr().out
+
+
+def test_the_precision_of_a_task_reaches_its_exporter(monkeypatch):
+    calls = []
+    monkeypatch.setattr(task_model, "export", lambda *args: calls.append(args) or args[1])
+    command.run(parse("task", "from", "to"))
+    command.run(parse("task", "from", "to", *PRECISION))
+    assert [settings.precision for _, _, _, settings, *_ in calls] == [
+        precision.DEFAULTS,
+        SETTINGS,
+    ]
 
 
 def test_the_flags_of_a_preprocessor_reach_its_exporter(monkeypatch):

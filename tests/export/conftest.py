@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from albert_tf.export import hub_encoder, preprocessor
 from albert_tf.tokenization import vocabulary
@@ -52,10 +53,33 @@ def exports(source, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def exported(source, tmp_path_factory):
-    """A function that returns the export of a kind of task; each is written and loaded once."""
-    return functools.cache(
-        lambda kind: served_tasks.export(kind, source, tmp_path_factory.mktemp("build-machine"))
-    )
+    """A function that returns the export of a kind of task; each is written and loaded once.
+
+    A second argument is the precision of its products.
+    """
+
+    def export(kind, products="float32"):
+        folder = tmp_path_factory.mktemp("build-machine")
+        return served_tasks.export(kind, source, folder, products=products)
+
+    return functools.cache(export)
+
+
+@pytest.fixture(scope="session")
+def encoders(source, exports, tmp_path_factory):
+    """A function that returns the loaded encoder of a precision, with or without padding."""
+    folder = tmp_path_factory.mktemp("encoders")
+
+    def load(products, remove_padding=True):
+        path = folder / f"{products}{remove_padding}"
+        if products == "float32" and remove_padding:
+            path = exports / "encoder"
+        elif not path.exists():
+            settings = dict(check=False, remove_padding=remove_padding, precision=products)
+            hub_encoder.export(source, path, **settings)
+        return path, tf.saved_model.load(str(path))
+
+    return load
 
 
 @pytest.fixture(params=served_tasks.KINDS)

@@ -18,13 +18,16 @@ def target(exports, exported):
         if name in ("encoder", "preprocessor"):
             path = exports / name
             return fuzz_requests.target(name, path, tf.saved_model.load(str(path)))
-        served = exported(name)
+        kind, _, products = name.partition(" in ")
+        served = exported(kind, *([products] if products else []))
         return fuzz_requests.target(name, served.path, served.model)
 
     return make
 
 
-@pytest.mark.parametrize("name", fuzz_requests.KINDS)
+@pytest.mark.parametrize(
+    "name", [*fuzz_requests.KINDS, "multiple_choice in int8", "fill_mask in int8"]
+)
 def test_random_requests_are_answered_or_refused_and_leave_no_trace(target, name):
     asked = target(name)
     before = fuzz_requests.answers(asked)

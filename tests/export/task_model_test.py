@@ -20,14 +20,14 @@ def check_all(model, exported):
         assert case.inputs.get("examples", np.zeros(0, object)).dtype == object
         if case.target == "call":
             outputs = model(tensor(case.inputs["texts"])).numpy()
-            assert verify._difference("call", outputs, case.expected["output"]) < 1e-5
+            assert verify._difference("call", outputs, case.expected["output"], 1e-5) < 1e-5
             continue
         run = model.signatures[case.target.removeprefix("signatures/")]
         answers = run(**{name: tensor(value) for name, value in case.inputs.items()})
         for name, expected in case.expected.items():
             received = answers[name].numpy()
             received = received.astype("S") if received.dtype == object else received
-            assert verify._difference(name, received, np.asarray(expected)) < 1e-5
+            assert verify._difference(name, received, np.asarray(expected), 1e-5) < 1e-5
 
 
 def tensor(value):

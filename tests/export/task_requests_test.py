@@ -7,10 +7,22 @@ import pytest
 import tensorflow as tf
 
 from albert_tf.serving.signatures import TF1_HUB
+from tests.support import served_tasks
 from tests.support.server_padding import batched
 
 GOOD = ("a [MASK] that comes first", "another [MASK], which is longer than the first of them")
 NAMES = TF1_HUB[:3]
+
+
+@pytest.fixture(params=["float32", "int8"], scope="module")
+def products(request):
+    return request.param
+
+
+@pytest.fixture(params=served_tasks.KINDS)
+def served(request, exported, products):
+    """An export of each kind of task and precision."""
+    return exported(request.param, products)
 
 
 def ask(served, signature, inputs):
@@ -21,7 +33,7 @@ def ask(served, signature, inputs):
     return outputs
 
 
-def assert_rows(outputs, begin, alone):
+def assert_rows(outputs, begin, alone, tolerance=1e-5):
     """Checks that the rows from `begin` equal the outputs of a single request.
 
     The other axes of the single request may be shorter.
@@ -30,7 +42,7 @@ def assert_rows(outputs, begin, alone):
         rows = outputs[name][begin : begin + len(expected)]
         received = rows[(slice(None), *map(slice, expected.shape[1:]))]
         if expected.dtype.kind == "f":
-            np.testing.assert_allclose(received, expected, atol=1e-5, err_msg=name)
+            np.testing.assert_allclose(received, expected, atol=tolerance, err_msg=name)
         else:
             np.testing.assert_array_equal(received, expected, err_msg=name)
 
@@ -69,7 +81,7 @@ def test_batches_padded_by_the_server_have_the_answers_of_single_requests(served
         alone = ask(served, "tokens", tensors(request))
         if served.kind == "multiple_choice":
             alone.pop("logits")  # Logits of missing choices have no meaning.
-        assert_rows(together, begin, alone)
+        assert_rows(together, begin, alone, served.tolerance)
         begin += len(request[NAMES[0]])
     if served.kind == "multiple_choice":
         assert not np.any(together["probabilities"][:2, 2:])
@@ -97,7 +109,7 @@ def test_a_row_of_padding_does_not_affect_other_rows(served):
     inputs = tokens(served, 9, 7)
     empty = {name: np.concatenate([x, np.zeros_like(x)]) for name, x in inputs.items()}
     alone = ask(served, "tokens", tensors(inputs))
-    assert_rows(ask(served, "tokens", tensors(empty)), 0, alone)
+    assert_rows(ask(served, "tokens", tensors(empty)), 0, alone, served.tolerance)
 
 
 # === Texts ===
@@ -125,7 +137,8 @@ def test_a_bad_text_is_answered_and_does_not_affect_other_texts(served, bad):
     text = BAD[bad][:9999] if served.kind == "entities" else BAD[bad]  # 1 MB has too many words.
     outputs = ask(served, "serving_default", texts(served, GOOD[0], text, GOOD[1]))
     for row, text in ((0, GOOD[0]), (2, GOOD[1])):
-        assert_rows(outputs, row, ask(served, "serving_default", texts(served, text)))
+        alone = ask(served, "serving_default", texts(served, text))
+        assert_rows(outputs, row, alone, served.tolerance)
 
 
 def test_concurrent_requests_have_the_answers_of_single_requests(served):
@@ -134,7 +147,7 @@ def test_concurrent_requests_have_the_answers_of_single_requests(served):
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda r: ask(served, "serving_default", r), requests * 4))
     for outputs, alone in zip(answers, single * 4):
-        assert_rows(outputs, 0, alone)
+        assert_rows(outputs, 0, alone, served.tolerance)
 
 
 def test_the_error_for_missing_inputs_names_them(served):

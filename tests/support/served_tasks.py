@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from albert_tf.export import task_model
+from albert_tf.export import precision, task_model
+from albert_tf.export.precision import FLOAT32, INT8
 from albert_tf.export.task_model import Settings
 from albert_tf.serving.limits import Limits
 from albert_tf.task_types import TaskDescription
@@ -52,9 +53,28 @@ class Served(NamedTuple):
     source: Path
     path: Path
     model: Any
+    precision: str = FLOAT32
+
+    @property
+    def tolerance(self):
+        """How much an output may depend on the other rows of its batch.
+
+        Products in int8 are the same in every batch, but sums in float32, such as those of
+        attention, differ by 1e-7, which may move an activation to the next of 255 levels: 1e-3 in
+        an output.
+        """
+        return 2e-3 if self.precision == INT8 else 1e-5
 
 
-def export(kind, pretrained, folder, limits=LIMITS, length=LENGTH, sizes=tiny_task.MODEL):
+def export(
+    kind,
+    pretrained,
+    folder,
+    limits=LIMITS,
+    length=LENGTH,
+    sizes=tiny_task.MODEL,
+    products=FLOAT32,
+):
     """Writes version 1 of a model of this kind.
 
     Args:
@@ -64,13 +84,16 @@ def export(kind, pretrained, folder, limits=LIMITS, length=LENGTH, sizes=tiny_ta
       limits: the limits of a request.
       length: the maximum sequence length of the other kinds.
       sizes: the sizes of the model of the other kinds.
+      products: the precision of products.
     """
     source = pretrained
     if kind in FINE_TUNED:
         source = _saved(folder / "run", kind, length, sizes)
-    settings = dataclasses.replace(PRETRAINED.get(kind, Settings()), limits=limits)
+    settings = dataclasses.replace(
+        PRETRAINED.get(kind, Settings()), limits=limits, precision=precision.Settings(products)
+    )
     path = task_model.export(source, folder / "models/mine", settings=settings, check=False)
-    return Served(kind, source, path, tf.saved_model.load(str(path)))
+    return Served(kind, source, path, tf.saved_model.load(str(path)), products)
 
 
 def _saved(folder, kind, length, sizes):

@@ -128,6 +128,10 @@ class EmbeddingTask(EmbeddingStudent):
         rows = tables.without_repeats(itertools.chain.from_iterable(found), report, False)
         yield from data.read(rows, layout, config, report)
 
+    def any_labelled(self, params: FineTuningDataConfig) -> bool:
+        """Returns False: files to predict have texts, not pairs of them."""
+        return False
+
     def facts(self, row: Example) -> Facts:
         """Returns the texts, each of which is a sequence, and the score."""
         texts = tuple((text,) for text in row.texts if text)

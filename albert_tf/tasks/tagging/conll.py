@@ -78,6 +78,11 @@ def read(
             rows = []
 
 
+def width(path: Path) -> int:
+    """Returns the number of columns of a file."""
+    return _layout(_lines(path))[1]
+
+
 def _lines(path: Path) -> Iterator[str]:
     return (line.rstrip("\r\n") for line in read_lines(path))
 

@@ -98,9 +98,8 @@ class TaggingTask(FineTuningTask):
             for sentence in sentences:
                 if scheme and theirs and theirs != scheme:
                     if sentence.text is None:
-                        report.remark(
-                            f"have labels in {theirs}, read as {scheme}", sentence.place(0)
-                        )
+                        place = sentence.place(0)
+                        report.remark(f"have labels in {theirs}, read as {scheme}", place)
                     labels = schemes.converted(sentence.labels, scheme)
                     sentence = dataclasses.replace(sentence, labels=labels)
                 yield sentence
@@ -118,8 +117,7 @@ class TaggingTask(FineTuningTask):
     def _unlabelled(self, path: Path, report: RowReport) -> Iterator[Sentence]:
         """Yields the sentences of a file to predict: words, or texts in JSON or on each line."""
         is_json = span_annotations.matches(path, labelled=False)
-        has_words = path.name.removesuffix(".gz").endswith(WORDS) or not self.reads_text
-        is_text = is_json or not has_words
+        is_text = is_json or not self._has_words(path)
         if self._ending != ".jsonl" and is_text != (self.reads_text and self._ending != ".txt"):
             what = "texts" if is_text else "words"
             other = " or a table" * self.reads_text if is_text else " or .txt"
@@ -134,6 +132,16 @@ class TaggingTask(FineTuningTask):
             return span_annotations.read_lines_of_text(path, self._words, report)
         columns = self.task_config.word_column, self.task_config.label_column
         return conll.read(path, *columns, False, report)
+
+    def _has_words(self, path: Path) -> bool:
+        return path.name.removesuffix(".gz").endswith(WORDS) or not self.reads_text
+
+    def any_labelled(self, params: FineTuningDataConfig) -> bool:
+        """Returns whether texts have spans, or words a column of labels; see `TaskFiles`."""
+        of_words = [path for path in self.paths(params) if not span_annotations.matches(path)]
+        if any(not self._has_words(path) or conll.width(path) < 2 for path in of_words):
+            return False
+        return super().any_labelled(params)
 
     _ending = ".jsonl"  # The extension of the answers that will be written.
 

@@ -1,0 +1,215 @@
+"""`Int8Product`: the product of float32 rows and int8 weights, for inference on CPUs.
+
+- Weights are int8 with a scale for each output channel.
+- Each row of activations is quantised to uint8 by its own range when it arrives, so that a row has
+  the same product in any batch.
+- Sums are int32 and exact. Bias and activation are float32.
+
+The product is TensorFlow's op `_QuantizedMatMul`, oneDNN's kernel for products of quantised
+matrices. It is part of TensorFlow's builds for x86, and of TensorFlow Serving's, and runs with
+`TF_ENABLE_ONEDNN_OPTS=0` too. Letters: T rows, K inputs and M outputs of a product.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework import op_def_library
+
+from albert_tf.modeling.layers import Activation, gelu
+
+OP = "_QuantizedMatMul"
+# Processors without VNNI add the products of two neighbouring inputs in 16 bits, which saturate.
+# With uint8 activations, the sum is exact if the magnitudes of the two weights add up to at most
+# 128: 255 * 128 < 2**15.
+PAIR = 128
+# The activations of a row are uint8. They lie around 128, or, if they are outputs of GELU, between
+# -GELU_SHIFT and the largest: GELU is nowhere below -0.1701.
+CENTRE, HALF_RANGE, RANGE = 128, 127, 255
+GELU_SHIFT = 0.171
+_TINY = 1e-30  # The least range of a row, so that a row of zeros has a scale.
+_SIGMOID_GELU = 1.5957691216057308, 0.07135481282559454  # 2 * sqrt(2 / pi), and 0.044715 of it.
+
+
+class Int8Product(tf.Module):
+    """The product of rows and int8 weights, with bias and activation.
+
+    Input: float32 [T, K]. Output: float32 [T, M].
+
+    Args:
+      kernel: float [K, M].
+      bias: float [M].
+      activation: applied to the result, if given.
+      shift: if given, inputs are at least `-shift`, and use the whole range of uint8.
+      name: the name of the variables.
+
+    Attributes:
+      variables: `values` int8 [K, M], and `scales`, `offset` and `bias`, float32 [M].
+    """
+
+    def __init__(
+        self,
+        kernel: np.ndarray,
+        bias: np.ndarray,
+        activation: Activation | None = None,
+        shift: float | None = None,
+        name: str = "product",
+    ) -> None:
+        super().__init__()
+        values, scales = quantise(kernel)
+        sums = values.sum(axis=0, dtype=np.int64)  # [M]
+        if shift is None:
+            offset = -CENTRE * sums * scales
+        else:
+            offset, bias = 0.0 * scales, bias - shift * sums * scales
+        self._activation, self._shift = activation, shift
+        # oneDNN keeps compiled products by the address of their scales, and an address may be used
+        # again after another version of a model was unloaded. The lower limit of the inputs, which
+        # has no other effect, is therefore different for each product.
+        digest = hashlib.sha256(values.tobytes() + scales.tobytes()).digest()
+        self._lower_limit = -RANGE * (1 + int.from_bytes(digest[:4], "big")) / 2.0**33
+
+        def constant(values: np.ndarray, what: str, dtype: tf.DType = tf.float32) -> tf.Variable:
+            return tf.Variable(values, trainable=False, dtype=dtype, name=f"{name}/int8/{what}")
+
+        self.values = constant(values, "values", tf.int8)
+        self.scales = constant(scales, "scales")
+        self.offset = constant(offset, "offset")
+        self.bias = constant(bias, "bias")
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns the product of the rows [T, K] and the weights, [T, M]."""
+        levels, steps = self._quantised(x)
+        sums = quantised_product(
+            levels, self.values, self.offset, self.scales * HALF_RANGE, self._lower_limit
+        )
+        y = tf.nn.bias_add(sums * steps, self.bias)  # [T, M]
+        return y if self._activation is None else _fast(self._activation)(y)
+
+    def _quantised(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns uint8 [T, K] and the size of a step in each row, float32 [T, 1]."""
+        largest = tf.reduce_max(x, axis=-1, keepdims=True)  # [T, 1]
+        if self._shift is None:
+            largest = tf.maximum(largest, -tf.reduce_min(x, axis=-1, keepdims=True))
+            steps = tf.maximum(largest, _TINY) / HALF_RANGE
+            levels = x * (1.0 / steps) + (CENTRE + 0.5)
+        else:
+            steps = (largest + self._shift) / RANGE
+            levels = (x + self._shift) * (1.0 / steps) + 0.5
+        return tf.cast(levels, tf.uint8), steps  # The cast cuts off the fraction.
+
+
+def quantise(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns int8 [K, M] and float32 scales [M] for a kernel [K, M].
+
+    The magnitudes of each two neighbouring inputs of a channel add up to at most `PAIR`.
+    """
+    kernel = np.asarray(kernel, np.float64)
+    magnitudes = np.abs(np.concatenate([kernel, np.zeros([len(kernel) % 2, kernel.shape[1]])]))
+    pairs = magnitudes.reshape([-1, 2, kernel.shape[1]]).sum(axis=1)  # [K / 2, M]
+    # Rounding may add a half to each of the two.
+    scales = np.maximum(pairs.max(axis=0) / (PAIR - 1), magnitudes.max(axis=0) / 127)
+    scales = np.maximum(scales, np.finfo(np.float32).tiny).astype(np.float32)  # [M]
+    return np.rint(kernel / scales).astype(np.int8), scales
+
+
+def quantised_product(
+    levels: tf.Tensor,
+    values: tf.Tensor | tf.Variable,
+    offset: tf.Tensor | tf.Variable,
+    ranges: tf.Tensor,
+    lower_limit: float = 0.0,
+) -> tf.Tensor:
+    """Returns `ranges / 127 * (levels @ values) + offset`, float32 [T, M]. Call it in a graph.
+
+    Args:
+      levels: uint8 [T, K].
+      values: int8 [K, M]; constant, as the op keeps a copy in its own layout.
+      offset: float32 [M].
+      ranges: float32 [M].
+      lower_limit: above -255; see `Int8Product`.
+    """
+    # The op ends the process if it has no rows.
+    rows = tf.shape(levels)[0]
+    levels = tf.pad(levels, [[0, tf.cast(tf.equal(rows, 0), tf.int32)], [0, 0]])
+    device_inputs = [
+        tf.bitcast(levels, tf.quint8),
+        tf.bitcast(tf.convert_to_tensor(values), tf.qint8),
+        tf.convert_to_tensor(offset),
+    ]
+    limits = [tf.constant(lower_limit, tf.float32), tf.constant(float(RANGE)), -ranges, ranges]
+    # Attributes that have defaults are given too: nothing adds them for an op with this kind of
+    # name, and the kernel reads all of them.
+    op = op_def_library._apply_op_helper(
+        OP,
+        name="quantized_product",
+        device_inputs=device_inputs,
+        host_inputs=limits,
+        T1=tf.quint8,
+        T2=tf.qint8,
+        Tbias=tf.float32,
+        U=tf.float32,
+        Tout=tf.float32,
+        Tdevice_outputs=[tf.float32],
+        Thost_outputs=[],
+        transpose_a=False,
+        transpose_b=False,
+        is_weight_const=True,
+        is_bias_const=True,
+        fused_ops=["BiasAdd", "Dequantize"],
+        input_quant_mode="SCALED",
+        output_quant_mode="SCALED",
+        leakyrelu_alpha=0.2,
+    )[2]
+    product = op.outputs[0]
+    product.set_shape([None, values.shape[1]])
+    return product[:rows]
+
+
+def _fast(activation: Activation) -> Activation:
+    """Returns the activation as few ops: TensorFlow fuses it only with float products."""
+    return _gelu if activation is gelu else activation
+
+
+def _gelu(x: tf.Tensor) -> tf.Tensor:
+    """`gelu` as x * sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)), which is the same function."""
+    linear, cubic = _SIGMOID_GELU
+    return x * tf.sigmoid(x * (linear + cubic * (x * x)))
+
+
+@functools.cache
+def is_exact() -> bool:
+    """Returns whether the products of this processor equal those of int64.
+
+    Compares products of several sizes and numbers of rows, with random weights and with the
+    neighbours that a sum in 16 bits would cut off first.
+    """
+    rng = np.random.default_rng(0)
+    for inputs, outputs in ((768, 2304), (3072, 768), (130, 67)):
+        values = rng.integers(-PAIR // 2, PAIR // 2 + 1, [inputs, outputs], np.int8)
+        values[:, 0] = PAIR // 2
+        values[:, 1] = np.where(np.arange(inputs) % 2, 127, 1)
+
+        product = _product_with(values)
+        for rows in (1, 3, 40):
+            levels = rng.integers(0, RANGE + 1, [rows, inputs], np.uint8)
+            levels[0] = RANGE
+            exact = levels.astype(np.int64) @ values.astype(np.int64)
+            if not np.array_equal(product(tf.constant(levels)).numpy(), exact.astype(np.float32)):
+                return False
+    return True
+
+
+def _product_with(values: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function of uint8 [T, K] that multiplies with int8 [K, M]."""
+    ones = np.ones(values.shape[1], np.float32)
+
+    def product(levels: tf.Tensor) -> tf.Tensor:
+        return quantised_product(levels, tf.constant(values), 0 * ones, HALF_RANGE * ones)
+
+    specs = [tf.TensorSpec([None, values.shape[0]], tf.uint8)]
+    return tf.function(product, input_signature=specs, autograph=False).get_concrete_function()
