@@ -215,22 +215,6 @@ class UnpaddedLayout(TokenRows):
         slots = tf.gather_nd(tf.cumsum(tf.cast(self._kept, tf.int32), 1, exclusive=True), indices)
         mask = tf.gather(tf.reshape(mask, [-1]), self._index)  # [T]
         super().__init__(Tokens(sequences, slots, positions, mask), batch, dtype)
-        self._is_full, self._no_bias = tf.reduce_all(real), tf.zeros([1, 1, 1, 1], dtype)
-
-    def attend(
-        self, rows: tf.Tensor, attend: Attend, output_range: int | None
-    ) -> tuple[tf.Tensor, Probabilities]:
-        """See `TokenLayout`. A batch without padding, such as a single text, needs no groups."""
-        attend_in_groups = super().attend
-
-        def of_full_batch() -> tf.Tensor:
-            context, _ = attend(tf.reshape(rows, [*self._shape, rows.shape[-1]]), self._no_bias)
-            return _flat(context)
-
-        def of_groups() -> tf.Tensor:
-            return attend_in_groups(rows, attend, output_range)[0]
-
-        return tf.cond(self._is_full, of_full_batch, of_groups), ()
 
     def pack(self, x: tf.Tensor) -> tf.Tensor:
         return tf.gather(x, self._index)

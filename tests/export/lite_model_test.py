@@ -168,6 +168,7 @@ def test_flags_of_another_task_are_rejected(exported, tmp_path):
 def test_a_task_that_litert_cannot_run_is_refused(source, tmp_path):
     text = Signature({"input_ids": IDS}, {"label": Spec(tf.string, ("B",))})
     task = types.SimpleNamespace(kind="poetry", table={"tokens": text})
+    task.whole = lambda: task
     with pytest.raises(InputError, match="output of numbers. Received a model for poetry with"):
         lite_model.of_task(types.SimpleNamespace(task=task))
     encoder = AlbertEncoder.from_pretrained(source)
