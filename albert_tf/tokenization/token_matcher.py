@@ -41,6 +41,7 @@ class Matcher:
       ids: the ids by text, which is that of the match or, if that is not a key, its lower case.
       single_words: the ids of the tokens that must stand alone.
       between_spaces: whether these stand alone between spaces only.
+      alone_in_ascii: whether `pattern` matches them in ASCII text only where they stand alone.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Matcher:
         self._any_case = {text: self.ids[text] for text in any_case}
         # No match inside a word can be a word, or hide one.
         self.pattern = _pattern(exact, any_case, alone=not others)
+        self.alone_in_ascii = not others and not self.between_spaces
         alone = all(token.single_word for token in tokens)
         self.sign = _pattern(exact, any_case, alone=alone)
         self._lengths = _lengths(map(self._folded, self.ids))
