@@ -3,8 +3,8 @@
 Texts with tokens, which are few, are split at them. The segments between them are tokenized as
 separate texts, and the ids of the tokens are then put back.
 
-Shapes: B texts, R of which have tokens; P segments of these, M of which are matches; K tokens that
-can be found.
+Shapes: B texts, R of which have tokens; P segments of these, M of which are tokens; N texts and
+segments without tokens; K tokens that can be found.
 """
 
 from __future__ import annotations
@@ -21,22 +21,29 @@ from albert_tf.tokenization.word_characters import WORD_CHARACTER
 
 
 class Segments(NamedTuple):
-    """Texts, and the segments of those that have tokens.
+    """Texts without tokens, and the segments of the others.
 
     Attributes:
-      texts: the texts, in which those with tokens are empty, followed by the segments, in which
-        tokens are empty, string [B + P].
+      texts: what is to be tokenized: the texts without tokens, followed by the segments that are no
+        tokens, string [N].
       parts: the segments, string [P].
       row: the index of the text of each segment, int64 [P].
-      where: the indices of the segments that are tokens, int64 [M].
+      plain: the indices of the segments that are no tokens, int64 [P - M].
+      tokens: the indices of the segments that are tokens, int64 [M].
       ids: the ids of these, int32 [M].
+      places: the place of each of `texts`, and then of each token, if they are in the order of the
+        original texts, int64 [N + M].
+      begins: the place where each original text begins, int64 [B].
     """
 
     texts: tf.Tensor
     parts: tf.Tensor
     row: tf.Tensor
-    where: tf.Tensor
+    plain: tf.Tensor
+    tokens: tf.Tensor
     ids: tf.Tensor
+    places: tf.Tensor
+    begins: tf.Tensor
 
     def bounds(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the bytes of the text where each segment begins and ends, int64 [P] each."""
@@ -71,17 +78,26 @@ class GraphMatcher:
         has_tokens = tf.strings.regex_full_match(texts, self._sign)
 
         def split() -> Segments:
-            rows = tf.where(has_tokens)[:, 0]
-            parts, row, where, ids = self._split(tf.gather(texts, rows))
-            plain = tf.tensor_scatter_nd_update(
-                parts, where[:, tf.newaxis], tf.fill(tf.shape(where), "")
+            rows, others = (tf.where(x)[:, 0] for x in (has_tokens, ~has_tokens))
+            parts, number, tokens, ids = self._split(tf.gather(texts, rows))
+            row = tf.gather(rows, number)
+            is_token = tf.scatter_nd(
+                tokens[:, tf.newaxis], tf.ones_like(tokens, tf.bool), tf.shape(row, tf.int64)
             )
-            merged = tf.concat([tf.where(has_tokens, "", texts), plain], 0)
-            return Segments(merged, parts, tf.gather(rows, row), where, ids)
+            plain = tf.where(~is_token)[:, 0]
+            # Before a text are other texts, and the segments of those that have tokens.
+            text = tf.range(tf.size(texts, tf.int64))
+            begins = text - lower_bound(rows, text) + lower_bound(row, text)
+            place = tf.range(tf.size(row, tf.int64)) + row - number  # [P]
+            places = [tf.gather(begins, others), *(tf.gather(place, x) for x in (plain, tokens))]
+            merged = tf.concat([tf.gather(texts, others), tf.gather(parts, plain)], 0)
+            return Segments(merged, parts, row, plain, tokens, ids, tf.concat(places, 0), begins)
 
         def none() -> Segments:
             no = tf.zeros([0], tf.int64)
-            return Segments(texts, tf.zeros([0], tf.string), no, no, tf.zeros([0], tf.int32))
+            return Segments(
+                texts, tf.zeros([0], tf.string), no, no, no, tf.zeros([0], tf.int32), no, no
+            )
 
         return tf.cond(tf.reduce_any(has_tokens), split, none)
 
@@ -191,38 +207,24 @@ def _joined(
 
 
 def join(segments: Segments, values: tf.RaggedTensor, of_tokens: tf.Tensor) -> tf.RaggedTensor:
-    """Returns the values of each text, [B, (T), ...].
+    """Returns the values of each original text, [B, (T), ...].
 
     Args:
       segments: the texts and segments.
-      values: the values of the texts and of the segments, [B + P, (t), ...].
+      values: the values of `segments.texts`, [N, (t), ...].
       of_tokens: the values of the tokens, [M, ...].
     """
     splits = values.row_splits
 
     def joined() -> tuple[tf.Tensor, tf.Tensor]:
-        count, added = values.nrows(), tf.size(segments.row, tf.int64)  # B + P, P
-        text = tf.range(count - added)  # [B]
-        # The place of each text is before its segments.
-        place = text + lower_bound(segments.row, text)
-        places = tf.concat([place, tf.range(added) + segments.row + 1], 0)
-        # The tokens follow the values, a row for each.
-        tokens = tf.range(tf.size(segments.where, tf.int64)) + 1
-        order = tf.raw_ops.InvertPermutation(x=places)
-        order = tf.tensor_scatter_nd_update(
-            order,
-            tf.gather(places, segments.where + count - added)[:, tf.newaxis],
-            tokens + count - 1,
+        # After the values, each token is a row of its own.
+        limits = splits[-1] + 1 + tf.range(tf.size(segments.ids, tf.int64))
+        rows = tf.RaggedTensor.from_row_splits(
+            tf.concat([values.values, of_tokens], 0), tf.concat([splits, limits], 0), validate=False
         )
-        rows = tf.gather(
-            tf.RaggedTensor.from_row_splits(
-                tf.concat([values.values, of_tokens], 0),
-                tf.concat([splits, splits[-1] + tokens], 0),
-                validate=False,
-            ),
-            order,
-        )
-        return rows.values, tf.gather(rows.row_splits, tf.concat([place, [count]], 0))
+        rows = tf.gather(rows, tf.raw_ops.InvertPermutation(x=segments.places))
+        begins = tf.gather(rows.row_splits, segments.begins)
+        return rows.values, tf.concat([begins, rows.row_splits[-1:]], 0)
 
     result = tf.cond(tf.size(segments.row) > 0, joined, lambda: (values.values, splits))
     return tf.RaggedTensor.from_row_splits(*result, validate=False)

@@ -76,12 +76,14 @@ class GraphTokenizer(tf.Module):
         parts = self._matcher.apart(texts)
         ids, starts, limits = self._ids_with_offsets(parts.texts)
         first, last = parts.bounds()
-        begins = tf.concat([tf.zeros_like(texts, tf.int64), first], 0)  # [B + P]
+        begins = tf.gather(first, parts.plain)
+        whole = tf.zeros([tf.size(parts.texts) - tf.size(begins)], tf.int64)
+        begins = tf.concat([whole, begins], 0)  # [N]
         begin = tf.gather(begins, row_ids(ids.row_splits))
         values = [tf.cast(ids.values, tf.int64), starts.values + begin, limits.values + begin]
         of_tokens = [
             tf.cast(parts.ids, tf.int64),
-            *(tf.gather(x, parts.where) for x in (first, last)),
+            *(tf.gather(x, parts.tokens) for x in (first, last)),
         ]
         found = join(parts, ids.with_values(tf.stack(values, -1)), tf.stack(of_tokens, -1))
         values = tf.unstack(found.values, axis=-1)
