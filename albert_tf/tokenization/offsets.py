@@ -238,13 +238,15 @@ def joined(
     Args:
       text: the text.
       places: where its added tokens are.
-      plain: the tokens of what is before, between and after these.
+      plain: the tokens of what is before, between and after these, without white space around it.
       pieces: the piece of every id.
     """
     tokens = TokenSpans([], [], [], [], [])
     begin = 0
     for start, end, index in (*places, (len(text), len(text), None)):
         ids, own, starts, ends, _ = next(plain)
+        segment = text[begin:start]
+        begin = start - len(segment.lstrip())
         tokens.ids.extend(ids)
         tokens.pieces.extend(own)
         tokens.starts.extend(begin + place for place in starts)

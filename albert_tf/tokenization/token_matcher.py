@@ -41,6 +41,7 @@ class Matcher:
       ids: the ids by text, which is that of the match or, if that is not a key, its lower case.
       single_words: the ids of the tokens that must stand alone.
       between_spaces: whether these stand alone between spaces only.
+      alone_in_ascii: whether `pattern` matches them in ASCII text only where they stand alone.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Matcher:
         self._any_case = {text: self.ids[text] for text in any_case}
         # No match inside a word can be a word, or hide one.
         self.pattern = _pattern(exact, any_case, alone=not others)
+        self.alone_in_ascii = not others and not self.between_spaces
         alone = all(token.single_word for token in tokens)
         self.sign = _pattern(exact, any_case, alone=alone)
         self._lengths = _lengths(map(self._folded, self.ids))
@@ -75,6 +77,8 @@ class Matcher:
         """Returns the ids of texts, given a function that returns those of texts without tokens."""
         plain, found = self.apart(texts)
         ids = list(encode(plain))
+        if not found:
+            return ids
         rest = iter(ids[len(texts) :])
         for row, places in found.items():
             ids[row] = [*next(rest)]
@@ -83,7 +87,7 @@ class Matcher:
                 ids[row] += next(rest)
         return ids[: len(texts)]
 
-    def apart(self, texts: Sequence[str]) -> tuple[list[str], dict[int, list[Place]]]:
+    def apart(self, texts: Sequence[str]) -> tuple[Sequence[str], dict[int, list[Place]]]:
         """Sets the tokens of texts apart from what is to be tokenized.
 
         Returns:
@@ -91,6 +95,8 @@ class Matcher:
           after the tokens of each of these, even if that is empty; and the result of `find`.
         """
         found = self.find(texts)
+        if not found:
+            return texts, found
         plain = list(texts)
         for row, places in found.items():
             text, done = plain[row], 0
@@ -103,6 +109,8 @@ class Matcher:
 
     def find(self, texts: Sequence[str]) -> dict[int, list[Place]]:
         """Returns where tokens are in each text that has some, by the index of the text."""
+        if len(texts) <= _GROUP:
+            return self._find(texts)
         found = {}
         for first in range(0, len(texts), _GROUP):
             group = self._find(texts[first : first + _GROUP])
@@ -146,8 +154,10 @@ class Matcher:
 
     def _folded(self, text: str) -> str:
         """Returns a text in which tokens of any case are in lower case, of the same length."""
+        if not self._lower_case:
+            return text
         # Of all letters, only "İ" becomes two characters.
-        return "İ".join(map(lower_each, text.split("İ"))) if self._lower_case else text
+        return text.lower() if text.isascii() else "İ".join(map(lower_each, text.split("İ")))
 
     def _is_alone(self, text: str, begin: int, end: int) -> bool:
         return self._edges[text[begin - 1 : begin]] and self._edges[text[end : end + 1]]

@@ -258,6 +258,8 @@ class AlbertTokenizer(RowTokenizer, Decoder):
         if self.matcher is None:
             return list(self._spans(texts, sampling))
         plain, found = self.matcher.apart(texts)
+        # Stripped segments keep the places of their characters, and take less time.
+        plain = [*plain[: len(texts)], *map(str.strip, plain[len(texts) :])]
         spans = list(self._spans(plain, sampling))
         rest = iter(spans[len(texts) :])
         for row, places in found.items():

@@ -7,6 +7,7 @@ to be looked up.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -14,7 +15,8 @@ import numpy as np
 from albert_tf.tokenization.word_characters import is_word, table
 
 _SEPARATOR = "\0"  # is in no word
-_SHORT = 2000  # characters, up to which a set of the runs of a text is made faster than arrays
+_SHORT = 2000  # characters, up to which the runs of a text are looked up faster than in arrays
+_RUN = re.compile(r"\w+", re.ASCII)
 _KEY_BITS = 16
 
 
@@ -37,9 +39,10 @@ class WordFinder:
         Args:
           text: a text that begins and ends with a character that is in no word.
         """
-        short = len(text) <= _SHORT and text.isascii()
-        if short and self._ascii_words.isdisjoint(text.encode().translate(_TO_RUNS).split()):
-            return []
+        if len(text) <= _SHORT and text.isascii():
+            if self._ascii_words.isdisjoint(text.encode().translate(_TO_RUNS).split()):
+                return []
+            return [run.span() for run in _RUN.finditer(text) if run.group() in self._words]
         begins, ends, keys = _runs(text)
         where = self._keys[keys].nonzero()[0]
         places = zip(begins[where].tolist(), ends[where].tolist())

@@ -3,8 +3,8 @@
 Texts with tokens, which are few, are split at them. The segments between them are tokenized as
 separate texts, and the ids of the tokens are then put back.
 
-Shapes: B texts, R of which have tokens; P segments of these, M of which are matches; K tokens that
-can be found.
+Shapes: B texts, R of which have tokens; P segments of these, M of which are tokens; N texts and
+segments without tokens; K tokens that can be found.
 """
 
 from __future__ import annotations
@@ -21,22 +21,38 @@ from albert_tf.tokenization.word_characters import WORD_CHARACTER
 
 
 class Segments(NamedTuple):
-    """Texts, and the segments of those that have tokens.
+    """Texts without tokens, and the segments of the others.
 
     Attributes:
-      texts: the texts, in which those with tokens are empty, followed by the segments, in which
-        tokens are empty, string [B + P].
+      texts: what is to be tokenized: the texts without tokens, followed by the segments that are no
+        tokens, string [N].
+      parts: the segments, string [P].
       row: the index of the text of each segment, int64 [P].
-      token: int32 [P]; the id of a token, and -1 for other segments.
-      starts: the byte of the text where each segment begins, int64 [P].
-      limits: the byte of the text where each segment ends, int64 [P].
+      plain: the indices of the segments that are no tokens, int64 [P - M].
+      tokens: the indices of the segments that are tokens, int64 [M].
+      ids: the ids of these, int32 [M].
+      places: the place of each of `texts`, and then of each token, if they are in the order of the
+        original texts, int64 [N + M].
+      begins: the place where each original text begins, int64 [B].
     """
 
     texts: tf.Tensor
+    parts: tf.Tensor
     row: tf.Tensor
-    token: tf.Tensor
-    starts: tf.Tensor
-    limits: tf.Tensor
+    plain: tf.Tensor
+    tokens: tf.Tensor
+    ids: tf.Tensor
+    places: tf.Tensor
+    begins: tf.Tensor
+
+    def bounds(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the bytes of the text where each segment begins and ends, int64 [P] each."""
+        # The segments cover the whole text, so their lengths give their positions.
+        lengths = tf.cast(tf.strings.length(self.parts), tf.int64)
+        limits = tf.cumsum(lengths)
+        starts = limits - lengths
+        begin = tf.gather(starts, lower_bound(self.row, self.row))
+        return starts - begin, limits - begin
 
 
 class GraphMatcher:
@@ -55,67 +71,85 @@ class GraphMatcher:
         self._ids = np.array([*matcher.ids.values()], np.int32)[order]  # [K]
         self._single = np.isin(self._ids, [*matcher.single_words])  # [K]
         self._between_spaces = matcher.between_spaces
+        self._alone_in_ascii = matcher.alone_in_ascii
 
     def apart(self, texts: tf.Tensor) -> Segments:
         """Sets the tokens of texts, string [B], apart from what is to be tokenized."""
         has_tokens = tf.strings.regex_full_match(texts, self._sign)
 
         def split() -> Segments:
-            rows = tf.where(has_tokens)[:, 0]
-            found = self._split(tf.gather(texts, rows))
-            merged = tf.concat([tf.where(has_tokens, "", texts), found.texts], 0)
-            return found._replace(texts=merged, row=tf.gather(rows, found.row))
+            rows, others = (tf.where(x)[:, 0] for x in (has_tokens, ~has_tokens))
+            parts, number, tokens, ids = self._split(tf.gather(texts, rows))
+            row = tf.gather(rows, number)
+            is_token = tf.scatter_nd(
+                tokens[:, tf.newaxis], tf.ones_like(tokens, tf.bool), tf.shape(row, tf.int64)
+            )
+            plain = tf.where(~is_token)[:, 0]
+            # Before a text are other texts, and the segments of those that have tokens.
+            text = tf.range(tf.size(texts, tf.int64))
+            begins = text - lower_bound(rows, text) + lower_bound(row, text)
+            place = tf.range(tf.size(row, tf.int64)) + row - number  # [P]
+            places = [tf.gather(begins, others), *(tf.gather(place, x) for x in (plain, tokens))]
+            merged = tf.concat([tf.gather(texts, others), tf.gather(parts, plain)], 0)
+            return Segments(merged, parts, row, plain, tokens, ids, tf.concat(places, 0), begins)
 
         def none() -> Segments:
-            no, no_token = tf.zeros([0], tf.int64), tf.zeros([0], tf.int32)
-            return Segments(texts, no, no_token, no, no)
+            no = tf.zeros([0], tf.int64)
+            return Segments(
+                texts, tf.zeros([0], tf.string), no, no, no, tf.zeros([0], tf.int32), no, no
+            )
 
         return tf.cond(tf.reduce_any(has_tokens), split, none)
 
-    def _split(self, texts: tf.Tensor) -> Segments:
-        """Returns the segments of texts, string [R], all of which may have tokens."""
-        has_nul = tf.strings.regex_full_match(texts, r"\C*\x00\C*")
+    def _split(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns `parts`, `row`, `where` and `ids` of texts, string [R], that may have tokens."""
+        marked = self._marked(texts)
+        found = tf.raw_ops.StringSplitV2(input=marked, sep="\0")
+        size = tf.strings.length(texts)  # [R]
+        marks = tf.reduce_sum(tf.strings.length(marked) - size)
 
-        def with_nul() -> tuple[tf.Tensor, ...]:
-            values, *others = self._parts(normalization.hide_nul(texts))
-            shown = normalization.show_nul(values)
-            return tf.where(tf.gather(has_nul, others[0]), shown, values), *others
+        def with_nul() -> tuple[tf.Tensor, tf.Tensor]:
+            marked = self._marked(normalization.hide_nul(texts))
+            found = tf.raw_ops.StringSplitV2(input=marked, sep="\0")
+            has_nul = tf.strings.regex_full_match(texts, r"\C*\x00\C*")
+            has_nul = tf.gather(has_nul, found.indices[:, 0])
+            shown = normalization.show_nul(found.values)
+            return tf.where(has_nul, shown, found.values), found.indices
 
-        values, row, token = tf.cond(tf.reduce_any(has_nul), with_nul, lambda: self._parts(texts))
-        # The parts cover the whole text, so their lengths give their positions.
-        limits = tf.cumsum(tf.cast(tf.strings.length(values), tf.int64))
-        starts = tf.concat([[0], limits[:-1]], 0)
-        begin = tf.gather(starts, lower_bound(row, row))
-        plain = tf.where(token >= 0, "", values)
-        return Segments(plain, row, token, starts - begin, limits - begin)
-
-    def _parts(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns the segments of texts without NUL, their texts, and the ids of tokens, [P]."""
-        # Without a group in the pattern, RE2 takes less time.
-        marked = tf.strings.regex_replace(texts, self._pattern, b"\0\\0\0")
+        # Each mark begins another part, and so does a NUL of a text.
+        no_nul = tf.size(found.values) == marks + tf.size(texts)
+        parts, indices = tf.cond(no_nul, lambda: (found.values, found.indices), with_nul)
+        row, place = indices[:, 0], indices[:, 1]
         # In turns, text, which may be empty, and a match.
-        parts = tf.raw_ops.StringSplitV2(input=marked, sep="\0")
-        values, row, place = parts.values, parts.indices[:, 0], parts.indices[:, 1]
-        where = tf.where(place % 2 == 1)  # [M, 1]
-        index = self._index(tf.gather_nd(values, where))  # [M]
+        where = tf.where(place % 2 == 1)[:, 0]  # [M]
+        index = self._index(tf.gather(parts, where))  # [M]
         ids = tf.gather(self._ids, index)
-        token = tf.tensor_scatter_nd_update(tf.fill(tf.shape(row), -1), where, ids)  # [P]
         if not self._single.any():
-            return values, row, token
-        kept = self._is_alone(values, row, where[:, 0]) | ~tf.gather(self._single, index)  # [M]
+            return parts, row, where, ids
+        doubtful = tf.gather(self._single, index)  # [M]
+        if self._alone_in_ascii:
+            # Of a text without ASCII characters only, or of one that is not valid UTF-8.
+            beyond_ascii = tf.strings.length(texts, "UTF8_CHAR") < size  # [R]
+            doubtful &= tf.gather(beyond_ascii, tf.gather(row, where))
 
-        def joined() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            """Returns the segments after neighbours that are not tokens are joined."""
-            ids_kept = tf.where(kept, ids, -1)
-            ids_of_all = tf.tensor_scatter_nd_update(token, where, ids_kept)  # [P]
-            begins = (ids_of_all >= 0) | (place == 0)
-            begins |= tf.concat([[True], ids_of_all >= 0], 0)[:-1]
-            group = tf.cumsum(tf.cast(begins, tf.int32)) - 1  # [P]
-            first = tf.where(begins)[:, 0]
-            texts = tf.strings.unsorted_segment_join(values, group, tf.size(first))
-            return texts, tf.gather(row, first), tf.gather(ids_of_all, first)
+        def checked() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+            doubts = tf.where(doubtful)[:, 0]
+            alone = self._is_alone(parts, row, tf.gather(where, doubts))
+            refused = tf.gather(doubts, tf.where(~alone))  # [., 1]
+            kept = tf.tensor_scatter_nd_update(
+                tf.ones_like(doubtful), refused, tf.zeros_like(refused[:, 0], tf.bool)
+            )
+            return tf.cond(
+                tf.size(refused) > 0,
+                lambda: _joined(parts, row, place, where[kept], ids[kept]),
+                lambda: (parts, row, where, ids),
+            )
 
-        return tf.cond(tf.reduce_all(kept), lambda: (values, row, token), joined)
+        return tf.cond(tf.reduce_any(doubtful), checked, lambda: (parts, row, where, ids))
+
+    def _marked(self, texts: tf.Tensor) -> tf.Tensor:
+        # Without a group in the pattern, RE2 takes less time.
+        return tf.strings.regex_replace(texts, self._pattern, b"\0\\0\0")
 
     def _is_alone(self, values: tf.Tensor, row: tf.Tensor, where: tf.Tensor) -> tf.Tensor:
         """Returns whether the matches `where`, int64 [M], may be single words, bool [M].
@@ -140,51 +174,57 @@ class GraphMatcher:
         return at(-1, rf"\C*{blank}") & at(1, rf"{blank}\C*")
 
     def _index(self, matches: tf.Tensor) -> tf.Tensor:
-        """Returns the indices of matches, string [M], in the arrays, int32 [M]."""
-        last = len(self._hashes) - 1
+        """Returns the indices of matches, string [M], in the arrays, int64 [M]."""
         exact = _hash(matches)
-        index = tf.minimum(tf.searchsorted(self._hashes, exact), last)
-        is_exact = tf.gather(self._hashes, index) == exact
+        index = lower_bound(self._hashes, exact)
+        found = tf.gather(self._hashes, tf.minimum(index, len(self._hashes) - 1))
+        others = tf.where(found != exact)  # [., 1]
 
         def lowered() -> tf.Tensor:
-            lower = _hash(normalization.lower_each(matches))
-            return tf.where(is_exact, index, tf.searchsorted(self._hashes, lower))
+            lower = normalization.lower_each(tf.gather(matches, others[:, 0]))
+            lower = lower_bound(self._hashes, _hash(lower))
+            return tf.tensor_scatter_nd_update(index, others, lower)
 
-        return tf.cond(tf.reduce_all(is_exact), lambda: index, lowered)
+        return tf.cond(tf.size(others) > 0, lowered, lambda: index)
 
 
 def _hash(texts: tf.Tensor) -> tf.Tensor:
     return tf.strings.to_hash_bucket_fast(texts, 2**62)
 
 
-def join(segments: Segments, values: tf.RaggedTensor, of_token: tf.Tensor) -> tf.RaggedTensor:
-    """Returns the values of each text, [B, (T)].
+def _joined(
+    parts: tf.Tensor, row: tf.Tensor, place: tf.Tensor, where: tf.Tensor, ids: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the segments after neighbours that are not tokens are joined."""
+    is_token = tf.scatter_nd(
+        where[:, tf.newaxis], tf.ones_like(where, tf.bool), tf.shape(row, tf.int64)
+    )  # [P]
+    begins = is_token | (place == 0) | tf.concat([[True], is_token], 0)[:-1]
+    group = tf.cumsum(tf.cast(begins, tf.int64)) - 1  # [P]
+    first = tf.where(begins)[:, 0]
+    texts = tf.strings.unsorted_segment_join(parts, group, tf.size(first))
+    return texts, tf.gather(row, first), tf.gather(group, where), ids
+
+
+def join(segments: Segments, values: tf.RaggedTensor, of_tokens: tf.Tensor) -> tf.RaggedTensor:
+    """Returns the values of each original text, [B, (T), ...].
 
     Args:
       segments: the texts and segments.
-      values: the values of the texts and of the segments, [B + P, (t)].
-      of_token: the values of the tokens, [P]; those of other segments are ignored.
+      values: the values of `segments.texts`, [N, (t), ...].
+      of_tokens: the values of the tokens, [M, ...].
     """
     splits = values.row_splits
 
     def joined() -> tuple[tf.Tensor, tf.Tensor]:
-        added = tf.size(segments.token, tf.int64)
-        text = tf.range(values.nrows() - added)  # [B]
-        row = segments.row
-        # The place of each text is before its segments.
-        place = text + lower_bound(row, text)
-        places = tf.concat([place, tf.range(added) + row + 1], 0)[:, tf.newaxis]
-        first, last = splits[:-1], splits[1:]
-        token = tf.where(segments.token >= 0)  # [M, 1]
-        after = splits[-1] + token[:, 0]  # of_token follows the values.
-        first = tf.tensor_scatter_nd_update(first, token + tf.size(text, tf.int64), after)
-        last = tf.tensor_scatter_nd_update(last, token + tf.size(text, tf.int64), after + 1)
-        size = tf.size(places, tf.int64)[tf.newaxis]
-        ordered = tf.ragged.range(
-            tf.scatter_nd(places, first, size), tf.scatter_nd(places, last, size)
+        # After the values, each token is a row of its own.
+        limits = splits[-1] + 1 + tf.range(tf.size(segments.ids, tf.int64))
+        rows = tf.RaggedTensor.from_row_splits(
+            tf.concat([values.values, of_tokens], 0), tf.concat([splits, limits], 0), validate=False
         )
-        result = tf.gather(tf.concat([values.values, of_token], 0), ordered.values)
-        return result, tf.gather(ordered.row_splits, tf.concat([place, size], 0))
+        rows = tf.gather(rows, tf.raw_ops.InvertPermutation(x=segments.places))
+        begins = tf.gather(rows.row_splits, segments.begins)
+        return rows.values, tf.concat([begins, rows.row_splits[-1:]], 0)
 
     result = tf.cond(tf.size(segments.row) > 0, joined, lambda: (values.values, splits))
     return tf.RaggedTensor.from_row_splits(*result, validate=False)

@@ -54,7 +54,7 @@ class GraphTokenizer(tf.Module):
         if self._matcher is None:
             return self._ids(texts)
         parts = self._matcher.apart(texts)
-        ids = join(parts, self._ids(parts.texts), parts.token)
+        ids = join(parts, self._ids(parts.texts), parts.ids)
         return _rows(ids.values, ids.row_splits, texts)
 
     def tokenize_with_offsets(
@@ -75,14 +75,20 @@ class GraphTokenizer(tf.Module):
             return self._ids_with_offsets(texts)
         parts = self._matcher.apart(texts)
         ids, starts, limits = self._ids_with_offsets(parts.texts)
-        begins = tf.concat([tf.zeros_like(texts, tf.int64), parts.starts], 0)  # [B + P]
+        first, last = parts.bounds()
+        begins = tf.gather(first, parts.plain)
+        whole = tf.zeros([tf.size(parts.texts) - tf.size(begins)], tf.int64)
+        begins = tf.concat([whole, begins], 0)  # [N]
         begin = tf.gather(begins, row_ids(ids.row_splits))
-        found = (
-            join(parts, ids, parts.token),
-            join(parts, starts.with_values(starts.values + begin), parts.starts),
-            join(parts, limits.with_values(limits.values + begin), parts.limits),
-        )
-        return tuple(_rows(x.values, x.row_splits, texts) for x in found)
+        values = [tf.cast(ids.values, tf.int64), starts.values + begin, limits.values + begin]
+        of_tokens = [
+            tf.cast(parts.ids, tf.int64),
+            *(tf.gather(x, parts.tokens) for x in (first, last)),
+        ]
+        found = join(parts, ids.with_values(tf.stack(values, -1)), tf.stack(of_tokens, -1))
+        values = tf.unstack(found.values, axis=-1)
+        values[0] = tf.cast(values[0], tf.int32)
+        return tuple(_rows(x, found.row_splits, texts) for x in values)
 
     def detokenize(self, ids: tf.RaggedTensor | tf.Tensor) -> tf.Tensor:
         """Returns the texts of ids, without special tokens, as `AlbertTokenizer.decode`.
