@@ -205,9 +205,9 @@ def _in_original(
 ) -> TokenSpans:
     """Replaces the places in the normalised text by those of their sources in the original."""
     starts = [*starts, len(text)]
-    pairs = list(zip(tokens.starts, tokens.ends))
+    pairs = zip(tokens.starts, tokens.ends)
     ends = [ends[end - 1] if begin < end else starts[begin] for begin, end in pairs]
-    starts = [starts[begin] for begin, _ in pairs]
+    starts = [starts[begin] for begin in tokens.starts]
     return TokenSpans(tokens.ids, tokens.pieces, starts, ends, words(text, starts))
 
 

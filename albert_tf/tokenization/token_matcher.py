@@ -28,7 +28,7 @@ class Matcher:
     With lower-casing, transformers first lowers everything except the tokens that are special or
     normalized, and then looks for tokens. So lower-case tokens match text of any case, and "<UNK>"
     is "<unk>". The expressions say the same about text that is not lowered yet. Where several
-    tokens begin, the longest matches.
+    tokens begin, the longest matches, and one with upper case, which is not lowered, before others.
 
     Args:
       tokens: the tokens.
@@ -60,6 +60,7 @@ class Matcher:
             (any_case if in_any_case else exact).append(token.content)
             is_plain = token.single_word and in_any_case == lower_case and is_word(token.content)
             (words if is_plain else others).append(token.content)
+        self._exact = {text: self.ids[text] for text in exact}
         self._any_case = {text: self.ids[text] for text in any_case}
         # No match inside a word can be a word, or hide one.
         self.pattern = _pattern(exact, any_case, alone=not others)
@@ -142,8 +143,10 @@ class Matcher:
         while match := self._begin.search(folded, place):
             begin = match.start()
             place = begin + 1
-            for end in (begin + length for length in self._lengths[match.group()]):
-                index = self.ids.get(text[begin:end], self._any_case.get(folded[begin:end]))
+            ends = [begin + length for length in self._lengths[match.group()]]
+            exact = ((self._exact.get(text[begin:end]), end) for end in ends)
+            any_case = ((self._any_case.get(folded[begin:end]), end) for end in ends)
+            for index, end in itertools.chain(exact, any_case):
                 if index is None or end > len(text):
                     continue
                 if index not in self.single_words or self._is_alone(text, begin, end):
@@ -211,7 +214,7 @@ def _pattern(exact: Sequence[str], any_case: Sequence[str], alone: bool = False)
         begins = all(_AT_EDGE.match(text[0]) for text in texts)
         return f"{_EDGE if begins else ''}(?:{_tree(ends)})"
     ordered = sorted(
-        (-len(text), index >= len(exact), branch)
+        (index >= len(exact), -len(text), branch)
         for index, (branch, text) in enumerate(zip(branches, texts))
     )
     return "|".join("".join(branch) for *_, branch in ordered)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -260,11 +261,11 @@ class AlbertTokenizer(RowTokenizer, Decoder):
         plain, found = self.matcher.apart(texts)
         # Stripped segments keep the places of their characters, and take less time.
         plain = [*plain[: len(texts)], *map(str.strip, plain[len(texts) :])]
-        spans = list(self._spans(plain, sampling))
-        rest = iter(spans[len(texts) :])
+        rest = self._spans(plain, sampling)
+        spans = list(itertools.islice(rest, len(texts)))
         for row, places in found.items():
             spans[row] = offsets.joined(texts[row], places, rest, self.pieces)
-        return spans[: len(texts)]
+        return spans
 
     def encode_batch(
         self, texts: Iterable[str], num_threads: int = 1, sampling: Sampling | None = None

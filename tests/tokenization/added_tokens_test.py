@@ -169,10 +169,15 @@ def test_under_the_original_rules_punctuation_ends_a_word():
 
 
 def test_the_longest_token_wins_and_upper_case_wins_over_any_case():
-    names = ["ab", "abc", "abcd e", "AB"]
-    matcher = Matcher([AddedToken(i, name) for i, name in enumerate(names)], True)
-    found = matcher.find(["abcd e ABCD E abd AB Ab"])[0]
-    assert [index for *_, index in found] == [2, 2, 0, 3, 0]
+    """The expected tokens are those of transformers 4.57.6."""
+    tokens = [AddedToken(i, name) for i, name in enumerate(["ab", "abc", "abcd e"])]
+    matcher = Matcher([*tokens, AddedToken(3, "AB", special=True)], True)
+    found = matcher.find(["abcd e ABCD E abd AB Ab", "ABc abC"])
+    assert [index for *_, index in found[0]] == [2, 3, 0, 3, 0]
+    assert [index for *_, index in found[1]] == [3, 1]
+    tokens = [AddedToken(0, "É", special=True), AddedToken(1, "éa", special=True)]
+    found = Matcher(tokens, True).find(["ÉA éA éa"])[0]
+    assert [index for *_, index in found] == [0, 1, 1]
 
 
 def test_settings_travel_and_pickle(tmp_path):
