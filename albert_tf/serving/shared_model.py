@@ -56,20 +56,15 @@ class SharedModel:
         pieces: int | None = None,
         reduced: ReducedPrecision | None = None,
     ) -> None:
-        self.encoder = encoder
-        self.masked_lm = masked_lm
-        self.sentence_order = sentence_order
-        self.pieces = pieces
-        self.reduced = reduced
+        self.encoder, self.pieces, self.reduced = encoder, pieces, reduced
+        self.masked_lm, self.sentence_order = masked_lm, sentence_order
         self._run = tf.function(self._run_encoder, autograph=False)
 
     def variables(self) -> dict[str, list[tf.Variable]]:
         """Returns the variables by part; a word table shared with a head belongs to the encoder."""
-        parts = dict(
-            encoder=self.encoder, masked_lm=self.masked_lm, sentence_order=self.sentence_order
-        )
         seen, variables = set(), {}
-        for name, layer in parts.items():
+        for name in ("encoder", "masked_lm", "sentence_order"):
+            layer = getattr(self, name)
             if layer is not None:
                 variables[name] = [v for v in layer.variables if id(v) not in seen]
                 seen.update(id(v) for v in variables[name])

@@ -1,4 +1,4 @@
-"""A classifier with early exit in the C++ program that loads artefacts as TensorFlow Serving does."""
+"""A classifier with early exit in the C++ program that loads artefacts as a server does."""
 
 import shutil
 
