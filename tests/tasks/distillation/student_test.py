@@ -253,7 +253,9 @@ def test_hidden_states_and_attention_are_those_of_the_encoders(made):
             [divergence(a[:, m], b[:, m]).mean() for a, b, m in zip(wanted, ours, mask)]
         )
     assert found.metrics["distill_hidden"] == pytest.approx(np.mean(hidden), rel=1e-4)
-    assert found.metrics["distill_attention"] == pytest.approx(np.mean(attention), rel=1e-4)
+    # Divergences are differences of logarithms that are almost equal.
+    wanted = pytest.approx(np.mean(attention), rel=1e-4, abs=1e-6)
+    assert found.metrics["distill_attention"] == wanted
 
 
 @pytest.mark.parametrize("kind", ["documents", "tags", "joint_spans", "choices", "pairs"])
