@@ -48,7 +48,8 @@ class Int8Product(tf.Module):
       name: the name of the variables.
 
     Attributes:
-      variables: `values` int8 [K, M], and `scales`, `offset` and `bias`, float32 [M].
+      variables: `values` int8 [K, M], and `ranges` (127 times the scales), `offset` and `bias`,
+        float32 [M].
     """
 
     def __init__(
@@ -67,9 +68,9 @@ class Int8Product(tf.Module):
         else:
             offset, bias = 0.0 * scales, bias - shift * sums * scales
         self._activation, self._shift = activation, shift
-        # oneDNN keeps compiled products by the address of their scales, and an address may be used
-        # again after another version of a model was unloaded. The lower limit of the inputs, which
-        # has no other effect, is therefore different for each product.
+        # oneDNN keeps compiled products by the address of their ranges. A variable has the same in
+        # each call, but an address may be used again after another version of a model was unloaded.
+        # So the lower limit of the inputs, which has no other effect, is different for each product.
         digest = hashlib.sha256(values.tobytes() + scales.tobytes()).digest()
         self._lower_limit = -RANGE * (1 + int.from_bytes(digest[:4], "big")) / 2.0**33
 
@@ -77,16 +78,14 @@ class Int8Product(tf.Module):
             return tf.Variable(values, trainable=False, dtype=dtype, name=f"{name}/int8/{what}")
 
         self.values = constant(values, "values", tf.int8)
-        self.scales = constant(scales, "scales")
+        self.ranges = constant(HALF_RANGE * scales, "ranges")
         self.offset = constant(offset, "offset")
         self.bias = constant(bias, "bias")
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Returns the product of the rows [T, K] and the weights, [T, M]."""
         levels, steps = self._quantised(x)
-        sums = quantised_product(
-            levels, self.values, self.offset, self.scales * HALF_RANGE, self._lower_limit
-        )
+        sums = quantised_product(levels, self.values, self.offset, self.ranges, self._lower_limit)
         y = tf.nn.bias_add(sums * steps, self.bias)  # [T, M]
         return y if self._activation is None else _fast(self._activation)(y)
 
@@ -121,7 +120,7 @@ def quantised_product(
     levels: tf.Tensor,
     values: tf.Tensor | tf.Variable,
     offset: tf.Tensor | tf.Variable,
-    ranges: tf.Tensor,
+    ranges: tf.Tensor | tf.Variable,
     lower_limit: float = 0.0,
 ) -> tf.Tensor:
     """Returns `ranges / 127 * (levels @ values) + offset`, float32 [T, M]. Call it in a graph.
@@ -141,7 +140,9 @@ def quantised_product(
         tf.bitcast(tf.convert_to_tensor(values), tf.qint8),
         tf.convert_to_tensor(offset),
     ]
-    limits = [tf.constant(lower_limit, tf.float32), tf.constant(float(RANGE)), -ranges, ranges]
+    # Of the lower and upper limits of the weights, the larger magnitude counts.
+    ranges = tf.convert_to_tensor(ranges)
+    limits = [tf.constant(lower_limit, tf.float32), tf.constant(float(RANGE)), ranges, ranges]
     # Attributes that have defaults are given too: nothing adds them for an op with this kind of
     # name, and the kernel reads all of them.
     op = op_def_library._apply_op_helper(
