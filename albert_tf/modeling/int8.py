@@ -70,7 +70,7 @@ class Int8Product(tf.Module):
         self._activation, self._shift = activation, shift
         # oneDNN keeps compiled products by the address of their ranges. A variable has the same in
         # each call, but an address may be used again after another version of a model was unloaded.
-        # So the lower limit of the inputs, which has no other effect, is different for each product.
+        # So the lower limit of the inputs, which has no other effect, differs between products.
         digest = hashlib.sha256(values.tobytes() + scales.tobytes()).digest()
         self._lower_limit = -RANGE * (1 + int.from_bytes(digest[:4], "big")) / 2.0**33
 
