@@ -8,9 +8,10 @@ which computes no more than its head reads.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -91,6 +92,45 @@ class ExitHeads(tf_keras.layers.Layer):
         return tf.matmul(vectors, self.kernel[layer]) + self.bias[layer]
 
 
+class _State(NamedTuple):
+    """The sequences that remain between two layers, and the answers of those that have left.
+
+    Attributes:
+      layer: the number of the next layer, from 0.
+      x: rows [T, H].
+      tokens: the tokens of the rows.
+      order: int32 [b], the index in the batch of each sequence that remains.
+      logits: float32 [B, C].
+      layers: int32 [B], the layers that each sequence has used.
+    """
+
+    layer: tf.Tensor
+    x: tf.Tensor
+    tokens: Tokens
+    order: tf.Tensor
+    logits: tf.Tensor
+    layers: tf.Tensor
+
+    def answered(self, answers: tf.Tensor, order: tf.Tensor) -> _State:
+        """Returns the state with the answers [b, C] of the sequences [b], after a layer."""
+        places = order[:, tf.newaxis]
+        used = tf.fill([tf.size(order)], self.layer + 1)
+        return self._replace(
+            logits=tf.tensor_scatter_nd_update(self.logits, places, answers),
+            layers=tf.tensor_scatter_nd_update(self.layers, places, used),
+        )
+
+    def without(self, left: tf.Tensor) -> _State:
+        """Returns the state before the next layer, without the sequences that leave, bool [b]."""
+        tokens, kept = self.tokens.without(left)
+        return self._replace(
+            layer=self.layer + 1,
+            x=_rounded(tf.gather(self.x, kept), tf.shape(self.x)[0]),
+            tokens=tokens,
+            order=tf.boolean_mask(self.order, ~left),
+        )
+
+
 def run(
     encoder: AlbertEncoder,
     inputs: Mapping[str, tf.Tensor],
@@ -115,61 +155,46 @@ def run(
     x = encoder.embeddings_layer(features, layout, training=False)  # [T, H]
     stack, mask = encoder.stack, features.get("head_mask")
     fused, last = stack.fused_projections(), stack.num_layers - 1
-    logits = tf.zeros([layout.count, units])  # [B, C]
-    layers = tf.zeros([layout.count], tf.int32)  # [B]
 
-    def rows_of(tokens: Tokens, order: tf.Tensor) -> TokenRows:
-        return _Remaining(tokens, tf.size(order), encoder.compute_dtype, _GROUP_STEP)
+    def applied(
+        group: int, layer: tf.Tensor | int, state: _State, output_range: int | None = None
+    ) -> tuple[_State, tf.Tensor]:
+        """Returns the state with the rows of a layer, and the logits of its head, [b, C]."""
+        count = tf.size(state.order)
+        rows = _Remaining(state.tokens, count, encoder.compute_dtype, _GROUP_STEP)
+        x = stack.layer(group, layer, state.x, rows, fused, output_range, mask)  # [T, H]
+        return state._replace(x=x), head(x, rows, layer)
 
-    def loop(group: int, end: int, state: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Applies the layers of a group until layer `end`, or until all have left."""
+    def step(group: int, state: _State) -> _State:
+        state, answers = applied(group, state.layer, state)
+        left = is_sure(answers)  # [b]
+        done = tf.where(left)[:, 0]
+        state = state.answered(tf.gather(answers, done), tf.gather(state.order, done))
+        return state.without(left)
 
-        def layer(
-            i: tf.Tensor,
-            x: tf.Tensor,
-            tokens: Tokens,
-            order: tf.Tensor,
-            logits: tf.Tensor,
-            layers: tf.Tensor,
-        ) -> tuple[Any, ...]:
-            rows = rows_of(tokens, order)
-            x = stack.layer(group, i, x, rows, fused, head_mask=mask)  # [T, H]
-            answers = head(x, rows, i)  # [b, C]
-            left = is_sure(answers)  # [b]
-            done = tf.where(left)[:, 0]
-            places = tf.gather(order, done)[:, tf.newaxis]
-            logits = tf.tensor_scatter_nd_update(logits, places, tf.gather(answers, done))
-            used = tf.fill([tf.size(done)], i + 1)
-            layers = tf.tensor_scatter_nd_update(layers, places, used)
-            tokens, kept = tokens.without(left)
-            order = tf.boolean_mask(order, ~left)
-            x = _rounded(tf.gather(x, kept), tf.shape(x)[0])
-            return i + 1, x, tokens, order, logits, layers
-
-        some = tf.TensorShape([None])
-        wide = tf.TensorShape([None, x.shape[-1]])
-        shapes = (state[0].shape, wide, Tokens(*[some] * 4), some, logits.shape, layers.shape)
-        return tf.while_loop(
-            lambda i, x, tokens, order, *_: (i < end) & (tf.size(order) > 0),
-            layer,
-            state,
-            shape_invariants=shapes,
-            parallel_iterations=1,
-        )
-
-    groups = [layer_to_group(i, stack.num_layers, len(stack.groups)) for i in range(last)]
-    state: tuple[Any, ...] = (tf.constant(0), x, layout.tokens, layout.order, logits, layers)
+    logits, layers = tf.zeros([layout.count, units]), tf.zeros([layout.count], tf.int32)
+    state = _State(tf.constant(0), x, layout.tokens, layout.order, logits, layers)
+    groups = [layer_to_group(i, stack.num_layers, len(stack.groups)) for i in range(last + 1)]
     end = 0
-    for group, members in itertools.groupby(groups):
+    for group, members in itertools.groupby(groups[:last]):
         end += len(list(members))
-        state = loop(group, end, state)
-    _, x, tokens, order, logits, layers = state
-    rows = rows_of(tokens, order)
-    group = layer_to_group(last, stack.num_layers, len(stack.groups))
-    x = stack.layer(group, last, x, rows, fused, last_range, mask)
-    places = order[:, tf.newaxis]
-    used = tf.fill([tf.size(order)], last + 1)
-    return {
-        "logits": tf.tensor_scatter_nd_update(logits, places, head(x, rows, last)),
-        "layers": tf.tensor_scatter_nd_update(layers, places, used),
-    }
+        state = _loop(functools.partial(step, group), state, end)
+    state = state._replace(layer=last)
+    state, answers = applied(groups[last], last, state, last_range)
+    state = state.answered(answers, state.order)
+    return {"logits": state.logits, "layers": state.layers}
+
+
+def _loop(step: Callable[[_State], _State], state: _State, end: int) -> _State:
+    """Applies a function to the state until layer `end`, or until all sequences have left."""
+    some, wide = tf.TensorShape([None]), tf.TensorShape([None, state.x.shape[-1]])
+    shapes = _State(
+        state.layer.shape, wide, Tokens(*[some] * 4), some, state.logits.shape, state.layers.shape
+    )
+    return tf.while_loop(
+        lambda state: (state.layer < end) & (tf.size(state.order) > 0),
+        lambda state: [step(state)],
+        [state],
+        shape_invariants=[shapes],
+        parallel_iterations=1,
+    )[0]
