@@ -48,12 +48,13 @@ def tensorflow_formats(
 def hub(config: AlbertConfig, folder: Path, source: str | None = None) -> AlbertEncoder:
     """Writes only `checkpoint` and `hub`, and returns the encoder; see `tensorflow_formats`."""
     import tensorflow as tf
+    import tf_keras
 
     from albert_tf import AlbertEncoder, AlbertTokenizer
     from albert_tf.export import hub_encoder
     from albert_tf.serving.shared_model import SharedModel
 
-    tf.keras.utils.set_random_seed(1)
+    tf_keras.utils.set_random_seed(1)
     if source is None:
         encoder = AlbertEncoder.from_albert_config(config, name="encoder")
     else:

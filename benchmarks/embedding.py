@@ -113,13 +113,13 @@ def texts(count: int, seed: int = 0) -> list[str]:
 
 def write_models(config: AlbertConfig, folder: Path) -> None:
     """Writes `model`, its conversion `peer` to sentence-transformers, and its export `served`."""
-    import tensorflow as tf
+    import tf_keras
 
     from albert_tf import AlbertEmbedder, AlbertTokenizer
     from albert_tf.convert.conversion import convert
     from albert_tf.export import task_model
 
-    tf.keras.utils.set_random_seed(1)
+    tf_keras.utils.set_random_seed(1)
     model = AlbertEmbedder(config, "mean")
     model.settings["seq_length"] = min(LONGEST, config.max_position_embeddings)
     model.save_pretrained(folder / "model", AlbertTokenizer(PIECES))

@@ -24,12 +24,13 @@ _RATE, _DECAY, _EPSILON, _CLIP = 1e-9, 0.01, 1e-6, 1.0
 def artefacts(config: Mapping[str, Any], classes: int, folder: Path) -> None:
     """Writes one classifier with random weights in the formats of all systems."""
     import tensorflow as tf
+    import tf_keras
 
     from albert_tf import AlbertClassifier
     from albert_tf.convert.conversion import convert
     from albert_tf.task_types import FILE, TaskDescription
 
-    tf.keras.utils.set_random_seed(1)
+    tf_keras.utils.set_random_seed(1)
     model = AlbertClassifier(config, classes, dropout_rate=0.0)
     ours = folder / "checkpoint"
     ours.mkdir(parents=True)

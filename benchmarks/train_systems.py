@@ -27,11 +27,12 @@ _RATE, _DECAY, _EPSILON, _CLIP = 1e-9, 0.01, 1e-6, 1.0
 def artefacts(config: Mapping[str, object], folder: Path) -> None:
     """Writes `checkpoint`, `model_garden` and `hugging_face`: one model with random weights."""
     import tensorflow as tf
+    import tf_keras
 
     from albert_tf import AlbertPretrainer
     from albert_tf.convert.conversion import convert
 
-    tf.keras.utils.set_random_seed(1)
+    tf_keras.utils.set_random_seed(1)
     model = AlbertPretrainer(config)
     (folder / "checkpoint").mkdir(parents=True)
     tf.train.Checkpoint(model=model, **model.checkpoint_items).save(str(folder / "checkpoint/ckpt"))

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 import albert_tf
 from albert_tf.config import AlbertConfig
@@ -37,7 +38,7 @@ TEXTS = {
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plain") / "run"
-    tf.keras.utils.set_random_seed(1)
+    tf_keras.utils.set_random_seed(1)
     model = albert_tf.AlbertPretrainer(tiny_task.MODEL)
     model.masked_lm.output_bias.assign(np.random.default_rng(3).normal(size=SIZE))
     model.save_pretrained(folder, AlbertTokenizer(tiny_task.VOCAB))
@@ -232,7 +233,7 @@ def test_a_table_smaller_than_the_vocabulary_is_refused(plain, extended, tmp_pat
 
 
 def test_new_words_take_padding_rows_first(tmp_path, capsys):
-    tf.keras.utils.set_random_seed(1)
+    tf_keras.utils.set_random_seed(1)
     model = albert_tf.AlbertEncoder.from_albert_config(
         AlbertConfig(**{**tiny_task.MODEL, "vocab_size": SIZE + 8})
     )

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 import albert_tf
 from albert_tf.convert.conversion import convert
@@ -34,7 +35,7 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("added")
     (root / "files").mkdir()
     tokenizer = AlbertTokenizer.from_pretrained(write_folder("lower", root / "files"))
-    tf.keras.utils.set_random_seed(1)
+    tf_keras.utils.set_random_seed(1)
     model = albert_tf.AlbertPretrainer({**tiny_task.MODEL, "vocab_size": GOLDEN["size"]})
     bias = np.zeros(GOLDEN["size"], np.float32)
     bias[[SIZE + 1, SIZE + 3]] = [9.0, 8.0]  # So that added tokens fill masks.

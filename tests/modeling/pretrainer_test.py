@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from albert_tf import AlbertPretrainer
 from tests.support.pretraining_step import batch
@@ -16,7 +17,7 @@ SIZES = dict(
 @pytest.mark.parametrize("remove_padding", [False, True])
 @pytest.mark.parametrize("recompute", [False, True])
 def test_predictions_equal_a_full_call(remove_padding, recompute):
-    tf.keras.utils.set_random_seed(2)
+    tf_keras.utils.set_random_seed(2)
     model = AlbertPretrainer(SIZES, recompute=recompute)
     model.encoder.remove_padding = remove_padding
     directions = tf.random.normal([6, 4, 200]), tf.random.normal([6, 2])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from albert_tf.modeling.encoder import AlbertEncoder
 
@@ -12,7 +13,7 @@ GROUPS, LAYERS = 2, 5
 
 @pytest.fixture(scope="module")
 def encoder():
-    tf.keras.utils.set_random_seed(5)
+    tf_keras.utils.set_random_seed(5)
     return AlbertEncoder(
         vocab_size=31,
         embedding_width=6,

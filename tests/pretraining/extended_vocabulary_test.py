@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-import tensorflow as tf
+import tf_keras
 
 import albert_tf
 from albert_tf.convert.conversion import convert
@@ -24,7 +24,7 @@ POSITIONS = "encoder/embeddings/position_embeddings/embeddings"
 def folder(tmp_path, monkeypatch):
     """The current folder, with a model named albert_base_v2 and text of a field."""
     monkeypatch.chdir(tmp_path)
-    tf.keras.utils.set_random_seed(1)
+    tf_keras.utils.set_random_seed(1)
     model = albert_tf.AlbertPretrainer({**tiny_task.MODEL, "max_position_embeddings": 128})
     model.save_pretrained("albert_base_v2", AlbertTokenizer(tiny_task.VOCAB))
     (tmp_path / "field").mkdir()

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from albert_tf.tasks.classification.model import AlbertClassifier
 from albert_tf.tasks.classification.served import ServedClassifier
@@ -32,7 +33,7 @@ TEXTS = ["one line of text", "", "two words, and 1,000 more than that"]
 
 @pytest.fixture(autouse=True)
 def same_weights():
-    tf.keras.utils.set_random_seed(7)
+    tf_keras.utils.set_random_seed(7)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+import tf_keras
 
 from albert_tf.export import precision, task_model
 from albert_tf.export.precision import FLOAT32, INT8
@@ -103,5 +104,5 @@ def _saved(folder, kind, length, sizes):
     description = TaskDescription(name, labels, {**settings, "seq_length": length})
     task = tiny_task.task(cls, seq_length=length, model=sizes)
     task.describe = lambda: description
-    tf.keras.utils.set_random_seed(5)
+    tf_keras.utils.set_random_seed(5)
     return tiny_task.save(task, task.build_model(), folder)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from albert_tf.errors import InputError
 from albert_tf.tasks import losses
@@ -34,7 +35,7 @@ def both_losses(task, logits):
 
 def test_smoothed_cross_entropy_equals_that_of_keras():
     targets, logits = RNG.integers(0, 4, [5]), RNG.normal(size=[5, 4]).astype(np.float32)
-    keras = tf.keras.losses.CategoricalCrossentropy(True, label_smoothing=0.3, reduction="none")
+    keras = tf_keras.losses.CategoricalCrossentropy(True, label_smoothing=0.3, reduction="none")
     expected = keras(tf.one_hot(targets, 4), logits)
     found = losses.cross_entropy(targets, logits, np.full(5, 0.3, np.float32))
     np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from albert_tf.tasks.classification.task import ClassificationTask
 from albert_tf.tasks.multiple_choice.task import MultipleChoiceTask
@@ -39,7 +40,7 @@ def test_removing_padding_keeps_loss_and_gradients(cls, write, ending, sizes, tm
         cls, path, path, seq_length=28, batch_size=6, classifier_dropout=0.0, **sizes
     )
     model = task.build_model()
-    tf.keras.utils.set_random_seed(3)
+    tf_keras.utils.set_random_seed(3)
     for variable in model.trainable_variables:  # Zeros and ones could hide errors.
         variable.assign_add(tf.random.normal(variable.shape, stddev=0.1))
     batch = next(iter(task.build_inputs(task.task_config.train_data.replace(bucketed=False))))

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 from sklearn.metrics import f1_score
 
 from albert_tf.config import AlbertConfig
@@ -127,7 +128,7 @@ def test_a_wrong_threshold_is_an_error(threshold, message):
 
 
 def test_an_export_answers_with_the_threshold_of_each_label(tmp_path, spm):
-    tf.keras.utils.set_random_seed(3)
+    tf_keras.utils.set_random_seed(3)
     config = AlbertConfig(**dict(tiny_task.MODEL, initializer_range=0.5))
     model = AlbertClassifier(config, labels=NAMES, problem="multi_label")
     texts = ["the file", "a list of one", "see this object", "from here"]

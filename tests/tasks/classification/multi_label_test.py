@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 from safetensors.numpy import load_file
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 
@@ -130,7 +131,7 @@ def saved(tmp_path_factory, spm):
     config = dict(tiny_task.MODEL, initializer_range=0.5)
 
     def save(name, **arguments):
-        tf.keras.utils.set_random_seed(3)
+        tf_keras.utils.set_random_seed(3)
         model = AlbertClassifier(AlbertConfig(**config), **arguments)
         model.head.bias.assign(tf.linspace(-0.5, 0.4, len(model.labels)))
         model.save_pretrained(root / name, spm)

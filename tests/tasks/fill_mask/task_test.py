@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 import albert_tf
 from albert_tf.errors import InputError
@@ -14,7 +15,7 @@ from tests.support import tiny_task
 def folder(tmp_path_factory):
     """A saved pretrainer, in the layout of a training run, with a bias towards some pieces."""
     root = tmp_path_factory.mktemp("pretrained")
-    tf.keras.utils.set_random_seed(1)
+    tf_keras.utils.set_random_seed(1)
     model = albert_tf.AlbertPretrainer(tiny_task.MODEL)
     tokenizer = albert_tf.AlbertTokenizer(tiny_task.VOCAB)
     favoured = tokenizer.pieces_to_ids(["▁file", "s", "▁list"])
