@@ -1,6 +1,7 @@
 """Profiles a request to an exported encoder by type of operation.
 
     python -m benchmarks.op_times [--shape 1x128] [--rounds 20] [--threads 1]
+        [--precision int8]
 
 TensorFlow traces when each operation of the signature `tokens` starts and ends. The table lists the
 types of operations by their time in a call, as the median over all rounds. "between operations" is
@@ -44,6 +45,12 @@ def main() -> None:
     parser.add_argument(
         "--top", type=int, default=8, help="types of operations to list (default: %(default)s)"
     )
+    parser.add_argument(
+        "--precision",
+        default="float32",
+        choices=("float32", "int8"),
+        help="precision of the products (default: %(default)s)",
+    )
     parser.add_argument("--threads", type=int, help="number of cores to use (default: all)")
     args = parser.parse_args()
     if args.threads is not None:
@@ -52,12 +59,19 @@ def main() -> None:
     batch = traffic.batch(traffic.SHAPES[args.shape], config.vocab_size)
     with tempfile.TemporaryDirectory() as folder:
         artefacts.hub(config, Path(folder))
-        rounds = _measure(Path(folder) / "hub", batch, args.rounds)
+        module = "hub"
+        if args.precision == "int8":
+            artefacts.hub_int8(Path(folder))
+            module = "hub_int8"
+        rounds = _measure(Path(folder) / module, batch, args.rounds)
     kinds = Counter({kind: _median(rounds, kind) for kind in set().union(*rounds)})
     whole = kinds.pop("call")
     kinds["between operations"] = max(0.0, whole - kinds.total())
     cores = machine.describe()["cores"]
-    print(f"{args.preset}, {args.shape}, {cores} cores: {1000 * whole:.1f} ms per call\n")
+    print(
+        f"{args.preset}, {args.precision}, {args.shape}, {cores} cores: "
+        f"{1000 * whole:.1f} ms per call\n"
+    )
     print("| operations | ms | share |\n|---|---|---|")
     listed = kinds.most_common(args.top)
     listed.append(("all others", kinds.total() - sum(seconds for _, seconds in listed)))

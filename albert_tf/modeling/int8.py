@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import op_def_library
 
-from albert_tf.modeling.layers import Activation, gelu
+from albert_tf.modeling.layers import Activation
 
 OP = "_QuantizedMatMul"
 # Processors without VNNI add the products of two neighbouring inputs in 16 bits, which saturate.
@@ -28,11 +29,14 @@ OP = "_QuantizedMatMul"
 # 128: 255 * 128 < 2**15.
 PAIR = 128
 # The activations of a row are uint8. They lie around 128, or, if they are outputs of GELU, between
-# -GELU_SHIFT and the largest: GELU is nowhere below -0.1701.
+# the least output of GELU, which is above -0.171, and the largest in the row.
 CENTRE, HALF_RANGE, RANGE = 128, 127, 255
-GELU_SHIFT = 0.171
 _TINY = 1e-30  # The least range of a row, so that a row of zeros has a scale.
-_SIGMOID_GELU = 1.5957691216057308, 0.07135481282559454  # 2 * sqrt(2 / pi), and 0.044715 of it.
+# gelu(x) = x sigmoid(b (x + 0.044715 x^3)) with b = 2 sqrt(2 / pi). `scaled_gelu` multiplies x and
+# the result by GELU_SCALE, the cube root of the factor of x^3, which saves operations.
+GELU_SCALE = (0.044715 * 2 * math.sqrt(2 / math.pi)) ** (1 / 3)
+GELU_SHIFT = 0.171 * GELU_SCALE
+_LINEAR = 2 * math.sqrt(2 / math.pi) / GELU_SCALE
 
 
 class Int8Product(tf.Module):
@@ -87,18 +91,19 @@ class Int8Product(tf.Module):
         levels, steps = self._quantised(x)
         sums = quantised_product(levels, self.values, self.offset, self.ranges, self._lower_limit)
         y = tf.nn.bias_add(sums * steps, self.bias)  # [T, M]
-        return y if self._activation is None else _fast(self._activation)(y)
+        return y if self._activation is None else self._activation(y)
 
     def _quantised(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns uint8 [T, K] and the size of a step in each row, float32 [T, 1]."""
         largest = tf.reduce_max(x, axis=-1, keepdims=True)  # [T, 1]
         if self._shift is None:
             largest = tf.maximum(largest, -tf.reduce_min(x, axis=-1, keepdims=True))
-            steps = tf.maximum(largest, _TINY) / HALF_RANGE
-            levels = x * (1.0 / steps) + (CENTRE + 0.5)
+            steps = tf.maximum(largest, _TINY) * (1 / HALF_RANGE)
+            zero = CENTRE
         else:
-            steps = (largest + self._shift) / RANGE
-            levels = (x + self._shift) * (1.0 / steps) + 0.5
+            steps = (largest + self._shift) * (1 / RANGE)
+            zero = self._shift / steps
+        levels = x * (1.0 / steps) + (zero + 0.5)
         return tf.cast(levels, tf.uint8), steps  # The cast cuts off the fraction.
 
 
@@ -171,15 +176,10 @@ def quantised_product(
     return product[:rows]
 
 
-def _fast(activation: Activation) -> Activation:
-    """Returns the activation as few ops: TensorFlow fuses it only with float products."""
-    return _gelu if activation is gelu else activation
-
-
-def _gelu(x: tf.Tensor) -> tf.Tensor:
-    """`gelu` as x * sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)), which is the same function."""
-    linear, cubic = _SIGMOID_GELU
-    return x * tf.sigmoid(x * (linear + cubic * (x * x)))
+def scaled_gelu(y: tf.Tensor) -> tf.Tensor:
+    """Returns `GELU_SCALE * gelu(x)` for `y = GELU_SCALE * x`."""
+    # SoftplusGrad(a, b) is a * sigmoid(b) in one operation.
+    return tf.raw_ops.SoftplusGrad(gradients=y, features=y * (y * y + _LINEAR))
 
 
 @functools.cache

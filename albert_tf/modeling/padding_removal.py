@@ -65,7 +65,7 @@ class TokenLayout(Protocol):
 def mask_to_bias(mask: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
     """Returns the bias to add to attention scores, [B, 1, 1, S] of type `dtype`.
 
-    It is 0 where `mask` [B, S] is 1, and `MASK_BIAS` where it is 0.
+    It is 0 where `mask` [B, S] is 1, `MASK_BIAS` where it is 0, and twice that where it is -1.
     """
     bias = (1.0 - tf.cast(mask, dtype)) * tf.cast(MASK_BIAS, dtype)  # [B, S]
     # LiteRT cannot slice two unknown sizes with two new axes at once.
@@ -156,13 +156,15 @@ class TokenRows:
         self, tokens: Tokens, count: tf.Tensor | int, dtype: tf.DType, step: int = 1
     ) -> None:
         self.tokens, self.count = tokens, count
-        self._bounds = [count * i // GROUPS for i in range(GROUPS + 1)]
-        groups = tf.searchsorted(tf.stack(self._bounds[1:]), tokens.sequences, side="right")  # [T]
-        self._sizes = tf.math.bincount(groups, minlength=GROUPS, maxlength=GROUPS)  # [GROUPS]
-        parts = (tf.split(x, self._sizes, num=GROUPS) for x in tokens)
+        counts = tf.math.bincount(tokens.sequences, minlength=count, maxlength=count)  # [b]
+        starts = tf.cumsum(counts, exclusive=True)  # [b]
+        bounds = [count * i // GROUPS for i in range(GROUPS + 1)]
+        spans = [slice(begin, end) for begin, end in zip(bounds, bounds[1:])]
+        sizes = tf.stack([tf.reduce_sum(counts[span]) for span in spans])  # [GROUPS]
+        parts = (tf.split(x, sizes, num=GROUPS) for x in tokens)
         self._groups = [
-            _Group(Tokens(*part), begin, end, dtype, step)
-            for *part, begin, end in zip(*parts, self._bounds, self._bounds[1:])
+            _Group(Tokens(*part), span.start, starts[span], counts[span], tokens.mask, dtype, step)
+            for *part, span in zip(*parts, spans)
         ]
 
     def select(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
@@ -171,8 +173,7 @@ class TokenRows:
     def attend(
         self, rows: tf.Tensor, attend: Attend, output_range: int | None
     ) -> tuple[tf.Tensor, Probabilities]:
-        parts = zip(self._groups, tf.split(rows, self._sizes, num=GROUPS))
-        contexts = [group.attend(part, attend, output_range) for group, part in parts]
+        contexts = [group.attend(rows, attend, output_range) for group in self._groups]
         return tf.concat(contexts, axis=0), ()
 
     def starts(self, rows: tf.Tensor) -> tf.Tensor:
@@ -269,34 +270,46 @@ class SelectedPositions:
 class _Group:
     """A group of `b` sequences of similar length, padded to `s` slots each.
 
+    The slots after the last token of a sequence repeat its row: to gather repeated rows is faster
+    than to scatter rows among zeros. Their bias excludes them from attention, also in fully masked
+    sequences.
+
     Args:
       tokens: the tokens of the group, whose sequences are counted across all groups.
       begin: index of the first sequence in the group.
-      end: index after the last sequence in the group.
+      starts: int32 [b], the row of the first token of each sequence, counted across all groups.
+      counts: int32 [b], the number of tokens of each sequence.
+      mask: `Tokens.mask` of all groups.
       dtype: type of the attention scores.
       step: see `TokenRows`.
     """
 
     def __init__(
-        self, tokens: Tokens, begin: tf.Tensor, end: tf.Tensor, dtype: tf.DType, step: int
+        self,
+        tokens: Tokens,
+        begin: tf.Tensor,
+        starts: tf.Tensor,
+        counts: tf.Tensor,
+        mask: tf.Tensor,
+        dtype: tf.DType,
+        step: int,
     ) -> None:
-        self._positions, slots = tokens.positions, tokens.slots
-        self._indices = tf.stack([tokens.sequences - begin, slots], axis=1)  # [t, 2]
-        longest = tf.reduce_max(tf.concat([[0], slots], 0)) + 1
-        self._shape = [end - begin, longest if step == 1 else -(-longest // step) * step]  # [b, s]
-        mask = tf.scatter_nd(self._indices, tokens.mask, self._shape)  # [b, s]
+        self._positions = tokens.positions
+        self._indices = tf.stack([tokens.sequences - begin, tokens.slots], axis=1)  # [t, 2]
+        longest = tf.reduce_max(tf.concat([[0], counts], 0))
+        slots = tf.range(longest if step == 1 else -(-longest // step) * step)  # [s]
+        counts = counts[:, tf.newaxis]  # [b, 1]
+        self._rows = starts[:, tf.newaxis] + tf.minimum(slots, counts - 1)  # [b, s]
+        mask = tf.where(slots < counts, tf.gather(mask, self._rows), -1)  # [b, s], -1: no token
         self._bias = mask_to_bias(mask, dtype)  # [b, 1, 1, s]
 
     def attend(self, rows: tf.Tensor, attend: Attend, output_range: int | None) -> tf.Tensor:
-        context, _ = attend(self._pad(rows), self._bias)  # [b, Q, H]
+        """Returns the context of the group's tokens, [t, H], from the rows [T, W] of all groups."""
+        context, _ = attend(tf.gather(rows, self._rows), self._bias)  # [b, Q, H]
         indices = self._indices
         if output_range is not None:  # the first positions occupy the first slots too
             indices = indices[self._positions < output_range]
         return tf.gather_nd(context, indices)  # [t, H]
-
-    def _pad(self, rows: tf.Tensor) -> tf.Tensor:
-        """Returns [b, s, W]: rows [t, W] at their slots, and zeros in empty slots."""
-        return tf.scatter_nd(self._indices, rows, [*self._shape, rows.shape[-1]])
 
 
 def _flat(x: tf.Tensor) -> tf.Tensor:

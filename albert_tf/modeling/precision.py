@@ -86,25 +86,24 @@ class ReducedPrecision:
                 block.feed_forward_output,
             ):
                 layers[layer] = [layer]
-        # These layers read the outputs of GELU.
-        after_gelu = [
-            block.feed_forward_output
-            for block in encoder.stack.blocks
-            if block.intermediate.activation is gelu
-        ]
+        blocks = [block for block in encoder.stack.blocks if block.intermediate.activation is gelu]
+        before_gelu = {block.intermediate for block in blocks}
+        after_gelu = {block.feed_forward_output for block in blocks}
         self._products = {}
         for layer, parts in layers.items():
-            arguments = dict(
-                kernel=np.concatenate([part.kernel.numpy() for part in parts], axis=1),
-                bias=np.concatenate([part.bias.numpy() for part in parts]),
-                activation=getattr(layer, "activation", None),
-                name=layer.variables[0].name.rpartition("/")[0],
-            )
+            kernel = np.concatenate([part.kernel.numpy() for part in parts], axis=1)
+            bias = np.concatenate([part.bias.numpy() for part in parts])
+            name = layer.variables[0].name.rpartition("/")[0]
+            activation, shift = getattr(layer, "activation", None), None
             if precision == BFLOAT16:
-                self._products[layer] = Bfloat16Product(**arguments)
-            else:
-                shift = int8.GELU_SHIFT if any(layer is other for other in after_gelu) else None
-                self._products[layer] = int8.Int8Product(**arguments, shift=shift)
+                self._products[layer] = Bfloat16Product(kernel, bias, activation, name)
+                continue
+            if layer in before_gelu:
+                kernel, bias = kernel * int8.GELU_SCALE, bias * int8.GELU_SCALE
+                activation = int8.scaled_gelu
+            elif layer in after_gelu:
+                kernel, shift = kernel / int8.GELU_SCALE, int8.GELU_SHIFT
+            self._products[layer] = int8.Int8Product(kernel, bias, activation, shift, name)
         self.variables = [v for product in self._products.values() for v in product.variables]
         self.replaced_variables = [
             variable for parts in layers.values() for part in parts for variable in part.variables

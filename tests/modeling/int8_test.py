@@ -87,7 +87,7 @@ def test_products_are_near_those_of_float64(activation, shift):
     rng = np.random.default_rng(1)
     kernel, bias = rng.normal(size=[96, 40]) * 0.1, rng.normal(size=[40])
     x = rng.normal(size=[7, 96]).astype(np.float32)
-    x = x if shift is None else gelu(3 * x).numpy()
+    x = x if shift is None else int8.GELU_SCALE * gelu(3 * x).numpy()
     expected = x.astype(float) @ kernel + bias
     if activation is not None:
         expected = activation(tf.constant(expected)).numpy()
@@ -97,6 +97,13 @@ def test_products_are_near_those_of_float64(activation, shift):
     assert error < 1.5e-2
     # A quantiser with half the levels would make twice the error.
     assert error > 1e-4
+
+
+def test_scaled_gelu_is_gelu():
+    x = np.concatenate([np.linspace(-12, 12, 1001), [-1e4, -300, 0, 300, 1e4]]).astype(np.float32)
+    received = int8.scaled_gelu(tf.constant(x * np.float32(int8.GELU_SCALE))).numpy()
+    np.testing.assert_allclose(received, int8.GELU_SCALE * gelu(x), rtol=2e-6, atol=1e-6)
+    assert received.min() > -int8.GELU_SHIFT
 
 
 def test_a_row_has_the_same_product_in_any_batch():
