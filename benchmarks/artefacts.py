@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,13 +69,16 @@ def hub(config: AlbertConfig, folder: Path, source: str | None = None) -> Albert
     return encoder
 
 
-def hub_int8(folder: Path) -> None:
-    """Writes `hub_int8` from the folder `checkpoint`."""
+def hub_reduced(folder: Path, precision: str) -> None:
+    """Writes `hub_PRECISION` from the folder `checkpoint`; the precision is int8 or bfloat16."""
     from albert_tf.export import hub_encoder
 
-    hub_encoder.export(
-        folder / "checkpoint", folder / "hub_int8", vocab=PIECES, check=False, precision="int8"
-    )
+    source, to = folder / "checkpoint", folder / f"hub_{precision}"
+    hub_encoder.export(source, to, vocab=PIECES, check=False, precision=precision)
+
+
+hub_int8 = functools.partial(hub_reduced, precision="int8")
+hub_bfloat16 = functools.partial(hub_reduced, precision="bfloat16")
 
 
 def lite(encoder: AlbertEncoder, config: AlbertConfig, folder: Path, precision: str) -> None:
@@ -193,6 +197,7 @@ _WEIGHTS, _FULL = {"OpenVINO, int8 weights"}, {"OpenVINO, int8"}
 # Each with the systems that read what it writes, in order of execution.
 WRITERS = {
     hub_int8: {systems.INT8},
+    hub_bfloat16: {systems.BFLOAT16},
     onnx: {"ONNX Runtime", "OpenVINO", *_ORT, *_WEIGHTS, *_FULL},
     onnx_int8: _ORT,
     openvino_weights: _WEIGHTS,

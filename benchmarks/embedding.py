@@ -3,10 +3,11 @@
     pip install . 'sentence-transformers<6' optimum-onnx onnxruntime 'optimum-intel<2' openvino
     python -m benchmarks.embedding [--cores 1 2] [--texts 128] [--rounds 5] [--report]
 
-All systems have the same random weights, float32, and take the same texts, whose lengths in tokens
-are those of documents in `traffic`, cut to 512. They are
+All systems have the same random weights, and compute in float32 if nothing else is said. They take
+the same texts, whose lengths in tokens are those of documents in `traffic`, cut to 512. They are
 
 - albert_tf: the export of `albert-tf export task`, in batches as the texts come;
+- albert_tf, int8: the same with `--precision int8`;
 - albert-tf embed: what the command computes, from texts to vectors;
 - sentence-transformers, whose `encode` sorts texts by length: PyTorch, and its backends for ONNX
   Runtime and OpenVINO.
@@ -14,9 +15,9 @@ are those of documents in `traffic`, cut to 512. They are
 The packages of these backends need transformers 4, and sentence-transformers 6 needs version 5.
 
 Each runs in its own process for each number of cores, and is bound to that many. Their vectors must
-first agree to 1e-4. Then all of them take turns, A B A B, and the ratios of times within each round
-are compared. Systems with missing libraries are reported and skipped. Close other programs for
-reliable results.
+first agree to 1e-4, those of int8 to 5e-2. Then all of them take turns, A B A B, and the ratios of
+times within each round are compared. Systems with missing libraries are reported and skipped. Close
+other programs for reliable results.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ from benchmarks.artefacts import PIECES
 from benchmarks.worker import Failed, Worker, in_process
 
 OURS = "albert_tf"
-TOLERANCE = 1e-4
+INT8 = "albert_tf, int8"
+TOLERANCE, OF_INT8 = 1e-4, 5e-2
 LONGEST = 512
 BATCH = 32  # The default of sentence-transformers.
 
@@ -62,7 +64,7 @@ def main() -> None:
     libraries = host["libraries"] | {n: v for n in names if (v := machine.version_of(n))}
     listed = ", ".join(f"{name} {version}" for name, version in libraries.items())
     about = (
-        f"{args.preset}, {config.num_hidden_layers} layers, random weights, float32, "
+        f"{args.preset}, {config.num_hidden_layers} layers, random weights, "
         f"{host['processor']}, Python {host['python']}; {listed}."
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -112,12 +114,12 @@ def texts(count: int, seed: int = 0) -> list[str]:
 
 
 def write_models(config: AlbertConfig, folder: Path) -> None:
-    """Writes `model`, its conversion `peer` to sentence-transformers, and its export `served`."""
+    """Writes `model`, its conversion `peer` to sentence-transformers, and two exports."""
     import tf_keras
 
     from albert_tf import AlbertEmbedder, AlbertTokenizer
     from albert_tf.convert.conversion import convert
-    from albert_tf.export import task_model
+    from albert_tf.export import precision, task_model
 
     tf_keras.utils.set_random_seed(1)
     model = AlbertEmbedder(config, "mean")
@@ -125,18 +127,19 @@ def write_models(config: AlbertConfig, folder: Path) -> None:
     model.save_pretrained(folder / "model", AlbertTokenizer(PIECES))
     convert(folder / "model", "hugging_face", folder / "peer")
     task_model.export(folder / "model", folder / "served", check=False)
+    settings = task_model.Settings(precision=precision.Settings("int8"))
+    task_model.export(folder / "model", folder / "served_int8", settings=settings, check=False)
 
 
 # === Systems: each returns `bind`, as in `systems` ===
 Bind = Callable[[Mapping[str, np.ndarray]], Callable[[], tuple[Any]]]
 
 
-def _saved_model(folder: Path, cores: int) -> Bind:
+def _saved_model(folder: Path, cores: int, name: str = "served") -> Bind:
     import tensorflow as tf
     import tensorflow_text  # noqa: F401
 
-    path = next((folder / "served").glob("*/saved_model.pb"), folder / "served/saved_model.pb")
-    module = tf.saved_model.load(str(path.parent))
+    module = tf.saved_model.load(str(folder / name / "1"))
     run = module.signatures["serving_default"]
 
     def bind(batch: Mapping[str, np.ndarray]) -> Callable[[], tuple[Any]]:
@@ -179,6 +182,7 @@ def _sentence_transformers(folder: Path, cores: int, backend: str) -> Bind:
 
 SYSTEMS: Mapping[str, Callable[..., Bind]] = {
     OURS: _saved_model,
+    INT8: functools.partial(_saved_model, name="served_int8"),
     "albert-tf embed": _embed,
     "sentence-transformers": functools.partial(_sentence_transformers, backend="torch"),
     "sentence-transformers, ONNX": functools.partial(_sentence_transformers, backend="onnx"),
@@ -216,7 +220,8 @@ def measure(
                 continue
             expected = vectors if expected is None else expected
             difference = float(np.max(np.abs(vectors - expected)))
-            if vectors.shape != expected.shape or difference > TOLERANCE:
+            most = OF_INT8 if name == INT8 else TOLERANCE
+            if vectors.shape != expected.shape or difference > most:
                 raise SystemExit(f"{name} differs by {difference:.1e} from {OURS}")
             workers[count, name] = worker
     seconds: dict[tuple[int, str], list[float]] = {key: [] for key in workers}

@@ -24,6 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from albert_tf.modeling.precision import PRECISIONS  # noqa: E402
 from benchmarks import artefacts, machine, model_size, traffic  # noqa: E402
 
 # Operations that call functions. The operations in the functions are traced one by one.
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument(
         "--precision",
         default="float32",
-        choices=("float32", "int8"),
+        choices=PRECISIONS,
         help="precision of the products (default: %(default)s)",
     )
     parser.add_argument("--threads", type=int, help="number of cores to use (default: all)")
@@ -60,9 +61,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         artefacts.hub(config, Path(folder))
         module = "hub"
-        if args.precision == "int8":
-            artefacts.hub_int8(Path(folder))
-            module = "hub_int8"
+        if args.precision != "float32":
+            artefacts.hub_reduced(Path(folder), args.precision)
+            module = f"hub_{args.precision}"
         rounds = _measure(Path(folder) / module, batch, args.rounds)
     kinds = Counter({kind: _median(rounds, kind) for kind in set().union(*rounds)})
     whole = kinds.pop("call")

@@ -1,6 +1,6 @@
 """The systems compared in `benchmarks.inference`, each as its users run it, with default threads.
 
-`FLOAT32` compute in float32, `QUANTISED` have int8 weights.
+`FLOAT32` compute in float32, `QUANTISED` have int8 or bfloat16 weights.
 
 A system is a function that loads the model from the folder written by `artefacts` and returns
 `bind`. `bind` converts a batch to the tensors of its library and returns the call to time. The call
@@ -23,6 +23,7 @@ Bind = Callable[[Batch], Callable[[], tuple[Any, Any]]]
 
 OURS = "albert_tf"
 INT8 = "albert_tf, int8"
+BFLOAT16 = "albert_tf, bfloat16"
 LITE_INT8 = "albert_tf, LiteRT int8"
 LITE_STATIC = "LiteRT int8, static ranges"
 _HUGGING_FACE = dict(
@@ -184,6 +185,7 @@ FLOAT32: Mapping[str, Callable[[Path], Bind]] = {
 }
 QUANTISED: Mapping[str, Callable[[Path], Bind]] = {
     INT8: functools.partial(saved_model, name="hub_int8"),
+    BFLOAT16: functools.partial(saved_model, name="hub_bfloat16"),
     LITE_INT8: functools.partial(lite, name="lite_int8"),
     LITE_STATIC: functools.partial(lite, name="lite_static"),
     "ONNX Runtime, int8": functools.partial(_onnx_runtime, name="model_int8.onnx"),

@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -151,7 +151,7 @@ class Predictor(TextAnswers):
             self.kept = kept_names(self.task.keep_columns, self.task.columns())
         self.settings = {**config, "keep_columns": list(self.task.keep_columns)}
         self.reduced: ReducedPrecision | None = None
-        self._step: Callable[..., dict[str, tf.Tensor]] | None = None
+        self._steps: dict[Hashable, Callable[..., dict[str, tf.Tensor]]] = {}
 
     def __call__(
         self, input_path: str | os.PathLike, batch_size: int = 32, seq_length: int | None = None
@@ -173,7 +173,7 @@ class Predictor(TextAnswers):
     def with_products(self, reduced: ReducedPrecision) -> Predictor:
         """Returns a predictor that computes with products of less precision."""
         other = copy.copy(self)
-        other.reduced, other._step = reduced, None
+        other.reduced, other._steps = reduced, {}
         return other
 
     def outputs(self, examples: EncodedExamples, batch_size: int = 32) -> Outputs:
@@ -296,16 +296,18 @@ class Predictor(TextAnswers):
         return Window(len(rows), answers, report.to_dict()["remarks"])
 
     def _run(self, batch: Mapping[str, np.ndarray], choices: int | None) -> dict[str, tf.Tensor]:
-        if self._step is None:  # One graph for all shapes.
-            specs = {
-                name: tf.TensorSpec([None] * value.ndim, tf.as_dtype(value.dtype))
-                for name, value in batch.items()
-            }
-            if choices:
-                names = ("input_word_ids", "input_mask", "input_type_ids")
-                specs |= {name: tf.TensorSpec([None, choices, None], tf.int32) for name in names}
-            self._step = tf.function(self._outputs, input_signature=[specs])
-        return self._step(batch)
+        specs = {
+            name: tf.TensorSpec([None] * value.ndim, tf.as_dtype(value.dtype))
+            for name, value in batch.items()
+        }
+        if choices:
+            names = ("input_word_ids", "input_mask", "input_type_ids")
+            specs |= {name: tf.TensorSpec([None, choices, None], tf.int32) for name in names}
+        # One graph for all shapes; labelled rows have further inputs.
+        step = self._steps.get(key := frozenset(specs.items()))
+        if step is None:
+            step = self._steps[key] = tf.function(self._outputs, input_signature=[specs])
+        return step(batch)
 
     def _outputs(self, features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         with replaced(self.reduced):

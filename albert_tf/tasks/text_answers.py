@@ -70,7 +70,7 @@ class TextAnswers:
         task = ZeroShotTask.from_source(self.source, **settings)
         if self._ranking is None:  # Its graph serves all labels.
             self._ranking = copy.copy(self)
-            self._ranking.kept, self._ranking._step = [], None
+            self._ranking.kept, self._ranking._steps = [], {}
         self._ranking.task = task
         texts = [texts] if isinstance(texts, str) else texts
         rows = (LabelledText(f"text {number}", (text,)) for number, text in enumerate(texts, 1))
@@ -167,9 +167,7 @@ class TextAnswers:
                     f"Received {len(row)} text(s) in row {number}. Pass {count} of them."
                 )
             rows.append(LabelledText(f"text {number}", row))
-        answers = other._answers_to(rows, batch_size)
-        self._step = other._step  # The next call needs no new graph.
-        return answers
+        return other._answers_to(rows, batch_size)
 
     @functools.cached_property
     def _gradients(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:

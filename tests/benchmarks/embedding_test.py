@@ -66,14 +66,14 @@ def test_systems_agree_and_those_that_are_missing_are_named(folder, monkeypatch)
     def missing(folder, cores):
         raise ImportError("No module named 'peer'")
 
-    systems = {name: embedding.SYSTEMS[name] for name in (embedding.OURS, "albert-tf embed")}
+    names = (embedding.OURS, embedding.INT8, "albert-tf embed")
+    systems = {name: embedding.SYSTEMS[name] for name in names}
     systems |= {"exact": _fake(alone), "missing": missing}
     monkeypatch.setattr(embedding, "SYSTEMS", systems)
     lines = embedding.measure(folder, texts, [2, 1], 2, [*systems]).splitlines()
     rows = [line for line in lines if line.endswith("| 6.0 | 1.00 (1.00 to 1.00) |")]
-    names = ("albert_tf", "albert-tf embed", "exact")
     assert [row.rsplit(" | 6.0")[0] for row in rows] == [
-        f"| {cores} | {name}" for cores in (1, 2) for name in names
+        f"| {cores} | {name}" for cores in (1, 2) for name in (*names, "exact")
     ]
     assert lines[-1] == "missing: skipped: No module named 'peer'"
     monkeypatch.setitem(systems, "wrong", _fake(alone + 1e-3))

@@ -135,6 +135,18 @@ def test_windows_give_the_answers_of_whole_files(name, models, monkeypatch):
     assert near(alone, whole[::5])
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in MAKERS if name not in ("fill_mask", "embedding")]
+)
+def test_rows_are_answered_after_rows_with_labels(name, models):
+    predictor, path = models(name)
+    params = predictor.params(path, BATCH)
+    labelled = predictor.outputs(predictor.task.read(params, True), BATCH)
+    examples = predictor.task.read(params, False)
+    answers = list(predictor.task.answers(examples, predictor.outputs(examples, BATCH)))
+    assert near(list(predictor.task.answers(examples, labelled)), answers)
+
+
 def stopped(predictor, path, output, stop):
     """Writes `stop` windows of a prediction, and then is interrupted."""
 
