@@ -19,6 +19,33 @@ from tests.support.commands import call  # noqa: E402
 from tests.support.release_server import archive, serving  # noqa: E402
 
 
+# Files that share models which take long to make. They run in one process, which makes them once.
+EXPORTS = ("tests/export/",)
+QUICKSTART = (
+    "tests/docs_test.py",
+    "tests/readme_test.py",
+    "tests/pretraining/experiment_test.py",
+    "tests/quickstart/",
+    "tests/tasks/whole_run_test.py",
+    "tests/tasks/classification/zero_shot_test.py",
+)
+
+
+@pytest.hookimpl(optionalhook=True)  # for runs without pytest-xdist
+def pytest_xdist_make_scheduler(config, log):
+    """Distributes files over processes, as `--dist loadfile` does, but shared models once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            for files in (EXPORTS, QUICKSTART):
+                if nodeid.startswith(files):
+                    return files[0]
+            return super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
+
+
 def pytest_collection_finish():
     """Seeds TensorFlow once, as setting a seed clears the SentencePiece models in its kernels."""
     if "tensorflow" in sys.modules:

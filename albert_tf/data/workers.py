@@ -29,6 +29,7 @@ Result = TypeVar("Result")
 
 # Items queued per worker beyond the one in progress; bounds the memory for endless streams.
 AHEAD_PER_WORKER = 2
+PATIENCE = 5.0  # seconds between two looks for workers that were killed
 _IMPORTS_MAIN = 77  # exit status of a worker
 
 _function: Callable[[Any], Any] | None = None
@@ -75,7 +76,7 @@ def ordered_map(
         pending = collections.deque(pool.submit(_work, item) for item in first)
         processes = list(pool._processes.values())
         while pending:
-            result = pending.popleft().result()
+            result = _result(pending.popleft(), pool)
             pending.extend(pool.submit(_work, item) for item in itertools.islice(items, 1))
             yield result
     except process.BrokenProcessPool as error:
@@ -97,6 +98,26 @@ def ordered_map(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         os.unlink(file.name)
+
+
+def _result(future: concurrent.futures.Future, pool: concurrent.futures.ProcessPoolExecutor) -> Any:
+    """Returns the result of a future.
+
+    A worker that is killed while it sends a result leaves a part of it, for whose rest the pool
+    waits, and the lock of those who send. Then all workers are ended, so that the pool breaks.
+    """
+    while True:
+        try:
+            return future.result(PATIENCE)
+        except concurrent.futures.TimeoutError:
+            if future.done():  # It ended just now, or its function raised this.
+                return future.result()
+        workers = list((pool._processes or {}).values())
+        if any(worker.exitcode is not None for worker in workers):
+            for worker in workers:
+                worker.kill()
+                worker.join()
+            pool._result_queue._writer.close()  # The last end to write to, so reading ends.
 
 
 def _start(path: str) -> None:

@@ -3,9 +3,11 @@ import os
 import signal
 import subprocess
 import sys
+from multiprocessing.connection import Connection
 
 import pytest
 
+from albert_tf.data import workers
 from albert_tf.data.workers import ordered_map
 from albert_tf.errors import InputError
 from tests.support.paths import ROOT
@@ -56,6 +58,38 @@ def make_dying():
 def test_a_killed_worker_is_reported():
     with pytest.raises(InputError, match="Received 2 workers, of which one was killed.*fewer"):
         list(ordered_map(make_dying, (), range(50), workers=2))
+
+
+def make_dying_while_it_sends():
+    def send_half(connection, content, write=os.write):
+        write(connection.fileno(), content[: len(content) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def die(item):
+        if item == 5:
+            Connection._send = send_half
+        return bytes(100_000)
+
+    return die
+
+
+def test_a_worker_that_is_killed_while_it_sends_a_result_is_reported(monkeypatch):
+    monkeypatch.setattr(workers, "PATIENCE", 0.5)
+    with pytest.raises(InputError, match="Received 2 workers, of which one was killed.*fewer"):
+        list(ordered_map(make_dying_while_it_sends, (), range(50), workers=2))
+
+
+def make_timing_out():
+    def fail(item):
+        raise TimeoutError(f"item {item} took too long")
+
+    return fail
+
+
+def test_a_timeout_in_a_worker_is_not_that_of_waiting(monkeypatch):
+    monkeypatch.setattr(workers, "PATIENCE", 0.01)
+    with pytest.raises(TimeoutError, match="item 0 took too long"):
+        list(ordered_map(make_timing_out, (), range(5), workers=2))
 
 
 def test_an_error_in_a_worker_is_raised_here():

@@ -38,8 +38,9 @@ def test_products_equal_sums_in_int64(inputs, outputs):
         np.testing.assert_array_equal(product, exact.astype(np.float32))
 
 
-# The instruction sets of oneDNN: those before VNNI add neighbours in 16 bits.
-SETS = ("SSE41", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI", "DEFAULT")
+# Instruction sets of oneDNN; those without VNNI add neighbours in 16 bits. The test above runs with
+# that of this processor.
+SETS = ("SSE41", "AVX2", "AVX2_VNNI", "AVX512_CORE")
 PROGRAM = "from albert_tf.modeling import int8; print('exact' if int8.is_exact() else 'inexact')"
 
 
