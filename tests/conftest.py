@@ -18,7 +18,6 @@ from albert_tf.tokenization.tokenizer import AlbertTokenizer  # noqa: E402
 from tests.support.commands import call  # noqa: E402
 from tests.support.release_server import archive, serving  # noqa: E402
 
-
 # Files that share models which take long to make. They run in one process, which makes them once.
 EXPORTS = ("tests/export/",)
 QUICKSTART = (
