@@ -100,18 +100,14 @@ class SelfAttention(tf_keras.layers.Layer):
         head_mask: tf.Tensor | None,
         training: bool,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns context [B, Q, H] and probabilities [B, N, Q, S] for `qkv` [B, S, 3H]."""
-        batch, length, _ = tf_utils.get_shape_list(qkv)
-        qkv = tf.reshape(qkv, [batch, length, 3, self.num_heads, self.head_size])
-        query, key, value = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4]))  # 3 x [B, N, S, D]
-        query = query[:, :, :output_range]  # [B, N, Q, D]
-        scores = tf.matmul(query, key, transpose_b=True)  # [B, N, Q, S]
+        """Returns context [b, N, Q, D] and probabilities [b, N, Q, s] for `qkv` [3, b, N, s, D]."""
+        query, key, value = tf.unstack(qkv)  # 3 x [b, N, s, D]
+        query = query[:, :, :output_range]  # [b, N, Q, D]
+        scores = tf.matmul(query, key, transpose_b=True)  # [b, N, Q, s]
         scores = scores * (self.head_size**-0.5) + bias
         probabilities = tf.nn.softmax(tf.cast(scores, tf.float32))
         probabilities = tf.cast(probabilities, value.dtype)
         dropped = self.dropout(probabilities, training=training)
         if head_mask is not None:
             dropped *= tf.cast(head_mask, dropped.dtype)[:, tf.newaxis, tf.newaxis]
-        context = tf.transpose(dropped @ value, [0, 2, 1, 3])  # [B, Q, N, D]
-        shape = [batch, tf.shape(context)[1], self.hidden_size]
-        return tf.reshape(context, shape), probabilities  # [B, Q, H]
+        return dropped @ value, probabilities  # [b, N, Q, D]

@@ -46,7 +46,7 @@ class _Remaining(TokenRows):
     def attend(
         self, rows: tf.Tensor, attend: Attend, output_range: int | None
     ) -> tuple[tf.Tensor, Probabilities]:
-        context, probabilities = super().attend(self._real(rows), attend, output_range)
+        context, probabilities = super().attend(rows, attend, output_range)
         if output_range is None:
             context = tf.pad(context, [[0, tf.shape(rows)[0] - tf.shape(context)[0]], [0, 0]])
         return context, probabilities
@@ -151,9 +151,10 @@ def run(
       last_range: the positions of the last layer that `head` reads, from the start; None for all.
     """
     features = standardize(inputs)
-    layout = UnpaddedLayout(mask_of(features), encoder.compute_dtype)
-    x = encoder.embeddings_layer(features, layout, training=False)  # [T, H]
     stack, mask = encoder.stack, features.get("head_mask")
+    settings = encoder.compute_dtype, stack.num_heads
+    layout = UnpaddedLayout(mask_of(features), *settings)
+    x = encoder.embeddings_layer(features, layout, training=False)  # [T, H]
     fused, last = stack.fused_projections(), stack.num_layers - 1
 
     def applied(
@@ -161,7 +162,7 @@ def run(
     ) -> tuple[_State, tf.Tensor]:
         """Returns the state with the rows of a layer, and the logits of its head, [b, C]."""
         count = tf.size(state.order)
-        rows = _Remaining(state.tokens, count, encoder.compute_dtype, _GROUP_STEP)
+        rows = _Remaining(state.tokens, count, *settings, _GROUP_STEP)
         x = stack.layer(group, layer, state.x, rows, fused, output_range, mask)  # [T, H]
         return state._replace(x=x), head(x, rows, layer)
 

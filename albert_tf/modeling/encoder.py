@@ -284,7 +284,8 @@ class AlbertEncoder(Resizable, tf_keras.layers.Layer):
         self._check_scores(remove_padding)
         features = standardize(inputs, mask)
         mask = mask_of(features)
-        layout = (UnpaddedLayout if remove_padding else PaddedLayout)(mask, self.compute_dtype)
+        layout_class = UnpaddedLayout if remove_padding else PaddedLayout
+        layout = layout_class(mask, self.compute_dtype, self.stack.num_heads)
         x = self.embeddings_layer(features, layout, training=training)  # [T, H]
         last = layout if output_positions is None else SelectedPositions(layout, output_positions)
         outputs, scores = self.stack(

@@ -8,8 +8,9 @@ of rows [T, H] with one row per token. A layout decides which tokens get a row:
   depends on its tokens and not on the length it is padded to.
 - `SelectedPositions` has rows for a given list of positions, the output of the last block.
 
-For attention, a layout groups the rows into sequences again. Letters: T rows, W any width, and Q
-output positions per sequence, which is `output_range` if given and S otherwise.
+For attention, a layout groups the rows into sequences again and splits them into heads. Letters: T
+rows, W any width, N heads of width D, H = N * D, and Q output positions per sequence, which is
+`output_range` if given and S otherwise.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ GROUPS = 4
 # Attention probabilities [B, N, Q, S]. With padding removal (), since gradients do not allow None.
 Probabilities = tf.Tensor | tuple[()]
 
-# (x [b, s, W], bias [b, 1, 1, s]) -> (context [b, Q, H], probabilities [b, N, Q, s])
+# (query, key and value [3, b, N, s, D], bias [b, 1, 1, s]) ->
+# (context [b, N, Q, D], probabilities [b, N, Q, s])
 Attend = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
@@ -47,9 +49,9 @@ class TokenLayout(Protocol):
     def attend(
         self, rows: tf.Tensor, attend: Attend, output_range: int | None
     ) -> tuple[tf.Tensor, Probabilities]:
-        """Applies `attend` to the sequences that the rows [T, W] belong to.
+        """Applies `attend` to the sequences that rows of query, key and value [T, 3H] belong to.
 
-        Returns the context rows at the first `output_range` positions, and the probabilities.
+        Returns the context [T, H] at the first `output_range` positions, and the probabilities.
         """
 
     def unpack(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
@@ -78,11 +80,13 @@ class PaddedLayout:
     Args:
       mask: int32 [B, S].
       dtype: type of the attention scores.
+      heads: N.
     """
 
-    def __init__(self, mask: tf.Tensor, dtype: tf.DType) -> None:
+    def __init__(self, mask: tf.Tensor, dtype: tf.DType, heads: int) -> None:
         # Numbers where they are known, as functions that capture a tensor do not see its value.
         self._shape = tf_utils.get_shape_list(mask)
+        self._heads = heads
         self._bias = mask_to_bias(mask, dtype)
 
     def pack(self, x: tf.Tensor) -> tf.Tensor:
@@ -96,8 +100,11 @@ class PaddedLayout:
     def attend(
         self, rows: tf.Tensor, attend: Attend, output_range: int | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        context, probabilities = attend(self.unpack(rows, None), self._bias)
-        return _flat(context), probabilities
+        size = rows.shape[-1] // (3 * self._heads)  # D
+        qkv = tf.reshape(rows, [*self._shape, 3, self._heads, size])
+        context, probabilities = attend(tf.transpose(qkv, [2, 0, 3, 1, 4]), self._bias)
+        context = tf.transpose(context, [0, 2, 1, 3])  # [B, Q, N, D]
+        return tf.reshape(context, [-1, self._heads * size]), probabilities
 
     def unpack(self, rows: tf.Tensor, output_range: int | None) -> tf.Tensor:
         batch, length = self._shape
@@ -149,11 +156,17 @@ class TokenRows:
       tokens: the token of each row.
       count: b, the number of sequences.
       dtype: type of the attention scores.
+      heads: N.
       step: what the lengths of groups are rounded up to multiples of, so that fewer shapes occur.
     """
 
     def __init__(
-        self, tokens: Tokens, count: tf.Tensor | int, dtype: tf.DType, step: int = 1
+        self,
+        tokens: Tokens,
+        count: tf.Tensor | int,
+        dtype: tf.DType,
+        heads: int,
+        step: int = 1,
     ) -> None:
         self.tokens, self.count = tokens, count
         counts = tf.math.bincount(tokens.sequences, minlength=count, maxlength=count)  # [b]
@@ -162,8 +175,9 @@ class TokenRows:
         spans = [slice(begin, end) for begin, end in zip(bounds, bounds[1:])]
         sizes = tf.stack([tf.reduce_sum(counts[span]) for span in spans])  # [GROUPS]
         parts = (tf.split(x, sizes, num=GROUPS) for x in tokens)
+        shared = tokens.mask, dtype, heads, step
         self._groups = [
-            _Group(Tokens(*part), span.start, starts[span], counts[span], tokens.mask, dtype, step)
+            _Group(Tokens(*part), span.start, starts[span], counts[span], *shared)
             for *part, span in zip(*parts, spans)
         ]
 
@@ -201,9 +215,10 @@ class UnpaddedLayout(TokenRows):
     Args:
       mask: int32 [B, S].
       dtype: type of the attention scores.
+      heads: N.
     """
 
-    def __init__(self, mask: tf.Tensor, dtype: tf.DType) -> None:
+    def __init__(self, mask: tf.Tensor, dtype: tf.DType, heads: int) -> None:
         self._shape = batch, length = tf_utils.get_shape_list(mask)
         real = mask != 0
         kept = real | ~tf.reduce_any(real, axis=1, keepdims=True) | (tf.range(length) == 0)
@@ -215,7 +230,7 @@ class UnpaddedLayout(TokenRows):
         self._index = tf.gather(self.order, sequences) * length + positions  # [T], in [0, B*S)
         slots = tf.gather_nd(tf.cumsum(tf.cast(self._kept, tf.int32), 1, exclusive=True), indices)
         mask = tf.gather(tf.reshape(mask, [-1]), self._index)  # [T]
-        super().__init__(Tokens(sequences, slots, positions, mask), batch, dtype)
+        super().__init__(Tokens(sequences, slots, positions, mask), batch, dtype, heads)
 
     def pack(self, x: tf.Tensor) -> tf.Tensor:
         return tf.gather(x, self._index)
@@ -270,9 +285,9 @@ class SelectedPositions:
 class _Group:
     """A group of `b` sequences of similar length, padded to `s` slots each.
 
-    The slots after the last token of a sequence repeat its row: to gather repeated rows is faster
-    than to scatter rows among zeros. Their bias excludes them from attention, also in fully masked
-    sequences.
+    The slots after the last token of a sequence repeat it: to gather is faster than to scatter
+    among zeros. Their bias excludes them from attention, also in fully masked sequences. Heads are
+    gathered one by one, which takes the place of a transposition.
 
     Args:
       tokens: the tokens of the group, whose sequences are counted across all groups.
@@ -281,6 +296,7 @@ class _Group:
       counts: int32 [b], the number of tokens of each sequence.
       mask: `Tokens.mask` of all groups.
       dtype: type of the attention scores.
+      heads: N.
       step: see `TokenRows`.
     """
 
@@ -292,24 +308,33 @@ class _Group:
         counts: tf.Tensor,
         mask: tf.Tensor,
         dtype: tf.DType,
+        heads: int,
         step: int,
     ) -> None:
-        self._positions = tokens.positions
-        self._indices = tf.stack([tokens.sequences - begin, tokens.slots], axis=1)  # [t, 2]
+        self._heads, self._positions, self._slots = heads, tokens.positions, tokens.slots
+        self._sequences = tokens.sequences - begin  # [t], in [0, b)
         longest = tf.reduce_max(tf.concat([[0], counts], 0))
         slots = tf.range(longest if step == 1 else -(-longest // step) * step)  # [s]
         counts = counts[:, tf.newaxis]  # [b, 1]
-        self._rows = starts[:, tf.newaxis] + tf.minimum(slots, counts - 1)  # [b, s]
-        mask = tf.where(slots < counts, tf.gather(mask, self._rows), -1)  # [b, s], -1: no token
+        rows = starts[:, tf.newaxis] + tf.minimum(slots, counts - 1)  # [b, s], in [0, T)
+        mask = tf.where(slots < counts, tf.gather(mask, rows), -1)  # [b, s], -1: no token
         self._bias = mask_to_bias(mask, dtype)  # [b, 1, 1, s]
+        parts = tf.reshape(tf.range(3 * heads), [3, 1, heads, 1])
+        self._places = rows[:, tf.newaxis] * (3 * heads) + parts  # [3, b, N, s], in [0, T * 3N)
 
     def attend(self, rows: tf.Tensor, attend: Attend, output_range: int | None) -> tf.Tensor:
-        """Returns the context of the group's tokens, [t, H], from the rows [T, W] of all groups."""
-        context, _ = attend(tf.gather(rows, self._rows), self._bias)  # [b, Q, H]
-        indices = self._indices
+        """Returns the context [t, H] of this group's tokens, given the rows [T, 3H] of all."""
+        size = rows.shape[-1] // (3 * self._heads)  # D
+        qkv = tf.gather(tf.reshape(rows, [-1, size]), self._places)  # [3, b, N, s, D]
+        context, _ = attend(qkv, self._bias)  # [b, N, Q, D]
+        sequences, slots = self._sequences, self._slots
         if output_range is not None:  # the first positions occupy the first slots too
-            indices = indices[self._positions < output_range]
-        return tf.gather_nd(context, indices)  # [t, H]
+            selected = self._positions < output_range
+            sequences, slots = sequences[selected], slots[selected]
+        heads = sequences[:, tf.newaxis] * self._heads + tf.range(self._heads)  # [t, N]
+        places = heads * tf.shape(context)[2] + slots[:, tf.newaxis]  # [t, N], in [0, b * N * Q)
+        rows = tf.gather(tf.reshape(context, [-1, size]), places)  # [t, N, D]
+        return tf.reshape(rows, [-1, self._heads * size])
 
 
 def _flat(x: tf.Tensor) -> tf.Tensor:

@@ -12,7 +12,7 @@ import tf_keras
 from albert_tf.errors import InputError, closest
 from albert_tf.modeling import int8
 from albert_tf.modeling.encoder import AlbertEncoder
-from albert_tf.modeling.layers import Activation, gelu, replaced_by
+from albert_tf.modeling.layers import Activation, gelu, gelu_erf, replaced_by
 
 FLOAT32, BFLOAT16, INT8 = PRECISIONS = ("float32", "bfloat16", "int8")
 
@@ -86,7 +86,7 @@ class ReducedPrecision:
                 block.feed_forward_output,
             ):
                 layers[layer] = [layer]
-        blocks = [block for block in encoder.stack.blocks if block.intermediate.activation is gelu]
+        blocks = [b for b in encoder.stack.blocks if b.intermediate.activation in (gelu, gelu_erf)]
         before_gelu = {block.intermediate for block in blocks}
         after_gelu = {block.feed_forward_output for block in blocks}
         self._products = {}
@@ -99,10 +99,10 @@ class ReducedPrecision:
                 self._products[layer] = Bfloat16Product(kernel, bias, activation, name)
                 continue
             if layer in before_gelu:
-                kernel, bias = kernel * int8.GELU_SCALE, bias * int8.GELU_SCALE
+                kernel, bias = kernel * int8.GELU_INPUT, bias * int8.GELU_INPUT
                 activation = int8.scaled_gelu
             elif layer in after_gelu:
-                kernel, shift = kernel / int8.GELU_SCALE, int8.GELU_SHIFT
+                kernel, shift = kernel / int8.GELU_OUTPUT, int8.GELU_SHIFT
             self._products[layer] = int8.Int8Product(kernel, bias, activation, shift, name)
         self.variables = [v for product in self._products.values() for v in product.variables]
         self.replaced_variables = [

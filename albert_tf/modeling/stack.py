@@ -45,6 +45,7 @@ class SharedStack(tf_keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.num_layers, self.recompute = num_layers, recompute
+        self.num_heads: int = block_arguments["num_attention_heads"]
         self.groups = [
             [
                 TransformerBlock(**block_arguments, name=f"group_{g}_inner_{i}")

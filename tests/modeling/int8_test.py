@@ -1,5 +1,6 @@
 """Products in int8, compared with sums in int64 and with float64 products by NumPy."""
 
+import math
 import os
 import subprocess
 import sys
@@ -88,7 +89,7 @@ def test_products_are_near_those_of_float64(activation, shift):
     rng = np.random.default_rng(1)
     kernel, bias = rng.normal(size=[96, 40]) * 0.1, rng.normal(size=[40])
     x = rng.normal(size=[7, 96]).astype(np.float32)
-    x = x if shift is None else int8.GELU_SCALE * gelu(3 * x).numpy()
+    x = x if shift is None else int8.GELU_OUTPUT * gelu(3 * x).numpy()
     expected = x.astype(float) @ kernel + bias
     if activation is not None:
         expected = activation(tf.constant(expected)).numpy()
@@ -102,8 +103,10 @@ def test_products_are_near_those_of_float64(activation, shift):
 
 def test_scaled_gelu_is_gelu():
     x = np.concatenate([np.linspace(-12, 12, 1001), [-1e4, -300, 0, 300, 1e4]]).astype(np.float32)
-    received = int8.scaled_gelu(tf.constant(x * np.float32(int8.GELU_SCALE))).numpy()
-    np.testing.assert_allclose(received, int8.GELU_SCALE * gelu(x), rtol=2e-6, atol=1e-6)
+    received = int8.scaled_gelu(tf.constant(x * np.float32(int8.GELU_INPUT))).numpy()
+    exact = [value * 0.5 * (1 + math.erf(value / math.sqrt(2))) for value in x.tolist()]
+    np.testing.assert_allclose(received, int8.GELU_OUTPUT * np.array(exact), rtol=2e-6, atol=2e-6)
+    np.testing.assert_allclose(received, int8.GELU_OUTPUT * gelu(x), rtol=2e-6, atol=8e-4)
     assert received.min() > -int8.GELU_SHIFT
 
 
