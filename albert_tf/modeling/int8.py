@@ -93,13 +93,12 @@ class Int8Product(tf.Module):
 
     def _quantised(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns uint8 [T, K] and the size of a step in each row, float32 [T, 1]."""
-        largest = tf.reduce_max(x, axis=-1, keepdims=True)  # [T, 1]
         if self._shift is None:
-            largest = tf.maximum(largest, -tf.reduce_min(x, axis=-1, keepdims=True))
+            largest = tf.reduce_max(tf.abs(x), axis=-1, keepdims=True)  # [T, 1]
             steps = tf.maximum(largest, _TINY) * (1 / HALF_RANGE)
             zero = CENTRE
         else:
-            steps = (largest + self._shift) * (1 / RANGE)
+            steps = (tf.reduce_max(x, axis=-1, keepdims=True) + self._shift) * (1 / RANGE)
             zero = self._shift / steps
         levels = x * (1.0 / steps) + (zero + 0.5)
         return tf.cast(levels, tf.uint8), steps  # The cast cuts off the fraction.

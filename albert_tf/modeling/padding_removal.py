@@ -311,8 +311,8 @@ class _Group:
         heads: int,
         step: int,
     ) -> None:
-        self._heads, self._positions, self._slots = heads, tokens.positions, tokens.slots
-        self._sequences = tokens.sequences - begin  # [t], in [0, b)
+        self._heads = heads
+        self._tokens = tokens._replace(sequences=tokens.sequences - begin)
         longest = tf.reduce_max(tf.concat([[0], counts], 0))
         slots = tf.range(longest if step == 1 else -(-longest // step) * step)  # [s]
         counts = counts[:, tf.newaxis]  # [b, 1]
@@ -320,21 +320,26 @@ class _Group:
         mask = tf.where(slots < counts, tf.gather(mask, rows), -1)  # [b, s], -1: no token
         self._bias = mask_to_bias(mask, dtype)  # [b, 1, 1, s]
         parts = tf.reshape(tf.range(3 * heads), [3, 1, heads, 1])
-        self._places = rows[:, tf.newaxis] * (3 * heads) + parts  # [3, b, N, s], in [0, T * 3N)
+        self._from_rows = rows[:, tf.newaxis] * (3 * heads) + parts  # [3, b, N, s], in [0, T * 3N)
+        self._to_rows = self._in_context(self._tokens, tf.size(slots))  # [t, N]
 
     def attend(self, rows: tf.Tensor, attend: Attend, output_range: int | None) -> tf.Tensor:
         """Returns the context [t, H] of this group's tokens, given the rows [T, 3H] of all."""
         size = rows.shape[-1] // (3 * self._heads)  # D
-        qkv = tf.gather(tf.reshape(rows, [-1, size]), self._places)  # [3, b, N, s, D]
+        qkv = tf.gather(tf.reshape(rows, [-1, size]), self._from_rows)  # [3, b, N, s, D]
         context, _ = attend(qkv, self._bias)  # [b, N, Q, D]
-        sequences, slots = self._sequences, self._slots
+        places = self._to_rows
         if output_range is not None:  # the first positions occupy the first slots too
-            selected = self._positions < output_range
-            sequences, slots = sequences[selected], slots[selected]
-        heads = sequences[:, tf.newaxis] * self._heads + tf.range(self._heads)  # [t, N]
-        places = heads * tf.shape(context)[2] + slots[:, tf.newaxis]  # [t, N], in [0, b * N * Q)
+            first = self._tokens.positions < output_range
+            tokens = Tokens(*(x[first] for x in self._tokens))
+            places = self._in_context(tokens, tf.shape(context)[2])
         rows = tf.gather(tf.reshape(context, [-1, size]), places)  # [t, N, D]
         return tf.reshape(rows, [-1, self._heads * size])
+
+    def _in_context(self, tokens: Tokens, length: tf.Tensor) -> tf.Tensor:
+        """Returns the places of tokens among b * N * Q vectors, [t, N]; Q is `length`."""
+        heads = tokens.sequences[:, tf.newaxis] * self._heads + tf.range(self._heads)  # [t, N]
+        return heads * length + tokens.slots[:, tf.newaxis]
 
 
 def _flat(x: tf.Tensor) -> tf.Tensor:
