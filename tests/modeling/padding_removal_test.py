@@ -9,6 +9,7 @@ import tensorflow as tf
 from albert_tf import AlbertEncoder
 from albert_tf.errors import InputError
 from albert_tf.modeling.layers import seeded
+from albert_tf.modeling.padding_removal import PaddedLayout, TokenRows, UnpaddedLayout
 
 B, S, H, N, V = 6, 9, 12, 3, 31
 SIZES = dict(
@@ -165,3 +166,21 @@ def test_attention_scores_are_not_available_with_padding_removal():
         encoder(return_attention_scores=True, remove_padding=True)
     with pytest.raises(InputError, match=rule):
         encoder(return_attention_scores=True)(tf.constant([[1]]), remove_padding=True)
+
+
+def attention(qkv, bias):
+    query, key, value = tf.unstack(qkv)
+    probabilities = tf.nn.softmax(tf.matmul(query, key, transpose_b=True) + bias)
+    return probabilities @ value, probabilities
+
+
+@pytest.mark.parametrize("mask", masks().values(), ids=masks())
+@pytest.mark.parametrize("step", [1, 4])
+def test_slots_without_a_token_are_not_attended_to(mask, step):
+    x = tf.constant(np.random.default_rng(6).normal(size=[mask.size, 3 * H]), tf.float32)
+    mask = tf.constant(mask)
+    padded = PaddedLayout(mask, tf.float32, N).attend(x, attention, None)[0]  # [B*S, H]
+    layout = UnpaddedLayout(mask, tf.float32, N)
+    rows = TokenRows(layout.tokens, layout.count, tf.float32, N, step)
+    received = rows.attend(layout.pack(x), attention, None)[0]
+    np.testing.assert_allclose(received, layout.pack(padded), atol=1e-6)
