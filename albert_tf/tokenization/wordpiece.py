@@ -14,7 +14,7 @@ from typing import Any
 from albert_tf.tokenization import offsets
 from albert_tf.tokenization.digit_comma import SPACE
 from albert_tf.tokenization.settings import Preprocessing
-from albert_tf.tokenization.wordpiece_rules import Rules
+from albert_tf.tokenization.wordpiece_rules import Rules, is_plain
 
 UNKNOWN = "[UNK]"
 CONTINUES = "##"  # The beginning of a piece that continues a word.
@@ -75,13 +75,15 @@ class WordPiece:
     def spans(self, texts: Sequence[str]) -> Iterator[offsets.TokenSpans]:
         """Yields the tokens of each text with their places."""
         for text in texts:
-            ids, starts, ends = [], [], []
-            for chunk, begin in self._rules.located_chunks(text):
-                tokens = self._spans_of_chunk[chunk]
-                ids += [token[0] for token in tokens]
-                starts += [begin + token[1] for token in tokens]
-                ends += [begin + token[2] for token in tokens]
-            words = offsets.words(text, starts)
+            chunks, begins = self._rules.located_chunks(text)
+            found = [self._spans_of_chunk[chunk] for chunk in chunks]  # (ids, starts, ends) of each
+            ids = [i for tokens in found for i in tokens[0]]
+            starts = [begin + i for begin, tokens in zip(begins, found) for i in tokens[1]]
+            ends = [begin + i for begin, tokens in zip(begins, found) for i in tokens[2]]
+            if is_plain(text) and all(chunks):  # Each chunk is a word.
+                words = [word for word, tokens in enumerate(found) for _ in tokens[0]]
+            else:
+                words = offsets.words(text, starts)
             yield offsets.TokenSpans(ids, self.id_to_piece(ids), starts, ends, words)
 
     def decode(self, pieces: Sequence[str | int]) -> str:
@@ -105,15 +107,17 @@ class WordPiece:
     def _encode(self, chunk: str) -> list[int]:
         return [index for word in self._rules.words(chunk) for index, _ in self._match(word)]
 
-    def _locate(self, chunk: str) -> list[tuple[int, int, int]]:
-        """Returns the id, start and end of each token."""
-        tokens = []
+    def _locate(self, chunk: str) -> tuple[list[int], list[int], list[int]]:
+        """Returns the ids, starts and ends of the tokens."""
+        ids, starts, ends = [], [], []
         for word in self._rules.located_words(chunk):
             begin = 0
             for index, length in self._match(word.text):
-                tokens.append((index, word.starts[begin], word.ends[begin + length - 1]))
+                ids.append(index)
+                starts.append(word.starts[begin])
+                ends.append(word.ends[begin + length - 1])
                 begin += length
-        return tokens
+        return ids, starts, ends
 
     def _match(self, word: str) -> list[tuple[int, int]]:
         """Returns the ids of a word, and how many characters each covers."""

@@ -14,6 +14,7 @@ Source: tokenization.py:BasicTokenizer of google-research/albert.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import unicodedata
 from typing import NamedTuple
@@ -139,13 +140,16 @@ class Rules:
 
     def chunks(self, text: str) -> list[str]:
         """Returns the chunks of a text."""
-        if text.isascii() and text.isprintable():
-            return text.split()
-        return self._chunks.findall(text)
+        return text.split() if is_plain(text) else self._chunks.findall(text)
 
-    def located_chunks(self, text: str) -> list[tuple[str, int]]:
-        """Returns the chunks of a text, and where each begins."""
-        return [(match.group(), match.start()) for match in self._chunks.finditer(text)]
+    def located_chunks(self, text: str) -> tuple[list[str], list[int]]:
+        """Returns the chunks of a text, some of them empty, and where each begins."""
+        if is_plain(text):
+            chunks = text.split(" ")
+            sizes = (len(chunk) + 1 for chunk in chunks)
+            return chunks, list(itertools.accumulate(sizes, initial=0))[:-1]
+        matches = list(self._chunks.finditer(text))
+        return [match.group() for match in matches], [match.start() for match in matches]
 
     def normalize(self, chunk: str) -> str:
         """Returns the text of a chunk without what is removed, lowered, and without accents."""
@@ -178,6 +182,11 @@ class Rules:
             Word(match.group(), starts[slice(*match.span())], ends[slice(*match.span())])
             for match in _WORDS.finditer(self.normalize(chunk))
         ]
+
+
+def is_plain(text: str) -> bool:
+    """Returns whether a text has only ASCII characters that are printed; its white space is " "."""
+    return text.isascii() and text.isprintable()
 
 
 def tables_of_this_python() -> dict[str, str]:
