@@ -2,6 +2,7 @@
 #   make quickstart   raw text -> vocabulary -> data -> pretraining -> hub modules (about 14 minutes)
 #   make test         formatter, linter and test suite
 #   make test-peers   tests that transformers and keras-hub can load converted models
+#   make test-install whether pip can install what constraints.txt names
 #   make fuzz         read damaged files with new seeds for MINUTES minutes (10)
 #   make kill         end commands at random moments, by COUNT signals (100)
 #   make docs         the documentation site, in build/site
@@ -15,7 +16,7 @@ INSTALLED := $(VENV)/.installed
 
 PEERS := $(VENV)-peers
 
-.PHONY: quickstart test test-peers fuzz kill docs examples lint sbom lock clean
+.PHONY: quickstart test test-peers test-install fuzz kill docs examples lint sbom lock clean
 .DELETE_ON_ERROR:
 
 # Each file that is downloaded must have a hash of requirements.lock, that of uv itself included.
@@ -69,6 +70,10 @@ $(PEERS)/.installed: $(INSTALLED)
 
 test-peers: $(PEERS)/.installed
 	$(PEERS)/bin/python -m pytest tests/convert/peers_test.py
+
+# pip follows limits of the Python version that uv, which installs everything else here, does not.
+test-install: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --dry-run --ignore-installed --constraint constraints.txt .
 
 # Material for MkDocs announces MkDocs 2 at every build unless the variable is set.
 docs: $(INSTALLED)
