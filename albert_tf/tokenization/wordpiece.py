@@ -107,17 +107,15 @@ class WordPiece:
     def _encode(self, chunk: str) -> list[int]:
         return [index for word in self._rules.words(chunk) for index, _ in self._match(word)]
 
-    def _locate(self, chunk: str) -> tuple[list[int], list[int], list[int]]:
+    def _locate(self, chunk: str) -> tuple[tuple[int, ...], ...]:
         """Returns the ids, starts and ends of the tokens."""
-        ids, starts, ends = [], [], []
+        tokens = []
         for word in self._rules.located_words(chunk):
             begin = 0
             for index, length in self._match(word.text):
-                ids.append(index)
-                starts.append(word.starts[begin])
-                ends.append(word.ends[begin + length - 1])
+                tokens.append((index, word.starts[begin], word.ends[begin + length - 1]))
                 begin += length
-        return ids, starts, ends
+        return tuple(zip(*tokens)) or ((), (), ())
 
     def _match(self, word: str) -> list[tuple[int, int]]:
         """Returns the ids of a word, and how many characters each covers."""
