@@ -80,9 +80,8 @@ class WordPiece:
             ids = [i for tokens in found for i in tokens[0]]
             starts = [begin + i for begin, tokens in zip(begins, found) for i in tokens[1]]
             ends = [begin + i for begin, tokens in zip(begins, found) for i in tokens[2]]
-            if is_plain(text) and all(chunks):  # Each chunk is a word.
-                words = [word for word, tokens in enumerate(found) for _ in tokens[0]]
-            else:
+            words = [number for number, tokens in enumerate(found) for _ in tokens[0]]  # chunks
+            if not (is_plain(text) and all(chunks)):  # A word has several, or a chunk none.
                 words = offsets.words(text, starts)
             yield offsets.TokenSpans(ids, self.id_to_piece(ids), starts, ends, words)
 
