@@ -96,28 +96,34 @@ def ordered_map(
             "with fewer workers if memory is short."
         ) from error
     finally:
+        _end_if_one_was_killed(pool)
         pool.shutdown(wait=True, cancel_futures=True)
         os.unlink(file.name)
 
 
 def _result(future: concurrent.futures.Future, pool: concurrent.futures.ProcessPoolExecutor) -> Any:
-    """Returns the result of a future.
-
-    A worker that is killed while it sends a result leaves a part of it, for whose rest the pool
-    waits, and the lock of those who send. Then all workers are ended, so that the pool breaks.
-    """
+    """Returns the result of a future, or raises `BrokenProcessPool` if a worker was killed."""
     while True:
         try:
             return future.result(PATIENCE)
         except concurrent.futures.TimeoutError:
             if future.done():  # It ended just now, or its function raised this.
                 return future.result()
-        workers = list((pool._processes or {}).values())
-        if any(worker.exitcode is not None for worker in workers):
-            for worker in workers:
-                worker.kill()
-                worker.join()
-            pool._result_queue._writer.close()  # The last end to write to, so reading ends.
+        _end_if_one_was_killed(pool)
+
+
+def _end_if_one_was_killed(pool: concurrent.futures.ProcessPoolExecutor) -> None:
+    """Ends all workers if one is dead.
+
+    One that was killed while it sent a result left a part of it, for whose rest the pool would wait
+    forever, and the lock of those who send.
+    """
+    workers = list((pool._processes or {}).values())
+    if any(worker.exitcode is not None for worker in workers):
+        for worker in workers:
+            worker.kill()
+            worker.join()
+        pool._result_queue._writer.close()  # The last end to write to, so reading ends.
 
 
 def _start(path: str) -> None:

@@ -1,8 +1,11 @@
 import itertools
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from multiprocessing.connection import Connection
 
 import pytest
@@ -77,6 +80,17 @@ def test_a_worker_that_is_killed_while_it_sends_a_result_is_reported(monkeypatch
     monkeypatch.setattr(workers, "PATIENCE", 0.5)
     with pytest.raises(InputError, match="Received 2 workers, of which one was killed.*fewer"):
         list(ordered_map(make_dying_while_it_sends, (), range(50), workers=2))
+
+
+def test_results_end_after_a_worker_was_killed_while_it_sent_one():
+    results = ordered_map(make_dying_while_it_sends, (), range(50), workers=2)
+    next(results)
+    while len(multiprocessing.active_children()) > 1:  # Item 5 is among those that are read ahead.
+        time.sleep(0.1)
+    closing = threading.Thread(target=results.close, daemon=True)
+    closing.start()
+    closing.join(30)
+    assert not closing.is_alive()
 
 
 def make_timing_out():
