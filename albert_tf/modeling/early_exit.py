@@ -1,9 +1,10 @@
 """Early exit: a text leaves the encoder after the first layer that is sure of its answer.
 
-Each layer but the last has a small head. Between two layers, the sequences whose heads are sure
-leave the batch as padding does, and the next layer computes the rows of the others only. The layers
-of a group are one loop, so a graph contains a shared block once, and once more for the last layer,
-which computes no more than its head reads.
+Each layer but the last has a small head. When the sequences whose heads are sure have enough of the
+rows, they leave the batch as padding does, and the next layer computes the rows of the others only.
+Their answers are those of the layer that was sure, also if they stay in the batch for longer. The
+layers of a group are one loop, so a graph contains a shared block once, and once more for the last
+layer, which computes no more than its head reads.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ from albert_tf.modeling.padding_removal import (
 )
 
 _LEAST_STEP, _GROUP_STEP = 8, 4  # Of rounded numbers of rows, and of lengths.
+# Sequences leave when they have an eighth of the rows together. To find the places of the others
+# again in every layer takes longer than to compute a few rows in vain.
+_LEAST_SHARE = 8
 # (rows [T, H], their layout, the number of their layer from 0) -> logits [b, C], of each sequence
 Head = Callable[[tf.Tensor, TokenRows, tf.Tensor | int], tf.Tensor]
 
@@ -93,7 +97,7 @@ class ExitHeads(tf_keras.layers.Layer):
 
 
 class _State(NamedTuple):
-    """The sequences that remain between two layers, and the answers of those that have left.
+    """The sequences that remain in the batch, and the answers of those that have left.
 
     Attributes:
       layer: the number of the next layer, from 0.
@@ -111,24 +115,41 @@ class _State(NamedTuple):
     logits: tf.Tensor
     layers: tf.Tensor
 
-    def answered(self, answers: tf.Tensor, order: tf.Tensor) -> _State:
-        """Returns the state with the answers [b, C] of the sequences [b], after a layer."""
-        places = order[:, tf.newaxis]
-        used = tf.fill([tf.size(order)], self.layer + 1)
+    def answered(self, answers: tf.Tensor, used: tf.Tensor) -> _State:
+        """Returns the state with answers [b, C] and used layers [b] of the sequences that remain.
+
+        Those of a sequence whose answer is not known yet, with 0 layers, do not count: it remains.
+        """
+        places = self.order[:, tf.newaxis]
         return self._replace(
             logits=tf.tensor_scatter_nd_update(self.logits, places, answers),
             layers=tf.tensor_scatter_nd_update(self.layers, places, used),
         )
 
     def without(self, left: tf.Tensor) -> _State:
-        """Returns the state before the next layer, without the sequences that leave, bool [b]."""
+        """Returns the state without the sequences that leave, bool [b]."""
         tokens, kept = self.tokens.without(left)
         return self._replace(
-            layer=self.layer + 1,
             x=_rounded(tf.gather(self.x, kept), tf.shape(self.x)[0]),
             tokens=tokens,
             order=tf.boolean_mask(self.order, ~left),
         )
+
+
+class _Phase(NamedTuple):
+    """Layers between which no sequence leaves the batch, though some are sure already.
+
+    Attributes:
+      layer: the number of the next layer, from 0.
+      x: rows [T, H].
+      answers: float32 [b, C], the logits of each sequence that is sure.
+      used: int32 [b], the layers that each has used; 0 for those that are not sure yet.
+    """
+
+    layer: tf.Tensor
+    x: tf.Tensor
+    answers: tf.Tensor
+    used: tf.Tensor
 
 
 def run(
@@ -157,21 +178,28 @@ def run(
     x = encoder.embeddings_layer(features, layout, training=False)  # [T, H]
     fused, last = stack.fused_projections(), stack.num_layers - 1
 
-    def applied(
-        group: int, layer: tf.Tensor | int, state: _State, output_range: int | None = None
-    ) -> tuple[_State, tf.Tensor]:
-        """Returns the state with the rows of a layer, and the logits of its head, [b, C]."""
-        count = tf.size(state.order)
-        rows = _Remaining(state.tokens, count, *settings, _GROUP_STEP)
-        x = stack.layer(group, layer, state.x, rows, fused, output_range, mask)  # [T, H]
-        return state._replace(x=x), head(x, rows, layer)
+    def rows_of(state: _State) -> _Remaining:
+        return _Remaining(state.tokens, tf.size(state.order), *settings, _GROUP_STEP)
 
-    def step(group: int, state: _State) -> _State:
-        state, answers = applied(group, state.layer, state)
-        left = is_sure(answers)  # [b]
-        done = tf.where(left)[:, 0]
-        state = state.answered(tf.gather(answers, done), tf.gather(state.order, done))
-        return state.without(left)
+    def phase(group: int, end: int, state: _State) -> _State:
+        """Applies layers until enough sequences are sure, or until layer `end`."""
+        rows = rows_of(state)
+
+        def goes_on(now: _Phase) -> tf.Tensor:
+            sure = tf.reduce_sum(tf.where(now.used > 0, rows.counts, 0))
+            return (now.layer < end) & (sure * _LEAST_SHARE < tf.shape(now.x)[0])
+
+        def step(now: _Phase) -> _Phase:
+            x = stack.layer(group, now.layer, now.x, rows, fused, head_mask=mask)  # [T, H]
+            answers, layer = head(x, rows, now.layer), now.layer + 1
+            first = is_sure(answers) & (now.used == 0)  # [b]
+            answers = tf.where(first[:, tf.newaxis], answers, now.answers)
+            return _Phase(layer, x, answers, tf.where(first, layer, now.used))
+
+        start = _Phase(state.layer, state.x, tf.zeros([rows.count, units]), 0 * state.order)
+        now = _loop(goes_on, step, start)
+        state = state._replace(layer=now.layer, x=now.x).answered(now.answers, now.used)
+        return state.without(now.used > 0)
 
     logits, layers = tf.zeros([layout.count, units]), tf.zeros([layout.count], tf.int32)
     state = _State(tf.constant(0), x, layout.tokens, layout.order, logits, layers)
@@ -179,23 +207,31 @@ def run(
     end = 0
     for group, members in itertools.groupby(groups[:last]):
         end += len(list(members))
-        state = _loop(functools.partial(step, group), state, end)
-    state = state._replace(layer=last)
-    state, answers = applied(groups[last], last, state, last_range)
-    state = state.answered(answers, state.order)
+        state = _loop(
+            lambda state, end=end: (state.layer < end) & (tf.size(state.order) > 0),
+            functools.partial(phase, group, end),
+            state,
+        )
+
+    def last_layer() -> _State:
+        rows = rows_of(state)
+        x = stack.layer(groups[last], last, state.x, rows, fused, last_range, mask)
+        return state.answered(head(x, rows, last), tf.fill([rows.count], last + 1))
+
+    state = tf.cond(tf.size(state.order) > 0, last_layer, lambda: state)
     return {"logits": state.logits, "layers": state.layers}
 
 
-def _loop(step: Callable[[_State], _State], state: _State, end: int) -> _State:
-    """Applies a function to the state until layer `end`, or until all sequences have left."""
-    some, wide = tf.TensorShape([None]), tf.TensorShape([None, state.x.shape[-1]])
-    shapes = _State(
-        state.layer.shape, wide, Tokens(*[some] * 4), some, state.logits.shape, state.layers.shape
-    )
+def _loop(goes_on: Callable[[Any], tf.Tensor], step: Callable[[Any], Any], state: Any) -> Any:
+    """Applies `step` to the state while `goes_on`; the first sizes of its tensors may change."""
     return tf.while_loop(
-        lambda state: (state.layer < end) & (tf.size(state.order) > 0),
+        goes_on,
         lambda state: [step(state)],
         [state],
-        shape_invariants=[shapes],
+        shape_invariants=[tf.nest.map_structure(lambda x: _any_size(x.shape), state)],
         parallel_iterations=1,
     )[0]
+
+
+def _any_size(shape: tf.TensorShape) -> tf.TensorShape:
+    return tf.TensorShape([None, *shape[1:]]) if shape.rank else shape

@@ -152,6 +152,9 @@ class TokenRows:
 
     It implements the methods of `TokenLayout` that a block uses.
 
+    Attributes:
+      counts: int32 [b], the number of tokens of each sequence.
+
     Args:
       tokens: the token of each row.
       count: b, the number of sequences.
@@ -169,7 +172,8 @@ class TokenRows:
         step: int = 1,
     ) -> None:
         self.tokens, self.count = tokens, count
-        counts = tf.math.bincount(tokens.sequences, minlength=count, maxlength=count)  # [b]
+        counts = tf.math.bincount(tokens.sequences, minlength=count, maxlength=count)
+        self.counts = counts  # [b]
         starts = tf.cumsum(counts, exclusive=True)  # [b]
         bounds = [count * i // GROUPS for i in range(GROUPS + 1)]
         spans = [slice(begin, end) for begin, end in zip(bounds, bounds[1:])]

@@ -95,6 +95,23 @@ def test_rows_leave_with_the_logits_of_their_layer(kind):
         np.testing.assert_allclose(found["logits"], logits, rtol=0, atol=1e-5)
 
 
+def test_texts_that_are_sure_before_the_batch_shrinks_keep_their_first_answer():
+    lengths = np.array([1 + i % 7 for i in range(60)])
+    model, features = new_model(), features_of(lengths)
+    exits = model.head.exits.kernel
+    exits.assign(tf.repeat(exits[:1], exits.shape[0], axis=0))
+    layer_logits = model.layer_logits(features).numpy()  # [B, L, C]
+    confidences = sure(layer_logits)
+    threshold = float(np.quantile(confidences[:, :2], 0.96))
+    early = confidences[:, :2] > threshold
+    assert early.all(axis=1).any()  # A text is sure twice, and would be answered twice.
+    assert lengths[early.any(axis=1)].sum() < lengths.sum() / 8
+    logits, layers = expected(layer_logits, threshold)
+    found = model.early(features, threshold)
+    np.testing.assert_array_equal(found["layers"], layers)
+    np.testing.assert_allclose(found["logits"], logits, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_threshold_that_never_fires_gives_the_logits_of_the_plain_model(kind):
     model, features = new_model(**KINDS[kind]), features_of()
