@@ -118,7 +118,7 @@ def _ops(graph: Any) -> list[str]:
 
 
 def _is_tensorflow(op: str) -> bool:
-    return op == int8.OP or hasattr(tf.raw_ops, op)  # `raw_ops` lists no internal ops.
+    return op in int8.OPS or hasattr(tf.raw_ops, op)
 
 
 def _signatures(graph: Any) -> dict[str, dict[str, dict[str, Any]]]:

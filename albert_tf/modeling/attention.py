@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras
 from official.modeling import tf_utils
 
-from albert_tf.modeling.layers import Dropout, build_parts, product_of
+from albert_tf.modeling.layers import Dropout, build_parts, function_of
 from albert_tf.modeling.padding_removal import Probabilities, TokenLayout
 
 
@@ -65,7 +65,7 @@ class SelfAttention(tf_keras.layers.Layer):
 
         Returns None if another product replaces them (`layers.replaced_by`).
         """
-        if product_of(self) is not self:
+        if function_of(self) is not self:
             return None
         parts = (self.query, self.key, self.value)
         return FusedProjection(
@@ -82,7 +82,7 @@ class SelfAttention(tf_keras.layers.Layer):
         training: bool = False,
     ) -> tuple[tf.Tensor, Probabilities]:
         if fused is None:
-            qkv = product_of(self)(x)  # [T, 3H]
+            qkv = function_of(self)(x)  # [T, 3H]
         else:
             qkv = tf.nn.bias_add(x @ fused.kernel, fused.bias)  # [T, 3H]
 
@@ -90,7 +90,7 @@ class SelfAttention(tf_keras.layers.Layer):
             return self._attend(qkv, bias, output_range, head_mask, training)
 
         context, probabilities = layout.attend(qkv, attend, output_range)
-        return product_of(self.attention_output)(context), probabilities
+        return function_of(self.attention_output)(context), probabilities
 
     def _attend(
         self,

@@ -12,10 +12,10 @@ from albert_tf.modeling.attention import FusedProjection, SelfAttention
 from albert_tf.modeling.layers import (
     Activation,
     Dropout,
+    LayerNorm,
     build_parts,
+    function_of,
     get_activation,
-    layer_norm,
-    product_of,
 )
 from albert_tf.modeling.padding_removal import Probabilities, TokenLayout
 
@@ -48,7 +48,7 @@ class TransformerBlock(tf_keras.layers.Layer):
         self.attention = SelfAttention(
             hidden_size, num_attention_heads, attention_dropout_rate, initializer, name="attention"
         )
-        self.attention_norm = layer_norm("attention_layer_norm")
+        self.attention_norm = LayerNorm("attention_layer_norm")
         self.intermediate = tf_keras.layers.Dense(
             intermediate_size,
             activation=get_activation(activation),
@@ -58,7 +58,7 @@ class TransformerBlock(tf_keras.layers.Layer):
         self.feed_forward_output = tf_keras.layers.Dense(
             hidden_size, kernel_initializer=tf_utils.clone_initializer(initializer), name="output"
         )
-        self.output_norm = layer_norm("output_layer_norm")
+        self.output_norm = LayerNorm("output_layer_norm")
         self.dropout = Dropout(dropout_rate)
 
     def build(self, input_shape: Any) -> None:
@@ -90,12 +90,12 @@ class TransformerBlock(tf_keras.layers.Layer):
         if not self.norm_first:
             y = self._normalize(self.attention_norm, y)
         z = self._normalize(self.output_norm, y) if self.norm_first else y
-        z = product_of(self.intermediate)(z)  # [T, F]
-        z = product_of(self.feed_forward_output)(z)  # [T, H]
+        z = function_of(self.intermediate)(z)  # [T, F]
+        z = function_of(self.feed_forward_output)(z)  # [T, H]
         y = y + self.dropout(z, training=training)
         if not self.norm_first:
             y = self._normalize(self.output_norm, y)
         return y, probabilities
 
     def _normalize(self, norm: tf_keras.layers.Layer, x: tf.Tensor) -> tf.Tensor:
-        return tf.cast(norm(x), self.compute_dtype)
+        return tf.cast(function_of(norm)(x), self.compute_dtype)

@@ -11,7 +11,7 @@ from official.modeling import tf_utils
 
 from albert_tf.errors import InputError
 from albert_tf.modeling.inputs import checked
-from albert_tf.modeling.layers import Dropout, build_parts, layer_norm, product_of
+from albert_tf.modeling.layers import Dropout, LayerNorm, build_parts, function_of
 from albert_tf.modeling.padding_removal import TokenLayout
 
 
@@ -113,7 +113,7 @@ class AlbertEmbeddings(tf_keras.layers.Layer):
         self.type_embeddings = table(
             type_vocab_size, "input_type_ids", "type_embeddings", one_hot=True
         )
-        self.norm = layer_norm("layer_norm")
+        self.norm = LayerNorm("layer_norm")
         self.dropout = Dropout(dropout_rate)
         self.projection = None
         if embedding_width != hidden_size:
@@ -155,7 +155,7 @@ class AlbertEmbeddings(tf_keras.layers.Layer):
         x += self.type_embeddings(types)  # [B, S, E]
         x = layout.pack(tf.reshape(x, [-1, self.width]))  # [T, E]
         x = self.dropout(tf.cast(self.norm(x), self.compute_dtype), training=training)
-        return x if self.projection is None else product_of(self.projection)(x)  # [T, H]
+        return x if self.projection is None else function_of(self.projection)(x)  # [T, H]
 
     def _first_positions(self, words: tf.Tensor) -> tf.Tensor:
         longest, length = self.position_embeddings.rows, tf.shape(words)[1]

@@ -10,9 +10,9 @@ from official.modeling import tf_utils
 
 from albert_tf.modeling.layers import (
     Activation,
+    LayerNorm,
     build_parts,
     get_activation,
-    layer_norm,
     policy_of,
 )
 
@@ -49,7 +49,7 @@ class MaskedLMHead(tf_keras.layers.Layer):
                 kernel_initializer=kernel,
                 name="transform",
             )
-        self.norm = layer_norm("layer_norm")
+        self.norm = LayerNorm("layer_norm")
 
     def build(self, input_shape: Any) -> None:
         build_parts((self.transform, self._hidden_size), (self.norm, self._width))

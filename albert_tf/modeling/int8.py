@@ -16,14 +16,17 @@ import functools
 import hashlib
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import op_def_library
 
-from albert_tf.modeling.layers import Activation
+from albert_tf.modeling.layers import Activation, LayerNorm
 
-OP = "_QuantizedMatMul"
+# Neither is in `tf.raw_ops`.
+OPS = PRODUCT_OP, NORM_OP = "_QuantizedMatMul", "_MklLayerNorm"
+NORM_ROWS = 256  # From so many rows on, `NORM_OP` is faster than TensorFlow's public operations.
 # Processors without VNNI add the products of two neighbouring inputs in 16 bits, which saturate.
 # With uint8 activations, the sum is exact if the magnitudes of the two weights add up to at most
 # 128: 255 * 128 < 2**15.
@@ -88,6 +91,7 @@ class Int8Product(tf.Module):
         """Returns the product of the rows [T, K] and the weights, [T, M]."""
         levels, steps = self._quantised(x)
         sums = quantised_product(levels, self.values, self.offset, self.ranges, self._lower_limit)
+        # Without rows, `sums` [1, M] times `steps` [0, 1] is [0, M].
         y = tf.nn.bias_add(sums * steps, self.bias)  # [T, M]
         return y if self._activation is None else self._activation(y)
 
@@ -127,6 +131,8 @@ def quantised_product(
 ) -> tf.Tensor:
     """Returns `ranges / 127 * (levels @ values) + offset`, float32 [T, M]. Call it in a graph.
 
+    Without rows, it returns one for a row of zeros.
+
     Args:
       levels: uint8 [T, K].
       values: int8 [K, M]; constant, as the op keeps a copy in its own layout.
@@ -135,8 +141,8 @@ def quantised_product(
       lower_limit: above -255; see `Int8Product`.
     """
     # The op ends the process if it has no rows.
-    rows = tf.shape(levels)[0]
-    levels = tf.pad(levels, [[0, tf.cast(tf.equal(rows, 0), tf.int32)], [0, 0]])
+    missing = tf.cast(tf.equal(tf.shape(levels), 0), tf.int32)  # [1, 0] without rows
+    levels = tf.pad(levels, tf.stack([tf.zeros_like(missing), missing], axis=1))
     device_inputs = [
         tf.bitcast(levels, tf.quint8),
         tf.bitcast(tf.convert_to_tensor(values), tf.qint8),
@@ -145,11 +151,8 @@ def quantised_product(
     # Of the lower and upper limits of the weights, the larger magnitude counts.
     ranges = tf.convert_to_tensor(ranges)
     limits = [tf.constant(lower_limit, tf.float32), tf.constant(float(RANGE)), ranges, ranges]
-    # Attributes that have defaults are given too: nothing adds them for an op with this kind of
-    # name, and the kernel reads all of them.
-    op = op_def_library._apply_op_helper(
-        OP,
-        name="quantized_product",
+    product = _internal_op(
+        PRODUCT_OP,
         device_inputs=device_inputs,
         host_inputs=limits,
         T1=tf.quint8,
@@ -167,10 +170,34 @@ def quantised_product(
         input_quant_mode="SCALED",
         output_quant_mode="SCALED",
         leakyrelu_alpha=0.2,
-    )[2]
-    product = op.outputs[0]
+    )
     product.set_shape([None, values.shape[1]])
-    return product[:rows]
+    return product
+
+
+def normalised(norm: LayerNorm, x: tf.Tensor) -> tf.Tensor:
+    """Returns the layer norm of rows [T, H] in inference. Call it in a graph.
+
+    oneDNN's kernel reads and writes the rows once, but takes as long for one row as for a hundred.
+    """
+
+    def by_kernel() -> tf.Tensor:
+        gamma, beta = tf.convert_to_tensor(norm.gamma), tf.convert_to_tensor(norm.beta)
+        y = _internal_op(NORM_OP, x=x, scale=gamma, offset=beta, epsilon=norm.epsilon)
+        y.set_shape(x.shape)
+        return y
+
+    return tf.cond(tf.shape(x)[0] < NORM_ROWS, lambda: norm(x), by_kernel)
+
+
+def _internal_op(op: str, **arguments: Any) -> tf.Tensor:
+    """Adds an op to the graph that has no function in Python, and returns its only output.
+
+    Attributes that have defaults are given too: nothing adds them for an op whose name begins with
+    an underscore, and the kernel reads all of them.
+    """
+    name = op.strip("_")
+    return op_def_library._apply_op_helper(op, name=name, **arguments)[2].outputs[0]
 
 
 def scaled_gelu(y: tf.Tensor) -> tf.Tensor:

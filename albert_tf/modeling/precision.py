@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -104,6 +105,11 @@ class ReducedPrecision:
             elif layer in after_gelu:
                 kernel, shift = kernel / int8.GELU_OUTPUT, int8.GELU_SHIFT
             self._products[layer] = int8.Int8Product(kernel, bias, activation, shift, name)
+        self._norms = {}
+        if precision == INT8:
+            blocks = encoder.stack.blocks
+            norms = [norm for b in blocks for norm in (b.attention_norm, b.output_norm)]
+            self._norms = {norm: functools.partial(int8.normalised, norm) for norm in norms}
         self.variables = [v for product in self._products.values() for v in product.variables]
         self.replaced_variables = [
             variable for parts in layers.values() for part in parts for variable in part.variables
@@ -112,7 +118,7 @@ class ReducedPrecision:
     @contextlib.contextmanager
     def replaced(self) -> Iterator[None]:
         """Graphs that are traced in this block compute with these products."""
-        with replaced_by(self._products):
+        with replaced_by({**self._products, **self._norms}):
             yield
 
 

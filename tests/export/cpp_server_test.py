@@ -28,6 +28,11 @@ def of_encoder(path):
         yield name, inputs
     yield "mlm", {**inputs, **positions}
     yield "tokenization_info", {}
+    ids = rng.integers(5, 200, [29, 11]).astype(np.int32)  # More rows than `int8.NORM_ROWS`.
+    yield (
+        "tokens",
+        dict(input_ids=ids, input_mask=np.ones_like(ids), segment_ids=np.zeros_like(ids)),
+    )
 
 
 def of_preprocessor(path):
@@ -37,9 +42,9 @@ def of_preprocessor(path):
 @pytest.mark.parametrize(
     ("name", "products", "requests", "count"),
     [
-        ("encoder", "float32", of_encoder, 5),
+        ("encoder", "float32", of_encoder, 6),
         ("encoder", "float32", requests_of_warmup, 24),
-        ("encoder", "int8", of_encoder, 5),
+        ("encoder", "int8", of_encoder, 6),
         ("encoder", "int8", requests_of_warmup, 24),
         ("preprocessor", "float32", of_preprocessor, 1),
         ("fill_mask", "float32", requests_of_warmup, 12),

@@ -1,5 +1,6 @@
 """Products in int8, compared with sums in int64 and with float64 products by NumPy."""
 
+import functools
 import math
 import os
 import subprocess
@@ -13,7 +14,7 @@ import tf_keras
 from albert_tf.modeling import int8
 from albert_tf.modeling.encoder import AlbertEncoder
 from albert_tf.modeling.int8 import PAIR, Int8Product, quantise, quantised_product
-from albert_tf.modeling.layers import gelu
+from albert_tf.modeling.layers import LayerNorm, gelu
 from albert_tf.modeling.precision import ReducedPrecision
 from tests.support.paths import ROOT
 
@@ -42,7 +43,47 @@ def test_products_equal_sums_in_int64(inputs, outputs):
 # Instruction sets of oneDNN; those without VNNI add neighbours in 16 bits. The test above runs with
 # that of this processor.
 SETS = ("SSE41", "AVX2", "AVX2_VNNI", "AVX512_CORE")
-PROGRAM = "from albert_tf.modeling import int8; print('exact' if int8.is_exact() else 'inexact')"
+PROGRAM = """
+from albert_tf.modeling import int8
+from tests.modeling.int8_test import norm_error
+print("exact" if int8.is_exact() and norm_error(int8.NORM_ROWS) < 1e-5 else "inexact")
+"""
+
+
+def norm_error(rows, epsilon=1e-12):
+    """The largest difference of `normalised` from a layer norm in float64."""
+    rng = np.random.default_rng(rows)
+    norm = LayerNorm("norm")
+    norm.build([None, 48])
+    gamma, beta = rng.normal(size=[2, 48])
+    norm.set_weights([gamma, beta])
+    norm.epsilon = epsilon
+    x = rng.normal(1, 3, size=[rows, 48]).astype(np.float32)
+    x[-1] *= 1e-3
+    received = in_graph(functools.partial(int8.normalised, norm), x)
+    x = x.astype(float)
+    deviation = np.sqrt(x.var(axis=1, keepdims=True) + epsilon)
+    return np.abs(received - (x - x.mean(axis=1, keepdims=True)) / deviation * gamma - beta).max()
+
+
+@pytest.mark.parametrize("rows", [1, int8.NORM_ROWS - 1, int8.NORM_ROWS, int8.NORM_ROWS + 7])
+@pytest.mark.parametrize("epsilon", [1e-12, 0.1])
+def test_norms_equal_those_of_float64(rows, epsilon):
+    assert norm_error(rows, epsilon) < 1e-5
+
+
+def test_no_rows_are_normalised_to_none():
+    function = functools.partial(int8.normalised, LayerNorm("norm"))
+    assert in_graph(function, np.zeros([0, 5], np.float32)).shape == (0, 5)
+
+
+def test_many_rows_are_normalised_by_the_kernel_of_onednn():
+    norm = LayerNorm("norm")
+    specs = [tf.TensorSpec([None, 48])]
+    function = tf.function(functools.partial(int8.normalised, norm), input_signature=specs)
+    nodes = [n.op for f in function.get_concrete_function().graph.as_graph_def().library.function
+             for n in f.node_def]  # fmt: skip
+    assert nodes.count(int8.NORM_OP) == 1
 
 
 @pytest.mark.clean_process

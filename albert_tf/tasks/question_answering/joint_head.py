@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_keras
 from official.modeling import tf_utils
 
-from albert_tf.modeling.layers import Dropout, build_parts, layer_norm, policy_of
+from albert_tf.modeling.layers import Dropout, LayerNorm, build_parts, policy_of
 
 
 def answer_positions(type_ids: tf.Tensor) -> tf.Tensor:
@@ -68,7 +68,7 @@ class JointSpanHead(tf_keras.layers.Layer):
         with policy_of(self):
             self.start = dense("start", 1)
             self.end_hidden = dense("end_hidden", hidden_size)  # `_end_log_probs` applies tanh.
-            self.end_norm = layer_norm("end_norm")
+            self.end_norm = LayerNorm("end_norm")
             self.end = dense("end", 1)
             self.impossible_hidden = dense("impossible_hidden", hidden_size, activation="tanh")
             self.dropout = Dropout(dropout_rate)
