@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -26,9 +27,10 @@ import tensorflow as tf
 import tf_keras
 
 from albert_tf import Predictor, presets
+from albert_tf.errors import InputError
 from albert_tf.modeling.inputs import NAMES
 from albert_tf.serving.signatures import TF1_HUB
-from albert_tf.tasks.classification.exits import confidence
+from albert_tf.tasks.classification.exits import NEVER, confidence
 from albert_tf.tasks.classification.model import AlbertClassifier
 from albert_tf.tasks.classification.served import ServedClassifier
 from albert_tf.tasks.encoded_examples import EncodedExamples
@@ -43,20 +45,16 @@ HEAD_SCALE = 8.0
 
 def main() -> None:
     """Prints a table for each batch size."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    add = parser.add_argument
-    add("--model", required=True, help="a run, or another model with early exit")
-    add("--data", type=Path, required=True, help="a table of labelled texts")
-    add("--batches", type=int, nargs="+", default=[1, 32], help="texts in a request (1 32)")
-    add("--texts", type=int, default=256, help="texts to time (default: %(default)s)")
-    add("--rounds", type=int, default=7, help="turns of each (default: %(default)s)")
-    add("--preset", help="a released size, to measure with random weights (default: the model)")
-    add("--cpu_time", action="store_true", help="measure processor time")
-    args = parser.parse_args()
+    args = _arguments()
     host = machine.describe()
     print(f"{host['processor']}, {host['cores']} core(s), TensorFlow {tf.__version__}, float32")
     predictor = Predictor(args.model)
     model, task = predictor.model, predictor.task
+    if not getattr(model, "early_exit", ""):
+        raise InputError(
+            f"The model must have heads for early exit. Received '{args.model}', which has none. "
+            "Train it with --gin.EARLY_EXIT=joint."
+        )
     if args.preset:
         model = _random(model, args.preset)
     config = model.albert_config
@@ -67,42 +65,57 @@ def main() -> None:
         )
     )
     wanted = examples.labels["label"]
+    batches = _batches(examples, range(len(wanted)), 32)
     if args.preset:
-        some = _batches(examples, range(min(128, len(wanted))), 32)
-        chosen = [*(_threshold(model, some, layers) for layers in MEAN_LAYERS), 1.0]
+        chosen = [*(_threshold(model, batches[:4], layers) for layers in MEAN_LAYERS), NEVER]
         systems = {PLAIN: None, **{f"{t:.4f}": t for t in chosen}}
     else:
         tuned = task.exit_threshold
         systems = {PLAIN: None, f"tuned, {tuned:.4f}": tuned, **{f"{t}": t for t in THRESHOLDS}}
-    signatures = {name: _tokens(predictor, model, t) for name, t in systems.items()}
+    runs = {name: _tokens(predictor, model, t) for name, t in systems.items()}
+    metrics, used = {}, {}
+    for name, run in runs.items():
+        logits, layers = _answers(run, batches, config.num_hidden_layers)
+        metrics[name] = task.problem.scores(wanted, logits)[task.metric]
+        used[name] = layers.mean()
     clock = time.process_time if args.cpu_time else time.perf_counter
+    what = "processor time" if args.cpu_time else "elapsed time"
     for size in args.batches:
-        batches = _batches(examples, range(len(wanted)), 32)
-        answers = {
-            name: _answers(run, batches, config.num_hidden_layers)
-            for name, run in signatures.items()
-        }
-        timed = _batches(examples, range(min(args.texts, len(wanted))), size)
-        calls = {
-            name: lambda run=run, timed=timed: _answers(run, timed, 0)
-            for name, run in signatures.items()
-        }
+        count = min(args.texts, len(wanted))
+        timed = _batches(examples, range(count), size)
+        calls = {n: functools.partial(_answers, run, timed, 0) for n, run in runs.items()}
         seconds = interleaved.measure(calls, args.rounds, 1, clock)
-        what = "processor time" if args.cpu_time else "elapsed time"
         print(f"\n{size} text(s) in a request, {args.rounds} rounds, {what}\n")
         print(f"| threshold | {task.metric} | mean layers | ms a text | speed |")
         print("|---|---|---|---|---|")
         for name, values in seconds.items():
-            logits, layers = answers[name]
-            metric = task.problem.scores(wanted, logits)[task.metric]
             median, least, most = report.ratio(seconds[PLAIN], values)
-            count = sum(len(batch[0]) for batch in timed)
             print(
-                f"| {name} | {metric:.4f} | {layers.mean():.2f} "
+                f"| {name} | {metrics[name]:.4f} | {used[name]:.2f} "
                 f"| {1000 * statistics.median(values) / count:.3f} "
                 f"| {median:.2f} ({least:.2f} to {most:.2f}) |",
                 flush=True,
             )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--model", required=True, help="a run, or another model with early exit")
+    add("--data", type=Path, required=True, help="a table of labelled texts")
+    add("--batches", type=int, nargs="+", default=[1, 32], help="texts in a request (1 32)")
+    add("--texts", type=int, default=256, help="texts to time (default: %(default)s)")
+    add("--rounds", type=int, default=7, help="turns of each (default: %(default)s)")
+    add(
+        "--preset",
+        choices=presets.PRESETS,
+        metavar="SIZE",
+        help="a released size, to measure with random weights (default: the model)",
+    )
+    add("--cpu_time", action="store_true", help="measure processor time")
+    return parser.parse_args()
 
 
 def _random(model: AlbertClassifier, preset: str) -> AlbertClassifier:

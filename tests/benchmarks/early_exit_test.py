@@ -7,6 +7,7 @@ import types
 import pytest
 
 from albert_tf.config import AlbertConfig
+from albert_tf.errors import InputError
 from albert_tf.tasks.classification.model import AlbertClassifier
 from albert_tf.tokenization.tokenizer import AlbertTokenizer
 from benchmarks import early_exit
@@ -58,11 +59,29 @@ def test_each_threshold_has_its_metric_and_mean_layers(folder, monkeypatch, caps
 
 def test_another_size_has_thresholds_for_numbers_of_layers(folder, monkeypatch, capsys):
     sizes = AlbertConfig(**{**tiny_task.MODEL, "num_hidden_layers": LAYERS, "vocab_size": 1})
-    monkeypatch.setattr(
-        early_exit.presets, "get", {"tiny": types.SimpleNamespace(config=sizes)}.__getitem__
-    )
+    tiny = {"tiny": types.SimpleNamespace(config=sizes)}
+    monkeypatch.setattr(early_exit.presets, "PRESETS", tiny)
     table = rows(folder, monkeypatch, capsys, "--batches", "8", "--preset", "tiny")[8]
     plain, *chosen, never = [float(columns[1]) for columns in table.values()]
     assert (plain, never) == (LAYERS, LAYERS)
     for layers, wanted in zip(chosen, early_exit.MEAN_LAYERS, strict=True):
         assert abs(layers - wanted) < 0.8
+
+
+def test_a_model_without_early_exit_is_refused(folder, monkeypatch, capsys, tmp_path):
+    model = AlbertClassifier(AlbertConfig(**tiny_task.MODEL), labels=["x", "y", "z"])
+    model.save_pretrained(tmp_path / "model", AlbertTokenizer(tiny_task.VOCAB))
+    (tmp_path / "data.jsonl").write_bytes((folder / "data.jsonl").read_bytes())
+    for flags in ((), ("--preset", "albert_base_v2")):
+        message = (
+            "The model must have heads for early exit. Received '.*', which has none. Train it"
+        )
+        with pytest.raises(InputError, match=message):
+            rows(tmp_path, monkeypatch, capsys, *flags)
+
+
+def test_an_unknown_size_is_refused(folder, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        rows(folder, monkeypatch, capsys, "--preset", "albert_bass")
+    assert stopped.value.code == 2
+    assert "argument --preset: invalid choice: 'albert_bass'" in capsys.readouterr().err
