@@ -78,8 +78,8 @@ def deserialize_activation(value: str | dict | Activation) -> str | Activation:
 class LayerNorm(tf_keras.layers.LayerNormalization):
     """A layer norm over the last axis, computed in float32 under any policy.
 
-    It has the variables of Keras's layer, and takes less time on a CPU: it does not multiply `gamma`
-    with the deviation of each row, which would write one matrix more.
+    It has the variables of Keras's layer, and takes less time on a CPU, as it does not multiply
+    `gamma` with the deviation of each row, which would write one matrix more.
     """
 
     def __init__(self, name: str) -> None:
